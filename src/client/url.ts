@@ -1,0 +1,45 @@
+/**
+ * The URLs that a client connects to, RFC 6455 section 3 and WHATWG WebSockets section 3.1.
+ *
+ * A parsed URL has the scheme ws or wss, a host and no fragment; userinfo stays in it, for the caller to use or to refuse.
+ */
+import { HandshakeError } from "../protocol/handshake-rules.ts";
+
+/**
+ * Parses a ws or wss URL, absolute or against `base`; http and https stand for ws and wss.
+ *
+ * Throws a `HandshakeError` with the rule `invalid-url`, `unsupported-scheme` or `url-fragment` (an empty one counts).
+ */
+export function parseWebSocketUrl(url: string | URL, base?: string | URL): URL {
+  const parsed = parse(url, base);
+  if (parsed.protocol === "http:") parsed.protocol = "ws:";
+  if (parsed.protocol === "https:") parsed.protocol = "wss:";
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") throw new HandshakeError("unsupported-scheme");
+  // `hash` is empty for an empty fragment, and a serialised URL has no other number sign.
+  if (parsed.href.includes("#")) throw new HandshakeError("url-fragment");
+  return parsed;
+}
+
+/** What the request asks for: the path, and the query when it is not empty (section 3). */
+export function resourceName(url: URL): string {
+  return url.pathname + url.search;
+}
+
+/** The port to connect to: 80 for ws and 443 for wss when the URL names none. */
+export function portOf(url: URL): number {
+  if (url.port !== "") return Number(url.port);
+  return url.protocol === "wss:" ? 443 : 80;
+}
+
+/** The host to connect to, an IPv6 address without its brackets. */
+export function hostOf(url: URL): string {
+  return url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+}
+
+function parse(url: string | URL, base: string | URL | undefined): URL {
+  try {
+    return new URL(url, base);
+  } catch (cause) {
+    throw new HandshakeError("invalid-url", { cause });
+  }
+}

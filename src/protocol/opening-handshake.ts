@@ -1,0 +1,416 @@
+/**
+ * The opening handshake, RFC 6455 sections 4.1, 4.2 and 9.1: each message of it created and verified, by either side.
+ *
+ * Messages are plain values, as `node:http` gives and takes them; nothing here reads a socket or a clock. What a peer sends
+ * never throws on the server's side: it is verified or refused. What the user gives throws a TypeError before a byte is
+ * written when it could break a head or contradict a field that the handshake itself sets.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { HandshakeError, type HandshakeRule, type Refusal, type RefusalRule, refusalOf } from "./handshake-rules.ts";
+import {
+  type ExtensionElement,
+  fieldLimits,
+  fieldValues,
+  isFieldValue,
+  isToken,
+  type ListProblem,
+  parseAuthority,
+  parseExtensionList,
+  parseProductList,
+  parseTokenList,
+} from "./header-fields.ts";
+
+/** Header fields to add, as names and values; an array of pairs, a `Map` and a `Headers` object all do. */
+export type HeaderEntries = Iterable<readonly [name: string, value: string]>;
+
+/** The request as it came: `rawHeaders` alternates names and values in wire order, duplicates included. */
+export type HandshakeRequest = {
+  readonly method: string;
+  /** Such as `1.1`. */
+  readonly httpVersion: string;
+  /** The request target: a path with its query, or an absolute http or https URL of this host. */
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+};
+
+/** A request that a server may accept. */
+export type VerifiedRequest = {
+  readonly ok: true;
+  readonly secWebSocketKey: string;
+  /** The path and query that were asked for (section 3). */
+  readonly resourceName: string;
+  /** What the client offers, in its order of preference; empty when it offers none. */
+  readonly subprotocols: readonly string[];
+  /** What the client offers, in its order of preference; empty when it offers none. */
+  readonly extensions: readonly ExtensionElement[];
+  /** The `Host` field: a host with an optional port, as sent. */
+  readonly host: string;
+  /** The `Origin` field as sent; undefined when there is none. */
+  readonly origin: string | undefined;
+};
+
+/** A request that breaks a rule, with the answer to send before the transport is closed. */
+export type RefusedRequest = { readonly ok: false; readonly rule: RefusalRule; readonly refusal: Refusal };
+
+/** Verifies a client's request against section 4.2.1; never throws. */
+export function verifyRequest(request: HandshakeRequest): VerifiedRequest | RefusedRequest {
+  const { rawHeaders, target } = request;
+  if (rawHeaders.length > fieldLimits.maxFields * 2) return refuse("too-many-headers");
+  const hosts = fieldValues(rawHeaders, "host");
+  const keys = fieldValues(rawHeaders, "sec-websocket-key");
+  const origins = fieldValues(rawHeaders, "origin");
+  const rule =
+    brokenRequestRule(request) ?? brokenHostRule(hosts) ?? brokenVersionRule(rawHeaders) ?? brokenKeyRule(keys);
+  if (rule !== undefined) return refuse(rule);
+  const host = hosts[0] as string;
+  const resourceName = readTarget(target, host);
+  if (resourceName === undefined) return refuse("invalid-target");
+  if (origins.length > 1) return refuse("duplicate-origin");
+  const subprotocols = readSubprotocols(fieldValues(rawHeaders, "sec-websocket-protocol"));
+  if (typeof subprotocols === "string") return refuse(subprotocols);
+  const extensions = readExtensions(fieldValues(rawHeaders, "sec-websocket-extensions"));
+  if (typeof extensions === "string") return refuse(extensions);
+  return {
+    ok: true,
+    secWebSocketKey: keys[0] as string,
+    resourceName,
+    subprotocols,
+    extensions,
+    host,
+    origin: origins[0],
+  };
+}
+
+/** The `Sec-WebSocket-Accept` value that answers `secWebSocketKey` (section 4.2.2, item 5.4). */
+export function secWebSocketAccept(secWebSocketKey: string): string {
+  return createHash("sha1").update(`${secWebSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+}
+
+/** What a server's 101 says. */
+export type CreateResponseOptions = {
+  /** The key of the request, as verified. */
+  readonly secWebSocketKey: string;
+  /** The chosen subprotocol; none when absent. */
+  readonly subprotocol?: string | undefined;
+  /** The value of `Sec-WebSocket-Extensions`, as negotiated; none when absent. */
+  readonly extensions?: string | undefined;
+  /** Fields to add, such as cookies. */
+  readonly headers?: HeaderEntries | undefined;
+};
+
+/**
+ * The head of the response that accepts a handshake (section 4.2.2), to be written as latin1.
+ *
+ * Throws a TypeError when `headers` has an invalid name or value or sets a field that the handshake owns, or when the
+ * subprotocol is not a token.
+ */
+export function createResponse(options: CreateResponseOptions): string {
+  const { secWebSocketKey, subprotocol, extensions, headers } = options;
+  let head = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${secWebSocketAccept(secWebSocketKey)}\r\n`;
+  if (subprotocol !== undefined) {
+    if (!isToken(subprotocol)) throw new TypeError("Cannot create the response: the subprotocol is not a token");
+    head += `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
+  }
+  if (extensions !== undefined) head += createField("Sec-WebSocket-Extensions", extensions);
+  if (headers !== undefined) {
+    for (const [name, value] of headers) head += createUserField(name, value, isOwnedByHandshake);
+  }
+  return `${head}\r\n`;
+}
+
+/**
+ * The whole response that refuses a handshake: head and body, with `Content-Length` and `Connection: close`.
+ *
+ * Throws a RangeError when the status is not an integer from 200 to 599, and a TypeError when `headers` has an invalid name
+ * or value or sets a field that frames the response, or when a 204 or 304 has a body.
+ */
+export function createRefusal(refusal: Refusal): Uint8Array {
+  const { status, headers } = refusal;
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new RangeError("Cannot create the refusal: the status is not an integer from 200 to 599");
+  }
+  const body = typeof refusal.body === "string" ? Buffer.from(refusal.body) : refusal.body;
+  const bodiless = status === 204 || status === 304;
+  if (bodiless && body.length > 0) throw new TypeError(`Cannot create the refusal: a ${status} has no body`);
+  let upgrades = false;
+  let fields = "";
+  for (const [name, value] of headers) {
+    upgrades ||= name.toLowerCase() === "upgrade";
+    fields += createUserField(name, value, isFraming);
+  }
+  // RFC 9110 section 7.8: who sends Upgrade names it in Connection.
+  fields += upgrades ? "Connection: close, Upgrade\r\n" : "Connection: close\r\n";
+  if (!bodiless) fields += `Content-Length: ${body.length}\r\n`;
+  const head = Buffer.from(`HTTP/1.1 ${status} ${reasonPhrases[status] ?? ""}\r\n${fields}\r\n`, "latin1");
+  return Buffer.concat([head, body]);
+}
+
+/** What a client's request says. */
+export type CreateRequestOptions = {
+  /** A ws or wss URL, as `parseWebSocketUrl` returns. */
+  readonly url: URL;
+  /** Offered in order of preference; none when absent or empty. */
+  readonly subprotocols?: readonly string[] | undefined;
+  /** The value of `Sec-WebSocket-Extensions`; nothing is offered when absent. */
+  readonly extensions?: string | undefined;
+  /** The value of `Origin`; absent by default. */
+  readonly origin?: string | undefined;
+  /** Fields to add, such as cookies; a `Host` here takes the place of the URL's. */
+  readonly headers?: HeaderEntries | undefined;
+};
+
+/** The header fields of a client's request, and the key that its response must answer. */
+export type CreatedRequest = { readonly secWebSocketKey: string; readonly headers: [name: string, value: string][] };
+
+/**
+ * The header fields of a client's request (section 4.1), with a fresh key.
+ *
+ * Throws a TypeError when a subprotocol is repeated or not a token, or when `headers` has an invalid name or value or sets a
+ * field that the handshake owns.
+ */
+export function createRequestHeaders(options: CreateRequestOptions): CreatedRequest {
+  const { url, subprotocols = [], extensions, origin, headers = [] } = options;
+  const secWebSocketKey = randomBytes(16).toString("base64");
+  let host: string | undefined;
+  const added: [name: string, value: string][] = [];
+  for (const [name, value] of headers) {
+    checkUserField(name, value, origin === undefined ? isOwnedByHandshake : isOwnedWithOrigin);
+    if (name.toLowerCase() !== "host") {
+      added.push([name, value]);
+    } else if (host === undefined && parseAuthority(value) !== undefined) {
+      host = value;
+    } else {
+      throw new TypeError("Cannot create the request: Host is repeated, or is not a host with an optional port");
+    }
+  }
+  const own: [name: string, value: string][] = [
+    ["Host", host ?? url.host],
+    ["Upgrade", "websocket"],
+    ["Connection", "Upgrade"],
+    ["Sec-WebSocket-Key", secWebSocketKey],
+    ["Sec-WebSocket-Version", "13"],
+  ];
+  if (subprotocols.length > 0) own.push(["Sec-WebSocket-Protocol", joinSubprotocols(subprotocols)]);
+  if (extensions !== undefined)
+    own.push(["Sec-WebSocket-Extensions", checkValue("Sec-WebSocket-Extensions", extensions)]);
+  if (origin !== undefined) own.push(["Origin", checkValue("Origin", origin)]);
+  return { secWebSocketKey, headers: [...own, ...added] };
+}
+
+/** The response as it came: `rawHeaders` alternates names and values in wire order, duplicates included. */
+export type HandshakeResponse = {
+  readonly status: number;
+  /** Such as `1.1`. */
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+};
+
+/** What the client's request said, for its response to answer. */
+export type VerifyResponseOptions = {
+  readonly secWebSocketKey: string;
+  /** The offered subprotocols; empty when none were. */
+  readonly subprotocols: readonly string[];
+  /** Whether any extension was offered: with false, a response that names one fails. */
+  readonly extensionsOffered: boolean;
+};
+
+/** What a server's response settled. */
+export type VerifiedResponse = {
+  /** One of the offered subprotocols; undefined when the server chose none. */
+  readonly subprotocol: string | undefined;
+  /** What the server accepted; whether each was offered, and so, is for its negotiation to judge. */
+  readonly extensions: readonly ExtensionElement[];
+};
+
+/** Verifies a server's response against section 4.1; throws a `HandshakeError` that names the first rule it breaks. */
+export function verifyResponse(response: HandshakeResponse, options: VerifyResponseOptions): VerifiedResponse {
+  const { status, httpVersion, rawHeaders } = response;
+  const fail = (rule: HandshakeRule, detail?: string): never => {
+    throw new HandshakeError(rule, { status, headers: rawHeaders, ...(detail !== undefined && { detail }) });
+  };
+  if (status !== 101) fail("status-not-101", String(status));
+  if (!isAtLeastHttp11(httpVersion)) fail("old-response-version");
+  const upgrades = fieldValues(rawHeaders, "upgrade");
+  if (upgrades.length !== 1 || upgrades[0]?.toLowerCase() !== "websocket") fail("wrong-response-upgrade");
+  if (!hasToken(parseTokenList(fieldValues(rawHeaders, "connection")), "upgrade")) fail("wrong-response-connection");
+  const accepts = fieldValues(rawHeaders, "sec-websocket-accept");
+  if (accepts.length === 0) fail("missing-accept");
+  if (accepts.length > 1) fail("duplicate-accept");
+  if (accepts[0] !== secWebSocketAccept(options.secWebSocketKey)) fail("wrong-accept");
+  const chosen = fieldValues(rawHeaders, "sec-websocket-protocol");
+  if (chosen.length > 1) fail("duplicate-response-subprotocol");
+  const subprotocol = chosen[0];
+  if (subprotocol !== undefined && !options.subprotocols.includes(subprotocol)) fail("unexpected-subprotocol");
+  const extensions = readExtensions(fieldValues(rawHeaders, "sec-websocket-extensions"));
+  if (typeof extensions === "string") return fail("malformed-response-extensions");
+  if (extensions.length > 0 && !options.extensionsOffered) fail("unexpected-extension", extensions[0]?.name);
+  return { subprotocol, extensions };
+}
+
+function refuse(rule: RefusalRule): RefusedRequest {
+  return { ok: false, rule, refusal: refusalOf(rule) };
+}
+
+function brokenRequestRule({ method, httpVersion, rawHeaders }: HandshakeRequest): RefusalRule | undefined {
+  if (method !== "GET") return "wrong-method";
+  if (!isAtLeastHttp11(httpVersion)) return "old-http-version";
+  if (!hasToken(parseProductList(fieldValues(rawHeaders, "upgrade")), "websocket")) return "missing-upgrade";
+  if (!hasToken(parseTokenList(fieldValues(rawHeaders, "connection")), "upgrade")) return "missing-connection";
+  // A request with a body could hide a second one behind it from a proxy that disagrees on its length.
+  if (fieldValues(rawHeaders, "transfer-encoding").length > 0) return "unexpected-body";
+  if (!fieldValues(rawHeaders, "content-length").every((length) => /^0+$/.test(length))) return "unexpected-body";
+  return undefined;
+}
+
+function brokenHostRule(hosts: readonly string[]): RefusalRule | undefined {
+  if (hosts.length === 0) return "missing-host";
+  if (hosts.length > 1) return "duplicate-host";
+  return parseAuthority(hosts[0] as string) === undefined ? "invalid-host" : undefined;
+}
+
+function brokenVersionRule(rawHeaders: readonly string[]): RefusalRule | undefined {
+  const versions = fieldValues(rawHeaders, "sec-websocket-version");
+  if (versions.length > 1) return "duplicate-version";
+  return versions[0] === "13" ? undefined : "unsupported-version";
+}
+
+function brokenKeyRule(keys: readonly string[]): RefusalRule | undefined {
+  if (keys.length === 0) return "missing-key";
+  if (keys.length > 1) return "duplicate-key";
+  return /^[+/0-9A-Za-z]{22}==$/.test(keys[0] as string) ? undefined : "invalid-key";
+}
+
+/** The resource name of a request target in origin form, or in absolute form when it names the same host. */
+function readTarget(target: string, host: string): string | undefined {
+  for (let index = 0; index < target.length; index++) {
+    const code = target.charCodeAt(index);
+    if (code < 0x21 || code > 0x7e || code === NUMBER_SIGN) return undefined;
+  }
+  if (target.startsWith("/")) return target;
+  const scheme = /^https?:\/\//i.exec(target)?.[0];
+  if (scheme === undefined) return undefined;
+  const end = target.slice(scheme.length).search(/[/?]/);
+  const authority = end === -1 ? target.slice(scheme.length) : target.slice(scheme.length, scheme.length + end);
+  if (authority.toLowerCase() !== host.toLowerCase()) return undefined;
+  const rest = end === -1 ? "" : target.slice(scheme.length + end);
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+function readSubprotocols(lines: readonly string[]): readonly string[] | RefusalRule {
+  if (lines.length === 0) return [];
+  if (isTooLong(lines)) return "field-too-long";
+  const subprotocols = parseTokenList(lines, fieldLimits.maxSubprotocols);
+  if (typeof subprotocols === "string") {
+    return subprotocols === "malformed" ? "malformed-subprotocols" : "too-many-subprotocols";
+  }
+  return new Set(subprotocols).size === subprotocols.length ? subprotocols : "repeated-subprotocol";
+}
+
+function readExtensions(lines: readonly string[]): readonly ExtensionElement[] | RefusalRule {
+  if (lines.length === 0) return [];
+  if (isTooLong(lines)) return "field-too-long";
+  const extensions = parseExtensionList(lines);
+  if (typeof extensions !== "string") return extensions;
+  return extensions === "malformed" ? "malformed-extensions" : "too-many-extensions";
+}
+
+function isTooLong(lines: readonly string[]): boolean {
+  let length = 0;
+  for (const line of lines) length += line.length;
+  return length > fieldLimits.maxLength;
+}
+
+function hasToken(tokens: readonly string[] | ListProblem, token: string): boolean {
+  return typeof tokens !== "string" && tokens.some((candidate) => candidate.toLowerCase() === token);
+}
+
+function isAtLeastHttp11(version: string): boolean {
+  return /^\d\.\d$/.test(version) && version >= "1.1";
+}
+
+/** Offered subprotocols are tokens, each once (section 4.1, item 10). */
+function joinSubprotocols(subprotocols: readonly string[]): string {
+  for (const subprotocol of subprotocols) {
+    if (!isToken(subprotocol)) throw new TypeError("Cannot create the request: a subprotocol is not a token");
+  }
+  if (new Set(subprotocols).size !== subprotocols.length) {
+    throw new TypeError("Cannot create the request: a subprotocol is repeated");
+  }
+  return subprotocols.join(", ");
+}
+
+function createUserField(name: string, value: string, isOwned: (name: string) => boolean): string {
+  checkUserField(name, value, isOwned);
+  return `${name}: ${value}\r\n`;
+}
+
+function createField(name: string, value: string): string {
+  return `${name}: ${checkValue(name, value)}\r\n`;
+}
+
+function checkUserField(name: string, value: string, isOwned: (name: string) => boolean): void {
+  if (typeof name !== "string" || !isToken(name)) {
+    throw new TypeError(`Cannot add the header field ${JSON.stringify(name)}: its name is not a token`);
+  }
+  if (isOwned(name.toLowerCase())) {
+    throw new TypeError(`Cannot add the header field ${name}: the handshake sets it itself`);
+  }
+  checkValue(name, value);
+}
+
+function checkValue(name: string, value: string): string {
+  if (typeof value !== "string" || !isFieldValue(value)) {
+    throw new TypeError(
+      `Cannot add the header field ${name}: its value has a character that a field value may not have`,
+    );
+  }
+  return value;
+}
+
+function isFraming(name: string): boolean {
+  return name === "connection" || name === "content-length" || name === "transfer-encoding";
+}
+
+function isOwnedByHandshake(name: string): boolean {
+  return name === "upgrade" || isFraming(name) || name.startsWith("sec-websocket-");
+}
+
+function isOwnedWithOrigin(name: string): boolean {
+  return name === "origin" || isOwnedByHandshake(name);
+}
+
+const NUMBER_SIGN = 0x23;
+
+/** RFC 9110 section 15, for the statuses that refuse a handshake; the phrase may be empty for the others. */
+const reasonPhrases: Readonly<Record<number, string>> = {
+  200: "OK",
+  204: "No Content",
+  301: "Moved Permanently",
+  302: "Found",
+  303: "See Other",
+  304: "Not Modified",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
+  400: "Bad Request",
+  401: "Unauthorized",
+  402: "Payment Required",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  406: "Not Acceptable",
+  408: "Request Timeout",
+  409: "Conflict",
+  410: "Gone",
+  413: "Content Too Large",
+  414: "URI Too Long",
+  421: "Misdirected Request",
+  422: "Unprocessable Content",
+  426: "Upgrade Required",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
