@@ -1,0 +1,190 @@
+/**
+ * Checks that the code in README.md and docs/ is true: each ts and js block is typechecked, then run in its own process.
+ *
+ * `ts no-run: <reason>` is typechecked only. `// prints: …` comments are, in order, exactly the lines a block must print.
+ * A block ends by itself within 20 s; one that calls `serve(` or `listen(` may stay, and then serves the blocks below it
+ * until the next such block or the end of its page. Blocks find `openline` as built in dist/, and 9998, the port all
+ * pages use, is replaced by a free one, so that a running demo is no obstacle.
+ */
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** One fenced block: where its code starts (line numbers from 1), its language, and what its info string asks. */
+export interface Block {
+  readonly page: string;
+  readonly line: number;
+  readonly language: "ts" | "js";
+  readonly code: string;
+  readonly run: boolean;
+  readonly prints: readonly string[];
+}
+
+/** Returns the ts and js blocks of a Markdown text; throws on a `no-run` without a reason. */
+export function readBlocks(page: string, markdown: string): Block[] {
+  const blocks: Block[] = [];
+  const lines = markdown.split("\n");
+  for (let index = 0; index < lines.length; index++) {
+    const fence = /^(\s*)(`{3,})(\S*)\s*(.*)$/.exec(lines[index] as string);
+    if (fence === null) continue;
+    const [, indent = "", ticks = "", language, info = ""] = fence;
+    const end = lines.findIndex((line, at) => at > index && line.trim() === ticks);
+    if (end === -1) throw new Error(`Cannot read ${page}:${index + 1}: the code block does not end`);
+    if (language === "ts" || language === "js") {
+      const skip = /^no-run\b:?\s*(.*)$/.exec(info);
+      if (skip?.[1] === "") throw new Error(`Cannot accept ${page}:${index + 1}: no-run gives no reason`);
+      const code = lines.slice(index + 1, end).map((line) => line.slice(indent.length));
+      const prints = code.flatMap((line) => /\/\/ prints: (.*)$/.exec(line)?.[1] ?? []);
+      blocks.push({ page, line: index + 2, language, code: code.join("\n"), run: skip === null, prints });
+    }
+    index = end;
+  }
+  return blocks;
+}
+
+/**
+ * Typechecks and runs the blocks of all pages (each page's blocks in order) in `folder`, which must lie in the repository
+ * and is emptied first; a block may take `timeLimit` ms. Returns a sentence for each failure.
+ */
+export async function checkPages(
+  pages: readonly (readonly Block[])[],
+  folder: string,
+  timeLimit = 20_000,
+): Promise<string[]> {
+  if (pages.flat().length === 0) return [];
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const block of pages.flat()) {
+    // Blank lines before the code make every reported line number the page's own.
+    writeFileSync(fileOf(block, folder), `${"\n".repeat(block.line - 1)}${block.code}\n`);
+  }
+  const failures = typecheck(folder);
+  for (const blocks of pages) failures.push(...(await runPage(blocks, folder, timeLimit)));
+  return failures;
+}
+
+function fileOf({ page, line, language }: Block, folder: string): string {
+  return join(folder, `${page.replaceAll("/", "-")}-${line}.${language}`);
+}
+
+function typecheck(folder: string): string[] {
+  const compilerOptions = {
+    rootDir: root,
+    noEmit: true,
+    allowJs: true,
+    checkJs: true,
+    declaration: false,
+    declarationMap: false,
+    isolatedDeclarations: false,
+    moduleDetection: "force",
+    lib: ["es2023", "esnext.disposable", "dom"],
+    skipLibCheck: true,
+  };
+  const config = { extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.ts", "*.js"] };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+  const tsc = join(root, "node_modules/.bin/tsc");
+  const { status, stdout } = spawnSync(tsc, ["-p", folder], { encoding: "utf8", shell: process.platform === "win32" });
+  return status === 0 ? [] : [stdout.trimEnd()];
+}
+
+async function runPage(blocks: readonly Block[], folder: string, timeLimit: number): Promise<string[]> {
+  const failures: string[] = [];
+  let server: ChildProcess | undefined;
+  for (const block of blocks.filter(({ run }) => run)) {
+    const serves = /\b(?:serve|listen)\(/.test(block.code);
+    if (serves) await stop(server);
+    const { child, failure } = await runBlock(block, fileOf(block, folder), serves, timeLimit);
+    if (failure !== undefined) failures.push(`${block.page}:${block.line}: ${failure}`);
+    if (serves) server = child;
+    else await stop(child);
+  }
+  await stop(server);
+  return failures;
+}
+
+/** Resolves when the block has ended, when it serves and has printed what it should, or when its time is over. */
+async function runBlock(
+  block: Block,
+  file: string,
+  serves: boolean,
+  timeLimit: number,
+): Promise<{ child: ChildProcess; failure?: string }> {
+  const child = fork(join(root, "scripts/run-block.ts"), [file], {
+    cwd: root,
+    execArgv: ["--import", "tsx"],
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  const printed = { stdout: "", stderr: "" };
+  let reachedTheEnd = false;
+  const failure = await new Promise<string | undefined>((resolve) => {
+    const settleServer = (): void => {
+      if (serves && reachedTheEnd && wrongOutput(block, printed.stdout) === undefined) resolve(undefined);
+    };
+    for (const stream of ["stdout", "stderr"] as const) {
+      child[stream]?.setEncoding("utf8").on("data", (text: string) => {
+        printed[stream] += text;
+        settleServer();
+      });
+    }
+    child.once("message", () => {
+      reachedTheEnd = true;
+      settleServer();
+    });
+    child.once("close", (code) => {
+      const ended = code === 0 && reachedTheEnd;
+      resolve(ended ? wrongOutput(block, printed.stdout) : `ended early with exit code ${code}\n${printed.stderr}`);
+    });
+    setTimeout(() => {
+      const problem = wrongOutput(block, printed.stdout) ?? `still running after ${timeLimit / 1000} s`;
+      resolve(`${problem}\n${printed.stderr}`);
+    }, timeLimit).unref();
+  });
+  return failure === undefined ? { child } : { child, failure: failure.trimEnd() };
+}
+
+function wrongOutput({ prints }: Block, stdout: string): string | undefined {
+  const printed = stdout.split("\n").slice(0, -1);
+  if (prints.length === 0 || prints.join("\n") === printed.join("\n")) return undefined;
+  return `printed ${JSON.stringify(printed)} instead of ${JSON.stringify(prints)}`;
+}
+
+async function stop(child: ChildProcess | undefined): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
+
+/** Returns a TCP port of the loopback interface that nothing listens on at the time of the call. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("Cannot find a free port: not a TCP listener");
+  return address.port;
+}
+
+/** README.md and every page under docs/, as paths from the root. */
+function findPages(): string[] {
+  const inDocs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" });
+  return ["README.md", ...inDocs.filter((path) => path.endsWith(".md")).map((path) => join("docs", path))].sort();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const pages: Block[][] = [];
+  for (const page of findPages()) {
+    const port = String(await freePort());
+    pages.push(readBlocks(page, readFileSync(join(root, page), "utf8").replaceAll("9998", port)));
+  }
+  const failures = await checkPages(pages, join(root, ".cache/docs"));
+  for (const failure of failures) console.error(failure);
+  const blocks = pages.flat();
+  console.log(`${blocks.length} blocks typechecked, ${blocks.filter(({ run }) => run).length} of them run`);
+  process.exitCode = failures.length > 0 ? 1 : 0;
+}

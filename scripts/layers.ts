@@ -1,0 +1,133 @@
+/**
+ * Checks that imports only point backwards: protocol → connection → topics → client | server → cluster → ws → entries → cli.
+ *
+ * Folders of one layer (client and server) never import each other, no file imports itself by way of others (type-only
+ * imports count), and protocol/ stays pure: of Node it may import buffer and crypto only, and it names no timer, clock
+ * or logger. Programs beside src/ that stand for its users reach it by the package's name, never by path.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The layers from the first to the last; "entries" are the files directly in src/. */
+const layers: readonly (readonly string[])[] = [
+  ["protocol"],
+  ["connection"],
+  ["topics"],
+  ["client", "server"],
+  ["cluster"],
+  ["ws"],
+  ["entries"],
+  ["cli"],
+];
+const pureImports: readonly string[] = ["node:buffer", "node:crypto"];
+const impure = /\b(?:set(?:Timeout|Interval|Immediate)|queueMicrotask|Date\.now|performance\.now|console|process)\b/;
+const outsiders: readonly string[] = ["examples", "demo", "conformance"];
+
+interface SourceFile {
+  readonly path: string;
+  readonly code: string;
+  readonly imports: readonly string[];
+}
+
+/** Returns a sentence for each broken rule in the tree under `root`, in path order; empty when all is well. */
+export function checkLayers(root: string): string[] {
+  const sources = readTree(join(root, "src"));
+  return [
+    ...sources.flatMap((file) => brokenRules(root, file)),
+    ...cycles(root, sources),
+    ...outsiders.flatMap((folder) => readTree(join(root, folder))).flatMap((file) => reachesIntoSrc(root, file)),
+  ];
+}
+
+function brokenRules(root: string, { path, code, imports }: SourceFile): string[] {
+  const from = folderOf(root, path);
+  const name = relative(root, path);
+  const rank = rankOf(from);
+  if (rank === -1) return [`${name}: the folder ${from} has no place in the order of layers`];
+  const broken: string[] = [];
+  for (const specifier of imports) {
+    const problem = specifier.startsWith(".")
+      ? wrongWay(from, folderOf(root, resolve(dirname(path), specifier)))
+      : from === "protocol" && !pureImports.includes(specifier) && "protocol is pure";
+    if (problem) broken.push(`${name}: imports ${specifier}, but ${problem}`);
+  }
+  const word = from === "protocol" ? impure.exec(code)?.[0] : undefined;
+  if (word !== undefined) broken.push(`${name}: names ${word}, but protocol is pure`);
+  return broken;
+}
+
+function wrongWay(from: string, to: string): string | false {
+  if (from === to) return false;
+  if (rankOf(to) === -1) return `${to} has no place in the order of layers`;
+  if (rankOf(to) === rankOf(from)) return `${from} and ${to} stand side by side`;
+  return rankOf(to) > rankOf(from) && `${to} comes after ${from}`;
+}
+
+/** One sentence for each cycle that a walk along the imports closes. */
+function cycles(root: string, sources: readonly SourceFile[]): string[] {
+  const byPath = new Map(sources.map((file) => [file.path, file]));
+  const done = new Set<SourceFile>();
+  const trail: SourceFile[] = [];
+  const found: string[] = [];
+  const walk = (file: SourceFile): void => {
+    if (done.has(file)) return;
+    const start = trail.indexOf(file);
+    if (start !== -1) {
+      const loop = [...trail.slice(start), file].map(({ path }) => relative(root, path));
+      found.push(`${loop[0]}: is in a cycle of imports: ${loop.join(" → ")}`);
+      return;
+    }
+    trail.push(file);
+    for (const specifier of file.imports) {
+      const next = byPath.get(resolve(dirname(file.path), specifier));
+      if (next !== undefined) walk(next);
+    }
+    trail.pop();
+    done.add(file);
+  };
+  sources.forEach(walk);
+  return found;
+}
+
+function reachesIntoSrc(root: string, { path, imports }: SourceFile): string[] {
+  const src = join(root, "src") + sep;
+  return imports
+    .filter((specifier) => specifier.startsWith(".") && resolve(dirname(path), specifier).startsWith(src))
+    .map((specifier) => `${relative(root, path)}: imports ${specifier}, but users of the package import it by name`);
+}
+
+function rankOf(folder: string): number {
+  return layers.findIndex((layer) => layer.includes(folder));
+}
+
+function folderOf(root: string, path: string): string {
+  const parts = relative(join(root, "src"), path).split(sep);
+  if (parts[0] === "..") return "outside src";
+  return parts.length === 1 ? "entries" : (parts[0] as string);
+}
+
+function readTree(folder: string): SourceFile[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return entry.name === "node_modules" || entry.name === "dist" ? [] : readTree(path);
+      return /\.m?[jt]sx?$/.test(entry.name) ? [readSource(path)] : [];
+    });
+}
+
+const comments = /("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|\/\/.*|\/\*[\s\S]*?\*\//g;
+const statements = /^\s*(?:import|export)\b(?:[^;"'()=]*?\bfrom)?\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm;
+
+function readSource(path: string): SourceFile {
+  const code = readFileSync(path, "utf8").replace(comments, "$1");
+  return { path, code, imports: [...code.matchAll(statements)].map((match) => (match[1] ?? match[2]) as string) };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const broken = checkLayers(fileURLToPath(new URL("..", import.meta.url)));
+  for (const line of broken) console.error(line);
+  process.exitCode = broken.length > 0 ? 1 : 0;
+}

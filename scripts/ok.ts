@@ -1,0 +1,69 @@
+/**
+ * `npm run ok`: every gate a change must pass, one line each; a gate that fails does not stop the ones after it.
+ *
+ * What a failed gate printed follows its line. The last line counts the tests, in the form that `.ci/run` promises; the
+ * exit code is 0 only when every gate passed.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { styleText } from "node:util";
+import { countTests, type TestReport } from "./count-tests.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const reportPath = ".cache/tests.json";
+
+const gates: readonly (readonly [name: string, command: string])[] = [
+  ["build", "node scripts/setup.mjs"],
+  ["types", "tsc -p tsconfig.test.json"],
+  ["lint", "biome lint --error-on-warnings"],
+  ["format", "biome check --linter-enabled=false"],
+  ["layers", "tsx scripts/layers.ts"],
+  ["tests", `vitest run --coverage --reporter=default --reporter=json --outputFile.json=${reportPath}`],
+  ["docs", "tsx scripts/check-docs.ts"],
+];
+
+process.chdir(root);
+rmSync(reportPath, { force: true });
+const failed: string[] = [];
+for (const [name, command] of gates) {
+  const startedAt = performance.now();
+  const { exitCode, output } = await run(command);
+  const seconds = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+  console.log(`${mark(exitCode === 0)} ${name.padEnd(7)} ${seconds.padStart(7)}${detail(name, output)}`);
+  if (exitCode === 0) continue;
+  failed.push(name);
+  console.log(`${output.trimEnd()}\n`);
+}
+if (failed.length > 0) console.log(`Not ok: ${failed.join(", ")}`);
+console.log(countTests(readReport()));
+process.exitCode = failed.length > 0 ? 1 : 0;
+
+function run(command: string): Promise<{ exitCode: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, { shell: true, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+      });
+    }
+    child.once("error", reject);
+    child.once("close", (exitCode) => resolve({ exitCode, output }));
+  });
+}
+
+function mark(passed: boolean): string {
+  const text = passed ? "✓" : "✗";
+  return process.stdout.isTTY ? styleText(passed ? "green" : "red", text) : text;
+}
+
+function detail(name: string, output: string): string {
+  if (name !== "tests") return "";
+  const lines = /^Lines\s*:\s*(\S+)/m.exec(output)?.[1];
+  return `  ${countTests(readReport())}${lines === undefined ? "" : `; ${lines} of the lines of src covered`}`;
+}
+
+function readReport(): TestReport | undefined {
+  return existsSync(reportPath) ? (JSON.parse(readFileSync(reportPath, "utf8")) as TestReport) : undefined;
+}

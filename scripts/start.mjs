@@ -1,0 +1,10 @@
+/**
+ * `npm start`: makes the clone ready, then runs the demo's server in this same process.
+ *
+ * One process, so that Ctrl-C and SIGTERM reach the server's own handlers and its exit code is the command's.
+ * The server reads PORT (default 9998) and HOST (default 127.0.0.1) and prints its URLs.
+ */
+import { setUp } from "./setup.mjs";
+
+setUp({ build: true });
+await import("../demo/dist/server/main.js");
