@@ -1,0 +1,79 @@
+/**
+ * Close codes and the payload of a Close frame, RFC 6455 sections 5.5.1 and 7.4.
+ *
+ * A code that must never be on the wire is neither sent nor accepted; a payload is 0 or 2 to 125 bytes.
+ */
+
+import { Buffer, isUtf8 } from "node:buffer";
+import type { Violation } from "./errors.ts";
+
+/** The registered close codes (RFC 6455 section 7.4.1 and the IANA registry), by name. */
+export const CloseCode = {
+  NormalClosure: 1000,
+  GoingAway: 1001,
+  ProtocolError: 1002,
+  UnsupportedData: 1003,
+  /** Never on the wire: stands for a Close frame without a code. */
+  NoStatusReceived: 1005,
+  /** Never on the wire: stands for a connection that ended without a Close frame. */
+  AbnormalClosure: 1006,
+  InvalidFramePayloadData: 1007,
+  PolicyViolation: 1008,
+  MessageTooBig: 1009,
+  MandatoryExtension: 1010,
+  InternalError: 1011,
+  ServiceRestart: 1012,
+  TryAgainLater: 1013,
+  BadGateway: 1014,
+  /** Never on the wire: stands for a TLS handshake that failed. */
+  TlsHandshake: 1015,
+} as const;
+
+/** What a Close frame says: the code, 1005 when it carried none, and the reason, empty when it gave none. */
+export interface CloseStatus {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** The longest reason in bytes of UTF-8: 125 less the two bytes of the code. */
+export const maxReasonLength = 123;
+
+/** Whether `code` may stand in a Close frame (RFC 6455 section 7.4). */
+export function isSendableCloseCode(code: number): boolean {
+  if (code >= 3000) return Number.isInteger(code) && code <= 4999;
+  return (
+    (code >= 1000 && code <= 1003 && Number.isInteger(code)) || (code >= 1007 && code <= 1014 && Number.isInteger(code))
+  );
+}
+
+/**
+ * The payload of a Close frame: empty for 1005, else the code and the reason.
+ *
+ * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes.
+ */
+export function encodeClosePayload(code: number, reason: string): Uint8Array {
+  if (code === CloseCode.NoStatusReceived && reason === "") return new Uint8Array(0);
+  if (!isSendableCloseCode(code))
+    throw new RangeError(`Cannot close: ${code} is not a code that a Close frame may carry`);
+  const length = Buffer.byteLength(reason);
+  if (length > maxReasonLength) {
+    throw new RangeError(
+      `Cannot close: the reason is ${length} bytes of UTF-8, at most ${maxReasonLength} are allowed`,
+    );
+  }
+  const payload = Buffer.allocUnsafeSlow(2 + length);
+  payload.writeUInt16BE(code, 0);
+  payload.write(reason, 2);
+  return payload;
+}
+
+/** Reads the payload of a Close frame, or names the rule it breaks. */
+export function decodeClosePayload(payload: Uint8Array): CloseStatus | Violation {
+  if (payload.length === 0) return { code: CloseCode.NoStatusReceived, reason: "" };
+  if (payload.length === 1) return "close-payload-too-short";
+  const code = (payload[0]! << 8) | payload[1]!;
+  if (!isSendableCloseCode(code)) return "close-code-invalid";
+  const reason = payload.subarray(2);
+  if (!isUtf8(reason)) return "close-reason-not-utf8";
+  return { code, reason: Buffer.from(reason.buffer, reason.byteOffset, reason.length).toString("utf8") };
+}

@@ -1,0 +1,441 @@
+/**
+ * One end of an established WebSocket connection, without any I/O: bytes in, events and bytes out (RFC 6455).
+ *
+ * The caller's duties: give every chunk from the transport to `receive`, call `nextEvent` until it returns undefined,
+ * write what `takeOutput` returns, and call `receiveEnd` when the transport has ended. No parser is on the stack while
+ * the caller looks at an event, so every method may be called between two events.
+ */
+
+import { Buffer, isUtf8 } from "node:buffer";
+import { CloseCode, type CloseStatus, decodeClosePayload, encodeClosePayload } from "./close-code.ts";
+import { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
+import { type Violation, violations } from "./errors.ts";
+import { isControl, Opcode, type Role } from "./frame.ts";
+import { FrameDecoder } from "./frame-decoder.ts";
+import { encodeFrame, encodeTextFrame } from "./frame-encoder.ts";
+import { brokenFrameRule } from "./frame-rules.ts";
+import { MessageAssembler } from "./message-assembler.ts";
+import { OutputBuffer } from "./output-buffer.ts";
+
+/** A whole message: text as a string (or as validated bytes when `textAsBytes` is set), binary as bytes. */
+export interface MessageEvent {
+  readonly type: "message";
+  readonly text: boolean;
+  readonly data: string | Uint8Array;
+}
+
+/** A Ping, which has been answered already, or a Pong. */
+export interface PingPongEvent {
+  readonly type: "ping" | "pong";
+  readonly payload: Uint8Array;
+}
+
+/** The peer's Close; the echo is the caller's to send with `close` or `echoClose`. */
+export interface CloseEvent extends CloseStatus {
+  readonly type: "close";
+}
+
+/** A whole compressed message; nothing more is parsed until `inflated` is called. */
+export interface InflateEvent {
+  readonly type: "inflate";
+  readonly payload: Uint8Array;
+}
+
+/** The peer broke a rule: our Close is in the output, and nothing more will be parsed. */
+export interface FailedEvent {
+  readonly type: "failed";
+  readonly violation: Violation;
+}
+
+/** What `nextEvent` finds in the bytes received. */
+export type EndpointEvent = MessageEvent | PingPongEvent | CloseEvent | InflateEvent | FailedEvent;
+
+/** What an endpoint needs to know from the start. */
+export interface EndpointOptions {
+  readonly role: Role;
+  /** The longest message in bytes, inclusive, before inflating. Default 16 MiB. */
+  readonly maxMessageSize?: number;
+  /** How many empty fragments may follow one another. Default 1024. */
+  readonly maxEmptyFragments?: number;
+  /** Whether permessage-deflate was agreed, so that RSV1 has a meaning. Default false. */
+  readonly compression?: boolean;
+  /** Whether text is delivered as its validated bytes instead of a string. Default false. */
+  readonly textAsBytes?: boolean;
+}
+
+const fin = 0x80;
+const rsv1 = 0x40;
+/** Small payloads share memory: with their whole chunk up to this size, else on a shelf of this size. */
+const shelfSize = 4096;
+
+/** See the head of this file. */
+export class Endpoint {
+  readonly role: Role;
+  /** Set while the transport takes nothing: only the Pong for the latest Ping is then kept (section 5.5.3). */
+  stalled = false;
+
+  #state: EndpointState = "open";
+  readonly #maxMessageSize: number;
+  readonly #maxEmptyFragments: number;
+  readonly #compression: boolean;
+  readonly #textAsBytes: boolean;
+  readonly #decoder = new FrameDecoder();
+  readonly #output = new OutputBuffer();
+  #insideFrame = false;
+  #message: MessageAssembler | undefined;
+  #control: Buffer | undefined;
+  #latestPing: Uint8Array | undefined;
+  #inflating: MessageAssembler | undefined;
+  #borrowed = false;
+  #shelf: Uint8Array | undefined;
+  #shelved = 0;
+  #closeSent: CloseStatus | undefined;
+  #closeReceived: CloseStatus | undefined;
+  #violation: Violation | undefined;
+
+  constructor(options: EndpointOptions) {
+    this.role = options.role;
+    this.#maxMessageSize = options.maxMessageSize ?? 16 * 1024 * 1024;
+    this.#maxEmptyFragments = options.maxEmptyFragments ?? 1024;
+    this.#compression = options.compression ?? false;
+    this.#textAsBytes = options.textAsBytes ?? false;
+  }
+
+  /** Where the connection stands, see `transitions`. */
+  get state(): EndpointState {
+    return this.#state;
+  }
+
+  /** The WHATWG number of the state: 1 open, 2 closing, 3 closed. */
+  get readyState(): 1 | 2 | 3 {
+    return readyStates[this.#state];
+  }
+
+  /** What our Close frame said, once it is in the output. */
+  get closeSent(): CloseStatus | undefined {
+    return this.#closeSent;
+  }
+
+  /** What the peer's Close frame said; section 7.1.5 takes the connection's close code from it. */
+  get closeReceived(): CloseStatus | undefined {
+    return this.#closeReceived;
+  }
+
+  /** The rule that the peer broke, if it failed the connection. */
+  get violation(): Violation | undefined {
+    return this.#violation;
+  }
+
+  /** Bytes in the output that were not taken yet. */
+  get outputLength(): number {
+    return this.#output.length;
+  }
+
+  /** Bytes received and not parsed yet. */
+  get unparsedLength(): number {
+    return this.#decoder.unread;
+  }
+
+  /** Bytes received of a message that is not complete. */
+  get unfinishedLength(): number {
+    return this.#message?.length ?? 0;
+  }
+
+  /** Whether a message or a frame has begun and not ended. */
+  get insideMessage(): boolean {
+    return this.#message !== undefined || this.#insideFrame;
+  }
+
+  /**
+   * Takes bytes from the transport. They become the endpoint's: it unmasks them in place and hands out views of them.
+   *
+   * A borrowed chunk is unmasked in place as well, but never handed out; call `releaseChunk` before its memory is used again.
+   */
+  receive(chunk: Buffer, borrowed = false): void {
+    if (!this.#parsing) return;
+    this.#borrowed = borrowed || chunk.length !== chunk.buffer.byteLength;
+    this.#decoder.push(chunk);
+  }
+
+  /** Copies what is left of a borrowed chunk. */
+  releaseChunk(): void {
+    this.#decoder.keepUnread();
+  }
+
+  /** The transport has ended, in whatever way. */
+  receiveEnd(): void {
+    this.#move("transportEnded");
+    this.#decoder.discard();
+    this.#message = undefined;
+    this.#output.clear();
+  }
+
+  /** Parses up to the next event; undefined when more bytes are needed or nothing more will be parsed. */
+  nextEvent(): EndpointEvent | undefined {
+    const decoder = this.#decoder;
+    while (this.#parsing && this.#inflating === undefined) {
+      if (!this.#insideFrame) {
+        if (!decoder.readHeader()) break;
+        const broken = this.#judgeHeader();
+        if (broken !== undefined) return this.fail(broken);
+        this.#insideFrame = true;
+      }
+      decoder.readPayload();
+      if (decoder.remaining === 0) this.#insideFrame = false;
+      const event = isControl(decoder.firstByte) ? this.#readControl() : this.#readData();
+      if (event !== undefined) return event;
+      if (decoder.remaining > 0) break;
+    }
+    if (decoder.unread === 0) {
+      decoder.discard();
+      this.#shelf = undefined;
+    }
+    return undefined;
+  }
+
+  /** Answers an `inflate` event with the inflated payload or the rule that it breaks; returns what came of it. */
+  inflated(outcome: Uint8Array | Violation): MessageEvent | FailedEvent {
+    const message = this.#inflating;
+    if (message === undefined) throw new Error("Cannot deliver: no message waits to be inflated");
+    this.#inflating = undefined;
+    if (typeof outcome === "string") return this.fail(outcome);
+    const bytes = Buffer.from(outcome.buffer, outcome.byteOffset, outcome.length);
+    return this.#deliver(message.text, bytes, 0, bytes.length, 0x80, true);
+  }
+
+  /** Sends a whole message; false, and nothing sent, unless the state is `open` or `peerClosing`. */
+  sendMessage(data: string | Uint8Array): boolean {
+    if (!this.#sending) return false;
+    if (typeof data === "string") encodeTextFrame(this.#output, this.role, fin | Opcode.Text, data);
+    else encodeFrame(this.#output, this.role, fin | Opcode.Binary, data);
+    return true;
+  }
+
+  /** Sends a whole message that was deflated according to RFC 7692 section 7.2.1. */
+  sendCompressed(text: boolean, payload: Uint8Array): boolean {
+    if (!this.#sending) return false;
+    encodeFrame(this.#output, this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
+    return true;
+  }
+
+  /** Sends one fragment: the first carries the type, the last ends the message (section 5.4). */
+  sendFragment(text: boolean, payload: Uint8Array, position: { first: boolean; last: boolean }): boolean {
+    if (!this.#sending) return false;
+    const opcode = position.first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
+    encodeFrame(this.#output, this.role, (position.last ? fin : 0) | opcode, payload);
+    return true;
+  }
+
+  /** Sends bytes that are whole, unmasked frames already; for a server, which may share them between connections. */
+  sendEncoded(frames: Uint8Array): boolean {
+    if (!this.#sending) return false;
+    if (frames.length <= shelfSize) {
+      const at = this.#output.reserve(frames.length);
+      this.#output.slab.set(frames, at);
+      this.#output.position = at + frames.length;
+    } else {
+      this.#output.append(frames);
+    }
+    return true;
+  }
+
+  /** Sends a Ping with at most 125 bytes; a RangeError beyond. */
+  ping(payload: Uint8Array): boolean {
+    return this.#sendControl(Opcode.Ping, payload);
+  }
+
+  /** Sends a Pong that nobody asked for, with at most 125 bytes; a RangeError beyond (section 5.5.3). */
+  pong(payload: Uint8Array): boolean {
+    return this.#sendControl(Opcode.Pong, payload);
+  }
+
+  /**
+   * Sends Close, which starts the closing handshake or, after the peer's Close, ends it; no-op when Close was sent.
+   *
+   * Throws a RangeError for a code or a reason that a Close frame cannot carry; 1005 sends an empty Close.
+   */
+  close(code: number = CloseCode.NoStatusReceived, reason = ""): void {
+    const payload = encodeClosePayload(code, reason);
+    if (!this.#sending) return;
+    encodeFrame(this.#output, this.role, fin | Opcode.Close, payload);
+    this.#closeSent = { code, reason };
+    this.#move("closeSent");
+  }
+
+  /** Answers the peer's Close with its own code (section 5.5.1). */
+  echoClose(): void {
+    if (this.#state === "peerClosing") this.close(this.#closeReceived!.code);
+  }
+
+  /** Fails the connection (section 7.1.7): sends Close with the rule's code unless one was sent, and parses no more. */
+  fail(violation: Violation): FailedEvent {
+    const { closeCode, text } = violations[violation];
+    if (this.#state === "open") this.close(closeCode, text);
+    this.#violation ??= violation;
+    this.#move("failed");
+    this.#decoder.discard();
+    this.#message = undefined;
+    this.#control = undefined;
+    return { type: "failed", violation };
+  }
+
+  /** The bytes to write now, in order; `outputTaken` must follow before anything else is sent. */
+  takeOutput(): Uint8Array[] {
+    if (this.#latestPing !== undefined) {
+      encodeFrame(this.#output, this.role, fin | Opcode.Pong, this.#latestPing);
+      this.#latestPing = undefined;
+    }
+    return this.#output.take();
+  }
+
+  /** Says whether all that was taken has left the process, so that its memory can be used again. */
+  outputTaken(left: boolean): void {
+    this.#output.taken(left);
+  }
+
+  /** Forgets the output that was not taken. */
+  discardOutput(): void {
+    this.#output.clear();
+  }
+
+  get #parsing(): boolean {
+    return this.#state === "open" || this.#state === "closing";
+  }
+
+  get #sending(): boolean {
+    return this.#state === "open" || this.#state === "peerClosing";
+  }
+
+  #move(transition: Transition): void {
+    this.#state = transitions[this.#state][transition] ?? this.#state;
+  }
+
+  #judgeHeader(): Violation | undefined {
+    const decoder = this.#decoder;
+    const messageUnderWay = this.#message !== undefined;
+    const first = decoder.firstByte;
+    // A whole text or binary message with a 7-bit length is nearly all traffic and breaks no rule.
+    const plain = (first === 0x81 || first === 0x82) && decoder.lengthBits === 7 && !messageUnderWay;
+    if (!plain || decoder.masked !== (this.role === "server")) {
+      const broken = brokenFrameRule(decoder, { role: this.role, compression: this.#compression, messageUnderWay });
+      if (broken !== undefined) return broken;
+    }
+    if (isControl(first)) return undefined;
+    const length = decoder.payloadLength;
+    if (length + this.unfinishedLength > this.#maxMessageSize) return "message-too-big";
+    if (length === 0 && (first & fin) === 0) {
+      this.#message ??= this.#assemble();
+      return this.#message.addEmptyFragment(this.#maxEmptyFragments);
+    }
+    return undefined;
+  }
+
+  #assemble(): MessageAssembler {
+    const first = this.#decoder.firstByte;
+    return new MessageAssembler((first & 0x0f) === Opcode.Text, (first & rsv1) !== 0, this.#maxMessageSize);
+  }
+
+  #readData(): EndpointEvent | undefined {
+    const decoder = this.#decoder;
+    const ends = decoder.remaining === 0 && (decoder.firstByte & fin) !== 0;
+    if (ends && this.#message === undefined && (decoder.firstByte & rsv1) === 0) {
+      const text = (decoder.firstByte & 0x0f) === Opcode.Text;
+      return this.#deliver(text, decoder.chunk, decoder.start, decoder.end, decoder.seen, false);
+    }
+    this.#message ??= this.#assemble();
+    const message = this.#message;
+    const broken = message.add(decoder.chunk, decoder.start, decoder.end, decoder.remaining);
+    if (broken !== undefined) return this.fail(broken);
+    if (!ends) return undefined;
+    this.#message = undefined;
+    const payload = message.finish();
+    if (typeof payload === "string") return this.fail(payload);
+    if (message.compressed) {
+      this.#inflating = message;
+      return { type: "inflate", payload };
+    }
+    if (!message.text || this.#textAsBytes) return { type: "message", text: message.text, data: plainBytes(payload) };
+    return { type: "message", text: true, data: payload.toString("utf8") };
+  }
+
+  /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; `own` when nothing else uses the memory. */
+  #deliver(
+    text: boolean,
+    chunk: Buffer,
+    start: number,
+    end: number,
+    seen: number,
+    own: boolean,
+  ): MessageEvent | FailedEvent {
+    if (text && !this.#textAsBytes) {
+      if ((seen & 0x80) === 0) return { type: "message", text, data: chunk.toString("latin1", start, end) };
+      const data = chunk.toString("utf8", start, end);
+      // Decoding turns what is not UTF-8 into U+FFFD, so most text needs no second pass.
+      if (data.includes("\ufffd") && !isUtf8(chunk.subarray(start, end))) return this.fail("text-not-utf8");
+      return { type: "message", text, data };
+    }
+    if (text && (seen & 0x80) !== 0 && !isUtf8(chunk.subarray(start, end))) return this.fail("text-not-utf8");
+    return { type: "message", text, data: own ? plainBytes(chunk) : this.#bytes(chunk, start, end) };
+  }
+
+  /** The bytes as the application gets them: a view of the chunk if that wastes no memory, else a copy. */
+  #bytes(chunk: Buffer, start: number, end: number): Uint8Array {
+    const length = end - start;
+    if (!this.#borrowed && (chunk.length <= shelfSize || length * 2 >= chunk.length)) {
+      return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, length);
+    }
+    if (length * 2 >= shelfSize) return new Uint8Array(chunk.subarray(start, end));
+    if (this.#shelf === undefined || this.#shelved + length > this.#shelf.length) {
+      this.#shelf = new Uint8Array(Math.min(shelfSize, chunk.length - start));
+      this.#shelved = 0;
+    }
+    const bytes = this.#shelf.subarray(this.#shelved, this.#shelved + length);
+    bytes.set(chunk.subarray(start, end));
+    this.#shelved += length;
+    return bytes;
+  }
+
+  #readControl(): EndpointEvent | undefined {
+    const decoder = this.#decoder;
+    const part = decoder.chunk.subarray(decoder.start, decoder.end);
+    if (decoder.remaining > 0 || this.#control !== undefined) {
+      this.#control = this.#control === undefined ? Buffer.from(part) : Buffer.concat([this.#control, part]);
+      if (decoder.remaining > 0) return undefined;
+    }
+    const payload = new Uint8Array(this.#control ?? part);
+    this.#control = undefined;
+    const opcode = decoder.firstByte & 0x0f;
+    if (opcode === Opcode.Close) return this.#readClose(payload);
+    if (opcode === Opcode.Pong) return { type: "pong", payload };
+    if (this.stalled) this.#latestPing = payload;
+    else this.#sendPong(payload);
+    return { type: "ping", payload };
+  }
+
+  #readClose(payload: Uint8Array): CloseEvent | FailedEvent {
+    const status = decodeClosePayload(payload);
+    if (typeof status === "string") return this.fail(status);
+    this.#closeReceived = status;
+    this.#move("closeReceived");
+    this.#decoder.discard();
+    return { type: "close", ...status };
+  }
+
+  #sendControl(opcode: Opcode, payload: Uint8Array): boolean {
+    if (payload.length > 125) {
+      throw new RangeError(`Cannot send: a control frame carries at most 125 bytes, not ${payload.length}`);
+    }
+    if (!this.#sending) return false;
+    encodeFrame(this.#output, this.role, fin | opcode, payload);
+    return true;
+  }
+
+  /** A Ping is answered until a Close was received, also after our own Close (section 5.5.2). */
+  #sendPong(payload: Uint8Array): void {
+    encodeFrame(this.#output, this.role, fin | Opcode.Pong, payload);
+  }
+}
+
+function plainBytes(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length);
+}

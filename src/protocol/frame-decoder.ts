@@ -1,0 +1,142 @@
+/**
+ * Bytes to frames, RFC 6455 section 5.2: reads headers, unmasks payloads, part by part as the bytes arrive.
+ *
+ * The decoder judges nothing: it reports each header, and the caller stops asking when a rule is broken. It holds on
+ * to the chunk it was given until all of it is read, and to no other byte but those of an unfinished header.
+ */
+
+import { Buffer } from "node:buffer";
+import type { FrameHeader } from "./frame-rules.ts";
+import { mask } from "./mask.ts";
+
+const empty = Buffer.alloc(0);
+const longestHeader = 14;
+
+/** Reads frames; the fields describe the frame and the part of its payload that were read last. */
+export class FrameDecoder implements FrameHeader {
+  firstByte = 0;
+  masked = false;
+  payloadLength = 0;
+  lengthBits: 7 | 16 | 64 = 7;
+  lengthSign = false;
+
+  /** Bytes of the frame's payload that were not read yet. */
+  remaining = 0;
+  /** The part of the payload that `readPayload` found is `chunk[start..end)`, unmasked. */
+  chunk: Buffer = empty;
+  start = 0;
+  end = 0;
+  /** What `mask` told of that part: bit 7 is clear only if every byte is known to be ASCII. */
+  seen = 0x80;
+
+  #maskingKey = 0;
+  /** Where the next unread byte of the chunk is. */
+  #position = 0;
+  /** A header cut off by the end of a chunk; made when first needed. */
+  #cut: Buffer | undefined;
+  #cutLength = 0;
+
+  /** Takes the next bytes from the transport; they may be overwritten. */
+  push(chunk: Buffer): void {
+    const unread = this.chunk.length - this.#position;
+    this.chunk = unread === 0 ? chunk : Buffer.concat([this.chunk.subarray(this.#position), chunk]);
+    this.#position = 0;
+  }
+
+  /** Bytes that were pushed and not read yet. */
+  get unread(): number {
+    return this.chunk.length - this.#position;
+  }
+
+  /** Lets go of a chunk that is read to its end, or of what is left when nothing more will be read. */
+  discard(): void {
+    this.chunk = empty;
+    this.#position = 0;
+  }
+
+  /** Replaces the unread bytes by a copy, so that the memory they came in may be used again. */
+  keepUnread(): void {
+    this.chunk = this.unread === 0 ? empty : Buffer.from(this.chunk.subarray(this.#position));
+    this.#position = 0;
+  }
+
+  /** Reads the next header, and is false while it is not complete. */
+  readHeader(): boolean {
+    if (this.#cutLength > 0) return this.#readCutHeader();
+    const length = this.#parseHeader(this.chunk, this.#position, this.chunk.length);
+    if (length > 0) {
+      this.#position += length;
+      return true;
+    }
+    const rest = this.chunk.length - this.#position;
+    if (rest > 0) {
+      this.#cut ??= Buffer.allocUnsafeSlow(longestHeader);
+      this.chunk.copy(this.#cut, 0, this.#position);
+      this.#cutLength = rest;
+      this.#position += rest;
+    }
+    return false;
+  }
+
+  /**
+   * Reads and unmasks as much of the payload as is there: `chunk[start..end)`, empty when nothing was.
+   *
+   * The frame is complete when `remaining` is 0.
+   */
+  readPayload(): void {
+    const length = Math.min(this.remaining, this.chunk.length - this.#position);
+    this.start = this.#position;
+    this.end = this.#position = this.start + length;
+    this.seen = this.masked
+      ? mask(this.chunk, this.start, this.end, this.#maskingKey, this.payloadLength - this.remaining)
+      : 0x80;
+    this.remaining -= length;
+  }
+
+  /** Adds byte after byte to the header that was cut off, until it is complete. */
+  #readCutHeader(): boolean {
+    const cut = this.#cut!;
+    while (this.#position < this.chunk.length) {
+      cut[this.#cutLength++] = this.chunk[this.#position++]!;
+      if (this.#parseHeader(cut, 0, this.#cutLength) > 0) {
+        this.#cutLength = 0;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Reads a header from `bytes[at..limit)`; its length, or 0 when there are too few bytes. */
+  #parseHeader(bytes: Buffer, at: number, limit: number): number {
+    if (limit - at < 2) return 0;
+    const second = bytes[at + 1]!;
+    const masked = second > 127;
+    const short = second & 0x7f;
+    let length = masked ? 6 : 2;
+    if (short === 126) length += 2;
+    else if (short === 127) length += 8;
+    if (limit - at < length) return 0;
+
+    this.firstByte = bytes[at]!;
+    this.masked = masked;
+    this.lengthSign = false;
+    if (short < 126) {
+      this.lengthBits = 7;
+      this.payloadLength = short;
+    } else if (short === 126) {
+      this.lengthBits = 16;
+      this.payloadLength = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    } else {
+      this.lengthBits = 64;
+      this.lengthSign = bytes[at + 2]! > 127;
+      this.payloadLength = bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6);
+    }
+    this.remaining = this.payloadLength;
+    if (masked) {
+      const keyAt = at + length - 4;
+      this.#maskingKey =
+        (bytes[keyAt]! << 24) | (bytes[keyAt + 1]! << 16) | (bytes[keyAt + 2]! << 8) | bytes[keyAt + 3]!;
+    }
+    return length;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Messages and control frames to bytes, RFC 6455 sections 5.2 and 5.3.
+ *
+ * Lengths are written in their shortest form. A client's frames are masked, each with a fresh key, in memory of our
+ * own: the caller's bytes are never written to.
+ */
+
+import { Buffer } from "node:buffer";
+import type { Role } from "./frame.ts";
+import { createMaskingKey, mask, maskCopy } from "./mask.ts";
+import { type OutputBuffer, slabSize } from "./output-buffer.ts";
+
+/** Payloads up to this many bytes are copied next to their header; a server refers to longer ones. */
+export const longestCopied: number = 64 * 1024;
+
+const longestHeader = 14;
+/** Up to this many UTF-16 units an ASCII string is written faster here than by a call into the runtime (measured). */
+const shortText = 32;
+/** A string of this many units fits a slab even if each takes three bytes. */
+const slabText = Math.floor((slabSize - longestHeader) / 3);
+
+/** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. */
+export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {
+  const length = payload.length;
+  const at = output.reserve(length > longestCopied ? longestHeader : length + longestHeader);
+  const key = role === "client" ? createMaskingKey() : 0;
+  const start = writeHeader(output.slab, at, role, firstByte, length, key);
+  if (length <= longestCopied) {
+    output.slab.set(payload, start);
+    if (role === "client") mask(output.slab, start, start + length, key, 0);
+    output.position = start + length;
+    return;
+  }
+  output.position = start;
+  output.append(role === "client" ? maskedCopy(payload, key) : payload);
+}
+
+/** Writes one frame whose payload is the UTF-8 of `text`; a lone surrogate becomes U+FFFD. */
+export function encodeTextFrame(output: OutputBuffer, role: Role, firstByte: number, text: string): void {
+  if (text.length > slabText) {
+    encodeFrame(output, role, firstByte, Buffer.from(text));
+    return;
+  }
+  const at = output.reserve(text.length * 3 + longestHeader);
+  const slab = output.slab;
+  const keyLength = role === "client" ? 4 : 0;
+  const guess = at + (text.length < 126 ? 2 : 4) + keyLength;
+  const length = writeText(slab, guess, text);
+  const key = role === "client" ? createMaskingKey() : 0;
+  const start = at + (length < 126 ? 2 : 4) + keyLength;
+  if (start !== guess) slab.copyWithin(start, guess, guess + length);
+  writeHeader(slab, at, role, firstByte, length, key);
+  if (role === "client") mask(slab, start, start + length, key, 0);
+  output.position = start + length;
+}
+
+/** Writes a header at `at` and returns where the payload begins. */
+function writeHeader(
+  slab: Buffer,
+  at: number,
+  role: Role,
+  firstByte: number,
+  payloadLength: number,
+  maskingKey: number,
+): number {
+  const maskBit = role === "client" ? 0x80 : 0;
+  slab[at] = firstByte;
+  let next = at + 2;
+  if (payloadLength < 126) {
+    slab[at + 1] = maskBit | payloadLength;
+  } else if (payloadLength < 65536) {
+    slab[at + 1] = maskBit | 126;
+    slab[at + 2] = payloadLength >>> 8;
+    slab[at + 3] = payloadLength;
+    next = at + 4;
+  } else {
+    slab[at + 1] = maskBit | 127;
+    slab.writeUInt32BE(Math.floor(payloadLength / 2 ** 32), at + 2);
+    slab.writeUInt32BE(payloadLength % 2 ** 32, at + 6);
+    next = at + 10;
+  }
+  if (maskBit === 0) return next;
+  slab.writeInt32BE(maskingKey, next);
+  return next + 4;
+}
+
+function writeText(slab: Buffer, at: number, text: string): number {
+  if (text.length > shortText) return slab.write(text, at);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 127) return slab.write(text, at);
+    slab[at + i] = unit;
+  }
+  return text.length;
+}
+
+function maskedCopy(payload: Uint8Array, key: number): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(payload.length);
+  maskCopy(payload, copy, 0, key);
+  return copy;
+}

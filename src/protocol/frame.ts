@@ -1,0 +1,26 @@
+/**
+ * The parts of a frame, RFC 6455 section 5.2.
+ *
+ * Everything else in this folder reads the opcodes and the header from here.
+ */
+
+/** The opcodes of RFC 6455 section 11.8; every other value is reserved. */
+export const Opcode = {
+  Continuation: 0x0,
+  Text: 0x1,
+  Binary: 0x2,
+  Close: 0x8,
+  Ping: 0x9,
+  Pong: 0xa,
+} as const;
+
+/** One of the six opcodes in use. */
+export type Opcode = (typeof Opcode)[keyof typeof Opcode];
+
+/** Which side of the connection an endpoint is: the client masks what it sends, the server does not. */
+export type Role = "client" | "server";
+
+/** Control frames have the top bit of the opcode set (RFC 6455 section 5.5). */
+export function isControl(opcode: number): boolean {
+  return (opcode & 0x8) !== 0;
+}

@@ -1,0 +1,79 @@
+/**
+ * One message that comes in several parts: fragments, or pieces of a frame as they arrive; RFC 6455 section 5.4.
+ *
+ * Memory grows with what was received, never with what was announced: the buffer is at most 64 KiB or four times the
+ * bytes received, and every byte is copied a bounded number of times.
+ */
+
+import { Buffer } from "node:buffer";
+import type { Violation } from "./errors.ts";
+import { Utf8Validator } from "./utf8.ts";
+
+const firstGrowth = 64 * 1024;
+const smallest = 256;
+
+/** Collects a message; made when its first part arrives, thrown away when it is delivered. */
+export class MessageAssembler {
+  readonly text: boolean;
+  /** Whether RSV1 was set on its first frame: the payload is DEFLATE data. */
+  readonly compressed: boolean;
+  /** Bytes received so far. */
+  length = 0;
+  #buffer: Buffer | undefined;
+  #utf8: Utf8Validator | undefined;
+  #emptyInARow = 0;
+  readonly #maxSize: number;
+
+  constructor(text: boolean, compressed: boolean, maxSize: number) {
+    this.text = text;
+    this.compressed = compressed;
+    this.#maxSize = maxSize;
+    if (text && !compressed) this.#utf8 = new Utf8Validator();
+  }
+
+  /** Counts a fragment that carried nothing, and names the broken rule when there were too many in a row. */
+  addEmptyFragment(most: number): Violation | undefined {
+    return ++this.#emptyInARow > most ? "too-many-empty-fragments" : undefined;
+  }
+
+  /**
+   * Adds `chunk[start..end)`; `coming` is how many bytes of the same frame follow.
+   *
+   * Names the broken rule when the text cannot be UTF-8 any more.
+   */
+  add(chunk: Buffer, start: number, end: number, coming: number): Violation | undefined {
+    const added = end - start;
+    if (added === 0) return undefined;
+    this.#emptyInARow = 0;
+    if (this.#utf8 !== undefined && !this.#utf8.write(chunk, start, end)) return "text-not-utf8";
+    this.#grow(added, coming);
+    chunk.copy(this.#buffer!, this.length, start, end);
+    this.length += added;
+    return undefined;
+  }
+
+  /** The whole payload, in memory of exactly its size that nothing else uses; names the rule if text breaks off. */
+  finish(): Buffer | Violation {
+    if (this.#utf8 !== undefined && !this.#utf8.complete) return "text-not-utf8";
+    const buffer = this.#buffer;
+    if (buffer === undefined) return Buffer.alloc(0);
+    return buffer.length === this.length ? buffer : exactCopy(buffer, this.length);
+  }
+
+  #grow(added: number, coming: number): void {
+    const needed = this.length + added;
+    const capacity = this.#buffer?.length ?? 0;
+    if (needed <= capacity) return;
+    const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, 4 * needed));
+    const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, ofFrame, ofFragments));
+    this.#buffer?.copy(grown, 0, 0, this.length);
+    this.#buffer = grown;
+  }
+}
+
+function exactCopy(buffer: Buffer, length: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(length);
+  buffer.copy(copy, 0, 0, length);
+  return copy;
+}

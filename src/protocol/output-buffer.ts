@@ -1,0 +1,105 @@
+/**
+ * The bytes that an endpoint wants to send, gathered until they are taken.
+ *
+ * Small frames are written one behind the other into a slab, so that a burst of them leaves in one write; long
+ * payloads are kept as they are, so that they are never copied. Slabs come from a pool that all endpoints share: a
+ * connection holds one only while it has output, and gives it back when its bytes have left.
+ */
+
+import { Buffer } from "node:buffer";
+
+/** Room for a payload of 64 KiB and many small frames besides. */
+export const slabSize: number = 66 * 1024;
+const slabsKept = 32;
+const pool: Buffer[] = [];
+const none: Buffer = Buffer.alloc(0);
+
+/** Gathers output; `slab` and `position` are for the frame encoder, which writes after `reserve`. */
+export class OutputBuffer {
+  slab: Buffer = none;
+  /** Where the next byte of the slab goes. */
+  position = 0;
+  /** Where the bytes of the slab begin that are in no piece yet. */
+  #from = 0;
+  #pieces: Uint8Array[] = [];
+  #piecesLength = 0;
+  /** Slabs whose bytes are in pieces. */
+  #filled: Buffer[] = [];
+  /** Whether what was taken last left at once: if not, small output is copied out of its slab. */
+  #leavesAtOnce = true;
+
+  /** Bytes gathered and not taken. */
+  get length(): number {
+    return this.#piecesLength + this.position - this.#from;
+  }
+
+  /** Makes room for `length` bytes (at most `slabSize`) in one piece, and returns where they go in `slab`. */
+  reserve(length: number): number {
+    if (this.slab.length - this.position < length) this.#nextSlab();
+    return this.position;
+  }
+
+  /** Adds bytes without copying them: they must not change until they have left. */
+  append(bytes: Uint8Array): void {
+    this.#cutPiece();
+    this.#pieces.push(bytes);
+    this.#piecesLength += bytes.length;
+  }
+
+  /** Everything gathered, in order; the caller says with `taken` what became of it. */
+  take(): Uint8Array[] {
+    const only = this.#pieces.length === 0 && !this.#leavesAtOnce && this.position - this.#from < slabSize / 4;
+    this.#cutPiece();
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.#piecesLength = 0;
+    if (only && pieces.length === 1) {
+      pieces[0] = Buffer.from(pieces[0]!);
+      this.#recycle();
+    }
+    return pieces;
+  }
+
+  /** Says whether all that was taken has left already, so that its memory can be used again. */
+  taken(left: boolean): void {
+    this.#leavesAtOnce = left;
+    if (left) {
+      this.#recycle();
+    } else if (this.slab !== none) {
+      this.#dropSlabs();
+    }
+  }
+
+  /** Forgets what was gathered. */
+  clear(): void {
+    this.#pieces = [];
+    this.#piecesLength = 0;
+    this.#recycle();
+  }
+
+  #nextSlab(): void {
+    this.#cutPiece();
+    if (this.slab !== none) this.#filled.push(this.slab);
+    this.slab = pool.pop() ?? Buffer.allocUnsafeSlow(slabSize);
+    this.position = this.#from = 0;
+  }
+
+  #cutPiece(): void {
+    if (this.position === this.#from) return;
+    this.#pieces.push(this.slab.subarray(this.#from, this.position));
+    this.#piecesLength += this.position - this.#from;
+    this.#from = this.position;
+  }
+
+  #recycle(): void {
+    if (this.slab !== none && pool.length < slabsKept) pool.push(this.slab);
+    if (this.#filled.length > 0) pool.push(...this.#filled.slice(0, slabsKept - pool.length));
+    this.#dropSlabs();
+  }
+
+  #dropSlabs(): void {
+    this.slab = none;
+    this.position = this.#from = 0;
+    if (this.#filled.length > 0) this.#filled = [];
+  }
+}

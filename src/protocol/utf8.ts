@@ -1,0 +1,67 @@
+/**
+ * Streaming UTF-8 validation, RFC 6455 section 8.1 and RFC 3629.
+ *
+ * Fails at the first byte that cannot continue any valid text, wherever the parts are cut. The bulk of each part goes
+ * through the runtime's own validator; only the bytes of a character cut in two are looked at one by one.
+ */
+
+import { isUtf8 } from "node:buffer";
+
+/** Validates one text after another, part by part. */
+export class Utf8Validator {
+  /** How many continuation bytes the character under way still needs. */
+  #missing = 0;
+  /** The range of its next byte: narrower than 80..BF just after E0, ED, F0 and F4. */
+  #low = 0x80;
+  #high = 0xbf;
+
+  /** Takes `bytes[start..end)`; false as soon as no continuation could make the text valid. */
+  write(bytes: Uint8Array, start: number, end: number): boolean {
+    let from = start;
+    while (this.#missing > 0 && from < end) {
+      if (!this.#step(bytes[from++]!)) return false;
+    }
+    const cut = lastCharacterStart(bytes, from, end);
+    if (cut > from && !isUtf8(bytes.subarray(from, cut))) return false;
+    for (let i = Math.max(cut, from); i < end; i++) {
+      if (!this.#step(bytes[i]!)) return false;
+    }
+    return true;
+  }
+
+  /** Whether the text may end here: false inside a character. */
+  get complete(): boolean {
+    return this.#missing === 0;
+  }
+
+  #step(byte: number): boolean {
+    if (this.#missing > 0) {
+      if (byte < this.#low || byte > this.#high) return false;
+      this.#missing--;
+      this.#low = 0x80;
+      this.#high = 0xbf;
+      return true;
+    }
+    if (byte < 0x80) return true;
+    if (byte < 0xc2 || byte > 0xf4) return false;
+    this.#missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    if (byte === 0xe0) this.#low = 0xa0;
+    else if (byte === 0xed) this.#high = 0x9f;
+    else if (byte === 0xf0) this.#low = 0x90;
+    else if (byte === 0xf4) this.#high = 0x8f;
+    return true;
+  }
+}
+
+/** Where the last character begins if it might be cut off by `end`, else `end`. */
+function lastCharacterStart(bytes: Uint8Array, start: number, end: number): number {
+  for (let back = 1; back <= 3 && end - back >= start; back++) {
+    const byte = bytes[end - back]!;
+    if (byte < 0x80) return end;
+    if (byte >= 0xc0) {
+      const length = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+      return length > back ? end - back : end;
+    }
+  }
+  return end;
+}
