@@ -143,7 +143,7 @@ async function inflateStream(
 export function compact(bytes: Uint8Array): Uint8Array {
   const { length } = bytes;
   if (length > slabSize / 8) return Uint8Array.prototype.slice.call(bytes);
-  if (slabUsed + length > slabSize) {
+  if (slabUsed + length > slab.byteLength) {
     slab = new ArrayBuffer(slabSize);
     slabUsed = 0;
   }
@@ -155,7 +155,7 @@ export function compact(bytes: Uint8Array): Uint8Array {
 
 const slabSize = 16 * 1024;
 let slab = new ArrayBuffer(0);
-let slabUsed = slabSize;
+let slabUsed = 0;
 
 /** The payload as it is, in blocks that need no compressor (RFC 1951 section 3.2.4): what is left when zlib has no memory. */
 function storedBlocks(payload: Uint8Array): Uint8Array {
