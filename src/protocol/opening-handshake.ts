@@ -37,13 +37,13 @@ export type HandshakeRequest = {
 export type VerifiedRequest = {
   readonly ok: true;
   readonly secWebSocketKey: string;
-  /** The path and query that were asked for (section 3). */
+  /** The path and query that were asked for (section 3); a path may begin with `//`, so a URL is not built by resolving it. */
   readonly resourceName: string;
   /** What the client offers, in its order of preference; empty when it offers none. */
   readonly subprotocols: readonly string[];
   /** What the client offers, in its order of preference; empty when it offers none. */
   readonly extensions: readonly ExtensionElement[];
-  /** The `Host` field: a host with an optional port, as sent. */
+  /** The `Host` field as sent: a host with an optional port, from which a URL can be built. */
   readonly host: string;
   /** The `Origin` field as sent; undefined when there is none. */
   readonly origin: string | undefined;
@@ -265,7 +265,9 @@ function brokenRequestRule({ method, httpVersion, rawHeaders }: HandshakeRequest
 function brokenHostRule(hosts: readonly string[]): RefusalRule | undefined {
   if (hosts.length === 0) return "missing-host";
   if (hosts.length > 1) return "duplicate-host";
-  return parseAuthority(hosts[0] as string) === undefined ? "invalid-host" : undefined;
+  // What a URL cannot hold (`1.2.3.4.5`, `a%zz`) would throw later, in whoever builds one from the host.
+  const valid = parseAuthority(hosts[0] as string) !== undefined && URL.canParse(`http://${hosts[0]}`);
+  return valid ? undefined : "invalid-host";
 }
 
 function brokenVersionRule(rawHeaders: readonly string[]): RefusalRule | undefined {

@@ -19,11 +19,11 @@ export type OriginPolicy<Request = unknown> =
   | readonly string[]
   | ((origin: string | undefined, request: Request) => boolean | Promise<boolean>);
 
-/** Throws a TypeError when a list has an entry that no browser can send, such as `example.com` or one with a path. */
+/** Throws a TypeError when a list has an entry that no origin equals: `example.com`, one with a path, or with a `*`. */
 export function checkOriginPolicy(policy: OriginPolicy<never>): void {
   if (!Array.isArray(policy)) return;
   for (const entry of policy) {
-    if (parseOrigin(entry) === undefined) {
+    if (parseOrigin(entry) === undefined || entry.includes("*")) {
       throw new TypeError(
         `Cannot allow the origin ${JSON.stringify(entry)}: it is not a scheme, a host and an optional port`,
       );

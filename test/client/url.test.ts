@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { hostOf, parseWebSocketUrl, portOf, resourceName } from "../../src/client/url.ts";
+import { HandshakeError, type HandshakeRule } from "../../src/protocol/handshake-rules.ts";
+
+describe("parseWebSocketUrl", () => {
+  it.each([
+    ["ws://example.com", "ws://example.com/"],
+    ["WSS://EXAMPLE.com/a", "wss://example.com/a"],
+    ["http://example.com/a?b", "ws://example.com/a?b"],
+    ["https://example.com:8443/", "wss://example.com:8443/"],
+    ["ws://example.com:80/", "ws://example.com/"],
+    ["https://example.com:443/", "wss://example.com/"],
+    ["https://example.com:80/", "wss://example.com:80/"],
+    ["ws://user:secret@example.com/", "ws://user:secret@example.com/"],
+    ["ws://[::1]:1/", "ws://[::1]:1/"],
+    ["ws://example.com/a%23b", "ws://example.com/a%23b"],
+    ["ws://example.com/\r\nX: y", "ws://example.com/X:%20y"],
+    ["ws://example.com/a\0b", "ws://example.com/a%00b"],
+  ])("R6455-3-1, C07, WHATWG-3.1-1: %j is %s", (url, href) => {
+    expect(parseWebSocketUrl(url).href).toBe(href);
+    expect(parseWebSocketUrl(new URL(url)).href).toBe(href);
+  });
+
+  it("WHATWG-3.1-1: resolves against a base", () => {
+    expect(parseWebSocketUrl("/echo?a", "https://example.com/b").href).toBe("wss://example.com/echo?a");
+    expect(parseWebSocketUrl("echo", new URL("http://example.com/b/c")).href).toBe("ws://example.com/b/echo");
+  });
+
+  it.each<[HandshakeRule, string]>([
+    ["url-fragment", "ws://example.com/#a"],
+    ["url-fragment", "ws://example.com/#"],
+    ["url-fragment", "https://example.com/a?b#c"],
+    ["unsupported-scheme", "ftp://example.com/"],
+    ["unsupported-scheme", "mailto:a@example.com"],
+    ["unsupported-scheme", "file:///a"],
+    ["invalid-url", ""],
+    ["invalid-url", "/echo"],
+    ["invalid-url", "example.com/echo"],
+    ["invalid-url", "ws://"],
+    ["invalid-url", "ws://a b/"],
+    ["invalid-url", "ws://example.com:65536/"],
+    ["invalid-url", "ws://[::1/"],
+    ["invalid-url", "ws://user@/"],
+  ])("R6455-3-2, R6455-4.1-1: fails with %s for %j", (rule, url) => {
+    let failure: unknown;
+    try {
+      parseWebSocketUrl(url);
+    } catch (error) {
+      failure = error;
+    }
+    expect(failure).toBeInstanceOf(HandshakeError);
+    expect(failure).toMatchObject({ rule, section: "3" });
+  });
+
+  it("leaves a URL object that it is given as it was", () => {
+    const url = new URL("http://example.com/");
+    parseWebSocketUrl(url);
+    expect(url.href).toBe("http://example.com/");
+  });
+});
+
+describe("resourceName", () => {
+  it.each([
+    ["ws://a", "/"],
+    ["ws://a?b", "/?b"],
+    ["ws://a/?", "/"],
+    ["ws://a/b/c?d=e&f", "/b/c?d=e&f"],
+    ["ws://a/ü?ü x", "/%C3%BC?%C3%BC%20x"],
+  ])("R6455-3-3: of %s is %s", (url, name) => {
+    expect(resourceName(parseWebSocketUrl(url))).toBe(name);
+  });
+});
+
+describe("portOf and hostOf", () => {
+  it.each([
+    ["ws://a/", "a", 80],
+    ["wss://a/", "a", 443],
+    ["ws://a:443/", "a", 443],
+    ["wss://a:80/", "a", 80],
+    ["ws://[::1]/", "::1", 80],
+    ["wss://[2001:db8::1]:1234/", "2001:db8::1", 1234],
+  ])("R6455-3-1: %s is at %s, port %i", (url, host, port) => {
+    expect(hostOf(parseWebSocketUrl(url))).toBe(host);
+    expect(portOf(parseWebSocketUrl(url))).toBe(port);
+  });
+});
