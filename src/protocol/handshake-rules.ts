@@ -118,6 +118,10 @@ const table = {
     text: "the response has more than one Sec-WebSocket-Protocol header field",
   },
   "unexpected-subprotocol": { section: "4.1", text: "the response names a subprotocol that was not offered" },
+  "missing-response-subprotocol": {
+    section: "2.2 of WHATWG WebSockets",
+    text: "the response chooses none of the offered subprotocols",
+  },
   "malformed-response-extensions": {
     section: "9.1",
     text: "the Sec-WebSocket-Extensions header field of the response is not a list of extensions",
