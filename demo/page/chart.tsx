@@ -1,0 +1,125 @@
+/**
+ * One live chart: uPlot, drawn in the page's own colours and redrawn in the other theme's when that changes.
+ * The picture is one image to assistive technology; what it shows is said in text beside it.
+ */
+import type { VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Theme } from "./theme.ts";
+import { useTheme } from "./theme.ts";
+
+/** A line (or dots) of a chart; `color` is one of the page's colour variables. */
+export interface ChartSeries {
+  readonly color: "--socket" | "--long" | "--short" | "--accent" | "--second";
+  readonly dots?: boolean;
+  readonly fill?: boolean;
+}
+
+/** What a chart shows. */
+export interface ChartProps {
+  readonly label: string;
+  readonly series: readonly ChartSeries[];
+  /** The x values, then one array for each series. */
+  readonly data: uPlot.AlignedData;
+  readonly height: number;
+  /** Whether x is time in seconds since the epoch; else plain numbers. */
+  readonly time?: boolean;
+  /** The least top of the y axis, so that small noise does not look like a storm. */
+  readonly atLeast?: number;
+  readonly xRange?: readonly [number, number];
+  readonly formatY?: (value: number) => string;
+}
+
+/** Draws `data` and follows it. */
+export function Chart(props: ChartProps): VNode {
+  const holder = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | undefined>(undefined);
+  const latest = useRef(props);
+  latest.current = props;
+  const theme = useTheme();
+
+  useEffect(() => {
+    const element = holder.current;
+    if (element === null) return;
+    const made = new uPlot(options(latest, theme, element), latest.current.data, element);
+    plot.current = made;
+    const observer = new ResizeObserver(() =>
+      made.setSize({ width: element.clientWidth, height: latest.current.height }),
+    );
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+      plot.current = undefined;
+    };
+  }, [theme]);
+
+  useEffect(() => {
+    plot.current?.setData(props.data);
+  }, [props.data]);
+
+  return <div class="chart" role="img" aria-label={props.label} data-points={props.data[0].length} ref={holder} />;
+}
+
+function options(latest: { readonly current: ChartProps }, _theme: Theme, element: HTMLElement): uPlot.Options {
+  const { series, height, time = false, atLeast = 1, formatY = String } = latest.current;
+  const font = `11px ${getComputedStyle(element).fontFamily}`;
+  const axis: uPlot.Axis = {
+    font,
+    stroke: color("--muted", element),
+    grid: { stroke: color("--rule", element), width: 1 },
+    ticks: { show: false },
+  };
+  return {
+    width: element.clientWidth,
+    height,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [8, 4, 0, 0],
+    scales: {
+      x: {
+        time,
+        range: (_plot, low, high) => {
+          const [from, to] = latest.current.xRange ?? [low, high];
+          return [from, to > from ? to : from + 1];
+        },
+      },
+      y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, atLeast) * 1.08] },
+    },
+    axes: [
+      { ...axis, grid: { show: false }, size: 24, space: 70, ...(time ? { values: timeOfDay } : {}) },
+      { ...axis, size: 56, space: 32, values: (_plot, ticks) => ticks.map(formatY) },
+    ],
+    series: [
+      {},
+      ...series.map(({ color: name, dots = false, fill = false }): uPlot.Series => {
+        const stroke = color(name, element);
+        return {
+          stroke,
+          width: 1.75,
+          spanGaps: true,
+          ...(fill ? { fill: color(`${name}-soft`, element) } : {}),
+          points: { show: dots, size: 5, fill: stroke, width: 0 },
+          ...(dots ? { paths: () => null } : {}),
+        };
+      }),
+    ],
+  };
+}
+
+function timeOfDay(_plot: uPlot, ticks: number[]): string[] {
+  return ticks.map((seconds) =>
+    new Date(seconds * 1000).toLocaleTimeString([], { minute: "2-digit", second: "2-digit" }),
+  );
+}
+
+/** A canvas needs a colour's value; the browser works it out for an element that wears it. */
+function color(variable: string, element: HTMLElement): string {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${variable})`;
+  element.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}

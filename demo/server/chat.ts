@@ -1,0 +1,61 @@
+/**
+ * The rules of the chat: join once under a free name, then talk; both bounded in length, whatever the page allows.
+ * What the rules refuse is answered to the one who asked, in words, and changes nothing.
+ */
+import type { ChatMessage, ChatRequest } from "./messages.ts";
+import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "./messages.ts";
+import type { Member, Rooms } from "./rooms.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** Takes what members of rooms say, and tells the rooms. */
+export class Chat {
+  readonly #rooms: Rooms;
+  readonly #traffic: Traffic;
+
+  constructor(rooms: Rooms, traffic: Traffic) {
+    this.#rooms = rooms;
+    this.#traffic = traffic;
+  }
+
+  receive(room: string, member: Member, request: ChatRequest): void {
+    if (!ROOM_NAME.test(room)) this.#refuse(member, "A room's name is 1 to 32 of a-z, 0-9 and -");
+    else if (request.do === "join") this.#join(room, member, request.name);
+    else if (request.do === "say") this.#say(room, member, request.text);
+  }
+
+  leave(room: string, member: Member): void {
+    const name = this.#rooms.nameOf(room, member);
+    if (name === undefined) return;
+    this.#rooms.leave(room, member);
+    this.#rooms.tell(room, { is: "left", name, at: Date.now(), members: this.#rooms.members(room) });
+  }
+
+  #join(room: string, member: Member, asked: unknown): void {
+    const name = typeof asked === "string" ? asked.trim() : "";
+    if (name === "" || name.length > NAME_LIMIT) {
+      this.#refuse(member, `A name has 1 to ${NAME_LIMIT} characters`);
+    } else if (this.#rooms.nameOf(room, member) !== undefined) {
+      this.#refuse(member, "You are already in this room");
+    } else if (this.#rooms.members(room).includes(name)) {
+      this.#refuse(member, `Somebody in this room is already called ${name}`);
+    } else {
+      const at = Date.now();
+      const members = [...this.#rooms.members(room), name];
+      this.#rooms.tell(room, { is: "joined", name, at, members });
+      this.#rooms.join(room, member, name);
+      this.#traffic.send(member, { is: "welcome", name, members } satisfies ChatMessage);
+    }
+  }
+
+  #say(room: string, member: Member, text: unknown): void {
+    const name = this.#rooms.nameOf(room, member);
+    if (name === undefined) this.#refuse(member, "Join the room first");
+    else if (typeof text !== "string" || text.trim() === "" || text.length > TEXT_LIMIT) {
+      this.#refuse(member, `A message has 1 to ${TEXT_LIMIT} characters`);
+    } else this.#rooms.tell(room, { is: "said", name, at: Date.now(), text });
+  }
+
+  #refuse(member: Member, why: string): void {
+    this.#traffic.send(member, { is: "refused", why } satisfies ChatMessage);
+  }
+}

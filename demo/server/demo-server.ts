@@ -1,0 +1,87 @@
+/**
+ * The demo's server: one openline server with the page's files, the echo of the article, the push feed, the comparison
+ * and the chat. Every route but `/echo` takes only the page's own origin, which is the library's default.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { serve } from "openline";
+import { sendArticle } from "./article.ts";
+import { ByteMeter } from "./byte-meter.ts";
+import { Chat } from "./chat.ts";
+import { Comparison } from "./comparison.ts";
+import type { ServedFile } from "./files.ts";
+import { contentSecurityPolicy, readFiles, sendFile } from "./files.ts";
+import { PushFeed } from "./push.ts";
+import { Rooms } from "./rooms.ts";
+import { chatRoute, controlRoute, echoRoute, followRoute, pushRoute } from "./routes.ts";
+import { Traffic } from "./traffic.ts";
+
+/** What `startDemo` needs: where to listen, and the folder of the built page. */
+export interface DemoOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly page: string;
+}
+
+/** A running demo. */
+export interface Demo {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Starts the demo's server; rejects with what `listen` reports, such as EADDRINUSE. */
+export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo> {
+  const files = readFiles(page);
+  const traffic = new Traffic();
+  const meter = new ByteMeter();
+  const feed = new PushFeed(traffic);
+  const comparison = new Comparison(meter, () => feed.latest);
+  const chat = new Chat(new Rooms(traffic), traffic);
+  let policy = contentSecurityPolicy(port);
+  const stop = (): void => {
+    feed.close();
+    comparison.close();
+  };
+  try {
+    const server = await serve({
+      port,
+      host,
+      routes: {
+        "/echo": echoRoute(traffic),
+        "/push": pushRoute(traffic, feed),
+        "/compare": controlRoute(traffic, comparison),
+        "/compare/:run/socket": followRoute(traffic, comparison),
+        "/chat/:room": chatRoute(traffic, chat),
+      },
+      request: (request, response) => {
+        if (comparison.request(request, response)) return;
+        sendPage(files, policy, request, response);
+        response.on("close", () => meter.take(request.socket));
+      },
+    });
+    policy = contentSecurityPolicy(server.port);
+    return {
+      port: server.port,
+      close: async () => {
+        stop();
+        await server.close();
+      },
+    };
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
+function sendPage(
+  files: ReadonlyMap<string, ServedFile>,
+  policy: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+  const article = path === "/article.js" ? files.get("/article.txt") : undefined;
+  const file = files.get(path);
+  if (article !== undefined) sendArticle(article, request, response);
+  else if (file !== undefined) sendFile(file, policy, request, response);
+  else response.writeHead(404, { "content-type": "text/plain; charset=utf-8" }).end("Not found\n");
+}

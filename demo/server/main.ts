@@ -1,0 +1,35 @@
+/**
+ * Starts the demo: `PORT` (9998) and `HOST` (127.0.0.1) from the environment, the built page from beside this file.
+ * SIGINT and SIGTERM close it in order, with exit code 0; a taken port ends it with one line on stderr and exit code 1.
+ */
+import { fileURLToPath } from "node:url";
+import { startDemo } from "./demo-server.ts";
+
+const host = process.env.HOST ?? "127.0.0.1";
+const port = Number(process.env.PORT ?? 9998);
+const page = fileURLToPath(new URL("../page", import.meta.url));
+
+try {
+  const demo = await startDemo({ port, host, page });
+  const shown = host === "127.0.0.1" || host === "::1" ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  console.log(`openline demo   http://${shown}:${demo.port}`);
+  console.log(`echo            ws://${shown}:${demo.port}/echo`);
+  let closing = false;
+  const close = (): void => {
+    if (closing) process.exit(1);
+    closing = true;
+    void demo.close();
+  };
+  process.on("SIGINT", close);
+  process.on("SIGTERM", close);
+} catch (error) {
+  console.error(explain(error));
+  process.exitCode = 1;
+}
+
+function explain(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") return `Cannot start: port ${port} on ${host} is taken (PORT=<another> npm start)`;
+  if (code === "EACCES") return `Cannot start: port ${port} needs privileges (PORT=<another> npm start)`;
+  return `Cannot start: ${error instanceof Error ? error.message : String(error)}`;
+}

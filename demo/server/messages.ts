@@ -1,0 +1,102 @@
+/**
+ * What the page and the demo server say to each other: every JSON message, in both directions, and the limits both keep.
+ * The page imports this file too, so that neither end can drift from the other; nothing here may need Node or the DOM.
+ */
+
+/** One look at the machine and this process, pushed to every watcher of `/push`. */
+export interface Sample {
+  /** Server time, milliseconds since the epoch. */
+  readonly at: number;
+  /** Share of all cores in use by anyone, 0 to 100. */
+  readonly machineCpu: number;
+  /** The system's load average over the last minute. */
+  readonly load: number;
+  /** Memory in use on the machine and in this process (resident set), in MiB. */
+  readonly machineMemory: number;
+  readonly processMemory: number;
+  /** CPU this process used, 100 being one full core. */
+  readonly processCpu: number;
+  /** Event-loop delay over the last interval, milliseconds: median and 99th percentile. */
+  readonly delayMedian: number;
+  readonly delayP99: number;
+  /** WebSocket connections open now; messages a second in each direction. */
+  readonly connections: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** What `/push` sends: the past minute once, then each sample as it is taken. */
+export type PushMessage =
+  | { readonly is: "history"; readonly samples: readonly Sample[]; readonly machine: string }
+  | { readonly is: "sample"; readonly sample: Sample };
+
+/** Milliseconds between two samples of the push feed. */
+export const SAMPLE_INTERVAL = 500;
+
+/** How many samples the server remembers for those who come later: one minute. */
+export const SAMPLES_KEPT = 120;
+
+/** The three ways to follow the same feed. */
+export const MODES = ["short", "long", "socket"] as const;
+export type Mode = (typeof MODES)[number];
+
+/** One change of state in the comparison's feed; `at` is the server's time in milliseconds since the epoch. */
+export interface FeedEvent {
+  readonly seq: number;
+  readonly at: number;
+  readonly machineCpu: number;
+  readonly processMemory: number;
+}
+
+/** What one mode has cost so far, counted at the server's sockets. */
+export interface Tally {
+  readonly requests: number;
+  /** Bytes the server read from, and wrote to, the sockets of this mode, headers and frames included. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** A moment's reading of a run; `cpu` is this process's CPU time in milliseconds since it began. */
+export interface Figures {
+  readonly at: number;
+  readonly cpu: number;
+  readonly made: number;
+  readonly tallies: Readonly<Record<Mode, Tally>>;
+}
+
+/** What the page asks on `/compare`; each question gets one answer, in order. */
+export type CompareQuestion =
+  | { readonly do: "clock" }
+  | { readonly do: "start"; readonly rate: number; readonly seconds: number }
+  | { readonly do: "figures" }
+  | { readonly do: "stop" };
+
+/** The answers on `/compare`. */
+export type CompareAnswer =
+  | { readonly is: "clock"; readonly at: number }
+  | { readonly is: "started"; readonly run: string; readonly total: number }
+  | { readonly is: "figures"; readonly figures: Figures }
+  | { readonly is: "refused"; readonly why: string };
+
+/** Bounds of a comparison: events a second, and seconds. */
+export const RATE: { readonly min: number; readonly max: number } = { min: 1, max: 50 };
+export const SECONDS: { readonly min: number; readonly max: number } = { min: 1, max: 60 };
+
+/** What the page says on `/chat/:room`: join once, then talk. */
+export type ChatRequest =
+  | { readonly do: "join"; readonly name: string }
+  | { readonly do: "say"; readonly text: string };
+
+/** What a room says to its members. */
+export type ChatMessage =
+  | { readonly is: "welcome"; readonly name: string; readonly members: readonly string[] }
+  | { readonly is: "joined" | "left"; readonly name: string; readonly at: number; readonly members: readonly string[] }
+  | { readonly is: "said"; readonly name: string; readonly at: number; readonly text: string }
+  | { readonly is: "refused"; readonly why: string };
+
+/** Longest name and longest text of the chat, in UTF-16 code units as `maxlength` counts them. */
+export const NAME_LIMIT = 24;
+export const TEXT_LIMIT = 500;
+
+/** What a room's name may be: it is part of the URL. */
+export const ROOM_NAME: RegExp = /^[a-z0-9-]{1,32}$/;

@@ -1,0 +1,115 @@
+/**
+ * The push feed: looks at the machine twice a second and tells every watcher, who asked for nothing.
+ * One timer for all watchers; each newcomer first gets the last minute, so that no chart starts empty.
+ */
+import { availableParallelism, cpus, freemem, loadavg, platform, totalmem } from "node:os";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { PushMessage, Sample } from "./messages.ts";
+import { SAMPLE_INTERVAL, SAMPLES_KEPT } from "./messages.ts";
+import type { Traffic } from "./traffic.ts";
+
+interface Watcher {
+  send(data: string): boolean;
+}
+
+const MEBIBYTE = 1024 * 1024;
+const DELAY_RESOLUTION = 10;
+
+/** Takes a sample every `SAMPLE_INTERVAL` and sends it to all watchers. */
+export class PushFeed {
+  readonly #traffic: Traffic;
+  readonly #watchers = new Set<Watcher>();
+  readonly #samples: Sample[] = [];
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION });
+  readonly #timer: NodeJS.Timeout;
+  #before: Reading;
+
+  constructor(traffic: Traffic) {
+    this.#traffic = traffic;
+    this.#before = read(traffic);
+    this.#delay.enable();
+    this.#timer = setInterval(() => this.#take(), SAMPLE_INTERVAL);
+  }
+
+  /** The newest sample, or none in the first half second. */
+  get latest(): Sample | undefined {
+    return this.#samples.at(-1);
+  }
+
+  add(watcher: Watcher): void {
+    this.#watchers.add(watcher);
+    const machine = `${availableParallelism()} cores, ${Math.round(totalmem() / MEBIBYTE / 102.4) / 10} GiB, ${platform()}`;
+    this.#traffic.send(watcher, { is: "history", samples: this.#samples, machine } satisfies PushMessage);
+  }
+
+  remove(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#delay.disable();
+  }
+
+  #take(): void {
+    const now = read(this.#traffic);
+    const sample: Sample = {
+      ...difference(this.#before, now),
+      at: Date.now(),
+      load: round(loadavg()[0] ?? 0),
+      machineMemory: Math.round((totalmem() - freemem()) / MEBIBYTE),
+      processMemory: round(process.memoryUsage.rss() / MEBIBYTE),
+      delayMedian: this.#delayAt(50),
+      delayP99: this.#delayAt(99),
+      connections: this.#traffic.connections,
+    };
+    this.#before = now;
+    this.#delay.reset();
+    this.#samples.push(sample);
+    if (this.#samples.length > SAMPLES_KEPT) this.#samples.shift();
+    for (const watcher of this.#watchers) {
+      this.#traffic.send(watcher, { is: "sample", sample } satisfies PushMessage);
+    }
+  }
+
+  /** The histogram holds the time between two ticks of its own timer, so that timer's period is taken off. */
+  #delayAt(percentile: number): number {
+    return round(Math.max(0, this.#delay.percentile(percentile) / 1e6 - DELAY_RESOLUTION));
+  }
+}
+
+interface Reading {
+  readonly time: number;
+  readonly idle: number;
+  readonly total: number;
+  readonly process: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
+function read(traffic: Traffic): Reading {
+  let idle = 0;
+  let total = 0;
+  for (const { times } of cpus()) {
+    idle += times.idle;
+    total += times.idle + times.user + times.nice + times.sys + times.irq;
+  }
+  const { user, system } = process.cpuUsage();
+  const { received, sent } = traffic;
+  return { time: performance.now(), idle, total, process: (user + system) / 1000, received, sent };
+}
+
+function difference(before: Reading, now: Reading): Pick<Sample, "machineCpu" | "processCpu" | "received" | "sent"> {
+  const elapsed = now.time - before.time;
+  const ticks = now.total - before.total;
+  return {
+    machineCpu: ticks === 0 ? 0 : round(100 * (1 - (now.idle - before.idle) / ticks)),
+    processCpu: round((100 * (now.process - before.process)) / elapsed),
+    received: round((1000 * (now.received - before.received)) / elapsed),
+    sent: round((1000 * (now.sent - before.sent)) / elapsed),
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
