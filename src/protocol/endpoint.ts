@@ -6,7 +6,7 @@
  * the caller looks at an event, so every method may be called between two events.
  */
 
-import { Buffer, isUtf8 } from "node:buffer";
+import { Buffer, constants, isUtf8 } from "node:buffer";
 import { CloseCode, type CloseStatus, decodeClosePayload, encodeClosePayload } from "./close-code.ts";
 import { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
 import { type Violation, violations } from "./errors.ts";
@@ -53,7 +53,7 @@ export type EndpointEvent = MessageEvent | PingPongEvent | CloseEvent | InflateE
 /** What an endpoint needs to know from the start. */
 export interface EndpointOptions {
   readonly role: Role;
-  /** The longest message in bytes, inclusive, before inflating. Default 16 MiB. */
+  /** The longest message in bytes, inclusive, before and after inflating. Default 16 MiB; never more than a string holds. */
   readonly maxMessageSize?: number;
   /** How many empty fragments may follow one another. Default 1024. */
   readonly maxEmptyFragments?: number;
@@ -86,6 +86,8 @@ export class Endpoint {
   #control: Buffer | undefined;
   #latestPing: Uint8Array | undefined;
   #inflating: MessageAssembler | undefined;
+  /** Whether a fragmented message of ours has begun and not ended. */
+  #sendingFragments = false;
   #borrowed = false;
   #shelf: Uint8Array | undefined;
   #shelved = 0;
@@ -95,7 +97,7 @@ export class Endpoint {
 
   constructor(options: EndpointOptions) {
     this.role = options.role;
-    this.#maxMessageSize = options.maxMessageSize ?? 16 * 1024 * 1024;
+    this.#maxMessageSize = Math.min(options.maxMessageSize ?? 16 * 1024 * 1024, constants.MAX_STRING_LENGTH);
     this.#maxEmptyFragments = options.maxEmptyFragments ?? 1024;
     this.#compression = options.compression ?? false;
     this.#textAsBytes = options.textAsBytes ?? false;
@@ -126,9 +128,10 @@ export class Endpoint {
     return this.#violation;
   }
 
-  /** Bytes in the output that were not taken yet. */
+  /** Bytes in the output that were not taken yet, with the Pong that is kept while the transport is stalled. */
   get outputLength(): number {
-    return this.#output.length;
+    const pong = this.#latestPing === undefined ? 0 : this.#latestPing.length + (this.role === "client" ? 6 : 2);
+    return this.#output.length + pong;
   }
 
   /** Bytes received and not parsed yet. */
@@ -141,20 +144,27 @@ export class Endpoint {
     return this.#message?.length ?? 0;
   }
 
+  /** Whether an `inflate` event waits for its answer. */
+  get inflating(): boolean {
+    return this.#inflating !== undefined;
+  }
+
   /** Whether a message or a frame has begun and not ended. */
   get insideMessage(): boolean {
-    return this.#message !== undefined || this.#insideFrame;
+    return this.#message !== undefined || this.#insideFrame || this.#decoder.insideHeader;
   }
 
   /**
-   * Takes bytes from the transport. They become the endpoint's: it unmasks them in place and hands out views of them.
+   * Takes bytes from the transport. They become the endpoint's: it unmasks them in place and hands out views of them,
+   * several in the same `ArrayBuffer` if they are small.
    *
    * A borrowed chunk is unmasked in place as well, but never handed out; call `releaseChunk` before its memory is used again.
    */
   receive(chunk: Buffer, borrowed = false): void {
     if (!this.#parsing) return;
-    this.#borrowed = borrowed || chunk.length !== chunk.buffer.byteLength;
-    this.#decoder.push(chunk);
+    const decoder = this.#decoder;
+    decoder.push(chunk);
+    this.#borrowed = borrowed || decoder.chunk.length !== decoder.chunk.buffer.byteLength;
   }
 
   /** Copies what is left of a borrowed chunk. */
@@ -162,11 +172,10 @@ export class Endpoint {
     this.#decoder.keepUnread();
   }
 
-  /** The transport has ended, in whatever way. */
+  /** The transport has ended, in whatever way; events not asked for before are lost, but for a message to be inflated. */
   receiveEnd(): void {
     this.#move("transportEnded");
-    this.#decoder.discard();
-    this.#message = undefined;
+    this.#stopParsing();
     this.#output.clear();
   }
 
@@ -193,19 +202,30 @@ export class Endpoint {
     return undefined;
   }
 
-  /** Answers an `inflate` event with the inflated payload or the rule that it breaks; returns what came of it. */
+  /**
+   * Answers an `inflate` event with the inflated payload or the rule that it breaks; returns what came of it, which is
+   * `failed` once more if the connection has failed meanwhile.
+   */
   inflated(outcome: Uint8Array | Violation): MessageEvent | FailedEvent {
     const message = this.#inflating;
     if (message === undefined) throw new Error("Cannot deliver: no message waits to be inflated");
     this.#inflating = undefined;
+    if (this.#violation !== undefined) return { type: "failed", violation: this.#violation };
     if (typeof outcome === "string") return this.fail(outcome);
+    if (outcome.length > this.#maxMessageSize) return this.fail("message-too-big");
     const bytes = Buffer.from(outcome.buffer, outcome.byteOffset, outcome.length);
     return this.#deliver(message.text, bytes, 0, bytes.length, 0x80, true);
   }
 
-  /** Sends a whole message; false, and nothing sent, unless the state is `open` or `peerClosing`. */
+  /**
+   * Sends a whole message; false, and nothing sent, unless the state is `open` or `peerClosing`.
+   *
+   * Throws inside a fragmented message. A server refers to more than 64 KiB of bytes until they have left: they must
+   * not change before. Everything else is copied. The same holds for the other methods that send.
+   */
   sendMessage(data: string | Uint8Array): boolean {
     if (!this.#sending) return false;
+    this.#refuseInterleaving(this.#sendingFragments);
     if (typeof data === "string") encodeTextFrame(this.#output, this.role, fin | Opcode.Text, data);
     else encodeFrame(this.#output, this.role, fin | Opcode.Binary, data);
     return true;
@@ -214,13 +234,20 @@ export class Endpoint {
   /** Sends a whole message that was deflated according to RFC 7692 section 7.2.1. */
   sendCompressed(text: boolean, payload: Uint8Array): boolean {
     if (!this.#sending) return false;
+    this.#refuseInterleaving(this.#sendingFragments);
     encodeFrame(this.#output, this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
     return true;
   }
 
-  /** Sends one fragment: the first carries the type, the last ends the message (section 5.4). */
+  /**
+   * Sends one fragment: the first carries the type, the last ends the message (section 5.4).
+   *
+   * Throws for a first fragment inside a fragmented message, and for a later one outside.
+   */
   sendFragment(text: boolean, payload: Uint8Array, position: { first: boolean; last: boolean }): boolean {
     if (!this.#sending) return false;
+    this.#refuseInterleaving(position.first === this.#sendingFragments);
+    this.#sendingFragments = !position.last;
     const opcode = position.first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
     encodeFrame(this.#output, this.role, (position.last ? fin : 0) | opcode, payload);
     return true;
@@ -228,7 +255,9 @@ export class Endpoint {
 
   /** Sends bytes that are whole, unmasked frames already; for a server, which may share them between connections. */
   sendEncoded(frames: Uint8Array): boolean {
+    if (this.role === "client") throw new Error("Cannot send: a client must mask each frame with a key of its own");
     if (!this.#sending) return false;
+    this.#refuseInterleaving(this.#sendingFragments);
     if (frames.length <= shelfSize) {
       const at = this.#output.reserve(frames.length);
       this.#output.slab.set(frames, at);
@@ -257,6 +286,7 @@ export class Endpoint {
   close(code: number = CloseCode.NoStatusReceived, reason = ""): void {
     const payload = encodeClosePayload(code, reason);
     if (!this.#sending) return;
+    this.#sendLatestPong();
     encodeFrame(this.#output, this.role, fin | Opcode.Close, payload);
     this.#closeSent = { code, reason };
     this.#move("closeSent");
@@ -270,21 +300,16 @@ export class Endpoint {
   /** Fails the connection (section 7.1.7): sends Close with the rule's code unless one was sent, and parses no more. */
   fail(violation: Violation): FailedEvent {
     const { closeCode, text } = violations[violation];
-    if (this.#state === "open") this.close(closeCode, text);
+    this.close(closeCode, text);
     this.#violation ??= violation;
     this.#move("failed");
-    this.#decoder.discard();
-    this.#message = undefined;
-    this.#control = undefined;
-    return { type: "failed", violation };
+    this.#stopParsing();
+    return { type: "failed", violation: this.#violation };
   }
 
   /** The bytes to write now, in order; `outputTaken` must follow before anything else is sent. */
   takeOutput(): Uint8Array[] {
-    if (this.#latestPing !== undefined) {
-      encodeFrame(this.#output, this.role, fin | Opcode.Pong, this.#latestPing);
-      this.#latestPing = undefined;
-    }
+    this.#sendLatestPong();
     return this.#output.take();
   }
 
@@ -295,6 +320,7 @@ export class Endpoint {
 
   /** Forgets the output that was not taken. */
   discardOutput(): void {
+    this.#latestPing = undefined;
     this.#output.clear();
   }
 
@@ -308,6 +334,20 @@ export class Endpoint {
 
   #move(transition: Transition): void {
     this.#state = transitions[this.#state][transition] ?? this.#state;
+  }
+
+  /** Nothing more will be parsed: lets go of all that was received and not delivered, and of the Pong owed for it. */
+  #stopParsing(): void {
+    this.#decoder.discard();
+    this.#insideFrame = false;
+    this.#message = undefined;
+    this.#control = undefined;
+    this.#shelf = undefined;
+    this.#latestPing = undefined;
+  }
+
+  #refuseInterleaving(interleaved: boolean): void {
+    if (interleaved) throw new Error("Cannot send: the frames of one message must follow one another");
   }
 
   #judgeHeader(): Violation | undefined {
@@ -407,8 +447,9 @@ export class Endpoint {
     const opcode = decoder.firstByte & 0x0f;
     if (opcode === Opcode.Close) return this.#readClose(payload);
     if (opcode === Opcode.Pong) return { type: "pong", payload };
-    if (this.stalled) this.#latestPing = payload;
-    else this.#sendPong(payload);
+    // A Ping is answered until a Close was received, also after our own Close (section 5.5.2).
+    if (this.stalled) this.#latestPing = payload.slice();
+    else encodeFrame(this.#output, this.role, fin | Opcode.Pong, payload);
     return { type: "ping", payload };
   }
 
@@ -417,7 +458,7 @@ export class Endpoint {
     if (typeof status === "string") return this.fail(status);
     this.#closeReceived = status;
     this.#move("closeReceived");
-    this.#decoder.discard();
+    this.#stopParsing();
     return { type: "close", ...status };
   }
 
@@ -430,9 +471,10 @@ export class Endpoint {
     return true;
   }
 
-  /** A Ping is answered until a Close was received, also after our own Close (section 5.5.2). */
-  #sendPong(payload: Uint8Array): void {
-    encodeFrame(this.#output, this.role, fin | Opcode.Pong, payload);
+  #sendLatestPong(): void {
+    if (this.#latestPing === undefined) return;
+    encodeFrame(this.#output, this.role, fin | Opcode.Pong, this.#latestPing);
+    this.#latestPing = undefined;
   }
 }
 

@@ -48,6 +48,11 @@ export class FrameDecoder implements FrameHeader {
     return this.chunk.length - this.#position;
   }
 
+  /** Whether a header has begun and is not complete. */
+  get insideHeader(): boolean {
+    return this.#cutLength > 0;
+  }
+
   /** Lets go of a chunk that is read to its end, or of what is left when nothing more will be read. */
   discard(): void {
     this.chunk = empty;

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { Role } from "./frame.ts";
 import { createMaskingKey, mask, maskCopy } from "./mask.ts";
-import { type OutputBuffer, slabSize } from "./output-buffer.ts";
+import type { OutputBuffer } from "./output-buffer.ts";
 
 /** Payloads up to this many bytes are copied next to their header; a server refers to longer ones. */
 export const longestCopied: number = 64 * 1024;
@@ -16,8 +16,8 @@ export const longestCopied: number = 64 * 1024;
 const longestHeader = 14;
 /** Up to this many UTF-16 units an ASCII string is written faster here than by a call into the runtime (measured). */
 const shortText = 32;
-/** A string of this many units fits a slab even if each takes three bytes. */
-const slabText = Math.floor((slabSize - longestHeader) / 3);
+/** A string of this many units fits a 16-bit length, and so a slab, even if each takes three bytes. */
+const slabText = Math.floor(0xffff / 3);
 
 /** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. */
 export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {

@@ -25,6 +25,8 @@ export class OutputBuffer {
   #piecesLength = 0;
   /** Slabs whose bytes are in pieces. */
   #filled: Buffer[] = [];
+  /** Whether pieces were taken of which nobody has said yet what became of them: their slabs must stay untouched. */
+  #inFlight = false;
   /** Whether what was taken last left at once: if not, small output is copied out of its slab. */
   #leavesAtOnce = true;
 
@@ -56,17 +58,25 @@ export class OutputBuffer {
     if (only && pieces.length === 1) {
       pieces[0] = Buffer.from(pieces[0]!);
       this.#recycle();
+    } else if (pieces.length > 0) {
+      this.#inFlight = true;
     }
     return pieces;
   }
 
-  /** Says whether all that was taken has left already, so that its memory can be used again. */
+  /**
+   * Says whether all that was taken has left already, so that its memory can be used again.
+   *
+   * What was gathered since the take, by a transport that answers while it is written to, stays.
+   */
   taken(left: boolean): void {
     this.#leavesAtOnce = left;
-    if (left) {
-      this.#recycle();
-    } else if (this.slab !== none) {
+    this.#inFlight = false;
+    if (!left) {
+      this.#cutPiece();
       this.#dropSlabs();
+    } else if (this.length === 0) {
+      this.#recycle();
     }
   }
 
@@ -92,8 +102,10 @@ export class OutputBuffer {
   }
 
   #recycle(): void {
-    if (this.slab !== none && pool.length < slabsKept) pool.push(this.slab);
-    if (this.#filled.length > 0) pool.push(...this.#filled.slice(0, slabsKept - pool.length));
+    if (!this.#inFlight) {
+      if (this.slab !== none && pool.length < slabsKept) pool.push(this.slab);
+      if (this.#filled.length > 0) pool.push(...this.#filled.slice(0, slabsKept - pool.length));
+    }
     this.#dropSlabs();
   }
 
