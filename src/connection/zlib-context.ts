@@ -119,6 +119,11 @@ export class ContextSlot {
   }
 }
 
+/** How many contexts are kept in the whole process now. */
+export function countKeptContexts(): number {
+  return occupied.size;
+}
+
 /** The occupied slots, least recently used first. */
 const occupied = new Set<ContextSlot>();
 let newest: ContextSlot | undefined;
