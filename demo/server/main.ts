@@ -16,7 +16,8 @@ try {
   console.log(`echo            ws://${shown}:${demo.port}/echo`);
   let closing = false;
   const close = (): void => {
-    if (closing) process.exit(1);
+    // On Ctrl-C both the terminal and npm send SIGINT: the second says nothing new.
+    if (closing) return;
     closing = true;
     void demo.close();
   };
