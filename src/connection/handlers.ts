@@ -1,0 +1,74 @@
+/**
+ * What an application may do when something happens on a connection, and the options that each connection has.
+ */
+
+import type { CloseReport } from "./close-report.ts";
+import type { ConnectionLimits } from "./limits.ts";
+
+/** Text as a string, binary as bytes. */
+export type MessageData = string | Uint8Array;
+
+/** What is known of a message besides its data. */
+export interface MessageInfo {
+  /** Whether it was sent as text; tells the two apart where text is delivered as bytes. */
+  readonly text: boolean;
+}
+
+/**
+ * Handlers of one connection; a promise that `open` or `message` returns is awaited before the next message.
+ *
+ * An exception in one of them closes its connection with 1011 and goes to `error`.
+ */
+export interface ConnectionHandlers<Connection> {
+  /** The connection is established; no message is delivered before it is done. */
+  open?(connection: Connection): unknown;
+  /** A whole message. */
+  message?(connection: Connection, data: MessageData, info: MessageInfo): unknown;
+  /** The outbox is below its high-water mark again, after `send` returned false. */
+  drain?(connection: Connection): unknown;
+  /** The connection is over; the last call. */
+  close?(connection: Connection, report: CloseReport): unknown;
+  /** A handler threw; without this handler the first such error of a route goes to stderr. */
+  error?(connection: Connection, error: Error): unknown;
+  /** A Ping came; it has been answered. */
+  ping?(connection: Connection, payload: Uint8Array): unknown;
+  /** A Pong came. */
+  pong?(connection: Connection, payload: Uint8Array): unknown;
+}
+
+/** When a silent peer is asked, and when it is given up; milliseconds. */
+export interface KeepaliveOptions {
+  /** After how long without a byte received a Ping is sent. Default 25 s, below every usual proxy's limit. */
+  readonly interval?: number;
+  /** How long after that Ping the connection is given up if still no byte came. Default 20 s. */
+  readonly timeout?: number;
+}
+
+/** The options of `send`. */
+export interface SendOptions {
+  /** Whether to compress, where permessage-deflate was agreed. Default: from the threshold on. */
+  readonly compress?: boolean;
+  /** Server only: copy a payload over 64 KiB, so that its memory is the caller's again at once. Default false. */
+  readonly copy?: boolean;
+}
+
+/** What all connections of one route share. */
+export interface ConnectionSettings<Connection> {
+  readonly limits: ConnectionLimits;
+  readonly handlers: ConnectionHandlers<Connection>;
+  readonly keepalive: Required<KeepaliveOptions> | undefined;
+  /** Called when the transport is gone, before the `close` handler. */
+  ended?(connection: Connection): void;
+}
+
+/** The keepalive that an option stands for: on by default, off when false. */
+export function resolveKeepalive(
+  option: KeepaliveOptions | boolean | undefined,
+): Required<KeepaliveOptions> | undefined {
+  if (option === false) return undefined;
+  const { interval = 25_000, timeout = 20_000 } = option === true || option === undefined ? {} : option;
+  for (const [name, value] of Object.entries({ interval, timeout })) {
+    if (!(value >= 1000)) throw new RangeError(`Cannot keep alive: ${name} must be at least 1000 ms, not ${value}`);
+  }
+  return { interval, timeout };
+}

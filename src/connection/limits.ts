@@ -1,0 +1,94 @@
+/**
+ * Every limit, with its name, unit and default, in one table.
+ *
+ * Sizes are bytes, times milliseconds. What a peer does beyond a limit is answered as the comment on it says.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const seconds = 1000;
+
+/** The limits of one connection; sizes in bytes, times in milliseconds. */
+export interface ConnectionLimits {
+  /** The longest message, inclusive and after inflating; beyond it 1009. Default 16 MiB. */
+  readonly maxMessageSize: number;
+  /** How many empty fragments may follow one another; beyond it 1008. Default 1024. */
+  readonly maxEmptyFragments: number;
+  /** How long an unfinished message may stand without a byte; beyond it 1008. Default 60 s. */
+  readonly messageIdleTimeout: number;
+  /** How much may be parsed and not delivered before reading stops. Default 64 KiB. */
+  readonly inboundHighWaterMark: number;
+  /** From how much queued output on `send` returns false. Default 1 MiB. */
+  readonly outboxHighWaterMark: number;
+  /** How much output may be queued when `send` is called; beyond it 1013. Default 16 MiB. */
+  readonly maxOutboxSize: number;
+  /** How long queued output may stand while no byte leaves or arrives; then the socket is destroyed. Default 45 s. */
+  readonly writeTimeout: number;
+  /** How long each step of the closing handshake may take; then the socket is destroyed. Default 5 s. */
+  readonly closeTimeout: number;
+  /** How long one connection may work in one turn of the event loop. Default 2 ms. */
+  readonly readBudget: number;
+}
+
+/** The limits of a server: those of each connection, and its own. */
+export interface ServerLimits extends ConnectionLimits {
+  /** How long a request's head may take; then 408. Default 10 s. */
+  readonly handshakeTimeout: number;
+  /** The largest head of a request; beyond it 431. Default 16 KiB. */
+  readonly maxHeaderSize: number;
+  /** How long a route's `upgrade` may take; then 503. Default 10 s. */
+  readonly upgradeTimeout: number;
+  /** How many opening handshakes may wait for their `upgrade` at once; beyond it 503. Default 1000. */
+  readonly maxPendingHandshakes: number;
+  /** How many connections may be open; beyond it 503. Default 95 % of the limit on open files, where it is known. */
+  readonly maxConnections: number;
+}
+
+/** The defaults of `ConnectionLimits`. */
+export const connectionLimits: ConnectionLimits = {
+  maxMessageSize: 16 * MiB,
+  maxEmptyFragments: 1024,
+  messageIdleTimeout: 60 * seconds,
+  inboundHighWaterMark: 64 * KiB,
+  outboxHighWaterMark: 1 * MiB,
+  maxOutboxSize: 16 * MiB,
+  writeTimeout: 45 * seconds,
+  closeTimeout: 5 * seconds,
+  readBudget: 2,
+};
+
+/** The defaults of `ServerLimits`, but for `maxConnections`, which the machine decides. */
+export const serverLimits: ServerLimits = {
+  ...connectionLimits,
+  handshakeTimeout: 10 * seconds,
+  maxHeaderSize: 16 * KiB,
+  upgradeTimeout: 10 * seconds,
+  maxPendingHandshakes: 1000,
+  maxConnections: Number.POSITIVE_INFINITY,
+};
+
+/** The echo of a Close leaves at the latest this long after the Close was parsed, in milliseconds. */
+export const longestEchoDelay = 2000;
+/** After a failure at most this many bytes are read and thrown away … */
+export const drainSize: number = 64 * KiB;
+/** … for at most this long, in milliseconds. */
+export const drainTime = 1000;
+
+/**
+ * The defaults with the given limits in their place.
+ *
+ * Throws a TypeError for a name that is no limit, and a RangeError for a value that is not a number from 0 on.
+ */
+export function resolveLimits<Limits extends ConnectionLimits>(
+  defaults: Limits,
+  given: Partial<Limits> | undefined,
+): Limits {
+  for (const [name, value] of Object.entries(given ?? {})) {
+    if (!Object.hasOwn(defaults, name)) throw new TypeError(`Cannot set limits: there is no limit "${name}"`);
+    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
+      throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${String(value)}`);
+    }
+  }
+  const set = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(set) };
+}

@@ -1,0 +1,50 @@
+/**
+ * Pings that wait for their Pong, RFC 6455 section 5.5.3: a Pong answers its Ping and every earlier one.
+ */
+
+import { Buffer } from "node:buffer";
+
+interface OutstandingPing {
+  readonly payload: Buffer;
+  readonly sentAt: number;
+  readonly resolve: (roundTrip: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+let pingsMade = 0;
+
+/** The outstanding pings of one connection, oldest first. */
+export class Pings {
+  readonly #outstanding: OutstandingPing[] = [];
+
+  /** Notes a Ping that is being sent; resolves with the milliseconds until its Pong. */
+  add(payload: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#outstanding.push({ payload: Buffer.from(payload), sentAt: performance.now(), resolve, reject });
+    });
+  }
+
+  /** A Pong came; returns the round trip of its Ping in milliseconds, undefined when nobody asked for it. */
+  settle(payload: Uint8Array): number | undefined {
+    const index = this.#outstanding.findLastIndex((ping) => ping.payload.equals(payload));
+    if (index < 0) return undefined;
+    const now = performance.now();
+    const settled = this.#outstanding.splice(0, index + 1);
+    for (const ping of settled) ping.resolve(now - ping.sentAt);
+    return now - settled[index]!.sentAt;
+  }
+
+  /** The connection is over: no Pong will come. */
+  rejectAll(): void {
+    for (const ping of this.#outstanding.splice(0)) {
+      ping.reject(new Error("Cannot measure the round trip: the connection is closed"));
+    }
+  }
+}
+
+/** A payload that no other Ping of this process had: eight bytes that count. */
+export function nextPingPayload(): Uint8Array {
+  const payload = Buffer.alloc(8);
+  payload.writeDoubleBE(++pingsMade);
+  return payload;
+}

@@ -1,0 +1,31 @@
+/**
+ * The entry `openline`: serve, accept and connect.
+ */
+
+export type { CloseReport } from "./connection/close-report.ts";
+export type { Connection, Sendable } from "./connection/connection.ts";
+export type {
+  ConnectionHandlers,
+  KeepaliveOptions,
+  MessageData,
+  MessageInfo,
+  SendOptions,
+} from "./connection/handlers.ts";
+export type { ConnectionLimits, ServerLimits } from "./connection/limits.ts";
+export { PreparedMessage } from "./connection/prepared-message.ts";
+export { CloseCode } from "./protocol/close-code.ts";
+export { ProtocolError, type Violation } from "./protocol/errors.ts";
+export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.ts";
+export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
+export { accept } from "./server/accept.ts";
+export type { OriginPolicy } from "./server/origin.ts";
+export {
+  type PathParams,
+  type Route,
+  type RouteOptions,
+  route,
+  type UpgradeContext,
+  type UpgradeResult,
+} from "./server/route.ts";
+export { type ServeOptions, type Server, serve } from "./server/server.ts";
+export type { ServerConnection } from "./server/server-connection.ts";

@@ -1,0 +1,44 @@
+/**
+ * The opening handshake for those who have a server of their own: any framework, any stream.
+ */
+
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { ConnectionSettings } from "../connection/handlers.ts";
+import { type ResolvedRoute, type Route, resolveRoute } from "./route.ts";
+import type { ServerConnection } from "./server-connection.ts";
+import { upgrade } from "./upgrade.ts";
+
+/**
+ * Answers an upgrade request that `node:http` handed over with its `upgrade` event.
+ *
+ * Resolves with the connection, or with undefined when the request was refused: the answer has then been sent and the
+ * stream is being closed. Messages wait until somebody reads them, or go to `options.message`. Throws a TypeError or a
+ * RangeError for options that cannot be, and never because of what the client sent.
+ */
+export async function accept<Data = unknown>(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Uint8Array,
+  options: Route<Data> = {},
+): Promise<ServerConnection<Data> | undefined> {
+  const route = resolveRoute(options as Route);
+  const connection = await upgrade(
+    { request, socket, head },
+    { route, settings: connectionSettings(route), params: {} },
+  );
+  return connection as ServerConnection<Data> | undefined;
+}
+
+/** What all connections of a route share. */
+export function connectionSettings(
+  route: ResolvedRoute,
+  ended?: (connection: ServerConnection) => void,
+): ConnectionSettings<ServerConnection> {
+  return {
+    limits: route.limits,
+    handlers: route.handlers,
+    keepalive: route.keepalive,
+    ...(ended && { ended }),
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * What a server does at one path: whom it lets in, and the handlers of the connections there.
+ */
+
+import type { IncomingMessage } from "node:http";
+import { type ConnectionHandlers, type KeepaliveOptions, resolveKeepalive } from "../connection/handlers.ts";
+import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
+import { isToken } from "../protocol/header-fields.ts";
+import type { HeaderEntries } from "../protocol/opening-handshake.ts";
+import {
+  type CompressionOptions,
+  type CompressionSettings,
+  compressionSettings,
+} from "../protocol/permessage-deflate.ts";
+import { checkOriginPolicy, type OriginPolicy } from "./origin.ts";
+import type { ServerConnection } from "./server-connection.ts";
+
+/** The names in a path and their values: `/rooms/:room` gives `{ room: string }`. */
+export type PathParams<Path extends string> = string extends Path
+  ? Readonly<Record<string, string>>
+  : Path extends `${string}:${infer Name}/${infer Rest}`
+    ? { readonly [Key in Name | keyof PathParams<Rest>]: string }
+    : Path extends `${string}:${infer Name}`
+      ? { readonly [Key in Name]: string }
+      : Readonly<Record<never, string>>;
+
+/** What `upgrade` may look at before it lets a client in. */
+export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
+  /** The opening handshake's request. */
+  readonly request: IncomingMessage;
+  /** The values of the path's names, percent-decoded. */
+  readonly params: Params;
+  /** The request's path and query, on the request's host. */
+  readonly url: URL;
+  /** The subprotocols that the client offers, in its order of preference. */
+  readonly subprotocols: readonly string[];
+  /** Aborts when the client leaves, `upgradeTimeout` has passed or the server closes. */
+  readonly signal: AbortSignal;
+}
+
+/** What `upgrade` may decide. */
+export interface UpgradeResult<Data> {
+  /** What `connection.data` holds. */
+  readonly data?: Data;
+  /** One of the offered subprotocols; by default the first offered one that the route lists. */
+  readonly subprotocol?: string;
+  /** Header fields for the 101, such as cookies. */
+  readonly headers?: HeaderEntries | Readonly<Record<string, string>> | Headers;
+}
+
+/** The options that a server has for all its routes and each route may set for itself. */
+export interface RouteOptions {
+  /**
+   * Whose pages may connect. Default `"same-host"`: where a request has an `Origin`, its host and port must be those of
+   * the `Host` field. A list of origins, a function, or `"any"`.
+   */
+  readonly origin?: OriginPolicy<IncomingMessage>;
+  /** The subprotocols that the server speaks; of the client's, the first of these is chosen. Default none. */
+  readonly subprotocols?: readonly string[];
+  /** Whether to accept permessage-deflate, and how. Default false. */
+  readonly compression?: boolean | CompressionOptions;
+  /** Pings for peers that are silent. Default on: after 25 s, given up 20 s later. */
+  readonly keepalive?: boolean | KeepaliveOptions;
+  /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
+  readonly text?: "string" | "bytes";
+  /** Limits that differ from the defaults; the server's own are taken from the server's options only. */
+  readonly limits?: Partial<ServerLimits>;
+}
+
+/** One path of a server: handlers, and options of its own. */
+export interface Route<Data = unknown, Params = Readonly<Record<string, string>>>
+  extends ConnectionHandlers<ServerConnection<Data, Params>>,
+    RouteOptions {
+  /**
+   * Decides before the 101: returns what the connection starts with, or a `Response` that refuses it.
+   *
+   * An exception refuses with 500 and goes to stderr.
+   */
+  upgrade?(
+    context: UpgradeContext<Params>,
+    // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void
+  ): UpgradeResult<Data> | Response | undefined | void | Promise<UpgradeResult<Data> | Response | undefined | void>;
+}
+
+/** Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers. */
+export function route<Data = unknown, Params = Readonly<Record<string, string>>>(
+  options: Route<Data, Params>,
+): Route<Data, Params> {
+  return options;
+}
+
+/** A route as the server uses it, its options resolved once. */
+export interface ResolvedRoute {
+  readonly handlers: Route;
+  readonly limits: ServerLimits & ConnectionLimits;
+  readonly keepalive: Required<KeepaliveOptions> | undefined;
+  readonly compression: CompressionSettings | undefined;
+  readonly origin: OriginPolicy<IncomingMessage>;
+  readonly subprotocols: readonly string[];
+  readonly textAsBytes: boolean;
+}
+
+/** Resolves a route's options over the server's; throws for what no option can be. */
+export function resolveRoute(route: Route, defaults: RouteOptions = {}): ResolvedRoute {
+  const compression = route.compression ?? defaults.compression ?? false;
+  const origin = route.origin ?? defaults.origin ?? "same-host";
+  const subprotocols = route.subprotocols ?? defaults.subprotocols ?? [];
+  checkOriginPolicy(origin);
+  for (const subprotocol of subprotocols) {
+    if (!isToken(subprotocol)) throw new TypeError(`Cannot speak the subprotocol "${subprotocol}": it is not a token`);
+  }
+  return {
+    handlers: route,
+    limits: resolveLimits(serverLimits, { ...defaults.limits, ...route.limits }),
+    keepalive: resolveKeepalive(route.keepalive ?? defaults.keepalive),
+    compression: compression === false ? undefined : compressionSettings(compression),
+    origin,
+    subprotocols,
+    textAsBytes: (route.text ?? defaults.text) === "bytes",
+  };
+}

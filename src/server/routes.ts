@@ -1,0 +1,69 @@
+/**
+ * Finds the route of a path: `:name` stands for one whole segment that is not empty.
+ *
+ * A path without names is looked up; of the others the first that fits is taken, in the order in which they were given.
+ */
+
+/** A route that fits, and what its names stand for. */
+export interface RouteMatch<Value> {
+  readonly value: Value;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+const noParams: Readonly<Record<string, string>> = Object.freeze({});
+
+/** The routes of a server. */
+export class Routes<Value> {
+  readonly #fixed = new Map<string, RouteMatch<Value>>();
+  readonly #patterns: { readonly segments: readonly string[]; readonly value: Value }[] = [];
+
+  /** Throws a TypeError for a path that does not begin with `/` or names a parameter twice. */
+  constructor(routes: Iterable<readonly [path: string, value: Value]>) {
+    for (const [path, value] of routes) {
+      if (!path.startsWith("/")) throw new TypeError(`Cannot route "${path}": a path begins with /`);
+      const segments = path.split("/");
+      const names = segments.filter((segment) => segment.startsWith(":"));
+      if (names.includes(":") || new Set(names).size < names.length) {
+        throw new TypeError(`Cannot route "${path}": each parameter needs a name of its own`);
+      }
+      if (names.length > 0) this.#patterns.push({ segments, value });
+      else this.#fixed.set(path, { value, params: noParams });
+    }
+  }
+
+  /** The route of a request target's path; undefined when none fits or a parameter is not percent-encoded UTF-8. */
+  match(path: string): RouteMatch<Value> | undefined {
+    const fixed = this.#fixed.get(path);
+    if (fixed || this.#patterns.length === 0) return fixed;
+    const given = path.split("/");
+    for (const { segments, value } of this.#patterns) {
+      const params = fit(segments, given);
+      if (params) return { value, params };
+    }
+    return undefined;
+  }
+}
+
+function fit(segments: readonly string[], given: readonly string[]): Record<string, string> | undefined {
+  if (segments.length !== given.length) return undefined;
+  const params: Record<string, string> = Object.create(null);
+  for (const [index, segment] of segments.entries()) {
+    const part = given[index]!;
+    if (!segment.startsWith(":")) {
+      if (segment !== part) return undefined;
+      continue;
+    }
+    const decoded = decode(part);
+    if (!decoded) return undefined;
+    params[segment.slice(1)] = decoded;
+  }
+  return params;
+}
+
+function decode(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
+}

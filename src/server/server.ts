@@ -1,0 +1,287 @@
+/**
+ * `serve`: WebSocket routes on a listener of its own, or beside whatever else an existing HTTP server does.
+ *
+ * On a shared server only the paths of our routes are touched; a path that nobody claims is answered with 404 only when
+ * every `upgrade` listener of that server is ours.
+ */
+
+import { readFileSync } from "node:fs";
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
+import type { AddressInfo, ListenOptions } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ConnectionSettings } from "../connection/handlers.ts";
+import { CloseCode } from "../protocol/close-code.ts";
+import { refusalOf } from "../protocol/handshake-rules.ts";
+import { verifyRequest } from "../protocol/opening-handshake.ts";
+import { connectionSettings } from "./accept.ts";
+import { ignoreError, plainRefusal, refuse } from "./refuse.ts";
+import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
+import { type RouteMatch, Routes } from "./routes.ts";
+import type { ServerConnection } from "./server-connection.ts";
+import { pathOf, type UpgradeRequest, upgrade } from "./upgrade.ts";
+
+/** The options of `serve`. */
+export interface ServeOptions<Path extends string = string> extends RouteOptions {
+  /** The routes by path; `:name` in a path stands for one segment. */
+  readonly routes: { readonly [Key in Path]: Route<unknown, PathParams<Key>> };
+  /** The port of the own listener, 0 for any free one. Default 0. */
+  readonly port?: number;
+  /** The address of the own listener, as in `node:net`. Default: all addresses. */
+  readonly host?: string;
+  /** Makes the own listener speak TLS. */
+  readonly tls?: TlsOptions;
+  /** More options for listening, such as `reusePort` or `path`. */
+  readonly listenOptions?: ListenOptions;
+  /** Answers requests that are no WebSocket handshake. Default: 426 on a route's path, else 404. Own listener only. */
+  readonly request?: RequestListener;
+  /** An `http` or `https` server to share, which stays the caller's to start and to close. */
+  readonly server?: HttpServer;
+}
+
+interface ServedRoute {
+  readonly route: ResolvedRoute;
+  readonly settings: ConnectionSettings<ServerConnection>;
+}
+
+/** What `serve` gives back. */
+export class Server {
+  readonly #http: HttpServer;
+  readonly #own: boolean;
+  readonly #routes: Routes<ServedRoute>;
+  readonly #limits: ResolvedRoute["limits"];
+  readonly #maxConnections: number;
+  readonly #connections = new Set<ServerConnection>();
+  readonly #closing = new AbortController();
+  #pending = 0;
+
+  /** @internal */
+  constructor(http: HttpServer, own: boolean, options: ServeOptions) {
+    this.#http = http;
+    this.#own = own;
+    this.#limits = resolveRoute({}, options).limits;
+    this.#maxConnections = options.limits?.maxConnections ?? fileLimit();
+    const ended = (connection: ServerConnection) => this.#connections.delete(connection);
+    const served = Object.entries<Route>(options.routes).map(([path, handlers]) => {
+      const route = resolveRoute(handlers, options);
+      return [path, { route, settings: connectionSettings(route, ended) }] as const;
+    });
+    this.#routes = new Routes(served);
+  }
+
+  /** The port of the listener; 0 while a shared server does not listen, or on a Unix socket. */
+  get port(): number {
+    const address = this.#http.address();
+    return typeof address === "object" ? ((address as AddressInfo | null)?.port ?? 0) : 0;
+  }
+
+  /** The open connections. */
+  get connections(): ReadonlySet<ServerConnection> {
+    return this.#connections;
+  }
+
+  /**
+   * Stops accepting, tells every client 1001, and resolves when all are gone.
+   *
+   * A client that does not answer is cut off after `closeTimeout` (5 s by default).
+   */
+  async close(): Promise<void> {
+    detach(this.#http, this);
+    this.#closing.abort();
+    const stopped = this.#own ? this.#stopListening() : undefined;
+    const closed = [...this.#connections].map((connection) => {
+      connection.close(CloseCode.GoingAway, "The server is closing");
+      return connection.closed;
+    });
+    await Promise.all(closed);
+    if (this.#own) this.#http.closeAllConnections();
+    await stopped;
+  }
+
+  /** The same as `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal The route of a path, if it is ours. */
+  match(path: string): RouteMatch<ServedRoute> | undefined {
+    return this.#routes.match(path);
+  }
+
+  /** @internal Answers an upgrade request at one of our paths. */
+  upgrade(exchange: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
+    if (this.#connections.size + this.#pending >= this.#maxConnections) {
+      return refuse(exchange.socket, busy("the server has as many connections as it takes"));
+    }
+    if (this.#pending >= this.#limits.maxPendingHandshakes) {
+      return refuse(exchange.socket, busy("too many opening handshakes are waiting"));
+    }
+    const outcome = upgrade(exchange, { ...value, params, closing: this.#closing.signal });
+    if (!(outcome instanceof Promise)) return this.#add(outcome);
+    this.#pending++;
+    void outcome.then((connection) => {
+      this.#pending--;
+      this.#add(connection);
+    });
+  }
+
+  #add(connection: ServerConnection | undefined): void {
+    if (connection === undefined || connection.readyState === 3) return;
+    this.#connections.add(connection);
+    if (this.#closing.signal.aborted) connection.close(CloseCode.GoingAway, "The server is closing");
+  }
+
+  #stopListening(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#http.close(() => resolve());
+      this.#http.closeIdleConnections();
+    });
+  }
+}
+
+/**
+ * Serves WebSocket routes; resolves when the listener is up.
+ *
+ * Throws a TypeError or a RangeError for options that cannot be, and rejects with the listener's error, such as
+ * `EADDRINUSE`, when it cannot listen.
+ */
+export async function serve<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
+  const { server: shared } = options;
+  const http = shared ?? createListener(options as ServeOptions);
+  const server = new Server(http, shared === undefined, options as ServeOptions);
+  if (!shared) {
+    answerRequests(http, server, options.request);
+    await listen(http, options as ServeOptions);
+  }
+  attach(http, server);
+  return server;
+}
+
+function createListener(options: ServeOptions): HttpServer {
+  const { limits } = resolveRoute({}, options);
+  const http = {
+    maxHeaderSize: limits.maxHeaderSize,
+    headersTimeout: limits.handshakeTimeout,
+    requestTimeout: Math.max(limits.handshakeTimeout, 60_000),
+    connectionsCheckingInterval: 1000,
+    // A request without Host is answered by our own check, which says what is wrong.
+    requireHostHeader: false,
+  };
+  return options.tls ? createTlsServer({ ...http, ...options.tls }) : createServer(http);
+}
+
+function listen(http: HttpServer, { port = 0, host, listenOptions }: ServeOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once("error", reject);
+    const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
+    http.listen({ ...place, ...listenOptions }, () => {
+      http.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function answerRequests(http: HttpServer, server: Server, request: RequestListener | undefined): void {
+  http.on("request", request ?? ((message, response) => answerPlainRequest(server, message, response)));
+  http.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === "HPE_HEADER_OVERFLOW") refuse(socket, plainRefusal(431, "The head of the request is too large"));
+    else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
+      refuse(socket, plainRefusal(408, "The request came too slowly"));
+    else if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+    else refuse(socket, plainRefusal(400, "The request is not valid HTTP/1.1"));
+  });
+}
+
+/** A request that is no handshake: what it lacks on a route's path, else 404. */
+function answerPlainRequest(server: Server, message: IncomingMessage, response: ServerResponse): void {
+  const { method = "", httpVersion, url: target = "", rawHeaders } = message;
+  let refusal = refusalOf("unknown-path");
+  if (server.match(pathOf(target))) {
+    const verified = verifyRequest({ method, httpVersion, target, rawHeaders });
+    refusal = verified.ok ? refusalOf("missing-upgrade") : verified.refusal;
+  }
+  response.writeHead(refusal.status, [["Connection", "close"], ...refusal.headers].flat() as string[]);
+  response.end(refusal.body);
+}
+
+// One `upgrade` listener for all that we serve on an HTTP server
+
+interface Attachment {
+  readonly servers: Server[];
+  readonly listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+const attachments = new WeakMap<HttpServer, Attachment>();
+
+function attach(http: HttpServer, server: Server): void {
+  const attachment = attachments.get(http);
+  if (attachment) {
+    attachment.servers.push(server);
+    return;
+  }
+  const servers = [server];
+  const listener: Attachment["listener"] = (request, socket, head) => {
+    dispatch(http, servers, { request, socket, head });
+  };
+  attachments.set(http, { servers, listener });
+  http.on("upgrade", listener);
+}
+
+function detach(http: HttpServer, server: Server): void {
+  const attachment = attachments.get(http);
+  const index = attachment?.servers.indexOf(server) ?? -1;
+  if (!attachment || index < 0) return;
+  attachment.servers.splice(index, 1);
+  if (attachment.servers.length > 0) return;
+  attachments.delete(http);
+  http.off("upgrade", attachment.listener);
+}
+
+function dispatch(http: HttpServer, servers: readonly Server[], exchange: UpgradeRequest): void {
+  const { request, socket } = exchange;
+  const alone = http.listenerCount("upgrade") === 1;
+  if (!/websocket/i.test(request.headers.upgrade ?? "")) {
+    if (alone) handAsRequest(http, exchange);
+    return;
+  }
+  const path = pathOf(request.url ?? "");
+  for (const server of servers) {
+    const match = server.match(path);
+    if (match) return server.upgrade(exchange, match);
+  }
+  if (alone) refuse(socket, refusalOf("unknown-path"));
+}
+
+/** Another protocol was asked for, which nobody here speaks: the request is answered as if it had not been. */
+function handAsRequest(http: HttpServer, { request, socket }: UpgradeRequest): void {
+  socket.on("error", ignoreError);
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as never);
+  response.on("finish", () => socket.end());
+  if (!http.emit("request", request, response)) response.writeHead(426, { Upgrade: "websocket" }).end();
+}
+
+function busy(because: string): ReturnType<typeof plainRefusal> {
+  return plainRefusal(503, `Cannot open the connection: ${because}`, [["Retry-After", "1"]]);
+}
+
+let knownFileLimit: number | undefined;
+
+/** 95 % of the limit on open files where the system tells it (fault D20). */
+function fileLimit(): number {
+  if (knownFileLimit === undefined) {
+    knownFileLimit = Number.POSITIVE_INFINITY;
+    if (process.platform === "linux") {
+      const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
+      if (soft !== undefined) knownFileLimit = Math.floor(Number(soft) * 0.95);
+    }
+  }
+  return knownFileLimit;
+}

@@ -1,0 +1,238 @@
+/**
+ * The server's side of the opening handshake over a real transport: verify, ask the application, answer (RFC 6455
+ * section 4.2).
+ *
+ * Where the application decides at once, so does the handshake. While it thinks, early frames are kept, and a client that
+ * leaves aborts the thinking.
+ */
+
+import { Buffer } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+import type { ConnectionSettings } from "../connection/handlers.ts";
+import { MessageDeflate } from "../connection/message-deflate.ts";
+import { Endpoint } from "../protocol/endpoint.ts";
+import { type Refusal, refusalOf } from "../protocol/handshake-rules.ts";
+import { createResponse, type VerifiedRequest, verifyRequest } from "../protocol/opening-handshake.ts";
+import { acceptDeflate } from "../protocol/permessage-deflate.ts";
+import { checkOrigin } from "./origin.ts";
+import { ignoreError, plainRefusal, refusalOfResponse, refuse } from "./refuse.ts";
+import type { ResolvedRoute, UpgradeContext, UpgradeResult } from "./route.ts";
+import { ServerConnection } from "./server-connection.ts";
+
+/** An upgrade request as `node:http` hands it over. */
+export interface UpgradeRequest {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** Bytes that came with the request. */
+  readonly head: Uint8Array;
+}
+
+/** Where a request goes: the route, what its path's names stand for, and what its connections share. */
+export interface UpgradeTarget {
+  readonly route: ResolvedRoute;
+  readonly settings: ConnectionSettings<ServerConnection>;
+  readonly params: Readonly<Record<string, string>>;
+  /** Aborts a decision under way when the server closes. */
+  readonly closing?: AbortSignal | undefined;
+}
+
+type Decision = UpgradeResult<unknown> | Response | undefined;
+type Outcome = ServerConnection | undefined;
+
+/** How much may arrive before the handshake is answered; then reading stops. */
+const mostEarlyData = 16 * 1024;
+const nothing = Buffer.alloc(0);
+
+/**
+ * Answers an upgrade request: the connection, or undefined when the request was refused or the client left.
+ *
+ * Never throws and never rejects for anything that a peer sends; an exception of the application becomes a 500.
+ */
+export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcome | Promise<Outcome> {
+  exchange.socket.on("error", ignoreError);
+  const verified = verifyRequest({
+    method: exchange.request.method ?? "",
+    httpVersion: exchange.request.httpVersion,
+    target: exchange.request.url ?? "",
+    rawHeaders: exchange.request.rawHeaders,
+  });
+  if (!verified.ok) return refuseWith(exchange, verified.refusal);
+  const { route } = target;
+  if (typeof route.origin === "function" || route.handlers.upgrade) return decide(exchange, target, verified);
+  if (!checkOrigin(verified.origin, verified.host, route.origin, exchange.request)) {
+    return refuseWith(exchange, refusalOf("origin-not-allowed"));
+  }
+  return establish(exchange, target, verified, undefined, exchange.head);
+}
+
+async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified: VerifiedRequest): Promise<Outcome> {
+  const { request, socket } = exchange;
+  const { route } = target;
+  const early = keepEarlyData(socket);
+  const abort = new AbortController();
+  const leave = () => abort.abort(new Error("The client left before the handshake was answered"));
+  const shut = () => abort.abort(plainRefusal(503, "Cannot open the connection: the server is closing"));
+  const timer = setTimeout(() => {
+    abort.abort(plainRefusal(503, "Cannot open the connection: the server took too long to decide"));
+  }, route.limits.upgradeTimeout);
+  socket.once("end", leave).once("close", leave);
+  target.closing?.addEventListener("abort", shut);
+  try {
+    const asked = ask(target, verified, request, abort.signal);
+    const decision = await Promise.race([asked, aborted(abort.signal)]);
+    const head = Buffer.concat([exchange.head, early.stop()]);
+    if (decision instanceof Response) return refuseWith(exchange, await refusalOfResponse(decision));
+    return establish(exchange, target, verified, decision, head);
+  } catch (error) {
+    early.stop();
+    if (!abort.signal.aborted) return refuseFaulty(exchange, error);
+    if (isRefusal(abort.signal.reason)) return refuseWith(exchange, abort.signal.reason);
+    socket.destroy();
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    socket.off("end", leave).off("close", leave);
+    target.closing?.removeEventListener("abort", shut);
+  }
+}
+
+async function ask(
+  { route, params }: UpgradeTarget,
+  verified: VerifiedRequest,
+  request: IncomingMessage,
+  signal: AbortSignal,
+): Promise<Decision> {
+  const allowed = await checkOrigin(verified.origin, verified.host, route.origin, request);
+  if (!allowed) {
+    const { status, headers, body } = refusalOf("origin-not-allowed");
+    return new Response(body, { status, headers: headers.map(([name, value]) => [name, value] as [string, string]) });
+  }
+  const scheme = request.socket instanceof TLSSocket ? "https" : "http";
+  const context: UpgradeContext = {
+    request,
+    params,
+    subprotocols: verified.subprotocols,
+    signal,
+    get url() {
+      return new URL(`${scheme}://${verified.host}${verified.resourceName}`);
+    },
+  };
+  return (await route.handlers.upgrade?.(context)) ?? undefined;
+}
+
+/** Writes the 101 and makes the connection. */
+function establish(
+  exchange: UpgradeRequest,
+  target: UpgradeTarget,
+  verified: VerifiedRequest,
+  decision: UpgradeResult<unknown> | undefined,
+  head: Uint8Array,
+): Outcome {
+  const { socket } = exchange;
+  const { route, settings, params } = target;
+  if (socket.destroyed || !socket.writable) return undefined;
+  const accepted = route.compression && acceptDeflate(verified.extensions, route.compression);
+  let response: string;
+  let subprotocol: string | undefined;
+  try {
+    subprotocol = chooseSubprotocol(verified.subprotocols, route.subprotocols, decision?.subprotocol);
+    response = createResponse({
+      secWebSocketKey: verified.secWebSocketKey,
+      subprotocol,
+      extensions: accepted?.response,
+      headers: headerEntries(decision?.headers),
+    });
+  } catch (error) {
+    return refuseFaulty(exchange, error);
+  }
+  socket.write(response, "latin1");
+  const connection = new ServerConnection({
+    endpoint: new Endpoint({
+      role: "server",
+      maxMessageSize: route.limits.maxMessageSize,
+      maxEmptyFragments: route.limits.maxEmptyFragments,
+      compression: accepted !== undefined,
+      textAsBytes: route.textAsBytes,
+    }),
+    socket,
+    settings,
+    deflate: route.compression && accepted && new MessageDeflate("server", accepted.parameters, route.compression),
+    subprotocol,
+    extensions: accepted?.response,
+    data: decision?.data,
+    params,
+    path: pathOf(verified.resourceName),
+  });
+  prepareSocket(socket as Socket);
+  connection.start(head);
+  socket.off("error", ignoreError);
+  return connection;
+}
+
+/** The path of a request target, without its query. */
+export function pathOf(target: string): string {
+  const query = target.indexOf("?");
+  return query < 0 ? target : target.slice(0, query);
+}
+
+/** Takes off what `node:http` set for requests; a Duplex that is no socket has nothing of it. */
+function prepareSocket(socket: Partial<Socket>): void {
+  socket.setTimeout?.(0);
+  socket.setNoDelay?.(true);
+}
+
+function chooseSubprotocol(
+  offered: readonly string[],
+  spoken: readonly string[],
+  decided: string | undefined,
+): string | undefined {
+  if (decided === undefined) return offered.find((subprotocol) => spoken.includes(subprotocol));
+  if (offered.includes(decided)) return decided;
+  throw new TypeError(`Cannot choose the subprotocol "${decided}": the client did not offer it`);
+}
+
+function headerEntries(headers: UpgradeResult<unknown>["headers"]): Iterable<readonly [string, string]> | undefined {
+  if (headers === undefined || Symbol.iterator in headers) return headers;
+  return Object.entries(headers);
+}
+
+/** Reads what comes before the answer, so that a client that leaves is noticed; `stop` hands it over. */
+function keepEarlyData(socket: Duplex): { stop(): Buffer } {
+  let early: Buffer = nothing;
+  const keep = (chunk: Buffer) => {
+    early = Buffer.concat([early, chunk]);
+    if (early.length > mostEarlyData) socket.pause();
+  };
+  socket.on("data", keep);
+  return {
+    stop: () => {
+      socket.pause();
+      socket.off("data", keep);
+      const kept = early;
+      early = nothing;
+      return kept;
+    },
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+function isRefusal(reason: unknown): reason is Refusal {
+  return typeof reason === "object" && reason !== null && "status" in reason;
+}
+
+function refuseWith({ socket }: UpgradeRequest, refusal: Refusal): undefined {
+  refuse(socket, refusal);
+}
+
+function refuseFaulty(exchange: UpgradeRequest, error: unknown): undefined {
+  console.error("A server could not answer an opening handshake:", error);
+  return refuseWith(exchange, plainRefusal(500, "Cannot open the connection: the server failed"));
+}
