@@ -1,0 +1,194 @@
+/** Headers and payloads out of chunks that are cut anywhere. */
+import { Buffer } from "node:buffer";
+import { describe, expect, test } from "vitest";
+import { FrameDecoder } from "../../src/protocol/frame-decoder.ts";
+import { buildFrame, type Cuts, cut, ownCopy, testKey } from "../support/wire.ts";
+
+interface Decoded {
+  firstByte: number;
+  masked: boolean;
+  lengthBits: number;
+  lengthSign: boolean;
+  payloadLength: number;
+  payload: string;
+}
+
+function decode(bytes: Uint8Array, cuts: Cuts): Decoded[] {
+  const decoder = new FrameDecoder();
+  const frames: Decoded[] = [];
+  let inside = false;
+  for (const chunk of cut(bytes, cuts)) {
+    decoder.push(chunk);
+    for (;;) {
+      if (!inside) {
+        if (!decoder.readHeader()) break;
+        const { firstByte, masked, lengthBits, lengthSign, payloadLength } = decoder;
+        frames.push({ firstByte, masked, lengthBits, lengthSign, payloadLength, payload: "" });
+      }
+      decoder.readPayload();
+      frames.at(-1)!.payload += decoder.chunk.toString("hex", decoder.start, decoder.end);
+      inside = decoder.remaining > 0;
+      if (inside) break;
+    }
+    expect(decoder.unread).toBe(0);
+  }
+  expect(inside).toBe(false);
+  return frames;
+}
+
+const lengths = [0, 1, 2, 3, 4, 5, 125, 126, 127, 300, 65535, 65536, 65537];
+const forms: Cuts[] = [
+  "whole",
+  [1],
+  [2],
+  [3],
+  [4, 5],
+  [6],
+  [7],
+  [8],
+  [9, 12],
+  [10],
+  [13],
+  [14],
+  [15],
+  [1, 2, 3, 14, 200],
+];
+
+describe.each([
+  ["masked", testKey],
+  ["unmasked", undefined],
+] as const)("%s frames", (_, key) => {
+  test.each(lengths)(
+    "R6455-5.2-1 R6455-5.3-3 R6455-6.2-1 a payload of %i bytes, cut in the header and after",
+    (length) => {
+      const payload = Buffer.from(Uint8Array.from({ length }, (_, i) => i * 7));
+      const bytes = buildFrame({ opcode: 2, payload, key });
+      const expected = {
+        firstByte: 0x82,
+        masked: key !== undefined,
+        lengthBits: length < 126 ? 7 : length < 65536 ? 16 : 64,
+        lengthSign: false,
+        payloadLength: length,
+        payload: payload.toString("hex"),
+      };
+      const cuts: Cuts[] = length < 1000 ? [...forms, "bytewise"] : forms;
+      for (const form of cuts) {
+        const inside = typeof form === "string" ? form : form.filter((at) => at < bytes.length);
+        expect(decode(bytes, inside)).toEqual([expected]);
+      }
+    },
+  );
+
+  test("R6455-6.2-1 several frames in one chunk, in two chunks cut anywhere, and byte by byte", () => {
+    const bytes = Buffer.concat([
+      buildFrame({ opcode: 1, payload: "one", fin: false, key }),
+      buildFrame({ opcode: 9, payload: "", key }),
+      buildFrame({ opcode: 0, payload: "x".repeat(130), rsv: 4, key }),
+    ]);
+    const whole = decode(bytes, "whole");
+    expect(whole.map(({ firstByte, payload }) => [firstByte, Buffer.from(payload, "hex").toString()])).toEqual([
+      [0x01, "one"],
+      [0x89, ""],
+      [0xc0, "x".repeat(130)],
+    ]);
+    for (let at = 1; at < bytes.length; at++) expect(decode(bytes, [at])).toEqual(whole);
+    expect(decode(bytes, "bytewise")).toEqual(whole);
+  });
+
+  test.each([
+    [2n ** 31n, 2 ** 31, false],
+    [2n ** 32n + 5n, 2 ** 32 + 5, false],
+    [2n ** 53n, 2 ** 53, false],
+    [2n ** 63n - 1n, 2 ** 63, false],
+    [2n ** 63n, 2 ** 63, true],
+    [2n ** 64n - 1n, 2 ** 64, true],
+  ])(
+    "A01 R6455-5.2-4 announces %i bytes as a number, with the top bit apart",
+    (announced, payloadLength, lengthSign) => {
+      const header = buildFrame({ opcode: 2, announced, key });
+      for (const form of ["whole", "bytewise"] as const) {
+        const decoder = new FrameDecoder();
+        const complete = cut(header, form).map((chunk) => {
+          decoder.push(chunk);
+          return decoder.readHeader();
+        });
+        expect(complete.at(-1)).toBe(true);
+        expect(complete.slice(0, -1)).not.toContain(true);
+        const { lengthBits, remaining } = decoder;
+        expect({ length: decoder.payloadLength, lengthSign: decoder.lengthSign, lengthBits, remaining }).toEqual({
+          length: payloadLength,
+          lengthSign,
+          lengthBits: 64,
+          remaining: payloadLength,
+        });
+      }
+    },
+  );
+});
+
+describe("what it keeps", () => {
+  test("A06 a header cut off is all that it remembers of a chunk", () => {
+    const decoder = new FrameDecoder();
+    const bytes = buildFrame({ opcode: 1, payload: "x".repeat(70_000), key: testKey });
+    decoder.push(ownCopy(bytes.subarray(0, 13)));
+    expect(decoder.insideHeader).toBe(false);
+    expect(decoder.readHeader()).toBe(false);
+    expect(decoder.insideHeader).toBe(true);
+    expect(decoder.unread).toBe(0);
+    decoder.discard();
+    expect(decoder.chunk).toHaveLength(0);
+    decoder.push(ownCopy(bytes.subarray(13)));
+    expect(decoder.readHeader()).toBe(true);
+    expect(decoder.insideHeader).toBe(false);
+    expect(decoder.payloadLength).toBe(70_000);
+  });
+
+  test("an empty chunk changes nothing", () => {
+    const decoder = new FrameDecoder();
+    decoder.push(ownCopy(new Uint8Array(0)));
+    expect(decoder.readHeader()).toBe(false);
+    expect(decoder.insideHeader).toBe(false);
+  });
+
+  test("a chunk pushed before the last was read joins it", () => {
+    const decoder = new FrameDecoder();
+    const bytes = buildFrame({ opcode: 1, payload: "joined", key: testKey });
+    decoder.push(ownCopy(bytes.subarray(0, 3)));
+    decoder.push(ownCopy(bytes.subarray(3)));
+    expect(decoder.unread).toBe(bytes.length);
+    expect(decoder.readHeader()).toBe(true);
+    decoder.readPayload();
+    expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("joined");
+  });
+
+  test("keepUnread copies what is left, so that the chunk's memory may be overwritten", () => {
+    const decoder = new FrameDecoder();
+    const shared = ownCopy(
+      Buffer.concat([buildFrame({ opcode: 1, payload: "a" }), buildFrame({ opcode: 1, payload: "kept" })]),
+    );
+    decoder.push(shared);
+    decoder.readHeader();
+    decoder.readPayload();
+    decoder.keepUnread();
+    shared.fill(0);
+    expect(decoder.readHeader()).toBe(true);
+    decoder.readPayload();
+    expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("kept");
+    decoder.keepUnread();
+    expect(decoder.chunk).toHaveLength(0);
+    expect(decoder.unread).toBe(0);
+  });
+
+  test("R6455-5.6-1 tells whether a masked part is ASCII, and never claims so for what it did not look at", () => {
+    const decoder = new FrameDecoder();
+    const see = (bytes: Uint8Array): number => {
+      decoder.push(ownCopy(bytes));
+      decoder.readHeader();
+      decoder.readPayload();
+      return decoder.seen & 0x80;
+    };
+    expect(see(buildFrame({ opcode: 1, payload: "ascii", key: testKey }))).toBe(0);
+    expect(see(buildFrame({ opcode: 1, payload: "é", key: testKey }))).toBe(0x80);
+    expect(see(buildFrame({ opcode: 1, payload: "ascii" }))).toBe(0x80);
+  });
+});

@@ -1,0 +1,135 @@
+/** Messages from parts: what comes out, what fails, and how much memory is taken and copied on the way. */
+import { Buffer } from "node:buffer";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { MessageAssembler } from "../../src/protocol/message-assembler.ts";
+
+const maxSize = 16 * 1024 * 1024;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Notes the size of every buffer that is allocated from here on. */
+function watchAllocations(): number[] {
+  const sizes: number[] = [];
+  const allocate = Buffer.allocUnsafeSlow;
+  vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation((size) => {
+    sizes.push(size);
+    return allocate(size);
+  });
+  return sizes;
+}
+
+function addFragments(message: MessageAssembler, count: number, size: number): void {
+  const chunk = Buffer.alloc(size, 0x61);
+  for (let i = 0; i < count; i++) message.add(chunk, 0, size, 0);
+  expect(message.length).toBe(count * size);
+}
+
+describe("what comes out", () => {
+  test("R6455-5.4-3 R6455-5.4-5 the parts in order, from inside their chunks", () => {
+    const message = new MessageAssembler(false, false, maxSize);
+    expect(message.add(Buffer.from("xxabcx"), 2, 5, 0)).toBeUndefined();
+    expect(message.add(Buffer.from("never"), 3, 3, 0)).toBeUndefined();
+    expect(message.add(Buffer.from("defg"), 0, 4, 0)).toBeUndefined();
+    expect(message.length).toBe(7);
+    expect(message.finish().toString()).toBe("abcdefg");
+  });
+
+  test("R6455-5.4-5 nothing from no parts", () => {
+    expect(new MessageAssembler(true, false, maxSize).finish()).toHaveLength(0);
+  });
+
+  test.each([1, 255, 256, 257, 1000, 65_536, 65_537, 200_000])(
+    "D10 %i bytes in memory of exactly their size, with fragments and with one frame in parts",
+    (size) => {
+      const bytes = Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * 13));
+      for (const coming of [false, true]) {
+        const message = new MessageAssembler(false, false, maxSize);
+        for (let at = 0; at < size; at += 97) {
+          const end = Math.min(at + 97, size);
+          expect(message.add(bytes, at, end, coming ? size - end : 0)).toBeUndefined();
+        }
+        const payload = message.finish() as Buffer;
+        expect(payload.equals(bytes)).toBe(true);
+        expect(payload.buffer.byteLength).toBe(size);
+      }
+    },
+  );
+});
+
+describe("text", () => {
+  test("R6455-5.6-1 A10 a character may be cut, and the text fails as soon as it cannot be UTF-8", () => {
+    const euro = Buffer.from("€");
+    const message = new MessageAssembler(true, false, maxSize);
+    expect(message.add(euro, 0, 1, 0)).toBeUndefined();
+    expect(message.add(euro, 1, 3, 0)).toBeUndefined();
+    expect(message.finish().toString()).toBe("€");
+    const broken = new MessageAssembler(true, false, maxSize);
+    expect(broken.add(euro, 0, 2, 5)).toBeUndefined();
+    expect(broken.add(Buffer.from("a"), 0, 1, 4)).toBe("text-not-utf8");
+  });
+
+  test("R6455-8.1-1 a text that ends inside a character fails", () => {
+    const message = new MessageAssembler(true, false, maxSize);
+    message.add(Buffer.from("€"), 0, 2, 0);
+    expect(message.finish()).toBe("text-not-utf8");
+  });
+
+  test("R7692-6.2-1 compressed text and binary data are not judged", () => {
+    for (const [text, compressed] of [
+      [true, true],
+      [false, false],
+    ] as const) {
+      const message = new MessageAssembler(text, compressed, maxSize);
+      expect(message.text).toBe(text);
+      expect(message.compressed).toBe(compressed);
+      expect(message.add(Buffer.from([0xff, 0xc3]), 0, 2, 0)).toBeUndefined();
+      expect(message.finish()).toEqual(Buffer.from([0xff, 0xc3]));
+    }
+  });
+});
+
+describe("limits", () => {
+  test("A07 empty fragments are counted in a row, and a byte starts the count anew", () => {
+    const message = new MessageAssembler(false, false, maxSize);
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 3; i++) expect(message.addEmptyFragment(3)).toBeUndefined();
+      message.add(Buffer.from("a"), 0, 1, 0);
+    }
+    for (let i = 0; i < 3; i++) expect(message.addEmptyFragment(3)).toBeUndefined();
+    expect(message.addEmptyFragment(3)).toBe("too-many-empty-fragments");
+  });
+
+  test("A01 a huge announced frame takes 64 KiB, then at most four times what was received", () => {
+    const sizes = watchAllocations();
+    const message = new MessageAssembler(false, false, maxSize);
+    const chunk = Buffer.alloc(10_000);
+    for (let received = 10_000; received <= 2_000_000; received += 10_000) {
+      message.add(chunk, 0, chunk.length, maxSize - received);
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(Math.max(65_536, 4 * received));
+    }
+    expect(sizes[0]).toBe(65_536);
+    expect(sizes.length).toBeLessThan(10);
+  });
+
+  test("A07 fragments never take more than the limit, and small ones take little", () => {
+    const sizes = watchAllocations();
+    const small = new MessageAssembler(false, false, maxSize);
+    addFragments(small, 100, 1);
+    expect(Math.max(...sizes)).toBe(256);
+    const full = new MessageAssembler(false, false, 100_000);
+    addFragments(full, 100, 1000);
+    expect(Math.max(...sizes)).toBe(100_000);
+  });
+
+  test("A08 twice as many fragments copy at most 2.3 times the bytes", () => {
+    const copied = [50_000, 100_000].map((count) => {
+      const sizes = watchAllocations();
+      addFragments(new MessageAssembler(false, false, maxSize), count, 1);
+      vi.restoreAllMocks();
+      return sizes.reduce((sum, size) => sum + size, count);
+    });
+    expect(copied[1]! / copied[0]!).toBeLessThanOrEqual(2.3);
+  });
+});

@@ -1,0 +1,176 @@
+/** Output gathered and taken: the bytes stay in order, and stay what they are until they have left. */
+import { Buffer } from "node:buffer";
+import { describe, expect, test } from "vitest";
+import { OutputBuffer, slabSize } from "../../src/protocol/output-buffer.ts";
+
+function put(output: OutputBuffer, text: string): void {
+  const at = output.reserve(text.length);
+  output.slab.write(text, at, "latin1");
+  output.position = at + text.length;
+}
+
+function join(pieces: readonly Uint8Array[]): string {
+  return Buffer.concat(pieces).toString("latin1");
+}
+
+/** Has other connections write over every slab that is in the pool. */
+function scribble(): void {
+  const others = Array.from({ length: 40 }, () => new OutputBuffer());
+  for (const other of others) put(other, "!".repeat(slabSize));
+  for (const other of others) other.clear();
+}
+
+describe("gathering", () => {
+  test("R6455-5.4-3 keeps the order of small and of long output, and counts it", () => {
+    const output = new OutputBuffer();
+    expect(output.length).toBe(0);
+    expect(output.take()).toEqual([]);
+    put(output, "a");
+    put(output, "b");
+    const long = Buffer.from("LONG");
+    output.append(long);
+    put(output, "c");
+    expect(output.length).toBe(7);
+    const pieces = output.take();
+    expect(join(pieces)).toBe("abLONGc");
+    expect(pieces[1]).toBe(long);
+    expect(output.length).toBe(0);
+    output.taken(true);
+    expect(output.take()).toEqual([]);
+  });
+
+  test("a burst leaves in one piece, and a slab that is full is followed by another", () => {
+    const output = new OutputBuffer();
+    for (let i = 0; i < 100; i++) put(output, "x");
+    expect(output.take()).toHaveLength(1);
+    output.taken(true);
+    for (const letter of "abc") put(output, letter.repeat(slabSize - 10));
+    expect(output.length).toBe(3 * (slabSize - 10));
+    const pieces = output.take();
+    expect(pieces).toHaveLength(3);
+    expect(join(pieces)).toBe([..."abc"].map((letter) => letter.repeat(slabSize - 10)).join(""));
+    output.taken(true);
+  });
+
+  test("clear forgets all of it", () => {
+    const output = new OutputBuffer();
+    put(output, "gone");
+    output.append(Buffer.from("gone too"));
+    put(output, "and this");
+    output.clear();
+    expect(output.length).toBe(0);
+    expect(output.take()).toEqual([]);
+    put(output, "new");
+    expect(join(output.take())).toBe("new");
+  });
+});
+
+describe("memory", () => {
+  test("D08 output that has left gives its slab back, and an idle connection holds none", () => {
+    const output = new OutputBuffer();
+    put(output, "x");
+    const slab = output.slab;
+    output.take();
+    output.taken(true);
+    expect(output.slab).toHaveLength(0);
+    const next = new OutputBuffer();
+    put(next, "y");
+    expect(next.slab).toBe(slab);
+    next.clear();
+  });
+
+  test("D08 the pool keeps at most 32 slabs", () => {
+    scribble();
+    const slabs = new Set<ArrayBufferLike>();
+    const outputs = Array.from({ length: 40 }, () => new OutputBuffer());
+    for (const output of outputs) {
+      put(output, "x");
+      slabs.add(output.slab.buffer);
+    }
+    expect(slabs.size).toBe(40);
+    for (const output of outputs) output.clear();
+    const again = Array.from({ length: 40 }, () => new OutputBuffer());
+    for (const output of again) put(output, "y");
+    expect(again.filter((output) => slabs.has(output.slab.buffer))).toHaveLength(32);
+    for (const output of again) output.clear();
+    const many = new OutputBuffer();
+    for (let i = 0; i < 40; i++) put(many, "z".repeat(slabSize));
+    many.clear();
+    put(many, "z");
+    expect(many.slab).toHaveLength(slabSize);
+    many.clear();
+  });
+
+  test("D12 what was taken and has not left keeps its bytes while others write", () => {
+    const output = new OutputBuffer();
+    put(output, "a".repeat(slabSize));
+    put(output, "b".repeat(100));
+    const first = output.take();
+    output.taken(false);
+    put(output, "second");
+    const second = output.take();
+    output.taken(false);
+    put(output, "c".repeat(slabSize / 2));
+    const third = output.take();
+    output.taken(false);
+    put(output, "d");
+    output.append(Buffer.from("D"));
+    const fourth = output.take();
+    output.taken(false);
+    scribble();
+    expect(join(first)).toBe("a".repeat(slabSize) + "b".repeat(100));
+    expect(join(second)).toBe("second");
+    expect(join(third)).toBe("c".repeat(slabSize / 2));
+    expect(join(fourth)).toBe("dD");
+  });
+
+  test("D08 small output of a stalled transport is copied out of its slab", () => {
+    const output = new OutputBuffer();
+    put(output, "x");
+    output.take();
+    output.taken(false);
+    put(output, "small");
+    const slab = output.slab;
+    const [piece] = output.take();
+    expect(piece!.buffer).not.toBe(slab.buffer);
+    expect(output.slab).toHaveLength(0);
+    output.taken(true);
+    put(output, "next");
+    expect(output.take()[0]!.buffer).toBe(output.slab.buffer);
+    output.taken(true);
+  });
+
+  test("D12 clear while a write is under way leaves the bytes of the write alone", () => {
+    const output = new OutputBuffer();
+    put(output, "f".repeat(slabSize));
+    put(output, "in flight");
+    const pieces = output.take();
+    put(output, "not taken");
+    output.clear();
+    scribble();
+    expect(join(pieces)).toBe(`${"f".repeat(slabSize)}in flight`);
+    output.taken(true);
+    put(output, "after");
+    expect(join(output.take())).toBe("after");
+  });
+
+  test.each([true, false])("D12 what a transport causes while it is written to is kept, left: %s", (left) => {
+    const output = new OutputBuffer();
+    put(output, "question");
+    const question = output.take();
+    put(output, "ans");
+    output.append(Buffer.from("w"));
+    put(output, "er");
+    output.taken(left);
+    if (!left) {
+      scribble();
+      expect(join(question)).toBe("question");
+    }
+    expect(output.length).toBe(6);
+    put(output, "!");
+    const answer = output.take();
+    output.taken(false);
+    scribble();
+    expect(join(answer)).toBe("answer!");
+  });
+});
