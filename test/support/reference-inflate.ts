@@ -2,7 +2,7 @@
  * A second opinion on DEFLATE (RFC 1951), written for clearness alone: no zlib, one bit at a time.
  *
  * It reads a message as RFC 7692 section 7.2.2 says: the tail is put back, a final block ends neither message nor window,
- * and the data must end exactly where a block does.
+ * and the data must end with an empty stored block, whose end is the tail (section 7.2.1).
  */
 
 /** What a payload holds, and the furthest back that it refers. */
@@ -16,11 +16,13 @@ export function referenceInflate(payload: Uint8Array, history: Uint8Array = new 
   const reader = new BitReader(Uint8Array.of(...payload, 0x00, 0x00, 0xff, 0xff));
   const output: number[] = [...history];
   let maxDistance = 0;
+  let tailLength = -1;
   try {
     while (!reader.atEnd) {
+      tailLength = -1;
       const final = reader.bits(1) === 1;
       const type = reader.bits(2);
-      if (type === 0) copyStored(reader, output);
+      if (type === 0) tailLength = copyStored(reader, output);
       else if (type === 3) throw new Error("Reserved block type");
       else {
         const [literals, distances] = type === 1 ? fixedCodes() : readCodes(reader);
@@ -31,6 +33,7 @@ export function referenceInflate(payload: Uint8Array, history: Uint8Array = new 
   } catch {
     return undefined;
   }
+  if (tailLength !== 0) return undefined;
   return { message: Uint8Array.from(output.slice(history.length)), maxDistance };
 }
 
@@ -61,11 +64,12 @@ class BitReader {
   }
 }
 
-function copyStored(reader: BitReader, output: number[]): void {
+function copyStored(reader: BitReader, output: number[]): number {
   reader.align();
   const length = reader.bits(16);
   if (reader.bits(16) !== (~length & 0xffff)) throw new Error("Stored lengths differ");
   for (let index = 0; index < length; index++) output.push(reader.bits(8));
+  return length;
 }
 
 /** A canonical code: symbols by their bits, the bits written as text. */

@@ -1,0 +1,34 @@
+/**
+ * Run in a process of its own, which nothing else has grown: prints by how many bytes the process grew at its peak.
+ *
+ * `bomb LIMIT` inflates 100 MiB of zeros with that limit, as the only message; `deflates COUNT` compresses that many
+ * messages of 1 KiB, all before anything else runs.
+ */
+import { constants, deflateRawSync } from "node:zlib";
+import { MessageDeflate } from "../../src/connection/message-deflate.ts";
+
+const [task, number = ""] = process.argv.slice(2);
+const parameters = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: 12,
+  clientMaxWindowBits: 12,
+};
+const deflate = new MessageDeflate("server", parameters, { threshold: 0, level: 3, memLevel: 5 });
+const zeros = deflateRawSync(new Uint8Array(1 << 20), { finishFlush: constants.Z_SYNC_FLUSH });
+const bomb = Buffer.concat([...Array<Buffer>(100).fill(zeros)]).subarray(0, -4);
+
+async function run(count: number): Promise<unknown> {
+  if (task === "bomb") return await deflate.inflate(bomb, count);
+  for (let index = 0; index < count; index++) await deflate.deflate(new Uint8Array(1024).fill(index));
+  return "done";
+}
+
+// Everything that runs once has run, and its memory is counted, before the first look.
+await deflate.inflate(await deflate.deflate(new Uint8Array(300_000)), 300_000);
+const before = process.memoryUsage.rss();
+const outcome = await run(Number(number));
+const peak = process.resourceUsage().maxRSS * 1024;
+process.stdout.write(
+  JSON.stringify({ outcome: typeof outcome === "string" ? outcome : "inflated", grown: peak - before }),
+);
