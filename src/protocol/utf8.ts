@@ -34,6 +34,7 @@ export class Utf8Validator {
     return this.#missing === 0;
   }
 
+  /** Takes a byte of a character that the end of the part cuts off, or that the last one did. */
   #step(byte: number): boolean {
     if (this.#missing > 0) {
       if (byte < this.#low || byte > this.#high) return false;
@@ -42,7 +43,6 @@ export class Utf8Validator {
       this.#high = 0xbf;
       return true;
     }
-    if (byte < 0x80) return true;
     if (byte < 0xc2 || byte > 0xf4) return false;
     this.#missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
     if (byte === 0xe0) this.#low = 0xa0;

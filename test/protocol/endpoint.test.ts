@@ -487,9 +487,11 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       const events = feed(endpoint, bytes, cuts, (event) => {
         if (event.type !== "inflate") return;
         expect(endpoint.nextEvent()).toBeUndefined();
+        expect(endpoint.inflating).toBe(true);
         results.push([Buffer.from(event.payload).toString(), endpoint.inflated(Buffer.from(answers.shift()!))]);
       });
       expect(events.map(({ type }) => type)).toEqual(["ping", "inflate", "inflate", "message"]);
+      expect(endpoint.inflating).toBe(false);
       expect(results).toEqual([
         ["deflated", { type: "message", text: true, data: "one €" }],
         ["", { type: "message", text: false, data: Uint8Array.from(Buffer.from("two")) }],
