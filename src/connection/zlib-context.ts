@@ -7,7 +7,7 @@
  */
 import { constants, createDeflateRaw, createInflateRaw, type ZlibOptions } from "node:zlib";
 
-/** Contexts kept at once in the whole process, about 50 KiB each at the default window; the least recently used goes. */
+/** Contexts kept at once in the whole process, about 55 KiB each at the default window; the least recently used goes. */
 export const mostContextsKept = 1024;
 
 /** Which way a context works, and with which window and tables. */

@@ -229,7 +229,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
             receiver.release();
           },
         ),
-        { numRuns: 1000 },
+        { numRuns: 400 },
       );
     });
 
