@@ -3,7 +3,7 @@
  */
 
 export type { CloseReport } from "./connection/close-report.ts";
-export type { Connection, Sendable } from "./connection/connection.ts";
+export type { Connection } from "./connection/connection.ts";
 export type {
   ConnectionHandlers,
   KeepaliveOptions,
@@ -12,6 +12,7 @@ export type {
   SendOptions,
 } from "./connection/handlers.ts";
 export type { ConnectionLimits, ServerLimits } from "./connection/limits.ts";
+export type { Sendable } from "./connection/message-sender.ts";
 export { PreparedMessage } from "./connection/prepared-message.ts";
 export { CloseCode } from "./protocol/close-code.ts";
 export { ProtocolError, type Violation } from "./protocol/errors.ts";

@@ -7,31 +7,37 @@
 
 import { Buffer } from "node:buffer";
 import { Opcode } from "../protocol/frame.ts";
-import { encodeFrame } from "../protocol/frame-encoder.ts";
+import { encodeFrame, encodeTextFrame } from "../protocol/frame-encoder.ts";
 import { OutputBuffer } from "../protocol/output-buffer.ts";
+
+const fin = 0x80;
 
 /** A message for `connection.send`, encoded at most once. */
 export class PreparedMessage {
-  /** Whether it is a text message. */
-  readonly text: boolean;
-  /** The message's bytes: the UTF-8 of text, a copy of binary data. */
-  readonly payload: Uint8Array;
+  /** Text as it was given, or a copy of the bytes. */
+  readonly data: string | Uint8Array;
   #frame: Uint8Array | undefined;
 
-  /** Takes a copy of `data`. */
+  /** Takes a copy of `data`; a TypeError for anything but a string or a Uint8Array. */
   constructor(data: string | Uint8Array) {
-    this.text = typeof data === "string";
-    this.payload = typeof data === "string" ? Buffer.from(data) : new Uint8Array(data);
+    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+      throw new TypeError(`Cannot prepare a message: data must be a string or a Uint8Array, not ${typeof data}`);
+    }
+    this.data = typeof data === "string" ? data : new Uint8Array(data);
   }
 
   /** The whole unmasked, uncompressed frame. */
   get frame(): Uint8Array {
-    if (this.#frame === undefined) {
-      const output = new OutputBuffer();
-      encodeFrame(output, "server", 0x80 | (this.text ? Opcode.Text : Opcode.Binary), this.payload);
-      this.#frame = Buffer.concat(output.take());
-      output.taken(true);
-    }
+    this.#frame ??= encode(this.data);
     return this.#frame;
   }
+}
+
+function encode(data: string | Uint8Array): Uint8Array {
+  const output = new OutputBuffer();
+  if (typeof data === "string") encodeTextFrame(output, "server", fin | Opcode.Text, data);
+  else encodeFrame(output, "server", fin | Opcode.Binary, data);
+  const frame = Buffer.concat(output.take());
+  output.taken(true);
+  return frame;
 }

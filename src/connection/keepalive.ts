@@ -1,0 +1,101 @@
+/**
+ * Asks peers that are silent, and gives up those that stay so; also gives up what makes no progress (faults A11, D02, D05).
+ *
+ * Liveness is judged by bytes that arrive and by nothing else, and never while we do not read ourselves.
+ */
+
+import type { Endpoint } from "../protocol/endpoint.ts";
+import type { KeepaliveOptions } from "./handlers.ts";
+import type { ConnectionLimits } from "./limits.ts";
+import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "./timer-wheel.ts";
+
+/** How often a Pong says that we live while we do not read, in milliseconds. */
+const unsolicitedPongInterval = 20_000;
+/** How often a connection without keepalive is looked at, in milliseconds. */
+const lookInterval = 15_000;
+const neverPinged = -1;
+
+/** What keepalive sees of its connection, and may do to it. */
+export interface KeptAlive {
+  readonly endpoint: Endpoint;
+  readonly limits: ConnectionLimits;
+  /** Whether the connection reads from its socket at present. */
+  isReading(): boolean;
+  ping(): Promise<number>;
+  pong(): void;
+  /** The rest of a message did not come in time. */
+  tooSlow(): void;
+  giveUp(because: string): void;
+}
+
+/** Watches one connection. */
+export class Keepalive implements Watched {
+  /** The timer wheel's own. */
+  slot = -1;
+  readonly #kept: KeptAlive;
+  readonly #interval: number;
+  readonly #timeout: number;
+  #lastReceived: number = currentTick();
+  #pingedAt = neverPinged;
+
+  /** Without options no Ping is sent; progress is watched all the same. */
+  constructor(kept: KeptAlive, options: Required<KeepaliveOptions> | undefined) {
+    this.#kept = kept;
+    this.#interval = options?.interval ?? Number.POSITIVE_INFINITY;
+    this.#timeout = options?.timeout ?? 0;
+    watchAfter(this, Math.min(this.#interval, lookInterval) / tickLength);
+  }
+
+  /** Bytes have arrived. */
+  received(): void {
+    this.#lastReceived = currentTick();
+  }
+
+  /** Milliseconds since bytes arrived, to the second. */
+  get idle(): number {
+    return (currentTick() - this.#lastReceived) * tickLength;
+  }
+
+  /** The connection is over. */
+  stop(): void {
+    unwatch(this);
+  }
+
+  /** The timer wheel's call. */
+  watch(): number {
+    return this.#look() / tickLength;
+  }
+
+  /** Does what is due, and returns after how many milliseconds to look again. */
+  #look(): number {
+    const { idle } = this;
+    const { endpoint, limits } = this.#kept;
+    if (!this.#kept.isReading()) {
+      this.#kept.pong();
+      this.#pingedAt = neverPinged;
+      return unsolicitedPongInterval;
+    }
+    if (endpoint.stalled && idle >= limits.writeTimeout) {
+      this.#kept.giveUp(`no byte left or arrived for ${idle} ms`);
+      return 0;
+    }
+    if (endpoint.insideMessage && idle >= limits.messageIdleTimeout) {
+      this.#kept.tooSlow();
+      return 0;
+    }
+    if (idle < this.#interval) {
+      this.#pingedAt = neverPinged;
+      return Math.min(this.#interval - idle, lookInterval);
+    }
+    if (this.#pingedAt === neverPinged) {
+      this.#pingedAt = currentTick();
+      // The round trip is noted where the Pong arrives; that none came is seen here.
+      this.#kept.ping().catch(() => {});
+      return this.#timeout;
+    }
+    const waited = (currentTick() - this.#pingedAt) * tickLength;
+    if (waited < this.#timeout) return this.#timeout - waited;
+    this.#kept.giveUp(`the peer was silent for ${idle} ms and did not answer a Ping`);
+    return 0;
+  }
+}

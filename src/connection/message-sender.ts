@@ -1,0 +1,139 @@
+/**
+ * Turns what an application sends into frames, in order, also when one message must wait for a Blob's bytes or a
+ * compressor: while one is under way, everything behind it stands in line.
+ */
+
+import { Buffer } from "node:buffer";
+import type { Endpoint } from "../protocol/endpoint.ts";
+import { longestCopied } from "../protocol/frame-encoder.ts";
+import type { SendOptions } from "./handlers.ts";
+import type { MessageDeflate } from "./message-deflate.ts";
+import type { Outbox } from "./outbox.ts";
+import { PreparedMessage } from "./prepared-message.ts";
+
+/** What can be sent: text, bytes in any form, or a message prepared for many. */
+export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob | PreparedMessage;
+
+/** The forms that are sent; every other one is a view of these. */
+export type Outgoing = string | Uint8Array | Blob | PreparedMessage;
+
+/** The data in a form that can be sent; a TypeError for what has none (fault D10). */
+export function checkSendable(data: unknown): Outgoing {
+  if (typeof data === "string" || data instanceof Uint8Array) return data;
+  if (data instanceof PreparedMessage || data instanceof Blob) return data;
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  const kind = data === null ? "null" : typeof data;
+  throw new TypeError(`Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kind}`);
+}
+
+/** The way from `send` to the endpoint. */
+export class MessageSender {
+  readonly #endpoint: Endpoint;
+  readonly #outbox: Outbox;
+  readonly #deflate: MessageDeflate | undefined;
+  readonly #onError: (error: unknown) => void;
+  /** What waits for the send under way; undefined while none is. */
+  #line: (() => void)[] | undefined;
+  /** Payload bytes that stand in line. */
+  waiting = 0;
+
+  constructor(
+    endpoint: Endpoint,
+    outbox: Outbox,
+    deflate: MessageDeflate | undefined,
+    onError: (error: unknown) => void,
+  ) {
+    this.#endpoint = endpoint;
+    this.#outbox = outbox;
+    this.#deflate = deflate;
+    this.#onError = onError;
+  }
+
+  /** Sends a message now, or after the one under way. */
+  send(data: Outgoing, options: SendOptions | undefined): void {
+    if (this.#line === undefined) return this.#sendNow(data, options);
+    const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
+    const size = sizeOf(kept);
+    this.waiting += size;
+    this.#line.push(() => {
+      this.waiting -= size;
+      this.#sendNow(kept, options);
+    });
+  }
+
+  /** Does something when all that was sent before is in the output. */
+  afterwards(step: () => void): void {
+    if (this.#line === undefined) step();
+    else this.#line.push(step);
+  }
+
+  #sendNow(data: Outgoing, options: SendOptions | undefined): void {
+    if (data instanceof Blob) {
+      const size = data.size;
+      this.waiting += size;
+      return this.#hold(
+        data.arrayBuffer().then((bytes) => {
+          this.waiting -= size;
+          return this.#encode(new Uint8Array(bytes), options);
+        }),
+      );
+    }
+    const sending = this.#encode(data, options);
+    if (sending) this.#hold(sending);
+  }
+
+  /** Lets later sends wait until `sending` has settled. */
+  #hold(sending: Promise<void>): void {
+    const line: (() => void)[] = [];
+    this.#line = line;
+    void sending.catch(this.#onError).then(() => {
+      this.#line = undefined;
+      while (line.length > 0 && this.#line === undefined) line.shift()!();
+      // A send of the line takes time itself: the rest waits for that one.
+      if (this.#line !== undefined) (this.#line as (() => void)[]).push(...line);
+    });
+  }
+
+  /** Puts a message into the output; a promise when it has to be compressed elsewhere first. */
+  #encode(data: string | Uint8Array | PreparedMessage, options: SendOptions | undefined): Promise<void> | undefined {
+    const deflate = this.#deflate;
+    if (deflate && options?.compress !== false && (options?.compress || sizeOf(data) >= deflate.threshold)) {
+      return this.#encodeCompressed(deflate, data);
+    }
+    if (!(data instanceof PreparedMessage)) {
+      const copy = options?.copy === true && typeof data !== "string";
+      this.#endpoint.sendMessage(copy ? new Uint8Array(data) : data);
+    } else if (this.#endpoint.role === "server") {
+      this.#endpoint.sendEncoded(data.frame);
+    } else {
+      this.#endpoint.sendMessage(data.data);
+    }
+    this.#outbox.changed();
+    return undefined;
+  }
+
+  #encodeCompressed(deflate: MessageDeflate, data: string | Uint8Array | PreparedMessage): Promise<void> | undefined {
+    const message = data instanceof PreparedMessage ? data.data : data;
+    const text = typeof message === "string";
+    const sendDeflated = (payload: Uint8Array) => {
+      this.#endpoint.sendCompressed(text, payload);
+      this.#outbox.changed();
+    };
+    const deflated = deflate.deflate(text ? Buffer.from(message) : this.#ownBytes(message));
+    if (deflated instanceof Promise) return deflated.then(sendDeflated);
+    sendDeflated(deflated);
+    return undefined;
+  }
+
+  /** Bytes that stay as they are while a compressor works: only a server may refer to the caller's, if they are many. */
+  #ownBytes(data: Uint8Array): Uint8Array {
+    return this.#endpoint.role === "server" && data.length > longestCopied ? data : new Uint8Array(data);
+  }
+}
+
+function sizeOf(data: Outgoing): number {
+  if (typeof data === "string") return Buffer.byteLength(data);
+  if (data instanceof PreparedMessage) return sizeOf(data.data);
+  return data instanceof Blob ? data.size : data.length;
+}
