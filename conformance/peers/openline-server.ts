@@ -1,0 +1,18 @@
+/** Echo server on openline with its default limits and compression switched on. */
+const { serve }: typeof import("../../src/index.ts") = await import(
+  new URL("../../dist/index.js", import.meta.url).href
+);
+
+const server = await serve({
+  port: 0,
+  host: "127.0.0.1",
+  compression: true,
+  routes: {
+    "/": {
+      message: (connection, data) => {
+        connection.send(data);
+      },
+    },
+  },
+});
+console.log(`ws://127.0.0.1:${server.port}/`);
