@@ -2,6 +2,15 @@
  * The entry `openline`: serve, accept and connect.
  */
 
+export { connect } from "./client/connect.ts";
+export type {
+  ConnectOptions,
+  CookieJar,
+  DialTarget,
+  ProxyChoice,
+  ProxyOptions,
+  TlsOptions,
+} from "./client/connect-options.ts";
 export type { CloseReport } from "./connection/close-report.ts";
 export type { Connection } from "./connection/connection.ts";
 export type {

@@ -1,0 +1,127 @@
+/**
+ * The options of `connect`, and what they stand for once every default is filled in and every value checked.
+ */
+
+import type { Duplex } from "node:stream";
+import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
+import type { Connection } from "../connection/connection.ts";
+import { type ConnectionHandlers, type KeepaliveOptions, resolveKeepalive } from "../connection/handlers.ts";
+import { type ConnectionLimits, connectionLimits, resolveLimits } from "../connection/limits.ts";
+import type { HeaderEntries } from "../protocol/opening-handshake.ts";
+import {
+  type CompressionOptions,
+  type CompressionSettings,
+  compressionSettings,
+} from "../protocol/permessage-deflate.ts";
+
+/** The options of TLS that a client may set; those of `tls.connect` that do not say where to connect. */
+export type TlsOptions = Omit<
+  TlsConnectionOptions,
+  "allowHalfOpen" | "ALPNProtocols" | "host" | "lookup" | "path" | "port" | "socket" | "timeout"
+>;
+
+/** A proxy with options of its own. */
+export interface ProxyOptions {
+  /** An http, https or socks5 URL; its user name and password are the credentials. */
+  readonly url: string | URL;
+  /** TLS to an https proxy itself; the server behind it has the options of `connect`. */
+  readonly tls?: TlsOptions;
+}
+
+/** A proxy, or false for none. */
+export type ProxyChoice = string | URL | ProxyOptions | false;
+
+/** Where `createConnection` shall connect to. */
+export interface DialTarget {
+  /** A host name or an IP address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Whether the connection shall be encrypted: a returned `TLSSocket` is taken as it is, over others TLS is begun. */
+  readonly secure: boolean;
+  /** Aborts when the handshake is given up; a stream that is returned later is destroyed. */
+  readonly signal: AbortSignal;
+}
+
+/** A store of cookies; a `CookieJar` of tough-cookie fits. URLs have the scheme http or https. */
+export interface CookieJar {
+  /** The value of the request's `Cookie` field; empty or undefined for none. */
+  getCookieString(url: string): string | undefined | PromiseLike<string | undefined>;
+  /** Stores one `Set-Cookie` value of a response; a cookie that it refuses by throwing is passed over. */
+  setCookie(cookie: string, url: string): unknown;
+}
+
+/** The options of `connect`. */
+export interface ConnectOptions extends ConnectionHandlers<Connection> {
+  /** Gives up the handshake, at any moment, with the signal's reason; no effect once the connection is open. */
+  readonly signal?: AbortSignal;
+  /** Fields to add to the request, such as `Authorization`; a `Host` takes the place of the URL's. */
+  readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
+  /** Offered in order of preference. Default none. */
+  readonly subprotocols?: readonly string[];
+  /** The `Origin` field. Default none. */
+  readonly origin?: string;
+  /** Certificates, authorities and the like for wss. Default Node's. */
+  readonly tls?: TlsOptions;
+  /**
+   * The proxy to go through, or a function that chooses one; false for none. Default what the environment says:
+   * `http_proxy` for ws, `https_proxy` for wss, then `all_proxy`, each also in upper case, without what `no_proxy` names
+   * and never for the loopback interface.
+   */
+  readonly proxy?: ProxyChoice | ((url: URL) => ProxyChoice | undefined | Promise<ProxyChoice | undefined>);
+  /** A Unix domain socket or Windows pipe to connect to instead of the URL's host and port; no proxy is used then. */
+  readonly socketPath?: string;
+  /** Makes the stream to connect over instead of TCP to the URL's host and port, or to those of the proxy. */
+  readonly createConnection?: (target: DialTarget) => Duplex | Promise<Duplex>;
+  /** How long an opening handshake may take from its own turn on, in milliseconds. Default 10 s. */
+  readonly handshakeTimeout?: number;
+  /** How many redirects are followed. Default 0. */
+  readonly followRedirects?: number;
+  /** Gives the request's cookies and is given the response's. */
+  readonly cookieJar?: CookieJar;
+  /** Whether one opening handshake per address and port runs at a time (RFC 6455 section 4.1). Default true. */
+  readonly serialize?: boolean;
+  /** Whether to offer permessage-deflate, and how. Default true. */
+  readonly compression?: boolean | CompressionOptions;
+  /** Pings for a server that is silent. Default on: after 25 s, given up 20 s later. */
+  readonly keepalive?: boolean | KeepaliveOptions;
+  /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
+  readonly text?: "string" | "bytes";
+  /** Limits that differ from the defaults. */
+  readonly limits?: Partial<ConnectionLimits>;
+}
+
+/** The options, each with a value. */
+export interface ResolvedConnectOptions {
+  readonly given: ConnectOptions;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly subprotocols: readonly string[];
+  readonly handshakeTimeout: number;
+  readonly followRedirects: number;
+  readonly serialize: boolean;
+  readonly compression: CompressionSettings | undefined;
+  readonly keepalive: Required<KeepaliveOptions> | undefined;
+  readonly limits: ConnectionLimits;
+  readonly textAsBytes: boolean;
+}
+
+/** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
+export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
+  const { headers = [], compression = true } = given;
+  return {
+    given,
+    headers: Symbol.iterator in headers ? [...headers] : Object.entries(headers),
+    subprotocols: given.subprotocols ?? [],
+    handshakeTimeout: checkNumber("handshakeTimeout", given.handshakeTimeout ?? 10_000, 1),
+    followRedirects: checkNumber("followRedirects", given.followRedirects ?? 0, 0),
+    serialize: given.serialize ?? true,
+    compression: compression === false ? undefined : compressionSettings(compression),
+    keepalive: resolveKeepalive(given.keepalive),
+    limits: resolveLimits(connectionLimits, given.limits),
+    textAsBytes: given.text === "bytes",
+  };
+}
+
+function checkNumber(name: string, value: unknown, least: number): number {
+  if (typeof value === "number" && value >= least) return value;
+  throw new RangeError(`Cannot connect: ${name} must be a number from ${least} on, not ${String(value)}`);
+}
