@@ -43,7 +43,7 @@ const VIEWS: readonly [View, ...View[]] = [
   {
     path: "chat",
     name: "Chat",
-    title: "Rooms, between tabs and people",
+    title: "Rooms for tabs and people",
     lead: "Everyone in a room hears what is said in it. Open the same room in a second tab and talk to yourself, or send someone the address.",
     show: (rest) => <ChatView room={rest} />,
   },

@@ -6,7 +6,6 @@ import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { Theme } from "./theme.ts";
 import { useTheme } from "./theme.ts";
 
 /** A line (or dots) of a chart; `color` is one of the page's colour variables. */
@@ -42,7 +41,7 @@ export function Chart(props: ChartProps): VNode {
   useEffect(() => {
     const element = holder.current;
     if (element === null) return;
-    const made = new uPlot(options(latest, theme, element), latest.current.data, element);
+    const made = new uPlot(options(latest, element), latest.current.data, element);
     plot.current = made;
     const observer = new ResizeObserver(() =>
       made.setSize({ width: element.clientWidth, height: latest.current.height }),
@@ -62,7 +61,7 @@ export function Chart(props: ChartProps): VNode {
   return <div class="chart" role="img" aria-label={props.label} data-points={props.data[0].length} ref={holder} />;
 }
 
-function options(latest: { readonly current: ChartProps }, _theme: Theme, element: HTMLElement): uPlot.Options {
+function options(latest: { readonly current: ChartProps }, element: HTMLElement): uPlot.Options {
   const { series, height, time = false, atLeast = 1, formatY = String } = latest.current;
   const font = `11px ${getComputedStyle(element).fontFamily}`;
   const axis: uPlot.Axis = {
@@ -76,7 +75,7 @@ function options(latest: { readonly current: ChartProps }, _theme: Theme, elemen
     height,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 4, 0, 0],
+    padding: [8, 14, 0, 0],
     scales: {
       x: {
         time,
@@ -89,7 +88,7 @@ function options(latest: { readonly current: ChartProps }, _theme: Theme, elemen
     },
     axes: [
       { ...axis, grid: { show: false }, size: 24, space: 70, ...(time ? { values: timeOfDay } : {}) },
-      { ...axis, size: 56, space: 32, values: (_plot, ticks) => ticks.map(formatY) },
+      { ...axis, size: (_plot, labels) => labelWidth(labels), space: 32, values: (_plot, ticks) => ticks.map(formatY) },
     ],
     series: [
       {},
@@ -106,6 +105,11 @@ function options(latest: { readonly current: ChartProps }, _theme: Theme, elemen
       }),
     ],
   };
+}
+
+/** Room for the widest label of the y axis, at 11 px. */
+function labelWidth(labels: readonly string[] | null): number {
+  return 14 + 6.5 * Math.max(0, ...(labels ?? []).map((label) => label.length));
 }
 
 function timeOfDay(_plot: uPlot, ticks: number[]): string[] {

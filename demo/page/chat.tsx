@@ -137,7 +137,7 @@ function People(props: { readonly room: string; readonly stay: Stay; readonly le
       </ul>
       <div class="actions">
         <a class="button" href={`#/chat/${room}`} target="_blank" rel="noopener">
-          Open in another tab
+          Open a second tab
         </a>
         <button type="button" onClick={leave}>
           Leave

@@ -40,6 +40,7 @@ export interface Progress {
 
 const TICK = 250;
 const IDLE = 1000;
+const WARM_UP_RATE = 20;
 
 /** Nothing yet. */
 export const NOTHING: Progress = {
@@ -61,7 +62,7 @@ export async function compare(
   const control = await Control.open();
   const session = new Session(settings, control, show);
   try {
-    await session.prepare();
+    await session.prepare(signal);
     const turns: readonly (readonly Mode[])[] = settings.order === "once" ? [MODES] : MODES.map((mode) => [mode]);
     for (const modes of turns) if (!signal.aborted) await session.turn(modes, signal);
   } finally {
@@ -93,8 +94,12 @@ class Session {
     document.addEventListener("visibilitychange", this.#noteHidden);
   }
 
-  /** The clocks, and what the server's process uses when nothing is compared. */
-  async prepare(): Promise<void> {
+  /** A second of all modes that counts for none, the clocks, and what the server's process uses when nothing runs. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const { run, total } = await this.#control.start(WARM_UP_RATE, 1);
+    const every = 1000 / WARM_UP_RATE;
+    const take = (): void => undefined;
+    await Promise.all(MODES.map((mode) => READERS[mode]({ run, total, every, take, signal })));
     this.#set({ clock: await this.#control.clock() });
     await this.#control.start(1, 1);
     const before = await this.#control.figures();
@@ -111,7 +116,9 @@ class Session {
     const signal = AbortSignal.any([outer, failed.signal, AbortSignal.timeout((seconds + 10) * 1000)]);
     const first = await this.#control.figures();
     const began = performance.now();
-    this.#set({ running: modes });
+    const { seconds: grid, bytes } = this.#progress.curves;
+    const begun = Object.fromEntries(modes.map((mode) => [mode, bytes[mode].with(0, 0)]));
+    this.#set({ running: modes, curves: { seconds: grid, bytes: { ...bytes, ...begun } } });
     const every = 1000 / (rate * polls);
     const readers = modes.map((mode) => {
       const take = (events: readonly FeedEvent[]): void => this.#take(mode, events);
@@ -160,7 +167,7 @@ class Session {
     const results: Partial<Record<Mode, Result>> = { ...this.#progress.results };
     const { seconds, bytes } = this.#progress.curves;
     const grown = { ...bytes };
-    const slot = Math.min(Math.round((elapsed * 1000) / TICK), seconds.length - 1);
+    const slot = Math.min(Math.max(1, Math.round((elapsed * 1000) / TICK)), seconds.length - 1);
     for (const mode of modes) {
       const tally = now.tallies[mode];
       const cpu = modes.length === 1 ? now.cpu - first.cpu : undefined;

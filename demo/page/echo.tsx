@@ -71,19 +71,12 @@ function Article(): VNode {
   if (failed) return <p class="bad">The example could not be loaded.</p>;
   const host = /ws:\/\/([^/]+)\//.exec(text)?.[1] ?? "";
   const replaced = host !== "" && host !== "localhost:9998";
-  const at = replaced ? text.indexOf(host) : text.length;
-  const before = text.slice(0, at);
-  const after = text.slice(at + host.length);
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <section tabIndex={0} aria-label="Source of the example" lang="zh">
         <pre>
-          <code>
-            {paint(before)}
-            {replaced && <mark>{host}</mark>}
-            {paint(after)}
-          </code>
+          <code>{paint(text, replaced ? host : "")}</code>
         </pre>
       </section>
       {replaced && (
@@ -96,14 +89,15 @@ function Article(): VNode {
   );
 }
 
-/** Comments, strings and keywords in their own tone; the text itself is untouched. */
-function paint(code: string): (VNode | string)[] {
-  return code.split(/(\/\/[^\n]*|"[^"\n]*"?|\b(?:var|new|function)\b)/).map((part, index) => {
+/** Comments, strings and keywords in their own tone, and `host` marked; the text itself is untouched. */
+function paint(code: string, host: string): (VNode | string)[] {
+  return code.split(/(\/\/[^\n]*|"[^"\n]*"|\b(?:var|new|function)\b)/).map((part, index) => {
     if (index % 2 === 0) return part;
     const tone = part.startsWith("//") ? "comment" : part.startsWith('"') ? "string" : "keyword";
+    const at = tone === "string" && host !== "" ? part.indexOf(host) : -1;
     return (
       <span key={index} class={tone}>
-        {part}
+        {at < 0 ? part : [part.slice(0, at), <mark key="host">{host}</mark>, part.slice(at + host.length)]}
       </span>
     );
   });
@@ -189,7 +183,9 @@ function Timeline({ entries }: { readonly entries: readonly Entry[] }): VNode {
   }, [entries]);
   return (
     <>
-      <h3 id="timeline">Timeline</h3>
+      <h3 id="timeline">
+        Timeline <span class="note">in milliseconds</span>
+      </h3>
       {entries.length === 0 && <p class="note empty">Nothing has happened yet.</p>}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <div class="timeline" role="log" aria-labelledby="timeline" tabIndex={0} ref={list} hidden={entries.length === 0}>
@@ -197,7 +193,7 @@ function Timeline({ entries }: { readonly entries: readonly Entry[] }): VNode {
           {entries.map((entry) => (
             <li key={entry.id} class={entry.kind} data-kind={entry.kind}>
               <time>{entry.at.toFixed(1)}</time>
-              <span class="kind">{entry.kind === "call" ? "ws." : entry.kind}</span>
+              <span class="kind">{entry.kind}</span>
               <span class="text">
                 {entry.text} {entry.note !== "" && <small>{entry.note}</small>}
               </span>

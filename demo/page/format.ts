@@ -24,7 +24,7 @@ export function count(value: number): string {
 
 /** The time of day. */
 export function clock(at: number): string {
-  return new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
 /** The WebSocket URL of `path` on this page's own server. */

@@ -4,12 +4,6 @@
  */
 import { bytes, milliseconds, socketUrl } from "./format.ts";
 
-declare global {
-  interface Window {
-    ws?: WebSocket;
-  }
-}
-
 /** What a line of the timeline is: an event of the socket, a call on it, or the example's `alert`. */
 export type EntryKind = "open" | "message" | "error" | "close" | "call" | "alert";
 
@@ -48,19 +42,31 @@ export class Line {
     this.#changed = changed;
   }
 
-  /** Runs the article's script as served; its `alert` writes a line here instead of stopping the page. */
+  /**
+   * Runs the article's script as served; its `alert` writes a line here instead of stopping the page. While the script
+   * runs, `new WebSocket` also reports what it made, so that this listens first and the timeline has the true order.
+   */
   runArticle(): void {
     window.alert = (message?: unknown) => this.#add("alert", String(message));
     this.#begin();
+    const native = window.WebSocket;
+    window.WebSocket = new Proxy(native, {
+      construct: (target, [url, protocols]: [string, string?]) => {
+        const socket = new target(url, protocols);
+        this.#watch(socket);
+        return socket;
+      },
+    });
     const script = document.createElement("script");
     script.src = `/article.js?run=${Date.now()}`;
-    script.onload = () => {
+    const done = (): void => {
+      window.WebSocket = native;
       script.remove();
-      if (this.#left) window.ws?.close();
-      else if (window.ws !== undefined) this.#watch(window.ws);
+      if (this.#left) this.#socket?.close();
     };
+    script.onload = done;
     script.onerror = () => {
-      script.remove();
+      done();
       this.#add("error", "The example could not be loaded", "is the server still running?");
     };
     document.head.append(script);
@@ -77,7 +83,7 @@ export class Line {
   }
 
   close(): void {
-    this.#add("call", "close()");
+    this.#add("call", "ws.close()");
     this.#socket?.close();
     this.#look();
   }
@@ -87,7 +93,6 @@ export class Line {
     this.#left = true;
     cancelAnimationFrame(this.#frame);
     this.#socket?.close();
-    this.#socket = undefined;
   }
 
   #begin(): void {
@@ -98,7 +103,7 @@ export class Line {
     this.#changed();
   }
 
-  /** Called in the task that made the socket, so no event can have been missed. */
+  /** Called as the socket is made, before anyone else can listen. */
   #watch(socket: WebSocket): void {
     this.#socket = socket;
     this.#add("call", "new WebSocket()", socket.url);
@@ -108,7 +113,7 @@ export class Line {
       send(data);
       const size = data instanceof Blob ? data.size : new TextEncoder().encode(String(data)).length;
       const what = data instanceof Blob ? `${bytes(size)}, binary` : quote(String(data));
-      this.#add("call", `send(${what})`, `bufferedAmount ${socket.bufferedAmount}`);
+      this.#add("call", `ws.send(${what})`, `bufferedAmount ${socket.bufferedAmount}`);
       this.#look();
     };
     this.#listen(socket);
@@ -116,21 +121,15 @@ export class Line {
     this.#follow();
   }
 
-  /** At the target itself, capturing listeners come before all others: the example's handlers run after these. */
   #listen(socket: WebSocket): void {
-    const first = { capture: true };
-    socket.addEventListener("open", () => this.#add("open", "", protocolNote(socket)), first);
-    socket.addEventListener("message", (event: MessageEvent<string | Blob>) => this.#receive(event.data), first);
-    socket.addEventListener("error", () => this.#add("error", "", "the browser does not say why"), first);
-    socket.addEventListener(
-      "close",
-      (event) => {
-        const reason = event.reason === "" ? "" : `, “${event.reason}”`;
-        this.#add("close", `${event.code}${reason}`, event.wasClean ? "clean" : "not clean");
-        this.#look();
-      },
-      first,
-    );
+    socket.addEventListener("open", () => this.#add("open", "", extensions(socket)));
+    socket.addEventListener("message", (event: MessageEvent<string | Blob>) => this.#receive(event.data));
+    socket.addEventListener("error", () => this.#add("error", "", "the browser does not say why"));
+    socket.addEventListener("close", (event) => {
+      const reason = event.reason === "" ? "" : `, “${event.reason}”`;
+      this.#add("close", `${event.code}${reason}`, event.wasClean ? "clean" : "not clean");
+      this.#look();
+    });
   }
 
   #receive(data: string | Blob): void {
@@ -184,7 +183,7 @@ function quote(text: string): string {
   return `“${text.length > 120 ? `${text.slice(0, 120)}…` : text}”`;
 }
 
-function protocolNote(socket: WebSocket): string {
+function extensions(socket: WebSocket): string {
   return socket.extensions === "" ? "no extensions" : socket.extensions;
 }
 

@@ -144,7 +144,7 @@ function Choices({ settings, busy, choose, children }: ChoicesProps): VNode {
 function Status(props: { readonly progress: Progress; readonly busy: boolean; readonly problem: string }): VNode {
   const { progress, busy, problem } = props;
   if (problem !== "") return <span class="bad">{problem}.</span>;
-  if (busy && progress.running.length === 0) return <>Measuring the clocks and the idle server…</>;
+  if (busy && progress.running.length === 0) return <>Warming up, then measuring the clocks and the idle server…</>;
   if (busy) return <>Running: {progress.running.map((mode) => MODE_NAMES[mode]).join(", ")}…</>;
   if (Object.keys(progress.results).length === 0) return <>Ready.</>;
   if (progress.hidden)
@@ -175,8 +175,8 @@ function ModeCard({ mode, progress }: { readonly mode: Mode; readonly progress: 
         <Fact name="Requests" value={count(result?.tally.requests ?? 0)} />
         <Fact name="Up" value={bytes(result?.tally.bytesIn ?? 0)} />
         <Fact name="Down" value={bytes(result?.tally.bytesOut ?? 0)} />
-        <Fact name="Median" value={milliseconds(percentile(result?.latencies ?? [], 0.5))} />
-        <Fact name="p99" value={milliseconds(percentile(result?.latencies ?? [], 0.99))} />
+        <Fact name="Latency p50" value={milliseconds(percentile(result?.latencies ?? [], 0.5))} />
+        <Fact name="Latency p99" value={milliseconds(percentile(result?.latencies ?? [], 0.99))} />
         <Fact name="Server CPU" value={milliseconds(result?.cpu)} />
       </dl>
       <p class="note latest">
@@ -281,7 +281,8 @@ function Method({ progress }: { readonly progress: Progress }): VNode {
           The modes run one after another, because a process’s CPU time cannot be divided between modes that run at
           once; when they do, the column stays empty.{" "}
           {idleCpu !== undefined &&
-            `Idle, this server uses ${idleCpu.toFixed(1)} ms of CPU a second, included in every mode.`}
+            `Idle, this server uses ${idleCpu.toFixed(1)} ms of CPU a second, included in every mode.`}{" "}
+          All modes first run for a second that is not counted, so that none pays for the program’s start.
         </li>
         <li>
           Changes come at the same irregular moments in every run, so that polling can neither fall in step with them

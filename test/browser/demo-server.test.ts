@@ -1,0 +1,339 @@
+/**
+ * The demo's server by itself: how it starts and stops, what its files may do, and that the comparison counts every byte.
+ */
+import { readdirSync } from "node:fs";
+import { connect } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import type { ChatMessage, CompareAnswer, CompareQuestion, Figures } from "../../demo/server/messages.ts";
+import type { DemoEnd, DemoProcess } from "./demo-process.ts";
+import { startDemo } from "./demo-process.ts";
+
+const assets = new URL("../../demo/dist/page/assets/", import.meta.url);
+
+let demo: DemoProcess;
+beforeAll(async () => {
+  demo = await startDemo();
+});
+afterAll(() => demo?.stop());
+
+describe("start and stop", () => {
+  test("prints the page's URL and the echo's", () => {
+    expect(demo.stdout()).toContain(`http://localhost:${demo.port}\n`);
+    expect(demo.stdout()).toContain(`ws://localhost:${demo.port}/echo\n`);
+  });
+
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "%s closes connections with 1001 and ends with exit code 0",
+    async (signal) => {
+      const other = await startDemo();
+      const idle = await open(`ws://127.0.0.1:${other.port}/push`);
+      const control = await open(`ws://127.0.0.1:${other.port}/compare`);
+      const started = await ask(control, { do: "start", rate: 1, seconds: 60 });
+      if (started.is !== "started") throw new Error(started.is);
+      const first = await fetch(`${other.url}/compare/${started.run}/long?after=0`);
+      expect(await first.json()).toHaveLength(1);
+      const held = fetch(`${other.url}/compare/${started.run}/long?after=1`);
+      const closed = new Promise<number>((resolve) => idle.on("close", resolve));
+      let arrived = 0;
+      while (arrived < 2) arrived = (await figures(control)).tallies.long.requests;
+      void other.stop(signal);
+      // npm and a terminal both send it.
+      const end = other.stop(signal);
+      expect(await closed).toBe(1001);
+      expect((await held).status).toBeLessThan(300);
+      expect(await end).toEqual({ code: 0, signal: null, stderr: "" });
+    },
+  );
+
+  test("a taken port is one line on stderr and exit code 1", async () => {
+    const failure: { end: DemoEnd } = await startDemo(demo.port).then(
+      () => expect.unreachable("it listened on a taken port"),
+      (error) => error,
+    );
+    expect(failure.end.code).toBe(1);
+    expect(failure.end.stderr).toMatch(/^Cannot start: port \d+ on 127\.0\.0\.1 is taken[^\n]*\n$/);
+  });
+});
+
+describe("files", () => {
+  test("the page has a policy that allows only itself and the article's literal URL", async () => {
+    const answer = await fetch(demo.url);
+    const policy = answer.headers.get("content-security-policy");
+    expect(answer.status).toBe(200);
+    expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'");
+    expect(policy).toContain("ws://localhost:9998");
+    expect(policy).not.toContain("unsafe");
+    expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+    const html = await answer.text();
+    expect(html).not.toMatch(/<style|style=|<script(?![^>]* src="\/)/);
+    expect(html).not.toMatch(/https?:\/\//);
+  });
+
+  test("hashed assets are immutable, and everything is 304 to those who have it", async () => {
+    const names = readdirSync(assets);
+    expect(names.length).toBeGreaterThan(0);
+    for (const path of ["", ...names.map((name) => `assets/${name}`)]) {
+      const url = `${demo.url}/${path}`;
+      const answer = await fetch(url);
+      expect(answer.headers.get("cache-control")).toBe(
+        path === "" ? "no-cache" : "public, max-age=31536000, immutable",
+      );
+      const etag = answer.headers.get("etag") ?? "";
+      const again = await fetch(url, { headers: { "if-none-match": etag } });
+      expect(again.status).toBe(304);
+    }
+  });
+
+  test.each([
+    "/../server/main.js",
+    "/..%2fserver/main.js",
+    "/%2e%2e/server/main.js",
+    "/assets/../../package.json",
+    "//etc/passwd",
+    "/__proto__",
+    "/assets/",
+  ])("%s is 404", async (path) => {
+    expect(await rawStatus(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)).toBe(404);
+  });
+
+  test("POST is 405, HEAD has no body", async () => {
+    const answer = await fetch(demo.url, { method: "POST" });
+    expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+    const head = await fetch(demo.url, { method: "HEAD" });
+    expect(head.status).toBe(200);
+    expect(await head.text()).toBe("");
+  });
+
+  test.each([
+    ["localhost:9998", 200, "ws://localhost:9998/echo"],
+    ["127.0.0.1:9998", 200, "ws://localhost:9998/echo"],
+    ["demo.example:80", 200, "ws://demo.example:80/echo"],
+    ["[::1]:1234", 200, "ws://[::1]:1234/echo"],
+    ['x");alert(("', 400, "malformed"],
+    ["$&", 400, "malformed"],
+  ])("the article's example for Host %s: %i, %s", async (host, status, text) => {
+    const answer = await raw(`GET /article.js HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    expect(answer).toContain(`HTTP/1.1 ${status} `);
+    expect(answer).toContain(text);
+    expect(answer).not.toContain("alert((");
+  });
+});
+
+describe("the comparison's bill", () => {
+  test("polls on one kept-alive socket, among other requests: exactly the bytes of the polls", async () => {
+    const { run, control } = await startRun();
+    const line = await openLine(demo.port);
+    const get = (path: string): Promise<{ sent: number; received: number }> =>
+      line.exchange(`GET ${path} HTTP/1.1\r\nHost: localhost:${demo.port}\r\nX-Padding: ${"x".repeat(100)}\r\n\r\n`);
+    const bill = { short: { sent: 0, received: 0 }, long: { sent: 0, received: 0 } };
+    await get("/favicon.svg");
+    for (const mode of ["short", "long", "short"] as const) {
+      const { sent, received } = await get(`/compare/${run}/${mode}?after=0`);
+      bill[mode].sent += sent;
+      bill[mode].received += received;
+      await get("/theme.js");
+    }
+    const { tallies } = await figures(control);
+    expect(tallies.short).toEqual({ requests: 2, bytesIn: bill.short.sent, bytesOut: bill.short.received });
+    expect(tallies.long).toEqual({ requests: 1, bytesIn: bill.long.sent, bytesOut: bill.long.received });
+    expect(tallies.socket).toEqual({ requests: 0, bytesIn: 0, bytesOut: 0 });
+    line.close();
+    control.close();
+  });
+
+  test("a WebSocket: opening handshake, frames and Close frames, to the byte", async () => {
+    const { run, control } = await startRun(50, 1);
+    const line = await openLine(demo.port);
+    const handshake =
+      `GET /compare/${run}/socket HTTP/1.1\r\nHost: localhost:${demo.port}\r\nUpgrade: websocket\r\n` +
+      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    line.write(handshake);
+    await line.until((text) => (text.match(/"seq"/g) ?? []).length === 50);
+    // A masked Close frame with 1000, the masking key being zero.
+    const close = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
+    line.write(close);
+    await line.ended;
+    const { tallies } = await figures(control);
+    expect(tallies.socket).toEqual({
+      requests: 1,
+      bytesIn: handshake.length + close.length,
+      bytesOut: line.received(),
+    });
+    control.close();
+  });
+
+  test("a run that is not there is 404, and bad questions are refused", async () => {
+    const unknown = "00000000-0000-4000-8000-000000000000";
+    expect((await fetch(`${demo.url}/compare/${unknown}/short?after=0`)).status).toBe(404);
+    await expect(open(`ws://127.0.0.1:${demo.port}/compare/${unknown}/socket`)).rejects.toThrow("404");
+    const control = await open(`ws://127.0.0.1:${demo.port}/compare`);
+    for (const [rate, seconds] of [
+      [0, 1],
+      [51, 1],
+      [1, 61],
+      ["5", 1],
+    ] as [number, number][]) {
+      expect(await ask(control, { do: "start", rate, seconds })).toMatchObject({ is: "refused" });
+    }
+    expect(await ask(control, { do: "stop" })).toMatchObject({ is: "refused" });
+    const closed = new Promise<number>((resolve) => control.on("close", resolve));
+    control.send("no JSON");
+    expect(await closed).toBe(1008);
+  });
+});
+
+describe("the chat's rules", () => {
+  test("names and texts are bounded by the server, whatever the page allows", async () => {
+    const member = await open(`ws://127.0.0.1:${demo.port}/chat/rules`);
+    const hear = messages<ChatMessage>(member);
+    const say = async (request: unknown): Promise<ChatMessage> => {
+      member.send(JSON.stringify(request));
+      return hear();
+    };
+    expect(await say({ do: "say", text: "hello" })).toMatchObject({ is: "refused" });
+    for (const name of ["", "  ", "x".repeat(25), 7, null]) {
+      expect(await say({ do: "join", name })).toMatchObject({ is: "refused" });
+    }
+    expect(await say({ do: "join", name: " Ada " })).toEqual({ is: "welcome", name: "Ada", members: ["Ada"] });
+    expect(await say({ do: "join", name: "Eve" })).toMatchObject({ is: "refused" });
+    expect(await say({ do: "say", text: "x".repeat(501) })).toMatchObject({ is: "refused" });
+    expect(await say({ do: "say", text: "x".repeat(500) })).toMatchObject({ is: "said", name: "Ada" });
+    const closed = new Promise<number>((resolve) => member.on("close", resolve));
+    member.send(JSON.stringify({ do: "say", text: "x".repeat(5000) }));
+    expect(await closed).toBe(1008);
+  });
+
+  test("a room is its own, and its name is bounded", async () => {
+    const [here, there] = await Promise.all(
+      ["here", "there"].map((room) => open(`ws://127.0.0.1:${demo.port}/chat/${room}`)),
+    );
+    if (here === undefined || there === undefined) throw new Error("Two rooms were opened");
+    const [hearHere, hearThere] = [messages<ChatMessage>(here), messages<ChatMessage>(there)];
+    for (const [member, name] of [
+      [here, "Ada"],
+      [there, "Grace"],
+    ] as const) {
+      member.send(JSON.stringify({ do: "join", name }));
+    }
+    expect(await hearHere()).toMatchObject({ is: "welcome", members: ["Ada"] });
+    expect(await hearThere()).toMatchObject({ is: "welcome", members: ["Grace"] });
+    here.send(JSON.stringify({ do: "say", text: "only here" }));
+    there.send(JSON.stringify({ do: "say", text: "only there" }));
+    expect(await hearHere()).toMatchObject({ is: "said", text: "only here" });
+    expect(await hearThere()).toMatchObject({ is: "said", text: "only there" });
+    const nowhere = await open(`ws://127.0.0.1:${demo.port}/chat/${"x".repeat(33)}`);
+    nowhere.send(JSON.stringify({ do: "join", name: "Ada" }));
+    expect(await messages<ChatMessage>(nowhere)()).toMatchObject({ is: "refused" });
+    for (const member of [here, there, nowhere]) member.close();
+  });
+});
+
+async function startRun(rate = 1, seconds = 60): Promise<{ run: string; control: WebSocket }> {
+  const control = await open(`ws://127.0.0.1:${demo.port}/compare`);
+  const started = await ask(control, { do: "start", rate, seconds });
+  if (started.is !== "started") throw new Error(`The run was not started: ${started.is}`);
+  return { run: started.run, control };
+}
+
+async function figures(control: WebSocket): Promise<Figures> {
+  const answer = await ask(control, { do: "figures" });
+  if (answer.is !== "figures") throw new Error(`No figures: ${answer.is}`);
+  return answer.figures;
+}
+
+function open(url: string): Promise<WebSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, { perMessageDeflate: false });
+    socket.on("open", () => resolve(socket));
+    socket.on("error", reject);
+  });
+}
+
+function ask(control: WebSocket, question: CompareQuestion): Promise<CompareAnswer> {
+  const answer = messages<CompareAnswer>(control)();
+  control.send(JSON.stringify(question));
+  return answer;
+}
+
+/** Returns a function that gives the next message, in order, from now on. */
+function messages<Message>(socket: WebSocket): () => Promise<Message> {
+  const come: Message[] = [];
+  const awaited: ((message: Message) => void)[] = [];
+  socket.on("message", (data) => {
+    const message = JSON.parse(String(data)) as Message;
+    const next = awaited.shift();
+    if (next === undefined) come.push(message);
+    else next(message);
+  });
+  return () => new Promise((resolve) => (come.length > 0 ? resolve(come.shift() as Message) : awaited.push(resolve)));
+}
+
+interface Line {
+  write(data: string | Buffer): void;
+  /** Sends a request, waits for the whole answer, and says how many bytes each was. */
+  exchange(request: string): Promise<{ sent: number; received: number }>;
+  until(condition: (text: string) => boolean): Promise<void>;
+  readonly received: () => number;
+  readonly ended: Promise<void>;
+  close(): void;
+}
+
+/** A bare TCP connection that counts what passes. */
+function openLine(port: number): Promise<Line> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    let text = "";
+    let heard = (): void => undefined;
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      heard();
+    });
+    socket.on("error", reject);
+    const ended = new Promise<void>((end) => socket.on("end", () => end(socket.end() && undefined)));
+    const until = (condition: (text: string) => boolean): Promise<void> =>
+      new Promise((done) => {
+        heard = () => condition(text) && done();
+        heard();
+      });
+    const line: Line = {
+      until,
+      ended,
+      received: () => text.length,
+      write: (data) => void socket.write(data),
+      close: () => socket.destroy(),
+      exchange: async (request) => {
+        const before = text.length;
+        socket.write(request);
+        await until((all) => isWholeAnswer(all.slice(before)));
+        return { sent: request.length, received: text.length - before };
+      },
+    };
+    socket.on("connect", () => resolve(line));
+  });
+}
+
+function isWholeAnswer(text: string): boolean {
+  const end = text.indexOf("\r\n\r\n");
+  if (end < 0) return false;
+  const length = /^content-length: (\d+)/im.exec(text.slice(0, end))?.[1];
+  return text.length === end + 4 + Number(length ?? 0);
+}
+
+async function raw(request: string): Promise<string> {
+  const line = await openLine(demo.port);
+  let answer = "";
+  line.write(request);
+  await Promise.all([
+    line.ended,
+    line.until((text) => {
+      answer = text;
+      return text.includes("\r\n\r\n");
+    }),
+  ]);
+  return answer;
+}
+
+async function rawStatus(request: string): Promise<number> {
+  return Number(/^HTTP\/1\.1 (\d+)/.exec(await raw(request))?.[1]);
+}
