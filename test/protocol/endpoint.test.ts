@@ -67,12 +67,15 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   }
 
   describe("messages", () => {
-    test.each([0, 1, 5, 125, 126, 127, 128, 1000, 65_535, 65_536])("R6455-6.2-1 R6455-5.2-1 of %i bytes", (length) => {
-      const bytes = Uint8Array.from({ length }, (_, i) => i * 3);
-      expect(receive(open(), { opcode: 2, payload: bytes })).toEqual([{ type: "message", text: false, data: bytes }]);
-      const text = "é".repeat(length / 2);
-      expect(receive(open(), { opcode: 1, payload: text })).toEqual([{ type: "message", text: true, data: text }]);
-    });
+    test.each([0, 1, 5, 125, 126, 127, 128, 1000, 65_535, 65_536])(
+      "R6455-6.2-1 R6455-5.2-1 R6455-5.2-6 of %i bytes",
+      (length) => {
+        const bytes = Uint8Array.from({ length }, (_, i) => i * 3);
+        expect(receive(open(), { opcode: 2, payload: bytes })).toEqual([{ type: "message", text: false, data: bytes }]);
+        const text = "é".repeat(length / 2);
+        expect(receive(open(), { opcode: 1, payload: text })).toEqual([{ type: "message", text: true, data: text }]);
+      },
+    );
 
     test("R6455-6.2-1 R6455-5.4-9 one after the other, fragmented or not, without a trace of frames", () => {
       const endpoint = open();
@@ -240,7 +243,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(endpoint.closeSent).toEqual({ code: 1005, reason: "" });
     });
 
-    test("R6455-5.5.2-2 R6455-5.1-5 we begin: messages still come, Pings are answered, until the peer's Close", () => {
+    test("R6455-5.5.2-2 R6455-5.1-5 R6455-7.3-1 we begin: messages still come, Pings are answered, until the peer's Close", () => {
       const endpoint = open();
       endpoint.close(1001, "bye");
       expect([endpoint.state, endpoint.readyState]).toEqual(["closing", 2]);
@@ -329,7 +332,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   });
 
   describe("frames that break a rule", () => {
-    test("R6455-5.2-2 reserved bits", () => {
+    test("R6455-5.2-2 R6455-5.8-1 reserved bits, and RSV1 unless compression was agreed", () => {
       for (const rsv of [1, 2, 3, 4, 7]) expectFailure("reserved-bit-set", [{ opcode: 1, rsv, payload: "x" }]);
       expectFailure("reserved-bit-set", [{ opcode: 9, rsv: 4 }]);
     });
@@ -473,7 +476,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   describe("compressed messages", () => {
     const options = { compression: true };
 
-    test("R7692-6-1 R7692-6.2-1 are handed out whole, and nothing is parsed until they are inflated", () => {
+    test("R7692-6-1 R7692-6.2-1 R6455-5.8-1 are handed out whole, and nothing is parsed until they are inflated", () => {
       const endpoint = open(options);
       const bytes = wire(
         { opcode: 1, rsv: 4, payload: "de", fin: false },
@@ -565,7 +568,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
 describe.each(["client", "server"] as const)("a %s that sends", (role) => {
   const masked = role === "client";
 
-  test("R6455-6.1-2 R6455-5.1-1 R6455-5.1-3 text, bytes, compressed data and control frames", () => {
+  test("R6455-6.1-2 R6455-5.1-1 R6455-5.1-3 R6455-5.5.2-1 R6455-5.5.3-3 text, bytes, compressed data and control frames", () => {
     const endpoint = new Endpoint({ role, compression: true });
     expect(endpoint.sendMessage("text")).toBe(true);
     expect(endpoint.sendMessage(Buffer.from("bytes"))).toBe(true);
