@@ -27,7 +27,7 @@ export { CloseCode } from "./protocol/close-code.ts";
 export { ProtocolError, type Violation } from "./protocol/errors.ts";
 export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.ts";
 export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
-export { accept } from "./server/accept.ts";
+export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { OriginPolicy } from "./server/origin.ts";
 export {
   type PathParams,
@@ -39,3 +39,4 @@ export {
 } from "./server/route.ts";
 export { type ServeOptions, type Server, serve } from "./server/server.ts";
 export type { ServerConnection } from "./server/server-connection.ts";
+export { type Publishable, type PublishResult, Topics } from "./topics/topics.ts";

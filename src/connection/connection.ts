@@ -20,6 +20,7 @@ import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
 import { Outbox } from "./outbox.ts";
 import { nextPingPayload, Pings } from "./pings.ts";
+import type { SharedCompression } from "./prepared-message.ts";
 
 /** What a connection is made of. */
 export interface ConnectionParts<Self> {
@@ -212,6 +213,21 @@ export class Connection implements KeptAlive {
     if (head && head.length > 0) this.#receive(Buffer.from(head));
     if (socket.destroyed) this.#transportClosed();
     else if (this.#reading) socket.resume();
+  }
+
+  /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
+  sendFrames(frames: Uint8Array): void {
+    if (!this.#open) return;
+    if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.#overflow();
+    this.#sender.afterwards(() => {
+      this.endpoint.sendEncoded(frames);
+      if (!this.#outbox.insideChunk) this.#outbox.flush();
+    });
+  }
+
+  /** @internal For topics. */
+  get sharedCompression(): SharedCompression | undefined {
+    return this.#deflate?.sharedKey === undefined ? undefined : this.#deflate;
   }
 
   /** @internal For keepalive. */

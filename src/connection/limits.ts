@@ -42,6 +42,10 @@ export interface ServerLimits extends ConnectionLimits {
   readonly maxPendingHandshakes: number;
   /** How many connections may be open; beyond it 503. Default 95 % of the limit on open files, where it is known. */
   readonly maxConnections: number;
+  /** How many topics a connection may be subscribed to; `subscribe` throws beyond. Default 1000. */
+  readonly maxTopics: number;
+  /** How long a topic's name may be, in bytes of UTF-8; `subscribe` throws beyond. Default 256. */
+  readonly maxTopicLength: number;
 }
 
 /** The defaults of `ConnectionLimits`. */
@@ -65,6 +69,8 @@ export const serverLimits: ServerLimits = {
   upgradeTimeout: 10 * seconds,
   maxPendingHandshakes: 1000,
   maxConnections: Number.POSITIVE_INFINITY,
+  maxTopics: 1000,
+  maxTopicLength: 256,
 };
 
 /** The echo of a Close leaves at the latest this long after the Close was parsed, in milliseconds. */

@@ -40,6 +40,11 @@ const mostOutputAtOnce = 256 * 1024;
 export class MessageDeflate {
   /** Messages shorter than this many bytes are better sent as they are. */
   readonly threshold: number;
+  /**
+   * Names how this side compresses, the same for every connection whose compressed messages it can use as they are;
+   * undefined with context takeover, where each message depends on the connection's earlier ones.
+   */
+  readonly sharedKey: string | undefined;
   readonly #deflating: Direction;
   readonly #inflating: Direction;
 
@@ -49,6 +54,8 @@ export class MessageDeflate {
     const server = { bits: parameters.serverMaxWindowBits, takeover: !parameters.serverNoContextTakeover };
     const client = { bits: parameters.clientMaxWindowBits, takeover: !parameters.clientNoContextTakeover };
     const [ours, theirs] = role === "server" ? [server, client] : [client, server];
+    const { key } = deflateShape(ours.bits, level, memLevel);
+    this.sharedKey = ours.takeover ? undefined : `${key} ${threshold}`;
     const driven = options.publicZlibOnly !== true && canDriveSynchronously();
     this.threshold = threshold;
     this.#deflating = new Direction(deflateShape(ours.bits, level, memLevel), ours.takeover, driven);
@@ -68,6 +75,12 @@ export class MessageDeflate {
     const compressed = deflateKept(ours, payload) ?? deflateAtOnce(ours.shape, payload, ours.history());
     ours.window?.push(payload);
     return compressed;
+  }
+
+  /** The same, at once whatever the message's size, for bytes that many connections share. */
+  deflateShared(payload: Uint8Array): Uint8Array {
+    if (payload.length === 0) return Uint8Array.of(0x00);
+    return deflateKept(this.#deflating, payload) ?? deflateAtOnce(this.#deflating.shape, payload, noBytes);
   }
 
   async #deflateInJobs(payload: Uint8Array): Promise<Uint8Array> {
@@ -227,6 +240,7 @@ const scratch = new Uint8Array(64 * 1024);
 
 /** A shape and the slot that all connections without context takeover share for it. */
 interface SharedShape {
+  readonly key: string;
   readonly shape: ContextShape;
   readonly slot: ContextSlot;
 }
@@ -244,7 +258,7 @@ function inflateShape(bits: number): SharedShape {
 function shared(shape: ContextShape): SharedShape {
   const { windowBits, level, memLevel } = shape.options;
   const key = `${shape.direction} ${windowBits} ${level} ${memLevel}`;
-  const known = sharedShapes.get(key) ?? { shape, slot: new ContextSlot(shape) };
+  const known = sharedShapes.get(key) ?? { key, shape, slot: new ContextSlot(shape) };
   sharedShapes.set(key, known);
   return known;
 }

@@ -11,12 +11,23 @@ import { encodeFrame, encodeTextFrame } from "../protocol/frame-encoder.ts";
 import { OutputBuffer } from "../protocol/output-buffer.ts";
 
 const fin = 0x80;
+const rsv1 = 0x40;
+/** Longer messages are shared as they are: compressing one at once would hold the event loop for too long. */
+const longestCompressed = 256 * 1024;
+
+/** How a connection compresses what it shares with others; see `MessageDeflate`. */
+export interface SharedCompression {
+  readonly sharedKey: string | undefined;
+  readonly threshold: number;
+  deflateShared(payload: Uint8Array): Uint8Array;
+}
 
 /** A message for `connection.send`, encoded at most once. */
 export class PreparedMessage {
   /** Text as it was given, or a copy of the bytes. */
   readonly data: string | Uint8Array;
   #frame: Uint8Array | undefined;
+  #compressed: Map<string, Uint8Array> | undefined;
 
   /** Takes a copy of `data`; a TypeError for anything but a string or a Uint8Array. */
   constructor(data: string | Uint8Array) {
@@ -28,15 +39,41 @@ export class PreparedMessage {
 
   /** The whole unmasked, uncompressed frame. */
   get frame(): Uint8Array {
-    this.#frame ??= encode(this.data);
+    const { data } = this;
+    this.#frame ??= write((output) => {
+      if (typeof data === "string") encodeTextFrame(output, "server", this.#firstByte, data);
+      else encodeFrame(output, "server", this.#firstByte, data);
+    });
     return this.#frame;
+  }
+
+  /** The whole unmasked frame for a connection that compresses in this way, or not at all. */
+  frameFor(compression: SharedCompression | undefined): Uint8Array {
+    const key = compression?.sharedKey;
+    if (compression === undefined || key === undefined) return this.frame;
+    const { length } = this.data;
+    if (length > longestCompressed || length < compression.threshold) return this.frame;
+    this.#compressed ??= new Map();
+    let frame = this.#compressed.get(key);
+    if (frame === undefined) {
+      const payload = typeof this.data === "string" ? Buffer.from(this.data) : this.data;
+      frame = write((output) =>
+        encodeFrame(output, "server", this.#firstByte | rsv1, compression.deflateShared(payload)),
+      );
+      this.#compressed.set(key, frame);
+    }
+    return frame;
+  }
+
+  get #firstByte(): number {
+    return fin | (typeof this.data === "string" ? Opcode.Text : Opcode.Binary);
   }
 }
 
-function encode(data: string | Uint8Array): Uint8Array {
+/** What `encode` writes, in memory of its own. */
+function write(encode: (output: OutputBuffer) => void): Uint8Array {
   const output = new OutputBuffer();
-  if (typeof data === "string") encodeTextFrame(output, "server", fin | Opcode.Text, data);
-  else encodeFrame(output, "server", fin | Opcode.Binary, data);
+  encode(output);
   const frame = Buffer.concat(output.take());
   output.taken(true);
   return frame;

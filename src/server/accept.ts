@@ -5,9 +5,16 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings } from "../connection/handlers.ts";
+import type { Topics } from "../topics/topics.ts";
 import { type ResolvedRoute, type Route, resolveRoute } from "./route.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { upgrade } from "./upgrade.ts";
+
+/** The options of `accept`: a route, and the topics that its connections share with others. */
+export interface AcceptOptions<Data = unknown> extends Route<Data> {
+  /** Without topics, `subscribe` and `publish` throw. */
+  readonly topics?: Topics;
+}
 
 /**
  * Answers an upgrade request that `node:http` handed over with its `upgrade` event.
@@ -20,12 +27,12 @@ export async function accept<Data = unknown>(
   request: IncomingMessage,
   socket: Duplex,
   head: Uint8Array,
-  options: Route<Data> = {},
+  options: AcceptOptions<Data> = {},
 ): Promise<ServerConnection<Data> | undefined> {
   const route = resolveRoute(options as Route);
   const connection = await upgrade(
     { request, socket, head },
-    { route, settings: connectionSettings(route), params: {} },
+    { route, settings: connectionSettings(route), params: {}, topics: options.topics },
   );
   return connection as ServerConnection<Data> | undefined;
 }
@@ -39,6 +46,9 @@ export function connectionSettings(
     limits: route.limits,
     handlers: route.handlers,
     keepalive: route.keepalive,
-    ...(ended && { ended }),
+    ended: (connection) => {
+      connection.leaveTopics();
+      ended?.(connection);
+    },
   };
 }

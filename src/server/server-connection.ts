@@ -4,12 +4,17 @@
 
 import type { Socket } from "node:net";
 import { Connection, type ConnectionParts } from "../connection/connection.ts";
+import type { SendOptions } from "../connection/handlers.ts";
+import type { Sendable } from "../connection/message-sender.ts";
+import type { Subscriber } from "../topics/topic.ts";
+import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
 
 /** What the server knows of a connection besides its stream. */
 export interface ServerConnectionParts<Data, Params> extends ConnectionParts<ServerConnection<Data, Params>> {
   readonly data: Data;
   readonly params: Params;
   readonly path: string;
+  readonly topics: Topics | undefined;
 }
 
 /** One client of a server. */
@@ -21,6 +26,8 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   /** The path that was asked for, without the query. */
   readonly path: string;
   readonly #socket: Socket;
+  readonly #topics: Topics | undefined;
+  #subscriber: Subscriber | undefined;
 
   /** @internal For `accept` and `serve`. */
   constructor(parts: ServerConnectionParts<Data, Params>) {
@@ -29,10 +36,66 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     this.params = parts.params;
     this.path = parts.path;
     this.#socket = parts.socket as Socket;
+    this.#topics = parts.topics;
   }
 
   /** The client's address; undefined when the connection is closed or is not over TCP. */
   get remoteAddress(): string | undefined {
     return this.#socket.remoteAddress;
+  }
+
+  /** The names of the topics it is subscribed to. */
+  get topics(): readonly string[] {
+    return [...(this.#subscriber?.topics ?? [])].map(({ name }) => name);
+  }
+
+  /**
+   * Subscribes to a topic: what is published to it from now on is sent to this connection.
+   *
+   * Throws a RangeError beyond 1000 topics, or for a name of more than 256 bytes of UTF-8; an Error when the connection was
+   * accepted without topics. A closed connection is not subscribed.
+   */
+  subscribe(topic: string): void {
+    if (!this.#topics) throw new Error("Cannot subscribe: the connection was accepted without topics");
+    if (this.readyState === 3) return;
+    this.#subscriber ??= this.#makeSubscriber();
+    this.#topics.subscribe(this.#subscriber, topic);
+  }
+
+  /** Ends a subscription; false when there was none. */
+  unsubscribe(topic: string): boolean {
+    return this.#subscriber !== undefined && this.#topics!.unsubscribe(this.#subscriber, topic);
+  }
+
+  /** Publishes to everybody who is subscribed to the topic but this connection, whether it is subscribed or not. */
+  publish(topic: string, data: Publishable): PublishResult {
+    if (!this.#topics) throw new Error("Cannot publish: the connection was accepted without topics");
+    return this.#topics.publish(topic, data, this.#subscriber);
+  }
+
+  /** Sends one message, behind what was published to this connection before; see `Connection`. */
+  override send(data: Sendable, options?: SendOptions): boolean {
+    if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
+    return super.send(data, options);
+  }
+
+  /** Starts the closing handshake, behind what was published to this connection before; see `Connection`. */
+  override close(code?: number, reason?: string): void {
+    if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
+    super.close(code, reason);
+  }
+
+  /** @internal The connection is over. */
+  leaveTopics(): void {
+    if (this.#subscriber) this.#topics!.leave(this.#subscriber);
+  }
+
+  #makeSubscriber(): Subscriber {
+    return {
+      topics: new Set(),
+      position: { round: 0, entry: 0 },
+      compression: this.sharedCompression,
+      sendFrames: (frames) => this.sendFrames(frames),
+    };
   }
 }

@@ -20,6 +20,7 @@ import type { ConnectionSettings } from "../connection/handlers.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { refusalOf } from "../protocol/handshake-rules.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
+import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
 import { ignoreError, plainRefusal, refuse } from "./refuse.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
@@ -57,6 +58,7 @@ export class Server {
   readonly #routes: Routes<ServedRoute>;
   readonly #limits: ResolvedRoute["limits"];
   readonly #maxConnections: number;
+  readonly #topics: Topics;
   readonly #connections = new Set<ServerConnection>();
   readonly #closing = new AbortController();
   #pending = 0;
@@ -67,6 +69,7 @@ export class Server {
     this.#own = own;
     this.#limits = resolveRoute({}, options).limits;
     this.#maxConnections = options.limits?.maxConnections ?? fileLimit();
+    this.#topics = new Topics(options.limits);
     const ended = (connection: ServerConnection) => this.#connections.delete(connection);
     const served = Object.entries<Route>(options.routes).map(([path, handlers]) => {
       const route = resolveRoute(handlers, options);
@@ -84,6 +87,16 @@ export class Server {
   /** The open connections. */
   get connections(): ReadonlySet<ServerConnection> {
     return this.#connections;
+  }
+
+  /** Publishes to everybody who is subscribed to the topic; it leaves when the turn is over. */
+  publish(topic: string, data: Publishable): PublishResult {
+    return this.#topics.publish(topic, data);
+  }
+
+  /** How many connections are subscribed to the topic. */
+  subscriberCount(topic: string): number {
+    return this.#topics.count(topic);
   }
 
   /**
@@ -122,7 +135,7 @@ export class Server {
     if (this.#pending >= this.#limits.maxPendingHandshakes) {
       return refuse(exchange.socket, busy("too many opening handshakes are waiting"));
     }
-    const outcome = upgrade(exchange, { ...value, params, closing: this.#closing.signal });
+    const outcome = upgrade(exchange, { ...value, params, topics: this.#topics, closing: this.#closing.signal });
     if (!(outcome instanceof Promise)) return this.#add(outcome);
     this.#pending++;
     void outcome.then((connection) => {

@@ -17,6 +17,7 @@ import { Endpoint } from "../protocol/endpoint.ts";
 import { type Refusal, refusalOf } from "../protocol/handshake-rules.ts";
 import { createResponse, type VerifiedRequest, verifyRequest } from "../protocol/opening-handshake.ts";
 import { acceptDeflate } from "../protocol/permessage-deflate.ts";
+import type { Topics } from "../topics/topics.ts";
 import { checkOrigin } from "./origin.ts";
 import { ignoreError, plainRefusal, refusalOfResponse, refuse } from "./refuse.ts";
 import type { ResolvedRoute, UpgradeContext, UpgradeResult } from "./route.ts";
@@ -35,6 +36,8 @@ export interface UpgradeTarget {
   readonly route: ResolvedRoute;
   readonly settings: ConnectionSettings<ServerConnection>;
   readonly params: Readonly<Record<string, string>>;
+  /** The topics that its connections can subscribe to. */
+  readonly topics?: Topics | undefined;
   /** Aborts a decision under way when the server closes. */
   readonly closing?: AbortSignal | undefined;
 }
@@ -164,6 +167,7 @@ function establish(
     extensions: accepted?.response,
     data: decision?.data,
     params,
+    topics: target.topics,
     path: pathOf(verified.resourceName),
   });
   prepareSocket(socket as Socket);

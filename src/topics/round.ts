@@ -1,0 +1,84 @@
+/**
+ * What was published in one turn of the event loop, and how it becomes the bytes of each subscriber.
+ *
+ * Subscribers that are to get the same messages share one buffer for the whole round, however many messages it holds.
+ */
+
+import { Buffer } from "node:buffer";
+import type { PreparedMessage } from "../connection/prepared-message.ts";
+import type { Subscriber, Topic } from "./topic.ts";
+
+interface Entry {
+  readonly topic: Topic;
+  readonly message: PreparedMessage;
+  /** The publisher, which does not get its own message. */
+  readonly except: Subscriber | undefined;
+}
+
+/** The messages of one turn, in the order in which they were published. */
+export class Round {
+  /** Rounds are numbered in order; a subscriber remembers how far it has come. */
+  readonly number: number;
+  /** The topics that something was published to. */
+  readonly topics: Set<Topic> = new Set();
+  readonly #entries: Entry[] = [];
+  readonly #publishers = new Set<Subscriber>();
+  readonly #shared = new Map<string, Uint8Array>();
+
+  constructor(number: number) {
+    this.number = number;
+  }
+
+  /** Adds a message behind the others. */
+  add(topic: Topic, message: PreparedMessage, except: Subscriber | undefined): void {
+    this.#entries.push({ topic, message, except });
+    this.topics.add(topic);
+    if (except) this.#publishers.add(except);
+    this.#shared.clear();
+  }
+
+  /** Gives a subscriber what it has not got yet of this round. */
+  deliver(subscriber: Subscriber): void {
+    const { position } = subscriber;
+    if (position.round > this.number) return;
+    const from = position.round === this.number ? position.entry : 0;
+    position.round = this.number;
+    position.entry = this.#entries.length;
+    if (from === this.#entries.length) return;
+    const frames =
+      from === 0 && !this.#publishers.has(subscriber) ? this.#sharedFrames(subscriber) : this.#frames(subscriber, from);
+    if (frames.length > 0) subscriber.sendFrames(frames);
+  }
+
+  /** The frames for everybody who has these topics in common with the round. */
+  #sharedFrames(subscriber: Subscriber): Uint8Array {
+    const key = this.#keyOf(subscriber);
+    let frames = this.#shared.get(key);
+    if (frames === undefined) {
+      frames = this.#frames(subscriber, 0);
+      this.#shared.set(key, frames);
+    }
+    return frames;
+  }
+
+  #frames(subscriber: Subscriber, from: number): Uint8Array {
+    const wanted = this.#entries.filter(
+      ({ topic, except }, index) => index >= from && except !== subscriber && subscriber.topics.has(topic),
+    );
+    const frames = wanted.map(({ message }) => message.frameFor(subscriber.compression));
+    return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+  }
+
+  /** Equal for two subscribers exactly when they get the same frames. */
+  #keyOf(subscriber: Subscriber): string {
+    const compression = subscriber.compression?.sharedKey ?? "";
+    if (this.topics.size === 1) {
+      for (const topic of this.topics) return subscriber.topics.has(topic) ? compression : "none";
+    }
+    const numbers: number[] = [];
+    const [fewer, more] =
+      this.topics.size < subscriber.topics.size ? [this.topics, subscriber.topics] : [subscriber.topics, this.topics];
+    for (const topic of fewer) if (more.has(topic)) numbers.push(topic.number);
+    return `${compression}:${numbers.sort((a, b) => a - b).join()}`;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * A topic and what it knows of those who subscribe to it.
+ */
+
+import type { SharedCompression } from "../connection/prepared-message.ts";
+
+/** How far a subscriber has come in what was published. */
+export interface Position {
+  round: number;
+  entry: number;
+}
+
+/** A connection as its topics see it. */
+export interface Subscriber {
+  /** The topics it is subscribed to. */
+  readonly topics: Set<Topic>;
+  /** The topics' own. */
+  readonly position: Position;
+  /** How to compress what it shares with others; undefined when it gets shared messages uncompressed. */
+  readonly compression: SharedCompression | undefined;
+  /** Sends whole frames, which many connections may share. */
+  sendFrames(frames: Uint8Array): void;
+}
+
+/** One topic; it exists while somebody is subscribed to it. */
+export interface Topic {
+  readonly name: string;
+  readonly number: number;
+  readonly subscribers: Set<Subscriber>;
+}
