@@ -113,6 +113,7 @@ describe("the list of rules", () => {
     put("test/two.test.ts", 'test("R6455-5.1-1 R6455-9-9 y");');
     put("conformance/case.ts", 'export const title = "R6455-5.1-1";');
     put("conformance/node_modules/other.ts", 'test("R6455-7-7");');
+    put("test/scripts/three.test.ts", 'test("R6455-6-6");');
     put("test/notes.md", '"R6455-8-8"');
     const tests = findTests(folder);
     expect([...tests]).toEqual([
