@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
 import type { CloseEvent, Endpoint, EndpointEvent, MessageEvent } from "../protocol/endpoint.ts";
+import type { Violation } from "../protocol/errors.ts";
 import type { Role } from "../protocol/frame.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
@@ -18,9 +19,10 @@ import { Keepalive, type KeptAlive } from "./keepalive.ts";
 import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
+import { type Holder, ProcessCap } from "./process-cap.ts";
 
 /** What a connection is made of. */
 export interface ConnectionParts<Self> {
@@ -34,13 +36,16 @@ export interface ConnectionParts<Self> {
 
 type OwnedSocket = Duplex & { [owner]?: Connection };
 
+/** What all connections have received of messages that are not complete. */
+export const processAssembly: ProcessCap = new ProcessCap();
+
 const owner = Symbol("connection");
 /** After this many messages in one go the clock is read (the read budget). */
 const messagesPerLook = 64;
 const reported = new WeakSet<object>();
 
 /** See the head of this file. */
-export class Connection implements KeptAlive {
+export class Connection implements KeptAlive, OutboxOwner, Holder {
   /** The agreed subprotocol; empty when none was. */
   readonly subprotocol: string;
   /** The agreed extensions as in `Sec-WebSocket-Extensions`; empty when none were. */
@@ -63,6 +68,8 @@ export class Connection implements KeptAlive {
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
   #deaf = false;
   #reading = true;
+  /** Bytes of an unfinished message, as the process's cap knows them. */
+  #unfinished = 0;
 
   #initiator: CloseReport["initiator"] | undefined;
   #error: Error | undefined;
@@ -81,9 +88,7 @@ export class Connection implements KeptAlive {
     this.#deflate = parts.deflate;
     this.subprotocol = parts.subprotocol ?? "";
     this.extensions = parts.extensions ?? "";
-    this.#outbox = new Outbox(parts.endpoint, parts.socket, parts.settings.limits.outboxHighWaterMark, () =>
-      this.#outboxLow(),
-    );
+    this.#outbox = new Outbox(parts.endpoint, parts.socket, parts.settings.limits, this);
     this.#sender = new MessageSender(parts.endpoint, this.#outbox, parts.deflate, (error) => this.#handlerThrew(error));
     this.#keepalive = new Keepalive(this, parts.settings.keepalive);
   }
@@ -127,7 +132,7 @@ export class Connection implements KeptAlive {
     const message = checkSendable(data);
     if (!this.#open) return false;
     if (this.bufferedAmount >= this.limits.maxOutboxSize) {
-      this.#overflow();
+      this.outboxTooLarge();
       return false;
     }
     this.#sender.send(message, options);
@@ -207,6 +212,7 @@ export class Connection implements KeptAlive {
     socket.on("data", Connection.#onData);
     socket.on("end", Connection.#onEnd);
     socket.on("drain", Connection.#onDrain);
+    socket.on("timeout", Connection.#onTimeout);
     socket.on("error", Connection.#onError);
     socket.on("close", Connection.#onClose);
     this.#call("open");
@@ -218,7 +224,7 @@ export class Connection implements KeptAlive {
   /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
   sendFrames(frames: Uint8Array): void {
     if (!this.#open) return;
-    if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.#overflow();
+    if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.outboxTooLarge();
     this.#sender.afterwards(() => {
       this.endpoint.sendEncoded(frames);
       if (!this.#outbox.insideChunk) this.#outbox.flush();
@@ -242,7 +248,16 @@ export class Connection implements KeptAlive {
 
   /** @internal For keepalive. */
   tooSlow(): void {
-    this.endpoint.fail("message-too-slow");
+    this.#fail("message-too-slow");
+  }
+
+  /** @internal For the process's cap on unfinished messages. */
+  letGo(): void {
+    this.#fail("too-much-unfinished");
+  }
+
+  #fail(violation: Violation): void {
+    this.endpoint.fail(violation);
     this.#failed();
     this.#outbox.flush();
     this.#progress();
@@ -268,6 +283,11 @@ export class Connection implements KeptAlive {
     this[owner]!.#progress();
   }
 
+  static #onTimeout(this: OwnedSocket): void {
+    const connection = this[owner]!;
+    connection.giveUp(`no byte left or arrived for ${connection.limits.writeTimeout} ms`);
+  }
+
   static #onError(this: OwnedSocket, error: Error): void {
     this[owner]!.#error ??= error;
   }
@@ -291,6 +311,8 @@ export class Connection implements KeptAlive {
     }
     this.endpoint.receive(chunk);
     this.#run();
+    const { unfinishedLength } = this.endpoint;
+    if (unfinishedLength !== this.#unfinished) this.#noteUnfinished(unfinishedLength);
   }
 
   #receiveEnd(): void {
@@ -303,6 +325,11 @@ export class Connection implements KeptAlive {
       this.#socket.end();
       this.#armCloseTimer(this.limits.closeTimeout);
     }
+  }
+
+  #noteUnfinished(length: number): void {
+    this.#unfinished = length;
+    processAssembly.note(this, length, this.limits.maxProcessAssemblySize);
   }
 
   /** Parses and delivers what there is; what comes of it leaves in one write. */
@@ -356,6 +383,7 @@ export class Connection implements KeptAlive {
         return;
       case "close":
         this.#initiator ??= "peer";
+        this.#askBeforeEcho();
         if (this.#inbox.empty && (this.#delivers || this.#deaf || this.#unused)) return this.#peerClosed();
         this.#closeTimer ??= setTimeout(() => this.#peerClosed(), longestEchoDelay);
         return this.#inbox.push(event);
@@ -463,14 +491,15 @@ export class Connection implements KeptAlive {
 
   // Sending
 
-  #outboxLow(): void {
+  /** @internal For the outbox. */
+  outboxLow(): void {
     this.#ready?.resolve();
     this.#ready = undefined;
     this.#call("drain");
   }
 
-  /** The peer does not read what it is sent (fault D04). */
-  #overflow(): void {
+  /** @internal The peer does not read what it is sent (fault D04); for the outbox, too. */
+  outboxTooLarge(): void {
     this.#error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
     this.endpoint.discardOutput();
     this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
@@ -492,6 +521,11 @@ export class Connection implements KeptAlive {
   #ignoreMessages(): void {
     this.#deaf = true;
     this.#inbox.clear();
+  }
+
+  #askBeforeEcho(): void {
+    const ready = this.#settings.handlers.closing?.(this);
+    if (ready) this.#await(ready);
   }
 
   /** The application has reached the peer's Close, or its time is up. */
@@ -525,6 +559,9 @@ export class Connection implements KeptAlive {
   #armCloseTimer(after: number): void {
     clearTimeout(this.#closeTimer);
     this.#closeTimer = setTimeout(() => {
+      // While our Close is on its way, the write timeout watches over it.
+      if (this.#outbox.size > 0 && !this.endpoint.violation && !this.#socket.destroyed)
+        return this.#armCloseTimer(after);
       this.#error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
       this.#socket.destroy();
     }, after);
@@ -534,6 +571,7 @@ export class Connection implements KeptAlive {
     if (this.#report) return;
     clearTimeout(this.#closeTimer);
     this.#keepalive.stop();
+    this.#outbox.release();
     this.#report = reportClose(this.endpoint, {
       initiator: this.#initiator ?? "transport",
       error: this.#error,
@@ -541,6 +579,7 @@ export class Connection implements KeptAlive {
       bufferedAmount: this.bufferedAmount,
     });
     this.endpoint.receiveEnd();
+    this.#noteUnfinished(0);
     this.#pings?.rejectAll();
     this.#ready?.resolve();
     this.#deflate?.release();

@@ -26,6 +26,8 @@ export interface ConnectionHandlers<Connection> {
   message?(connection: Connection, data: MessageData, info: MessageInfo): unknown;
   /** The outbox is below its high-water mark again, after `send` returned false. */
   drain?(connection: Connection): unknown;
+  /** @internal The peer's Close was parsed; the echo waits for a promise that is returned, at most 2 s. */
+  closing?(connection: Connection): PromiseLike<void> | undefined;
   /** The connection is over; the last call. */
   close?(connection: Connection, report: CloseReport): unknown;
   /** A handler threw; without this handler the first such error of a route goes to stderr. */

@@ -1,5 +1,5 @@
 /**
- * Asks peers that are silent, and gives up those that stay so; also gives up what makes no progress (faults A11, D02, D05).
+ * Asks peers that are silent, and gives up those that stay so; also gives up messages that do not go on (faults A11, D02).
  *
  * Liveness is judged by bytes that arrive and by nothing else, and never while we do not read ourselves.
  */
@@ -74,10 +74,6 @@ export class Keepalive implements Watched {
       this.#kept.pong();
       this.#pingedAt = neverPinged;
       return unsolicitedPongInterval;
-    }
-    if (endpoint.stalled && idle >= limits.writeTimeout) {
-      this.#kept.giveUp(`no byte left or arrived for ${idle} ms`);
-      return 0;
     }
     if (endpoint.insideMessage && idle >= limits.messageIdleTimeout) {
       this.#kept.tooSlow();

@@ -22,6 +22,10 @@ export interface ConnectionLimits {
   readonly outboxHighWaterMark: number;
   /** How much output may be queued when `send` is called; beyond it 1013. Default 16 MiB. */
   readonly maxOutboxSize: number;
+  /** How much the stalled connections of the process may have queued together; then 1013 for the largest. Default 256 MiB. */
+  readonly maxProcessOutboxSize: number;
+  /** How much may be received of unfinished messages in the process; then 1013 for the largest. Default 256 MiB. */
+  readonly maxProcessAssemblySize: number;
   /** How long queued output may stand while no byte leaves or arrives; then the socket is destroyed. Default 45 s. */
   readonly writeTimeout: number;
   /** How long each step of the closing handshake may take; then the socket is destroyed. Default 5 s. */
@@ -56,6 +60,8 @@ export const connectionLimits: ConnectionLimits = {
   inboundHighWaterMark: 64 * KiB,
   outboxHighWaterMark: 1 * MiB,
   maxOutboxSize: 16 * MiB,
+  maxProcessOutboxSize: 256 * MiB,
+  maxProcessAssemblySize: 256 * MiB,
   writeTimeout: 45 * seconds,
   closeTimeout: 5 * seconds,
   readBudget: 2,

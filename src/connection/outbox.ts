@@ -5,8 +5,22 @@
  * leaves in one write when the turn is over. While the socket is full, output waits in the endpoint.
  */
 
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
+import type { ConnectionLimits } from "./limits.ts";
+import { type Holder, ProcessCap } from "./process-cap.ts";
+
+/** What an outbox tells the connection it belongs to. */
+export interface OutboxOwner {
+  /** Less than the high-water mark is queued again, after `high` was true. */
+  outboxLow(): void;
+  /** All outboxes together hold too much, and this one the most. */
+  outboxTooLarge(): void;
+}
+
+/** What all stalled connections have queued; bytes that several of them share are not counted. */
+export const processOutbox: ProcessCap = new ProcessCap();
 
 const waiting: Outbox[] = [];
 
@@ -16,22 +30,22 @@ function flushWaiting(): void {
 }
 
 /** The way out of one connection. */
-export class Outbox {
+export class Outbox implements Holder {
   readonly #endpoint: Endpoint;
   readonly #socket: Duplex;
-  readonly #highWaterMark: number;
-  readonly #onLow: () => void;
+  readonly #limits: ConnectionLimits;
+  readonly #owner: OutboxOwner;
   #inTurn = false;
   /** Whether `send` has said that the high-water mark was reached. */
   #high = false;
   /** Set while a chunk is worked on: its end flushes. */
   insideChunk = false;
 
-  constructor(endpoint: Endpoint, socket: Duplex, highWaterMark: number, onLow: () => void) {
+  constructor(endpoint: Endpoint, socket: Duplex, limits: ConnectionLimits, owner: OutboxOwner) {
     this.#endpoint = endpoint;
     this.#socket = socket;
-    this.#highWaterMark = highWaterMark;
-    this.#onLow = onLow;
+    this.#limits = limits;
+    this.#owner = owner;
   }
 
   /** Bytes that have not left the process, framing included. */
@@ -39,16 +53,17 @@ export class Outbox {
     return this.#endpoint.outputLength + this.#socket.writableLength;
   }
 
-  /** Whether the size is at the high-water mark or above; from then on `onLow` is called when it is below again. */
+  /** Whether the size is at the high-water mark or above; if so, `outboxLow` is called when it is below again. */
   get high(): boolean {
-    const high = this.size >= this.#highWaterMark;
+    const high = this.size >= this.#limits.outboxHighWaterMark;
     if (high) this.#high = true;
     return high;
   }
 
   /** The endpoint has new output: flush at the end of the chunk or of the turn. */
   changed(): void {
-    if (this.insideChunk || this.#inTurn || this.#endpoint.stalled) return;
+    if (this.#endpoint.stalled) return this.#note();
+    if (this.insideChunk || this.#inTurn) return;
     this.#inTurn = true;
     if (waiting.push(this) === 1) setImmediate(flushWaiting);
   }
@@ -75,20 +90,44 @@ export class Outbox {
     }
     const left = socket.writableLength === 0;
     endpoint.outputTaken(left);
-    endpoint.stalled = !left && socket.writableNeedDrain;
+    if (!left && socket.writableNeedDrain) this.#stall();
     if (this.#high) this.#reportLow();
   }
 
   /** The socket takes bytes again. */
   drained(): void {
-    this.#endpoint.stalled = false;
+    if (this.#endpoint.stalled) this.release();
     this.flush();
     if (this.#high) this.#reportLow();
   }
 
+  /** Holds nothing for the peer any more: the socket takes bytes again, or is gone. */
+  release(): void {
+    this.#endpoint.stalled = false;
+    processOutbox.note(this, 0, Number.POSITIVE_INFINITY);
+    (this.#socket as Partial<Socket>).setTimeout?.(0);
+  }
+
+  /** See `Holder`. */
+  letGo(): void {
+    this.#owner.outboxTooLarge();
+  }
+
+  /** The socket is full: from now on it must move within the write timeout, or it emits `timeout`. */
+  #stall(): void {
+    this.#endpoint.stalled = true;
+    (this.#socket as Partial<Socket>).setTimeout?.(this.#limits.writeTimeout);
+    this.#note();
+  }
+
+  #note(): void {
+    const own = this.size - this.#endpoint.sharedOutputLength;
+    processOutbox.note(this, own, this.#limits.maxProcessOutboxSize);
+  }
+
   #reportLow(): void {
-    if (this.size >= this.#highWaterMark) return;
+    if (this.size >= this.#limits.outboxHighWaterMark) return;
     this.#high = false;
-    this.#onLow();
+    this.#owner.outboxLow();
   }
 }

@@ -134,6 +134,11 @@ export class Endpoint {
     return this.#output.length + pong;
   }
 
+  /** How many of them belong to others as well, see `sendEncoded`. */
+  get sharedOutputLength(): number {
+    return this.#output.sharedLength;
+  }
+
   /** Bytes received and not parsed yet. */
   get unparsedLength(): number {
     return this.#decoder.unread;
@@ -264,7 +269,7 @@ export class Endpoint {
       this.#output.slab.set(frames, at);
       this.#output.position = at + frames.length;
     } else {
-      this.#output.append(frames);
+      this.#output.append(frames, true);
     }
     return true;
   }

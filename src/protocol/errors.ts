@@ -87,6 +87,11 @@ const table = {
     closeCode: 1008,
     text: "Too many empty fragments follow one another",
   },
+  "too-much-unfinished": {
+    section: "RFC 6455 section 10.4",
+    closeCode: 1013,
+    text: "The process holds too much of unfinished messages",
+  },
   "message-too-slow": {
     section: "RFC 6455 section 10.4",
     closeCode: 1008,

@@ -23,6 +23,8 @@ export class OutputBuffer {
   #from = 0;
   #pieces: Uint8Array[] = [];
   #piecesLength = 0;
+  /** Bytes gathered that others hold as well. */
+  sharedLength = 0;
   /** Slabs whose bytes are in pieces. */
   #filled: Buffer[] = [];
   /** Whether pieces were taken of which nobody has said yet what became of them: their slabs must stay untouched. */
@@ -41,9 +43,10 @@ export class OutputBuffer {
     return this.position;
   }
 
-  /** Adds bytes without copying them: they must not change until they have left. */
-  append(bytes: Uint8Array): void {
+  /** Adds bytes without copying them: they must not change until they have left; `shared` when others hold them too. */
+  append(bytes: Uint8Array, shared = false): void {
     this.#cutPiece();
+    if (shared) this.sharedLength += bytes.length;
     this.#pieces.push(bytes);
     this.#piecesLength += bytes.length;
   }
@@ -55,6 +58,7 @@ export class OutputBuffer {
     const pieces = this.#pieces;
     this.#pieces = [];
     this.#piecesLength = 0;
+    this.sharedLength = 0;
     if (only && pieces.length === 1) {
       pieces[0] = Buffer.from(pieces[0]!);
       this.#recycle();
@@ -84,6 +88,7 @@ export class OutputBuffer {
   clear(): void {
     this.#pieces = [];
     this.#piecesLength = 0;
+    this.sharedLength = 0;
     this.#recycle();
   }
 

@@ -112,7 +112,9 @@ export class Server {
       connection.close(CloseCode.GoingAway, "The server is closing");
       return connection.closed;
     });
+    const late = setTimeout(() => this.#terminateAll(), this.#limits.closeTimeout);
     await Promise.all(closed);
+    clearTimeout(late);
     if (this.#own) this.#http.closeAllConnections();
     await stopped;
   }
@@ -148,6 +150,10 @@ export class Server {
     if (connection === undefined || connection.readyState === 3) return;
     this.#connections.add(connection);
     if (this.#closing.signal.aborted) connection.close(CloseCode.GoingAway, "The server is closing");
+  }
+
+  #terminateAll(): void {
+    for (const connection of this.#connections) connection.terminate();
   }
 
   #stopListening(): Promise<void> {
