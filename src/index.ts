@@ -11,6 +11,9 @@ export type {
   ProxyOptions,
   TlsOptions,
 } from "./client/connect-options.ts";
+export { CloseEvent } from "./client/events.ts";
+export type { WebSocketOptions } from "./client/face.ts";
+export { WebSocket, type WebSocketData, type WebSocketEventMap } from "./client/websocket.ts";
 export type { CloseReport } from "./connection/close-report.ts";
 export type { Connection } from "./connection/connection.ts";
 export type {
@@ -28,6 +31,7 @@ export { ProtocolError, type Violation } from "./protocol/errors.ts";
 export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.ts";
 export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
+export type { DrainOptions } from "./server/drain.ts";
 export type { OriginPolicy } from "./server/origin.ts";
 export {
   type PathParams,

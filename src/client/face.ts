@@ -1,0 +1,95 @@
+/**
+ * What the two faces of WHATWG WebSockets, `WebSocket` and `WebSocketStream`, have in common: which URLs, subprotocols
+ * and close codes they take, how they open a connection, and what they make of its end.
+ */
+
+import { Buffer } from "node:buffer";
+import type { CloseReport } from "../connection/close-report.ts";
+import { CloseCode, maxReasonLength } from "../protocol/close-code.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import { HandshakeError } from "../protocol/handshake-rules.ts";
+import { isToken } from "../protocol/header-fields.ts";
+import { isBadPort } from "./bad-ports.ts";
+import { connectAs } from "./connect.ts";
+import { type ConnectOptions, resolveConnectOptions } from "./connect-options.ts";
+import { parseWebSocketUrl, portOf } from "./url.ts";
+
+/** What `connect` takes and the standard leaves open: how to reach the server, and what to ask of it. */
+export type WebSocketOptions = Omit<
+  ConnectOptions,
+  "close" | "closing" | "drain" | "error" | "message" | "open" | "ping" | "pong" | "subprotocols" | "text"
+>;
+
+/** A Close frame to be sent; without a code and a reason it is empty. */
+export interface CloseStatus {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Parses a URL as the constructors do, against the runtime's location where it has one; throws a SyntaxError. */
+export function parseUrl(url: string): URL {
+  const { location } = globalThis as { readonly location?: { readonly href: string } };
+  try {
+    return parseWebSocketUrl(url, location?.href);
+  } catch (error) {
+    throw syntaxError((error as Error).message);
+  }
+}
+
+/** Throws a SyntaxError unless each subprotocol is a token and no two are the same, in whatever case. */
+export function checkProtocols(protocols: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const protocol of protocols) {
+    if (!isToken(protocol)) throw syntaxError(`Cannot connect: "${protocol}" is not a name of a subprotocol`);
+    if (seen.has(protocol.toLowerCase())) throw syntaxError(`Cannot connect: "${protocol}" is offered twice`);
+    seen.add(protocol.toLowerCase());
+  }
+}
+
+/** The options as `connect` takes them: no keepalive unless asked for, and `send` never refuses. */
+export function toConnectOptions(given: WebSocketOptions): ConnectOptions {
+  const limits = { maxOutboxSize: Number.POSITIVE_INFINITY, ...given.limits };
+  const options: ConnectOptions = { ...given, keepalive: given.keepalive ?? false, limits };
+  resolveConnectOptions(options);
+  return options;
+}
+
+/** Opens a connection; rejects, as for every other failure, for a port on the list of bad ones. */
+export async function open(url: URL, options: ConnectOptions): Promise<void> {
+  if (isBadPort(portOf(url))) {
+    throw new HandshakeError("connection-failed", { detail: `port ${portOf(url)} is reserved for another protocol` });
+  }
+  await connectAs(url, options, true);
+}
+
+/**
+ * What a Close frame shall say; a reason without a code stands for 1000.
+ *
+ * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason of
+ * more than 123 bytes.
+ */
+export function closeStatus(code: number | undefined, reason: string): CloseStatus {
+  if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
+    throw new DOMException(`Cannot close: ${code} is neither 1000 nor from 3000 to 4999`, "InvalidAccessError");
+  }
+  const length = Buffer.byteLength(reason);
+  if (length > maxReasonLength) {
+    throw syntaxError(`Cannot close: the reason is ${length} bytes of UTF-8, at most ${maxReasonLength} are allowed`);
+  }
+  return { code: code ?? (reason === "" ? CloseCode.NoStatusReceived : CloseCode.NormalClosure), reason };
+}
+
+/** Whether the closing handshake took place, after all that was to be sent. */
+export function closedCleanly(report: CloseReport): boolean {
+  return report.wasClean && report.bufferedAmount === 0;
+}
+
+/** Why a connection that was not closed cleanly ended. */
+export function reasonOf(report: CloseReport): Error {
+  if (report.violation) return new ProtocolError(report.violation);
+  return report.error ?? new Error("The connection ended before all was sent");
+}
+
+function syntaxError(message: string): DOMException {
+  return new DOMException(message, "SyntaxError");
+}
