@@ -17,11 +17,12 @@ import { createServer as createTlsServer, type ServerOptions as TlsOptions } fro
 import type { AddressInfo, ListenOptions } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings } from "../connection/handlers.ts";
-import { CloseCode } from "../protocol/close-code.ts";
-import { refusalOf } from "../protocol/handshake-rules.ts";
+import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
+import { type Refusal, refusalOf } from "../protocol/handshake-rules.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
+import { closeEvenly, type DrainOptions } from "./drain.ts";
 import { ignoreError, plainRefusal, refuse } from "./refuse.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
 import { type RouteMatch, Routes } from "./routes.ts";
@@ -61,6 +62,8 @@ export class Server {
   readonly #topics: Topics;
   readonly #connections = new Set<ServerConnection>();
   readonly #closing = new AbortController();
+  /** What the 503 of new handshakes says while the server drains; undefined before. */
+  #retryAfter: number | undefined;
   #pending = 0;
 
   /** @internal */
@@ -99,6 +102,32 @@ export class Server {
     return this.#topics.count(topic);
   }
 
+  /** Whether new connections are let in: false from `drain` or `close` on. */
+  get accepting(): boolean {
+    return this.#retryAfter === undefined && !this.#closing.signal.aborted;
+  }
+
+  /**
+   * Sends the clients away within a window, delivers what was accepted, and stops.
+   *
+   * New handshakes get 503 with `Retry-After` from the call on; then clients are told one after another over `over`
+   * milliseconds. Resolves when all are gone, those that stay at the deadline being cut off, and the listener is closed.
+   * Throws a RangeError for a close code that cannot be sent.
+   */
+  async drain(options: DrainOptions = {}): Promise<void> {
+    const { over = 5000, code, retryAfter = 5, deadline = over + 30_000 } = options;
+    if (code !== undefined && !isSendableCloseCode(code)) {
+      throw new RangeError(`Cannot drain: ${code} is not a code that a Close frame may carry`);
+    }
+    this.#retryAfter = retryAfter;
+    const connections = [...this.#connections];
+    const late = setTimeout(() => this.#terminateAll(), deadline);
+    await closeEvenly(connections, { ...options, over });
+    await Promise.all(connections.map((connection) => connection.closed));
+    clearTimeout(late);
+    await this.close();
+  }
+
   /**
    * Stops accepting, tells every client 1001, and resolves when all are gone.
    *
@@ -131,6 +160,7 @@ export class Server {
 
   /** @internal Answers an upgrade request at one of our paths. */
   upgrade(exchange: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
+    if (!this.accepting) return refuse(exchange.socket, busy("the server is closing", this.#retryAfter));
     if (this.#connections.size + this.#pending >= this.#maxConnections) {
       return refuse(exchange.socket, busy("the server has as many connections as it takes"));
     }
@@ -149,7 +179,7 @@ export class Server {
   #add(connection: ServerConnection | undefined): void {
     if (connection === undefined || connection.readyState === 3) return;
     this.#connections.add(connection);
-    if (this.#closing.signal.aborted) connection.close(CloseCode.GoingAway, "The server is closing");
+    if (!this.accepting) connection.close(CloseCode.GoingAway, "The server is closing");
   }
 
   #terminateAll(): void {
@@ -287,8 +317,8 @@ function handAsRequest(http: HttpServer, { request, socket }: UpgradeRequest): v
   if (!http.emit("request", request, response)) response.writeHead(426, { Upgrade: "websocket" }).end();
 }
 
-function busy(because: string): ReturnType<typeof plainRefusal> {
-  return plainRefusal(503, `Cannot open the connection: ${because}`, [["Retry-After", "1"]]);
+function busy(because: string, retryAfter = 1): Refusal {
+  return plainRefusal(503, `Cannot open the connection: ${because}`, [["Retry-After", String(retryAfter)]]);
 }
 
 let knownFileLimit: number | undefined;

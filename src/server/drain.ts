@@ -1,0 +1,36 @@
+/**
+ * Sends clients away one after another, so that they do not all come back to the other servers at once (fault D06).
+ */
+
+import { CloseCode } from "../protocol/close-code.ts";
+import type { ServerConnection } from "./server-connection.ts";
+
+/** How a server is drained; times in milliseconds unless said otherwise. */
+export interface DrainOptions {
+  /** Over how long the clients are told to leave, one after another. Default 5 s. */
+  readonly over?: number;
+  /** The close code that tells them. Default 1012, service restart. */
+  readonly code?: number;
+  /** What the 503 of new handshakes says in `Retry-After`, in seconds. Default 5. */
+  readonly retryAfter?: number;
+  /** When those that are still there are cut off, from the call on. Default `over` and 30 s. */
+  readonly deadline?: number;
+}
+
+/** How often some clients are told. */
+const stepLength = 20;
+
+/** Closes `connections` evenly over `over` milliseconds; resolves when the last was told, at once when aborted. */
+export async function closeEvenly(
+  connections: readonly ServerConnection[],
+  { over, code = CloseCode.ServiceRestart }: DrainOptions & { readonly over: number },
+): Promise<void> {
+  const steps = Math.max(1, Math.ceil(over / stepLength));
+  let told = 0;
+  for (let step = 1; step <= steps; step++) {
+    const due = Math.ceil((connections.length * step) / steps);
+    for (; told < due; told++) connections[told]!.close(code, "The server is draining");
+    if (told === connections.length) return;
+    await new Promise((resolve) => setTimeout(resolve, stepLength));
+  }
+}
