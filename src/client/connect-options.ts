@@ -7,11 +7,12 @@ import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import type { Connection } from "../connection/connection.ts";
 import { type ConnectionHandlers, type KeepaliveOptions, resolveKeepalive } from "../connection/handlers.ts";
 import { type ConnectionLimits, connectionLimits, resolveLimits } from "../connection/limits.ts";
-import type { HeaderEntries } from "../protocol/opening-handshake.ts";
+import type { HandshakeResponse, HeaderEntries } from "../protocol/opening-handshake.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
   compressionSettings,
+  offerDeflate,
 } from "../protocol/permessage-deflate.ts";
 
 /** The options of TLS that a client may set; those of `tls.connect` that do not say where to connect. */
@@ -50,8 +51,10 @@ export interface CookieJar {
   setCookie(cookie: string, url: string): unknown;
 }
 
-/** The options of `connect`. */
+/** The options of `connect`, handlers of the connection included. */
 export interface ConnectOptions extends ConnectionHandlers<Connection> {
+  /** Sees the server's 101 before the connection opens; an exception gives the handshake up. */
+  upgrade?(response: HandshakeResponse): unknown;
   /** Gives up the handshake, at any moment, with the signal's reason; no effect once the connection is open. */
   readonly signal?: AbortSignal;
   /** Fields to add to the request, such as `Authorization`; a `Host` takes the place of the URL's. */
@@ -99,6 +102,8 @@ export interface ResolvedConnectOptions {
   readonly followRedirects: number;
   readonly serialize: boolean;
   readonly compression: CompressionSettings | undefined;
+  /** The offer. */
+  readonly extensions: string | undefined;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   readonly limits: ConnectionLimits;
   readonly textAsBytes: boolean;
@@ -106,7 +111,8 @@ export interface ResolvedConnectOptions {
 
 /** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
 export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
-  const { headers = [], compression = true } = given;
+  const { headers = [] } = given;
+  const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {
     given,
     headers: Symbol.iterator in headers ? [...headers] : Object.entries(headers),
@@ -114,7 +120,8 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     handshakeTimeout: checkNumber("handshakeTimeout", given.handshakeTimeout ?? 10_000, 1),
     followRedirects: checkNumber("followRedirects", given.followRedirects ?? 0, 0),
     serialize: given.serialize ?? true,
-    compression: compression === false ? undefined : compressionSettings(compression),
+    compression,
+    extensions: compression && offerDeflate(compression),
     keepalive: resolveKeepalive(given.keepalive),
     limits: resolveLimits(connectionLimits, given.limits),
     textAsBytes: given.text === "bytes",

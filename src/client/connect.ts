@@ -1,21 +1,31 @@
 /**
- * The client's opening handshake for programs: from a URL to an established connection (RFC 6455 section 4.1).
+ * The client for programs: from a URL to an established connection, over as many opening handshakes as redirects ask for.
  *
- * Whatever goes wrong on the way is one rejection; no socket, timer or listener outlives it.
+ * Whatever goes wrong on the way is one rejection; no stream, timer or listener outlives it.
  */
 
-import { request as httpRequest, type IncomingMessage } from "node:http";
-import { connect as netConnect } from "node:net";
+import type { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
-import { connect as tlsConnect } from "node:tls";
 import { Connection } from "../connection/connection.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
-import { HandshakeError } from "../protocol/handshake-rules.ts";
-import { createRequestHeaders, verifyResponse } from "../protocol/opening-handshake.ts";
-import { offerDeflate, verifyDeflateResponse } from "../protocol/permessage-deflate.ts";
-import { type ConnectOptions, resolveConnectOptions } from "./connect-options.ts";
-import { hostOf, parseWebSocketUrl, portOf, resourceName } from "./url.ts";
+import { HandshakeError, type HandshakeRule } from "../protocol/handshake-rules.ts";
+import { fieldValues } from "../protocol/header-fields.ts";
+import { verifyResponse } from "../protocol/opening-handshake.ts";
+import { type DeflateParameters, verifyDeflateResponse } from "../protocol/permessage-deflate.ts";
+import { Attempt, ignoreError } from "./attempt.ts";
+import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
+import { beginningOfBody } from "./exchange.ts";
+import { type Opening, open } from "./opening.ts";
+import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
+import { parseWebSocketUrl } from "./url.ts";
+
+/** What the opening handshake settled. */
+interface Agreement {
+  readonly subprotocol: string | undefined;
+  readonly extensions: string | undefined;
+  readonly deflate: DeflateParameters | undefined;
+}
 
 /**
  * Opens a connection to a ws or wss URL; http and https stand for them.
@@ -24,7 +34,7 @@ import { hostOf, parseWebSocketUrl, portOf, resourceName } from "./url.ts";
  * KiB of the body; with the signal's reason when it aborts; with a TypeError or RangeError for options that cannot be.
  * Messages wait until somebody reads them, or go to `options.message`, in either case after the promise has resolved.
  */
-export async function connect(url: string | URL, options: ConnectOptions = {}): Promise<Connection> {
+export function connect(url: string | URL, options: ConnectOptions = {}): Promise<Connection> {
   return connectAs(url, options, false);
 }
 
@@ -35,94 +45,92 @@ export async function connectAs(
   subprotocolRequired: boolean,
 ): Promise<Connection> {
   const resolved = resolveConnectOptions(options);
-  const target = parseWebSocketUrl(url);
-  options.signal?.throwIfAborted();
-  const offer = resolved.compression && offerDeflate(resolved.compression);
-  const { secWebSocketKey, headers } = createRequestHeaders({
-    url: target,
-    subprotocols: resolved.subprotocols,
-    extensions: offer,
-    origin: options.origin,
-    headers: resolved.headers,
-  });
-  const { response, socket, head } = await exchange(target, headers, options.signal);
-  try {
-    const answer = { status: response.statusCode!, httpVersion: response.httpVersion, rawHeaders: response.rawHeaders };
-    const verified = verifyResponse(answer, {
-      secWebSocketKey,
-      subprotocols: resolved.subprotocols,
-      extensionsOffered: offer !== undefined,
-    });
-    if (subprotocolRequired && resolved.subprotocols.length > 0 && verified.subprotocol === undefined) {
-      throw new HandshakeError("missing-response-subprotocol", { status: 101, headers: response.rawHeaders });
+  let destination: Destination | undefined = { url: parseWebSocketUrl(url), trusted: true };
+  for (let followed = 0; ; followed++) {
+    const attempt = new Attempt(options.signal, resolved.handshakeTimeout);
+    try {
+      const opening = await open(attempt, destination, resolved);
+      const next = await nextDestination(attempt, destination, opening, resolved.followRedirects - followed, options);
+      if (next === undefined) {
+        const agreement = verify(opening, resolved, subprotocolRequired);
+        options.upgrade?.(opening.response);
+        attempt.release();
+        return establish(opening.stream, opening.head, agreement, resolved);
+      }
+      destination = next;
+      attempt.giveUp(undefined);
+    } catch (error) {
+      const reason = attempt.signal.aborted ? attempt.signal.reason : error;
+      attempt.giveUp(reason);
+      throw reason;
     }
-    const deflate = resolved.compression && verifyDeflateResponse(verified.extensions, resolved.compression);
-    if (typeof deflate === "string") throw new HandshakeError("unexpected-extension");
-    const connection = new Connection({
-      endpoint: new Endpoint({
-        role: "client",
-        maxMessageSize: resolved.limits.maxMessageSize,
-        maxEmptyFragments: resolved.limits.maxEmptyFragments,
-        compression: deflate !== undefined,
-        textAsBytes: resolved.textAsBytes,
-      }),
-      socket,
-      settings: { limits: resolved.limits, handlers: options, keepalive: resolved.keepalive },
-      deflate: deflate && new MessageDeflate("client", deflate, resolved.compression!),
-      subprotocol: verified.subprotocol,
-      extensions: response.headers["sec-websocket-extensions"],
-    });
-    // After every continuation of the promise, so that handlers may use the variable it was assigned to.
-    process.nextTick(() => {
-      connection.start(head);
-      socket.off("error", ignoreError);
-    });
-    return connection;
-  } catch (error) {
-    socket.destroy();
-    throw error;
   }
 }
 
-interface Exchanged {
-  readonly response: IncomingMessage;
-  readonly socket: Duplex;
-  readonly head: Buffer;
+/** Where to go after this response; undefined when it is a 101, and else a `HandshakeError`. */
+async function nextDestination(
+  attempt: Attempt,
+  destination: Destination,
+  { response, message }: Opening,
+  redirectsLeft: number,
+  { socketPath }: ConnectOptions,
+): Promise<Destination | undefined> {
+  if (response.status === 101) return undefined;
+  if (redirectsLeft > 0 && isRedirect(response)) {
+    const next = followRedirect(destination, response);
+    // A socket path stands for one host.
+    if (socketPath === undefined || next.url.host === destination.url.host) return next;
+  }
+  const { status, rawHeaders: headers } = response;
+  const body = await beginningOfBody(attempt, message);
+  throw new HandshakeError("status-not-101", { detail: String(status), status, headers, body });
 }
 
-function exchange(url: URL, headers: [string, string][], signal: AbortSignal | undefined): Promise<Exchanged> {
-  const tcp = netConnect({ host: hostOf(url), port: portOf(url), allowHalfOpen: true, noDelay: true });
-  tcp.on("error", ignoreError);
-  const socket =
-    url.protocol === "wss:" ? tlsConnect({ socket: tcp, servername: hostOf(url), ALPNProtocols: ["http/1.1"] }) : tcp;
-  socket.on("error", ignoreError);
-  return new Promise<Exchanged>((resolve, reject) => {
-    const request = httpRequest({
-      createConnection: () => socket,
-      path: resourceName(url),
-      headers: headers as unknown as string[],
-    });
-    const abort = () => {
-      reject(signal?.reason);
-      request.destroy();
-    };
-    const settled = () => signal?.removeEventListener("abort", abort);
-    signal?.addEventListener("abort", abort, { once: true });
-    request.on("upgrade", (response, stream, head) => {
-      settled();
-      resolve({ response, socket: stream, head });
-    });
-    request.on("response", (response) => {
-      settled();
-      reject(new HandshakeError("status-not-101", { status: response.statusCode!, headers: response.rawHeaders }));
-      request.destroy();
-    });
-    request.on("error", (cause) => {
-      settled();
-      reject(new HandshakeError("connection-failed", { detail: cause.message, cause }));
-    });
-    request.end();
+function verify(
+  { response, secWebSocketKey }: Opening,
+  { subprotocols, extensions: offer, compression }: ResolvedConnectOptions,
+  subprotocolRequired: boolean,
+): Agreement {
+  const { status, rawHeaders: headers } = response;
+  const fail = (rule: HandshakeRule) => new HandshakeError(rule, { status, headers });
+  const { subprotocol, extensions } = verifyResponse(response, {
+    secWebSocketKey,
+    subprotocols,
+    extensionsOffered: offer !== undefined,
   });
+  if (subprotocolRequired && subprotocols.length > 0 && subprotocol === undefined) {
+    throw fail("missing-response-subprotocol");
+  }
+  const deflate = compression && verifyDeflateResponse(extensions, compression);
+  if (typeof deflate === "string") throw fail(deflate);
+  const agreed = extensions.length > 0 ? fieldValues(headers, "sec-websocket-extensions").join(", ") : undefined;
+  return { subprotocol, extensions: agreed, deflate };
 }
 
-function ignoreError(): void {}
+function establish(
+  socket: Duplex,
+  head: Buffer,
+  { subprotocol, extensions, deflate }: Agreement,
+  { given, limits, keepalive, compression, textAsBytes }: ResolvedConnectOptions,
+): Connection {
+  const connection = new Connection({
+    endpoint: new Endpoint({
+      role: "client",
+      maxMessageSize: limits.maxMessageSize,
+      maxEmptyFragments: limits.maxEmptyFragments,
+      compression: deflate !== undefined,
+      textAsBytes,
+    }),
+    socket,
+    settings: { limits, handlers: given, keepalive },
+    deflate: deflate && compression && new MessageDeflate("client", deflate, compression),
+    subprotocol,
+    extensions,
+  });
+  // After every continuation of the promise, so that handlers may use the variable it was assigned to.
+  process.nextTick(() => {
+    connection.start(head);
+    socket.off("error", ignoreError);
+  });
+  return connection;
+}

@@ -3,6 +3,7 @@
  *
  * A parsed URL has the scheme ws or wss, a host and no fragment; userinfo stays in it, for the caller to use or to refuse.
  */
+import { Buffer } from "node:buffer";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
 
 /**
@@ -34,6 +35,20 @@ export function portOf(url: URL): number {
 /** The host to connect to, an IPv6 address without its brackets. */
 export function hostOf(url: URL): string {
   return url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+}
+
+/** The bytes of a URL's user name or password. */
+export function decodeUserinfo(text: string): Buffer {
+  // A URL holds ASCII alone there; a percent sign that begins nothing stands for itself.
+  const decoded = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(decoded, "latin1");
+}
+
+/** The user name and password of a URL as an `Authorization` value (RFC 7617); undefined when it has neither. */
+export function basicCredentials(url: URL): string | undefined {
+  if (url.username === "" && url.password === "") return undefined;
+  const bytes = Buffer.concat([decodeUserinfo(url.username), Buffer.from(":"), decodeUserinfo(url.password)]);
+  return `Basic ${bytes.toString("base64")}`;
 }
 
 function parse(url: string | URL, base: string | URL | undefined): URL {

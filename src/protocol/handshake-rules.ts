@@ -103,6 +103,7 @@ const table = {
   "timed-out": { section: "4.1", text: "the server did not answer in time" },
   "ended-early": { section: "4.1", text: "the transport ended before the response was complete" },
 
+  "malformed-response": { section: "4.1", text: "the response is not HTTP, or its head is too large" },
   "status-not-101": { section: "4.1", text: "the status of the response is not 101" },
   "old-response-version": { section: "4.2.2", text: "the response is older than HTTP/1.1" },
   "wrong-response-upgrade": { section: "4.1", text: "the Upgrade header field of the response is not websocket" },
@@ -127,6 +128,11 @@ const table = {
     text: "the Sec-WebSocket-Extensions header field of the response is not a list of extensions",
   },
   "unexpected-extension": { section: "4.1", text: "the response names an extension that was not offered" },
+  "repeated-extension": { section: "5 of RFC 7692", text: "the response names permessage-deflate twice" },
+  "invalid-extension-parameters": {
+    section: "7.1 of RFC 7692",
+    text: "the response has parameters of permessage-deflate that cannot be",
+  },
 } as const;
 
 /** The name of a rule of the opening handshake. */

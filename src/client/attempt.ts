@@ -1,0 +1,88 @@
+/**
+ * One opening handshake under way: what it holds, the time it has, and the signals that end it.
+ *
+ * Giving it up destroys every stream it owns and rejects whatever it waits for, at once; afterwards nothing is left of it.
+ */
+
+import type { Duplex } from "node:stream";
+import { HandshakeError } from "../protocol/handshake-rules.ts";
+
+/** See the head of this file. */
+export class Attempt {
+  readonly #abort = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #timeout: number;
+  readonly #streams: Duplex[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  readonly #follow = () => this.giveUp(this.#signal!.reason);
+
+  /** Follows the caller's signal; throws its reason when it has aborted already. `timeout` is in milliseconds. */
+  constructor(signal: AbortSignal | undefined, timeout: number) {
+    signal?.throwIfAborted();
+    this.#signal = signal;
+    this.#timeout = timeout;
+    signal?.addEventListener("abort", this.#follow, { once: true });
+  }
+
+  /** Aborts when this attempt is given up, with the reason that the caller of `connect` gets. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Lets the time run, from now on. */
+  startTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.giveUp(new HandshakeError("timed-out", { detail: `it had ${this.#timeout} ms` }));
+    }, this.#timeout);
+  }
+
+  /** Stops the time while the delay is not the server's, or another limit holds. */
+  stopTimer(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Takes charge of a stream: errors of it never go unheard, and it is destroyed when the attempt is given up. */
+  own(stream: Duplex): void {
+    stream.on("error", ignoreError);
+    this.#streams.push(stream);
+    if (this.signal.aborted) stream.destroy();
+  }
+
+  /** What `work` settles to, or at once the reason when the attempt is given up. */
+  until<T>(work: PromiseLike<T>): Promise<T> {
+    const { signal } = this;
+    return new Promise((resolve, reject) => {
+      const abort = () => reject(signal.reason);
+      if (signal.aborted) abort();
+      signal.addEventListener("abort", abort, { once: true });
+      const settled = () => signal.removeEventListener("abort", abort);
+      work.then(
+        (value) => {
+          settled();
+          resolve(value);
+        },
+        (error) => {
+          settled();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** Ends the attempt without a connection; the first reason stays. */
+  giveUp(reason: unknown): void {
+    this.release();
+    this.#abort.abort(reason);
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  /** Ends the attempt with a connection: its streams are another's from now on. */
+  release(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#follow);
+  }
+}
+
+/** For streams whose errors are also seen otherwise: without a listener, one would end the process. */
+export function ignoreError(): void {}

@@ -1,0 +1,121 @@
+/**
+ * The stream under a connection, before a byte of WebSocket: TCP, a Unix domain socket or what the caller makes, and TLS.
+ *
+ * Streams keep their writing side when the peer ends (`allowHalfOpen`), so that a server's Close is answered although its
+ * end came with it.
+ */
+
+import { type LookupAddress, lookup } from "node:dns";
+import { isIP, connect as netConnect, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { TLSSocket, connect as tlsConnect } from "node:tls";
+import { HandshakeError, type HandshakeRule } from "../protocol/handshake-rules.ts";
+import type { Attempt } from "./attempt.ts";
+import type { DialTarget, TlsOptions } from "./connect-options.ts";
+
+/** The addresses of a host, in the order in which to try them; an IP address is its own. */
+export function addressesOf(host: string): Promise<LookupAddress[]> {
+  const family = isIP(host);
+  if (family !== 0) return Promise.resolve([{ address: host, family }]);
+  return new Promise((resolve, reject) => {
+    lookup(host, { all: true }, (error, addresses) => {
+      if (error) reject(failed("connection-failed", error));
+      else resolve(addresses);
+    });
+  });
+}
+
+/** Connects by TCP to the first of the addresses that answers. */
+export async function dialTcp(
+  attempt: Attempt,
+  host: string,
+  port: number,
+  addresses: readonly LookupAddress[],
+): Promise<Socket> {
+  const socket = netConnect({
+    host,
+    port,
+    allowHalfOpen: true,
+    noDelay: true,
+    lookup: (_, options, callback) => {
+      if (options.all) callback(null, [...addresses]);
+      else callback(null, addresses[0]!.address, addresses[0]!.family);
+    },
+  });
+  attempt.own(socket);
+  await attempt.until(arrival(socket, "connect", "connection-failed"));
+  return socket;
+}
+
+/** Connects to a Unix domain socket or a Windows pipe. */
+export async function dialPath(attempt: Attempt, path: string): Promise<Socket> {
+  const socket = netConnect({ path, allowHalfOpen: true });
+  attempt.own(socket);
+  await attempt.until(arrival(socket, "connect", "connection-failed"));
+  return socket;
+}
+
+/** Takes the stream that the caller makes, once it is connected; one that comes too late is destroyed. */
+export async function dialCustom(
+  attempt: Attempt,
+  createConnection: (target: DialTarget) => Duplex | Promise<Duplex>,
+  target: Omit<DialTarget, "signal">,
+): Promise<Duplex> {
+  const made = (async () => {
+    const stream = await createConnection({ ...target, signal: attempt.signal });
+    attempt.own(stream);
+    (stream as { allowHalfOpen: boolean }).allowHalfOpen = true;
+    return stream;
+  })();
+  const stream = await attempt.until(made.catch((error) => Promise.reject(failed("connection-failed", error))));
+  if (stream instanceof TLSSocket) {
+    // Node's own name for "the TLS handshake is not over", which its types leave out.
+    const { secureConnecting } = stream as { secureConnecting?: boolean };
+    if (secureConnecting) await attempt.until(arrival(stream, "secureConnect", "tls-failed"));
+  } else if (stream instanceof Socket && stream.connecting) {
+    await attempt.until(arrival(stream, "connect", "connection-failed"));
+  }
+  return stream;
+}
+
+/** Begins TLS over a stream and checks that the certificate is the host's (R6455-4.1-7, R6455-4.1-8; fault C13). */
+export async function secure(
+  attempt: Attempt,
+  stream: Duplex,
+  host: string,
+  options: TlsOptions = {},
+): Promise<TLSSocket> {
+  const socket = tlsConnect({
+    ...options,
+    socket: stream,
+    host,
+    // Server names are not for IP addresses (RFC 6066 section 3).
+    servername: options.servername ?? (isIP(host) === 0 ? host : ""),
+    ALPNProtocols: ["http/1.1"],
+  });
+  attempt.own(socket);
+  await attempt.until(arrival(socket, "secureConnect", "tls-failed"));
+  return socket;
+}
+
+/** A failure of the transport as the error of a rule. */
+export function failed(rule: HandshakeRule, cause: unknown): HandshakeError {
+  const { message, code } = cause as { message?: string; code?: string };
+  // Several addresses that fail give an AggregateError with a code and no message.
+  const detail = message || code;
+  return new HandshakeError(rule, { cause, ...(detail && { detail }) });
+}
+
+function arrival(stream: Duplex, event: "connect" | "secureConnect", rule: HandshakeRule): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (then: () => void) => {
+      stream.off(event, arrived).off("error", broke).off("close", closed);
+      then();
+    };
+    const arrived = () => settle(resolve);
+    const broke = (error: Error) => settle(() => reject(failed(rule, error)));
+    const closed = () => settle(() => reject(new HandshakeError(rule, { detail: "the connection was closed" })));
+    stream.on(event, arrived).on("error", broke).on("close", closed);
+    if (stream.destroyed) closed();
+  });
+}

@@ -1,0 +1,162 @@
+/**
+ * One opening handshake of a client over a real transport: turn, dial, tunnel, TLS, request, response (RFC 6455 section
+ * 4.1).
+ *
+ * Nothing is dialled before the request is known to be valid, and nothing but the request is sent before its response.
+ */
+
+import type { LookupAddress } from "node:dns";
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+import { fieldValues } from "../protocol/header-fields.ts";
+import { type CreatedRequest, createRequestHeaders } from "../protocol/opening-handshake.ts";
+import type { Attempt } from "./attempt.ts";
+import type { CookieJar, ResolvedConnectOptions, TlsOptions } from "./connect-options.ts";
+import { addressesOf, dialCustom, dialPath, dialTcp, secure } from "./dial.ts";
+import { type Exchanged, exchange } from "./exchange.ts";
+import { chooseProxy, type ProxyServer } from "./proxy.ts";
+import { type Destination, withoutIdentity } from "./redirect.ts";
+import { proxyFailed, tunnel } from "./tunnel.ts";
+import { queue } from "./turns.ts";
+import { basicCredentials, hostOf, portOf, resourceName } from "./url.ts";
+
+/** A response, the key it must answer, and the stream it came over. */
+export interface Opening extends Exchanged {
+  readonly secWebSocketKey: string;
+  readonly stream: Duplex;
+}
+
+/** The server or the proxy. */
+interface Peer {
+  readonly host: string;
+  readonly port: number;
+  readonly encrypted: boolean;
+  readonly tls: TlsOptions | undefined;
+}
+
+/** How the server is reached; one of the three. */
+interface Way {
+  readonly path: string | undefined;
+  readonly proxy: ProxyServer | undefined;
+  readonly addresses: readonly LookupAddress[] | undefined;
+}
+
+/** Sends the request and resolves with the head of the final response, of any status. */
+export async function open(
+  attempt: Attempt,
+  destination: Destination,
+  options: ResolvedConnectOptions,
+): Promise<Opening> {
+  const { url, trusted } = destination;
+  const { given } = options;
+  const server: Peer = {
+    host: hostOf(url),
+    port: portOf(url),
+    encrypted: url.protocol === "wss:",
+    tls: trusted ? given.tls : withoutIdentity(given.tls),
+  };
+  attempt.startTimer();
+  const { secWebSocketKey, headers } = await createRequest(attempt, destination, options);
+  const way = await chooseWay(attempt, url, server, options);
+  const turn = options.serialize ? queue(turnKeys(way, server)) : undefined;
+  try {
+    if (turn) {
+      attempt.stopTimer();
+      await attempt.until(turn.come);
+      attempt.startTimer();
+    }
+    const stream = await reachServer(attempt, way, server, options);
+    const exchanged = await exchange(attempt, stream, { method: "GET", path: resourceName(url), headers });
+    if (given.cookieJar) await attempt.until(storeCookies(url, exchanged, given.cookieJar));
+    return { ...exchanged, secWebSocketKey, stream };
+  } finally {
+    turn?.leave();
+  }
+}
+
+async function createRequest(
+  attempt: Attempt,
+  { url, trusted }: Destination,
+  { given, headers, subprotocols, extensions }: ResolvedConnectOptions,
+): Promise<CreatedRequest> {
+  const cookies = trusted ? headers.filter(([name]) => name.toLowerCase() === "cookie").map(([, value]) => value) : [];
+  const stored =
+    given.cookieJar && (await attempt.until(Promise.resolve(given.cookieJar.getCookieString(httpUrl(url)))));
+  if (stored) cookies.push(stored);
+  const added = trusted ? headers.filter(([name]) => name.toLowerCase() !== "cookie") : [];
+  if (cookies.length > 0) added.push(["Cookie", cookies.join("; ")]);
+  const credentials = basicCredentials(url);
+  const authorized = added.some(([name]) => name.toLowerCase() === "authorization");
+  if (credentials !== undefined && !authorized) added.push(["Authorization", credentials]);
+  return createRequestHeaders({ url, subprotocols, extensions, origin: given.origin, headers: added });
+}
+
+async function chooseWay(attempt: Attempt, url: URL, server: Peer, { given }: ResolvedConnectOptions): Promise<Way> {
+  const path = given.socketPath;
+  const proxy = path === undefined ? await attempt.until(chooseProxy(url, given.proxy)) : undefined;
+  const direct = path === undefined && proxy === undefined && given.createConnection === undefined;
+  return { path, proxy, addresses: direct ? await attempt.until(addressesOf(server.host)) : undefined };
+}
+
+/** Where the address is not known, the host name stands for it (R6455-4.1-3). */
+function turnKeys({ path, addresses }: Way, { host, port }: Peer): readonly string[] {
+  if (path !== undefined) return [path];
+  return (addresses?.map(({ address }) => address) ?? [host]).map((address) => `${address} ${port}`);
+}
+
+async function reachServer(
+  attempt: Attempt,
+  { path, proxy, addresses }: Way,
+  server: Peer,
+  options: ResolvedConnectOptions,
+): Promise<Duplex> {
+  if (path === undefined && proxy === undefined) return reach(attempt, server, options, addresses);
+  const stream =
+    path === undefined ? await reachThrough(attempt, proxy!, server, options) : await dialPath(attempt, path);
+  return server.encrypted ? secure(attempt, stream, server.host, server.tls) : stream;
+}
+
+async function reachThrough(
+  attempt: Attempt,
+  proxy: ProxyServer,
+  server: Peer,
+  options: ResolvedConnectOptions,
+): Promise<Duplex> {
+  const { host, port, tls } = proxy;
+  try {
+    const stream = await reach(attempt, { host, port, encrypted: proxy.protocol === "https:", tls }, options);
+    await tunnel(attempt, stream, proxy, server);
+    return stream;
+  } catch (error) {
+    throw attempt.signal.aborted ? error : proxyFailed(error);
+  }
+}
+
+async function reach(
+  attempt: Attempt,
+  { host, port, encrypted, tls }: Peer,
+  { given: { createConnection } }: ResolvedConnectOptions,
+  addresses?: readonly LookupAddress[],
+): Promise<Duplex> {
+  if (createConnection) {
+    const stream = await dialCustom(attempt, createConnection, { host, port, secure: encrypted });
+    return encrypted && !(stream instanceof TLSSocket) ? secure(attempt, stream, host, tls) : stream;
+  }
+  const stream = await dialTcp(attempt, host, port, addresses ?? (await attempt.until(addressesOf(host))));
+  return encrypted ? secure(attempt, stream, host, tls) : stream;
+}
+
+async function storeCookies(url: URL, { response }: Exchanged, jar: CookieJar): Promise<void> {
+  for (const cookie of fieldValues(response.rawHeaders, "set-cookie")) {
+    try {
+      await jar.setCookie(cookie, httpUrl(url));
+    } catch {
+      // A jar refuses by throwing, say a cookie for another domain; that is no reason to refuse the server.
+    }
+  }
+}
+
+/** The URL as cookie jars know it. */
+function httpUrl(url: URL): string {
+  return url.href.replace(/^ws/, "http");
+}
