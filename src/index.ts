@@ -32,6 +32,7 @@ export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.t
 export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { DrainOptions } from "./server/drain.ts";
+export { prometheusText, type ServerMetrics } from "./server/metrics.ts";
 export type { OriginPolicy } from "./server/origin.ts";
 export {
   type PathParams,

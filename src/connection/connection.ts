@@ -13,6 +13,7 @@ import type { Violation } from "../protocol/errors.ts";
 import type { Role } from "../protocol/frame.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
+import { type Counters, channels, newCounters } from "./diagnostics.ts";
 import type { ConnectionSettings, MessageData, SendOptions } from "./handlers.ts";
 import { Inbox } from "./inbox.ts";
 import { Keepalive, type KeptAlive } from "./keepalive.ts";
@@ -39,6 +40,7 @@ type OwnedSocket = Duplex & { [owner]?: Connection };
 /** What all connections have received of messages that are not complete. */
 export const processAssembly: ProcessCap = new ProcessCap();
 
+const uncounted = newCounters();
 const owner = Symbol("connection");
 /** After this many messages in one go the clock is read (the read budget). */
 const messagesPerLook = 64;
@@ -58,6 +60,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   readonly #socket: OwnedSocket;
   readonly #settings: ConnectionSettings<this>;
   readonly #deflate: MessageDeflate | undefined;
+  readonly #counters: Counters;
   readonly #outbox: Outbox;
   readonly #sender: MessageSender;
   readonly #keepalive: Keepalive;
@@ -88,7 +91,8 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     this.#deflate = parts.deflate;
     this.subprotocol = parts.subprotocol ?? "";
     this.extensions = parts.extensions ?? "";
-    this.#outbox = new Outbox(parts.endpoint, parts.socket, parts.settings.limits, this);
+    this.#counters = parts.settings.counters ?? uncounted;
+    this.#outbox = new Outbox(parts.endpoint, parts.socket, parts.settings.limits, this, this.#counters);
     this.#sender = new MessageSender(parts.endpoint, this.#outbox, parts.deflate, (error) => this.#handlerThrew(error));
     this.#keepalive = new Keepalive(this, parts.settings.keepalive);
   }
@@ -135,6 +139,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
       this.outboxTooLarge();
       return false;
     }
+    this.#counters.messagesSent++;
     this.#sender.send(message, options);
     return !this.#outbox.high;
   }
@@ -215,6 +220,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     socket.on("timeout", Connection.#onTimeout);
     socket.on("error", Connection.#onError);
     socket.on("close", Connection.#onClose);
+    if (channels.open.hasSubscribers) channels.open.publish({ connection: this });
     this.#call("open");
     if (head && head.length > 0) this.#receive(Buffer.from(head));
     if (socket.destroyed) this.#transportClosed();
@@ -222,8 +228,9 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   }
 
   /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
-  sendFrames(frames: Uint8Array): void {
+  sendFrames(frames: Uint8Array, messageCount: number): void {
     if (!this.#open) return;
+    this.#counters.messagesSent += messageCount;
     if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.outboxTooLarge();
     this.#sender.afterwards(() => {
       this.endpoint.sendEncoded(frames);
@@ -309,6 +316,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
       if (this.#drained > drainSize) this.#socket.destroy();
       return;
     }
+    this.#counters.bytesReceived += chunk.length;
     this.endpoint.receive(chunk);
     this.#run();
     const { unfinishedLength } = this.endpoint;
@@ -378,6 +386,10 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   #handle(event: EndpointEvent): void {
     switch (event.type) {
       case "message":
+        this.#counters.messagesReceived++;
+        if (channels.message.hasSubscribers) {
+          channels.message.publish({ connection: this, data: event.data, text: event.text });
+        }
         if (this.#inbox.empty && this.#delivers) return this.#deliver(event);
         if (!this.#deaf) this.#inbox.push(event);
         return;
@@ -475,6 +487,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     this.#error ??= error;
     this.#ignoreMessages();
     this.close(CloseCode.InternalError);
+    if (channels.error.hasSubscribers) channels.error.publish({ connection: this, error });
     const { handlers } = this.#settings;
     if (handlers.error) {
       try {
@@ -583,7 +596,8 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     this.#pings?.rejectAll();
     this.#ready?.resolve();
     this.#deflate?.release();
-    this.#settings.ended?.(this);
+    this.#settings.ended?.(this, this.#report);
+    if (channels.close.hasSubscribers) channels.close.publish({ connection: this, report: this.#report });
     this.#run();
   }
 

@@ -3,6 +3,7 @@
  */
 
 import type { CloseReport } from "./close-report.ts";
+import type { Counters } from "./diagnostics.ts";
 import type { ConnectionLimits } from "./limits.ts";
 
 /** Text as a string, binary as bytes. */
@@ -59,8 +60,10 @@ export interface ConnectionSettings<Connection> {
   readonly limits: ConnectionLimits;
   readonly handlers: ConnectionHandlers<Connection>;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
+  /** Where messages and bytes are counted. */
+  readonly counters?: Counters;
   /** Called when the transport is gone, before the `close` handler. */
-  ended?(connection: Connection): void;
+  ended?(connection: Connection, report: CloseReport): void;
 }
 
 /** The keepalive that an option stands for: on by default, off when false. */

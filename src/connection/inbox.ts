@@ -1,7 +1,8 @@
 /**
  * What was parsed and not delivered yet, and the iterators that ask for it.
  *
- * The size is counted in bytes (UTF-16 units for text), so that reading can stop at a mark.
+ * The size is counted in bytes (UTF-16 units for text) with something for each event, so that reading can stop at a mark
+ * whatever the peer sends.
  */
 
 import type { CloseEvent, MessageEvent } from "../protocol/endpoint.ts";
@@ -10,6 +11,9 @@ import type { MessageData } from "./handlers.ts";
 
 type Result = IteratorResult<MessageData, undefined>;
 
+/** What an event costs besides its data: without it, a queue of empty messages would have no size. */
+const eventSize = 64;
+
 const done: Result = { done: true, value: undefined };
 
 /** The messages, and at last the Close, that one connection has to deliver. */
@@ -17,7 +21,7 @@ export class Inbox {
   readonly #events: (MessageEvent | CloseEvent)[] = [];
   /** Iterators that wait; undefined until somebody iterates. */
   #waiting: Deferred<Result>[] | undefined;
-  /** Bytes and UTF-16 units queued. */
+  /** Bytes and UTF-16 units queued, and 64 for each event. */
   size = 0;
 
   /** Whether nothing is queued. */
@@ -38,13 +42,13 @@ export class Inbox {
   /** Queues an event behind the others. */
   push(event: MessageEvent | CloseEvent): void {
     this.#events.push(event);
-    if (event.type === "message") this.size += event.data.length;
+    this.size += sizeOf(event);
   }
 
   /** Takes the oldest event; there must be one. */
   shift(): MessageEvent | CloseEvent {
     const event = this.#events.shift()!;
-    if (event.type === "message") this.size -= event.data.length;
+    this.size -= sizeOf(event);
     return event;
   }
 
@@ -67,8 +71,12 @@ export class Inbox {
     this.#waiting!.shift()!.resolve({ done: false, value: data });
   }
 
-  /** Nothing will come any more. */
+  /** Nothing will come any more to those who wait. */
   end(): void {
     for (const waiting of this.#waiting?.splice(0) ?? []) waiting.resolve(done);
   }
+}
+
+function sizeOf(event: MessageEvent | CloseEvent): number {
+  return eventSize + (event.type === "message" ? event.data.length : 0);
 }

@@ -8,6 +8,7 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
+import type { Counters } from "./diagnostics.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { type Holder, ProcessCap } from "./process-cap.ts";
 
@@ -35,17 +36,19 @@ export class Outbox implements Holder {
   readonly #socket: Duplex;
   readonly #limits: ConnectionLimits;
   readonly #owner: OutboxOwner;
+  readonly #counters: Counters;
   #inTurn = false;
   /** Whether `send` has said that the high-water mark was reached. */
   #high = false;
   /** Set while a chunk is worked on: its end flushes. */
   insideChunk = false;
 
-  constructor(endpoint: Endpoint, socket: Duplex, limits: ConnectionLimits, owner: OutboxOwner) {
+  constructor(endpoint: Endpoint, socket: Duplex, limits: ConnectionLimits, owner: OutboxOwner, counters: Counters) {
     this.#endpoint = endpoint;
     this.#socket = socket;
     this.#limits = limits;
     this.#owner = owner;
+    this.#counters = counters;
   }
 
   /** Bytes that have not left the process, framing included. */
@@ -79,6 +82,7 @@ export class Outbox implements Holder {
     const endpoint = this.#endpoint;
     const socket = this.#socket;
     if (endpoint.stalled || socket.destroyed || !socket.writable) return;
+    this.#counters.bytesSent += endpoint.outputLength;
     const pieces = endpoint.takeOutput();
     if (pieces.length === 0) return;
     if (pieces.length === 1) {

@@ -19,9 +19,10 @@ export class Pings {
 
   /** Notes a Ping that is being sent; resolves with the milliseconds until its Pong. */
   add(payload: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
+    const roundTrip = new Promise<number>((resolve, reject) => {
       this.#outstanding.push({ payload: Buffer.from(payload), sentAt: performance.now(), resolve, reject });
     });
+    return ignorable(roundTrip);
   }
 
   /** A Pong came; returns the round trip of its Ping in milliseconds, undefined when nobody asked for it. */
@@ -40,6 +41,18 @@ export class Pings {
       ping.reject(new Error("Cannot measure the round trip: the connection is closed"));
     }
   }
+}
+
+/** The same promise, which may be left alone: who pings without waiting for the Pong must not end the process. */
+export function ignorable<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** Throws a TypeError for what cannot be the payload of a Ping or Pong (fault D10). */
+export function checkPingPayload(payload: unknown): asserts payload is Uint8Array {
+  if (payload instanceof Uint8Array) return;
+  throw new TypeError(`Cannot ping: the payload must be a Uint8Array, not ${payload === null ? "null" : typeof payload}`);
 }
 
 /** A payload that no other Ping of this process had: eight bytes that count. */

@@ -40,15 +40,16 @@ export async function accept<Data = unknown>(
 /** What all connections of a route share. */
 export function connectionSettings(
   route: ResolvedRoute,
-  ended?: (connection: ServerConnection) => void,
+  observer: Pick<ConnectionSettings<ServerConnection>, "counters" | "ended"> = {},
 ): ConnectionSettings<ServerConnection> {
   return {
     limits: route.limits,
     handlers: route.handlers,
     keepalive: route.keepalive,
-    ended: (connection) => {
+    ...(observer.counters && { counters: observer.counters }),
+    ended: (connection, report) => {
       connection.leaveTopics();
-      ended?.(connection);
+      observer.ended?.(connection, report);
     },
   };
 }

@@ -4,16 +4,68 @@
  * Never keeps the transport for another request: what a client sent behind its request may be meant as frames.
  */
 
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { channels } from "../connection/diagnostics.ts";
 import { drainTime } from "../connection/limits.ts";
-import type { Refusal } from "../protocol/handshake-rules.ts";
+import { type Refusal, type RefusalRule, refusalOf } from "../protocol/handshake-rules.ts";
 import { createRefusal } from "../protocol/opening-handshake.ts";
 
 /** Header fields that the refusal writes itself. */
 const framing = new Set(["connection", "content-length", "transfer-encoding", "keep-alive"]);
 
+/** An upgrade request as `node:http` hands it over. */
+export interface UpgradeRequest {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** Bytes that came with the request. */
+  readonly head: Uint8Array;
+  /** Where refusals are counted, by reason. */
+  readonly refusals?: Map<string, number>;
+}
+
+/** Why a handshake is refused: a rule that the request breaks, or the server's own reason. */
+export type RefusalReason =
+  | RefusalRule
+  | "application"
+  | "application-failed"
+  | "server-closing"
+  | "too-many-connections"
+  | "too-many-handshakes"
+  | "upgrade-timeout";
+
+/** A handshake that is to be refused, with the reason and the answer. */
+export class Refused {
+  readonly reason: RefusalReason;
+  readonly refusal: Refusal;
+
+  constructor(reason: RefusalReason, refusal: Refusal) {
+    this.reason = reason;
+    this.refusal = refusal;
+  }
+
+  /** For a rule that a request breaks. */
+  static by(rule: RefusalRule): Refused {
+    return new Refused(rule, refusalOf(rule));
+  }
+
+  /** For what may go better later: 503, with `Retry-After` in seconds. */
+  static busy(reason: RefusalReason, because: string, retryAfter = 1): Refused {
+    const headers = [["Retry-After", String(retryAfter)]] as const;
+    return new Refused(reason, plainRefusal(503, `Cannot open the connection: ${because}`, headers));
+  }
+}
+
+/** Refuses a handshake, counts it, and tells those who listen. */
+export function refuse(exchange: UpgradeRequest, { reason, refusal }: Refused): undefined {
+  const { request, refusals } = exchange;
+  refusals?.set(reason, (refusals.get(reason) ?? 0) + 1);
+  if (channels.refused.hasSubscribers) channels.refused.publish({ request, status: refusal.status, reason });
+  writeRefusal(exchange.socket, refusal);
+}
+
 /** Writes the refusal and closes; what still arrives is thrown away, for at most a second. */
-export function refuse(socket: Duplex, refusal: Refusal): void {
+export function writeRefusal(socket: Duplex, refusal: Refusal): void {
   if (socket.destroyed) return;
   socket.on("error", ignoreError);
   socket.end(createRefusal(refusal));

@@ -95,7 +95,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
       topics: new Set(),
       position: { round: 0, entry: 0 },
       compression: this.sharedCompression,
-      sendFrames: (frames) => this.sendFrames(frames),
+      sendFrames: (frames, messageCount) => this.sendFrames(frames, messageCount),
     };
   }
 }

@@ -16,18 +16,21 @@ import {
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
 import type { AddressInfo, ListenOptions } from "node:net";
 import type { Duplex } from "node:stream";
+import type { CloseReport } from "../connection/close-report.ts";
+import { newCounters } from "../connection/diagnostics.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
-import { type Refusal, refusalOf } from "../protocol/handshake-rules.ts";
+import { refusalOf } from "../protocol/handshake-rules.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
 import { closeEvenly, type DrainOptions } from "./drain.ts";
-import { ignoreError, plainRefusal, refuse } from "./refuse.ts";
+import type { ServerMetrics } from "./metrics.ts";
+import { ignoreError, plainRefusal, Refused, refuse, type UpgradeRequest, writeRefusal } from "./refuse.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
 import { type RouteMatch, Routes } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { pathOf, type UpgradeRequest, upgrade } from "./upgrade.ts";
+import { pathOf, upgrade } from "./upgrade.ts";
 
 /** The options of `serve`. */
 export interface ServeOptions<Path extends string = string> extends RouteOptions {
@@ -64,6 +67,10 @@ export class Server {
   readonly #closing = new AbortController();
   /** What the 503 of new handshakes says while the server drains; undefined before. */
   #retryAfter: number | undefined;
+  readonly #counters = newCounters();
+  readonly #refusals = new Map<string, number>();
+  readonly #closed: Record<number, number> = {};
+  #opened = 0;
   #pending = 0;
 
   /** @internal */
@@ -73,10 +80,13 @@ export class Server {
     this.#limits = resolveRoute({}, options).limits;
     this.#maxConnections = options.limits?.maxConnections ?? fileLimit();
     this.#topics = new Topics(options.limits);
-    const ended = (connection: ServerConnection) => this.#connections.delete(connection);
+    const ended = (connection: ServerConnection, { code }: CloseReport) => {
+      this.#connections.delete(connection);
+      this.#closed[code] = (this.#closed[code] ?? 0) + 1;
+    };
     const served = Object.entries<Route>(options.routes).map(([path, handlers]) => {
       const route = resolveRoute(handlers, options);
-      return [path, { route, settings: connectionSettings(route, ended) }] as const;
+      return [path, { route, settings: connectionSettings(route, { counters: this.#counters, ended }) }] as const;
     });
     this.#routes = new Routes(served);
   }
@@ -153,20 +163,32 @@ export class Server {
     return this.close();
   }
 
+  /** What the server has done and is doing; `prometheusText` writes it for Prometheus. */
+  metrics(): ServerMetrics {
+    let bufferedAmount = 0;
+    for (const connection of this.#connections) bufferedAmount += connection.bufferedAmount;
+    return {
+      ...this.#counters,
+      connections: this.#connections.size,
+      pendingHandshakes: this.#pending,
+      opened: this.#opened,
+      closed: { ...this.#closed },
+      refused: Object.fromEntries(this.#refusals),
+      bufferedAmount,
+      topics: this.#topics.size,
+    };
+  }
+
   /** @internal The route of a path, if it is ours. */
   match(path: string): RouteMatch<ServedRoute> | undefined {
     return this.#routes.match(path);
   }
 
   /** @internal Answers an upgrade request at one of our paths. */
-  upgrade(exchange: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
-    if (!this.accepting) return refuse(exchange.socket, busy("the server is closing", this.#retryAfter));
-    if (this.#connections.size + this.#pending >= this.#maxConnections) {
-      return refuse(exchange.socket, busy("the server has as many connections as it takes"));
-    }
-    if (this.#pending >= this.#limits.maxPendingHandshakes) {
-      return refuse(exchange.socket, busy("too many opening handshakes are waiting"));
-    }
+  upgrade(request: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
+    const exchange = { ...request, refusals: this.#refusals };
+    const refused = this.#refused();
+    if (refused) return refuse(exchange, refused);
     const outcome = upgrade(exchange, { ...value, params, topics: this.#topics, closing: this.#closing.signal });
     if (!(outcome instanceof Promise)) return this.#add(outcome);
     this.#pending++;
@@ -176,8 +198,21 @@ export class Server {
     });
   }
 
+  /** Why no client is let in at present, if so. */
+  #refused(): Refused | undefined {
+    if (!this.accepting) return Refused.busy("server-closing", "the server is closing", this.#retryAfter);
+    if (this.#connections.size + this.#pending >= this.#maxConnections) {
+      return Refused.busy("too-many-connections", "the server has as many connections as it takes");
+    }
+    if (this.#pending >= this.#limits.maxPendingHandshakes) {
+      return Refused.busy("too-many-handshakes", "too many opening handshakes are waiting");
+    }
+    return undefined;
+  }
+
   #add(connection: ServerConnection | undefined): void {
     if (connection === undefined || connection.readyState === 3) return;
+    this.#opened++;
     this.#connections.add(connection);
     if (!this.accepting) connection.close(CloseCode.GoingAway, "The server is closing");
   }
@@ -239,11 +274,12 @@ function listen(http: HttpServer, { port = 0, host, listenOptions }: ServeOption
 function answerRequests(http: HttpServer, server: Server, request: RequestListener | undefined): void {
   http.on("request", request ?? ((message, response) => answerPlainRequest(server, message, response)));
   http.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === "HPE_HEADER_OVERFLOW") refuse(socket, plainRefusal(431, "The head of the request is too large"));
+    if (error.code === "HPE_HEADER_OVERFLOW")
+      writeRefusal(socket, plainRefusal(431, "The head of the request is too large"));
     else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
-      refuse(socket, plainRefusal(408, "The request came too slowly"));
+      writeRefusal(socket, plainRefusal(408, "The request came too slowly"));
     else if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else refuse(socket, plainRefusal(400, "The request is not valid HTTP/1.1"));
+    else writeRefusal(socket, plainRefusal(400, "The request is not valid HTTP/1.1"));
   });
 }
 
@@ -293,7 +329,7 @@ function detach(http: HttpServer, server: Server): void {
 }
 
 function dispatch(http: HttpServer, servers: readonly Server[], exchange: UpgradeRequest): void {
-  const { request, socket } = exchange;
+  const { request } = exchange;
   const alone = http.listenerCount("upgrade") === 1;
   if (!/websocket/i.test(request.headers.upgrade ?? "")) {
     if (alone) handAsRequest(http, exchange);
@@ -304,7 +340,7 @@ function dispatch(http: HttpServer, servers: readonly Server[], exchange: Upgrad
     const match = server.match(path);
     if (match) return server.upgrade(exchange, match);
   }
-  if (alone) refuse(socket, refusalOf("unknown-path"));
+  if (alone) refuse(exchange, Refused.by("unknown-path"));
 }
 
 /** Another protocol was asked for, which nobody here speaks: the request is answered as if it had not been. */
@@ -315,10 +351,6 @@ function handAsRequest(http: HttpServer, { request, socket }: UpgradeRequest): v
   response.assignSocket(socket as never);
   response.on("finish", () => socket.end());
   if (!http.emit("request", request, response)) response.writeHead(426, { Upgrade: "websocket" }).end();
-}
-
-function busy(because: string, retryAfter = 1): Refusal {
-  return plainRefusal(503, `Cannot open the connection: ${because}`, [["Retry-After", String(retryAfter)]]);
 }
 
 let knownFileLimit: number | undefined;

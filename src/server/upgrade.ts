@@ -14,22 +14,13 @@ import { TLSSocket } from "node:tls";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
-import { type Refusal, refusalOf } from "../protocol/handshake-rules.ts";
 import { createResponse, type VerifiedRequest, verifyRequest } from "../protocol/opening-handshake.ts";
 import { acceptDeflate } from "../protocol/permessage-deflate.ts";
 import type { Topics } from "../topics/topics.ts";
 import { checkOrigin } from "./origin.ts";
-import { ignoreError, plainRefusal, refusalOfResponse, refuse } from "./refuse.ts";
+import { ignoreError, plainRefusal, Refused, refusalOfResponse, refuse, type UpgradeRequest } from "./refuse.ts";
 import type { ResolvedRoute, UpgradeContext, UpgradeResult } from "./route.ts";
 import { ServerConnection } from "./server-connection.ts";
-
-/** An upgrade request as `node:http` hands it over. */
-export interface UpgradeRequest {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  /** Bytes that came with the request. */
-  readonly head: Uint8Array;
-}
 
 /** Where a request goes: the route, what its path's names stand for, and what its connections share. */
 export interface UpgradeTarget {
@@ -42,7 +33,7 @@ export interface UpgradeTarget {
   readonly closing?: AbortSignal | undefined;
 }
 
-type Decision = UpgradeResult<unknown> | Response | undefined;
+type Decision = UpgradeResult<unknown> | Response | Refused | undefined;
 type Outcome = ServerConnection | undefined;
 
 /** How much may arrive before the handshake is answered; then reading stops. */
@@ -62,11 +53,11 @@ export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcom
     target: exchange.request.url ?? "",
     rawHeaders: exchange.request.rawHeaders,
   });
-  if (!verified.ok) return refuseWith(exchange, verified.refusal);
+  if (!verified.ok) return refuse(exchange, new Refused(verified.rule, verified.refusal));
   const { route } = target;
   if (typeof route.origin === "function" || route.handlers.upgrade) return decide(exchange, target, verified);
   if (!checkOrigin(verified.origin, verified.host, route.origin, exchange.request)) {
-    return refuseWith(exchange, refusalOf("origin-not-allowed"));
+    return refuse(exchange, Refused.by("origin-not-allowed"));
   }
   return establish(exchange, target, verified, undefined, exchange.head);
 }
@@ -77,9 +68,9 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
   const early = keepEarlyData(socket);
   const abort = new AbortController();
   const leave = () => abort.abort(new Error("The client left before the handshake was answered"));
-  const shut = () => abort.abort(plainRefusal(503, "Cannot open the connection: the server is closing"));
+  const shut = () => abort.abort(Refused.busy("server-closing", "the server is closing"));
   const timer = setTimeout(() => {
-    abort.abort(plainRefusal(503, "Cannot open the connection: the server took too long to decide"));
+    abort.abort(Refused.busy("upgrade-timeout", "the server took too long to decide"));
   }, route.limits.upgradeTimeout);
   socket.once("end", leave).once("close", leave);
   target.closing?.addEventListener("abort", shut);
@@ -87,12 +78,15 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
     const asked = ask(target, verified, request, abort.signal);
     const decision = await Promise.race([asked, aborted(abort.signal)]);
     const head = Buffer.concat([exchange.head, early.stop()]);
-    if (decision instanceof Response) return refuseWith(exchange, await refusalOfResponse(decision));
+    if (decision instanceof Refused) return refuse(exchange, decision);
+    if (decision instanceof Response) {
+      return refuse(exchange, new Refused("application", await refusalOfResponse(decision)));
+    }
     return establish(exchange, target, verified, decision, head);
   } catch (error) {
     early.stop();
     if (!abort.signal.aborted) return refuseFaulty(exchange, error);
-    if (isRefusal(abort.signal.reason)) return refuseWith(exchange, abort.signal.reason);
+    if (abort.signal.reason instanceof Refused) return refuse(exchange, abort.signal.reason);
     socket.destroy();
     return undefined;
   } finally {
@@ -109,10 +103,7 @@ async function ask(
   signal: AbortSignal,
 ): Promise<Decision> {
   const allowed = await checkOrigin(verified.origin, verified.host, route.origin, request);
-  if (!allowed) {
-    const { status, headers, body } = refusalOf("origin-not-allowed");
-    return new Response(body, { status, headers: headers.map(([name, value]) => [name, value] as [string, string]) });
-  }
+  if (!allowed) return Refused.by("origin-not-allowed");
   const scheme = request.socket instanceof TLSSocket ? "https" : "http";
   const context: UpgradeContext = {
     request,
@@ -228,15 +219,8 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function isRefusal(reason: unknown): reason is Refusal {
-  return typeof reason === "object" && reason !== null && "status" in reason;
-}
-
-function refuseWith({ socket }: UpgradeRequest, refusal: Refusal): undefined {
-  refuse(socket, refusal);
-}
-
 function refuseFaulty(exchange: UpgradeRequest, error: unknown): undefined {
   console.error("A server could not answer an opening handshake:", error);
-  return refuseWith(exchange, plainRefusal(500, "Cannot open the connection: the server failed"));
+  const refusal = plainRefusal(500, "Cannot open the connection: the server failed");
+  return refuse(exchange, new Refused("application-failed", refusal));
 }

@@ -15,6 +15,12 @@ interface Entry {
   readonly except: Subscriber | undefined;
 }
 
+interface Frames {
+  readonly bytes: Uint8Array;
+  /** How many messages they are. */
+  readonly count: number;
+}
+
 /** The messages of one turn, in the order in which they were published. */
 export class Round {
   /** Rounds are numbered in order; a subscriber remembers how far it has come. */
@@ -23,7 +29,7 @@ export class Round {
   readonly topics: Set<Topic> = new Set();
   readonly #entries: Entry[] = [];
   readonly #publishers = new Set<Subscriber>();
-  readonly #shared = new Map<string, Uint8Array>();
+  readonly #shared = new Map<string, Frames>();
 
   constructor(number: number) {
     this.number = number;
@@ -47,11 +53,11 @@ export class Round {
     if (from === this.#entries.length) return;
     const frames =
       from === 0 && !this.#publishers.has(subscriber) ? this.#sharedFrames(subscriber) : this.#frames(subscriber, from);
-    if (frames.length > 0) subscriber.sendFrames(frames);
+    if (frames.count > 0) subscriber.sendFrames(frames.bytes, frames.count);
   }
 
   /** The frames for everybody who has these topics in common with the round. */
-  #sharedFrames(subscriber: Subscriber): Uint8Array {
+  #sharedFrames(subscriber: Subscriber): Frames {
     const key = this.#keyOf(subscriber);
     let frames = this.#shared.get(key);
     if (frames === undefined) {
@@ -61,12 +67,12 @@ export class Round {
     return frames;
   }
 
-  #frames(subscriber: Subscriber, from: number): Uint8Array {
+  #frames(subscriber: Subscriber, from: number): Frames {
     const wanted = this.#entries.filter(
       ({ topic, except }, index) => index >= from && except !== subscriber && subscriber.topics.has(topic),
     );
     const frames = wanted.map(({ message }) => message.frameFor(subscriber.compression));
-    return frames.length === 1 ? frames[0]! : Buffer.concat(frames);
+    return { bytes: frames.length === 1 ? frames[0]! : Buffer.concat(frames), count: frames.length };
   }
 
   /** Equal for two subscribers exactly when they get the same frames. */

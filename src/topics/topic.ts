@@ -18,8 +18,8 @@ export interface Subscriber {
   readonly position: Position;
   /** How to compress what it shares with others; undefined when it gets shared messages uncompressed. */
   readonly compression: SharedCompression | undefined;
-  /** Sends whole frames, which many connections may share. */
-  sendFrames(frames: Uint8Array): void;
+  /** Sends whole frames of so many messages; many connections may share the bytes. */
+  sendFrames(frames: Uint8Array, messageCount: number): void;
 }
 
 /** One topic; it exists while somebody is subscribed to it. */

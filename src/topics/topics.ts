@@ -44,6 +44,11 @@ export class Topics {
     this.#limits = resolveLimits(serverLimits, limits);
   }
 
+  /** How many topics somebody is subscribed to. */
+  get size(): number {
+    return this.#topics.size;
+  }
+
   /** How many are subscribed to a topic. */
   count(name: string): number {
     return this.#topics.get(name)?.subscribers.size ?? 0;

@@ -1,0 +1,60 @@
+/**
+ * What a server has done and is doing, as numbers, and as the text that Prometheus reads.
+ */
+
+import type { Counters } from "../connection/diagnostics.ts";
+
+/** The numbers of a server; counts are since it began. */
+export interface ServerMetrics extends Readonly<Counters> {
+  /** Connections that are open now. */
+  readonly connections: number;
+  /** Opening handshakes that wait for their route's `upgrade` now. */
+  readonly pendingHandshakes: number;
+  /** Connections opened. */
+  readonly opened: number;
+  /** Connections closed, by close code. */
+  readonly closed: Readonly<Record<number, number>>;
+  /** Opening handshakes refused, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+  /** Bytes that wait in all outboxes now. */
+  readonly bufferedAmount: number;
+  /** Topics that somebody is subscribed to now. */
+  readonly topics: number;
+}
+
+type Sample = readonly [labels: string, value: number];
+
+/** The metrics in the text format of Prometheus, version 0.0.4. */
+export function prometheusText(metrics: ServerMetrics): string {
+  const byLabel = (label: string, values: Readonly<Record<string, number>>): Sample[] =>
+    Object.entries(values).map(([key, value]) => [`{${label}="${key}"}`, value]);
+  return [
+    family("gauge", "openline_connections", "Connections that are open", [["", metrics.connections]]),
+    family("gauge", "openline_pending_handshakes", "Opening handshakes that wait for the application", [
+      ["", metrics.pendingHandshakes],
+    ]),
+    family("counter", "openline_connections_opened_total", "Connections opened", [["", metrics.opened]]),
+    family("counter", "openline_connections_closed_total", "Connections closed", byLabel("code", metrics.closed)),
+    family(
+      "counter",
+      "openline_handshakes_refused_total",
+      "Opening handshakes refused",
+      byLabel("reason", metrics.refused),
+    ),
+    family("counter", "openline_messages_total", "Messages", [
+      ['{direction="received"}', metrics.messagesReceived],
+      ['{direction="sent"}', metrics.messagesSent],
+    ]),
+    family("counter", "openline_bytes_total", "Bytes of the WebSocket protocol", [
+      ['{direction="received"}', metrics.bytesReceived],
+      ['{direction="sent"}', metrics.bytesSent],
+    ]),
+    family("gauge", "openline_buffered_bytes", "Bytes that wait to be sent", [["", metrics.bufferedAmount]]),
+    family("gauge", "openline_topics", "Topics with a subscriber", [["", metrics.topics]]),
+  ].join("");
+}
+
+function family(type: "counter" | "gauge", name: string, help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(([labels, value]) => `${name}${labels} ${value}\n`);
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
+}
