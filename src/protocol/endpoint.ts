@@ -12,7 +12,7 @@ import { type EndpointState, readyStates, type Transition, transitions } from ".
 import { type Violation, violations } from "./errors.ts";
 import { isControl, Opcode, type Role } from "./frame.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
-import { encodeFrame, encodeTextFrame } from "./frame-encoder.ts";
+import { encodeFrame, encodeTextFrame, requireBytes } from "./frame-encoder.ts";
 import { brokenFrameRule } from "./frame-rules.ts";
 import { MessageAssembler } from "./message-assembler.ts";
 import { OutputBuffer } from "./output-buffer.ts";
@@ -225,7 +225,7 @@ export class Endpoint {
   /**
    * Sends a whole message; false, and nothing sent, unless the state is `open` or `peerClosing`.
    *
-   * Throws inside a fragmented message. A server refers to more than 64 KiB of bytes until they have left: they must
+   * Throws inside a fragmented message, and a TypeError for other data. A server refers to more than 64 KiB of bytes until they have left: they must
    * not change before. Everything else is copied. The same holds for the other methods that send.
    */
   sendMessage(data: string | Uint8Array): boolean {
@@ -252,9 +252,9 @@ export class Endpoint {
   sendFragment(text: boolean, payload: Uint8Array, position: { first: boolean; last: boolean }): boolean {
     if (!this.#sending) return false;
     this.#refuseInterleaving(position.first === this.#sendingFragments);
-    this.#sendingFragments = !position.last;
     const opcode = position.first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
     encodeFrame(this.#output, this.role, (position.last ? fin : 0) | opcode, payload);
+    this.#sendingFragments = !position.last;
     return true;
   }
 
@@ -263,6 +263,7 @@ export class Endpoint {
     if (this.role === "client") throw new Error("Cannot send: a client must mask each frame with a key of its own");
     if (!this.#sending) return false;
     this.#refuseInterleaving(this.#sendingFragments);
+    requireBytes(frames);
     // Behind other small output they are copied, so that all leaves in one write; alone they go out as they are.
     if (frames.length <= shelfSize && this.#output.length > 0) {
       const at = this.#output.reserve(frames.length);

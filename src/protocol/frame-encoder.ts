@@ -19,8 +19,16 @@ const shortText = 32;
 /** A string of this many units fits a 16-bit length, and so a slab, even if each takes three bytes. */
 const slabText = Math.floor(0xffff / 3);
 
-/** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. */
+/** Throws a TypeError for what is not a Uint8Array, of whatever realm: a wrong length would spoil the output. */
+export function requireBytes(payload: Uint8Array): void {
+  if (!(payload.length >= 0) || payload.length !== payload.byteLength) {
+    throw new TypeError("Cannot send: the data is not a Uint8Array");
+  }
+}
+
+/** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. Throws a TypeError for another payload. */
 export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {
+  requireBytes(payload);
   const length = payload.length;
   const at = output.reserve(length > longestCopied ? longestHeader : length + longestHeader);
   const key = role === "client" ? createMaskingKey() : 0;

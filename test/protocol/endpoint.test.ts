@@ -623,6 +623,33 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     expect(takeFrames(endpoint)).toHaveLength(3);
   });
 
+  test("D10 refuses whatever is neither a string nor a Uint8Array, and its output is as before", () => {
+    const wrong = [5, Number.NaN, true, {}, [1, 2], { length: 3 }, new ArrayBuffer(8), new Float32Array(20)];
+    for (const value of [...wrong, null, undefined, new DataView(new ArrayBuffer(4)), () => {}, 10n, Symbol("x")]) {
+      const endpoint = new Endpoint({ role, compression: true });
+      const data = value as unknown as Uint8Array;
+      endpoint.sendMessage("before");
+      const sends: (() => unknown)[] = [
+        () => endpoint.sendMessage(data),
+        () => endpoint.sendCompressed(true, data),
+        () => endpoint.sendFragment(false, data, { first: true, last: false }),
+        () => endpoint.ping(data),
+        () => endpoint.pong(data),
+      ];
+      if (value !== undefined) {
+        sends.push(() => endpoint.close(data as unknown as number));
+        sends.push(() => endpoint.close(1000, data as unknown as string));
+      }
+      if (role === "server") sends.push(() => endpoint.sendEncoded(data));
+      for (const send of sends) expect(send).toThrow();
+      endpoint.sendMessage("after");
+      expect(takeFrames(endpoint).map(({ payload }) => payload.toString())).toEqual(["before", "after"]);
+    }
+    const endpoint = new Endpoint({ role });
+    const text = "text" as unknown as Uint8Array;
+    expect(() => endpoint.ping(text)).toThrow(new TypeError("Cannot send: the data is not a Uint8Array"));
+  });
+
   test("R6455-5.5-1 refuses control frames of more than 125 bytes", () => {
     const endpoint = new Endpoint({ role });
     const expected = new RangeError("Cannot send: a control frame carries at most 125 bytes, not 126");
@@ -689,10 +716,14 @@ describe("frames that are encoded already", () => {
     endpoint.sendMessage("own");
     endpoint.sendEncoded(small);
     endpoint.sendEncoded(long);
+    expect(endpoint.sharedOutputLength).toBe(long.length);
     const pieces = endpoint.takeOutput();
     expect(pieces).toHaveLength(2);
     expect(pieces[1]).toBe(long);
     expect(readFrames(Buffer.concat(pieces)).map(({ payload }) => payload.length)).toEqual([3, 6, 5000]);
+    endpoint.outputTaken(true);
+    endpoint.sendEncoded(small);
+    expect(endpoint.takeOutput()).toEqual([small]);
     endpoint.outputTaken(true);
   });
 });

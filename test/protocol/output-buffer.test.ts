@@ -52,6 +52,22 @@ describe("gathering", () => {
     output.taken(true);
   });
 
+  test("counts what others hold as well, until it is taken or forgotten", () => {
+    const output = new OutputBuffer();
+    put(output, "own");
+    output.append(Buffer.from("own too"));
+    output.append(Buffer.from("shared"), true);
+    output.append(Buffer.from("and"), true);
+    expect([output.length, output.sharedLength]).toEqual([19, 9]);
+    output.take();
+    expect(output.sharedLength).toBe(0);
+    output.append(Buffer.from("meanwhile"), true);
+    output.taken(false);
+    expect(output.sharedLength).toBe(9);
+    output.clear();
+    expect(output.sharedLength).toBe(0);
+  });
+
   test("clear forgets all of it", () => {
     const output = new OutputBuffer();
     put(output, "gone");
