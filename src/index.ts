@@ -14,6 +14,13 @@ export type {
 export { CloseEvent } from "./client/events.ts";
 export type { WebSocketOptions } from "./client/face.ts";
 export { WebSocket, type WebSocketData, type WebSocketEventMap } from "./client/websocket.ts";
+export { type WebSocketCloseInfo, WebSocketError } from "./client/websocket-error.ts";
+export {
+  type WebSocketOpenInfo,
+  WebSocketStream,
+  type WebSocketStreamData,
+  type WebSocketStreamOptions,
+} from "./client/websocket-stream.ts";
 export type { CloseReport } from "./connection/close-report.ts";
 export type { Connection } from "./connection/connection.ts";
 export type {

@@ -4,6 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { types } from "node:util";
 import type { CloseReport } from "../connection/close-report.ts";
 import { CloseCode, maxReasonLength } from "../protocol/close-code.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -88,6 +89,13 @@ export function closedCleanly(report: CloseReport): boolean {
 export function reasonOf(report: CloseReport): Error {
   if (report.violation) return new ProtocolError(report.violation);
   return report.error ?? new Error("The connection ended before all was sent");
+}
+
+/** The bytes of a BufferSource; a TypeError for memory that others may change or that may change its size. */
+export function bytesOf(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array {
+  if (types.isSharedArrayBuffer(buffer)) throw new TypeError("Cannot send: the memory is shared");
+  if ((buffer as { resizable?: boolean }).resizable) throw new TypeError("Cannot send: the buffer can be resized");
+  return new Uint8Array(buffer, offset, length);
 }
 
 function syntaxError(message: string): DOMException {

@@ -20,6 +20,7 @@ import {
   ErrorEvent as ErrorEventClass,
 } from "./events.ts";
 import {
+  bytesOf,
   checkProtocols,
   closedCleanly,
   closeStatus,
@@ -338,12 +339,6 @@ function toMessage(data: unknown): string | Uint8Array | Blob {
   if (types.isArrayBuffer(data)) return bytesOf(data, 0, data.byteLength);
   if (ArrayBuffer.isView(data)) return bytesOf(data.buffer, data.byteOffset, data.byteLength);
   return toUSVString(data);
-}
-
-function bytesOf(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array {
-  if (types.isSharedArrayBuffer(buffer)) throw new TypeError("Cannot send: the memory is shared");
-  if ((buffer as { resizable?: boolean }).resizable) throw new TypeError("Cannot send: the buffer can be resized");
-  return new Uint8Array(buffer, offset, length);
 }
 
 function sizeOf(message: string | Uint8Array | Blob): number {

@@ -603,10 +603,11 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   /** What was received before the end is handled first, where a handler does it. */
   #deliverReport(): void {
-    if (this.#reportDelivered || (this.#settings.handlers.message && (this.#busy || !this.#inbox.empty))) return;
+    if (this.#settings.handlers.message && (this.#busy || !this.#inbox.empty)) return;
+    this.#inbox.end();
+    if (this.#reportDelivered) return;
     this.#reportDelivered = true;
     this.#closed?.resolve(this.#report!);
-    this.#inbox.end();
     this.#call("close", this.#report!);
   }
 }

@@ -1,0 +1,272 @@
+/**
+ * `WebSocketStream` as Chromium ships it: a connection as a pair of streams.
+ *
+ * Backpressure works both ways: a message is taken from the connection only when the readable stream asks for it, and a
+ * write is done when what is queued has left but for a small rest. The standard does not have it yet.
+ */
+
+import { types } from "node:util";
+import type { CloseReport } from "../connection/close-report.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { MessageData } from "../connection/handlers.ts";
+import {
+  bytesOf,
+  checkProtocols,
+  closedCleanly,
+  closeStatus,
+  open,
+  parseUrl,
+  reasonOf,
+  toConnectOptions,
+  type WebSocketOptions,
+} from "./face.ts";
+import { defineInterface, requireArguments, toDictionary, toStrings, toUSVString } from "./webidl.ts";
+import { toCloseInfo, type WebSocketCloseInfo, WebSocketError, webSocketErrorOf } from "./websocket-error.ts";
+
+/** The options of a `WebSocketStream`; all but `protocols` and `signal` exist in Node only. */
+export interface WebSocketStreamOptions extends WebSocketOptions {
+  /** Offered in order of preference. Default none. */
+  readonly protocols?: Iterable<string>;
+}
+
+/** What is sent: a string as text, everything else as binary. */
+export type WebSocketStreamData = string | ArrayBuffer | ArrayBufferView;
+
+/** An open connection. */
+export interface WebSocketOpenInfo {
+  /** Text as strings, binary as bytes. */
+  readonly readable: ReadableStream<MessageData>;
+  readonly writable: WritableStream<WebSocketStreamData>;
+  /** The agreed extensions; empty when there are none. */
+  readonly extensions: string;
+  /** The agreed subprotocol; empty when there is none. */
+  readonly protocol: string;
+}
+
+/** So much may be queued when a write is done. */
+const writtenBelow = 64 * 1024;
+
+/** A promise with its ends in hand, which may be rejected without anybody listening. */
+class Settled<Value> {
+  readonly promise: Promise<Value>;
+  resolve!: (value: Value) => void;
+  reject!: (error: unknown) => void;
+
+  constructor() {
+    this.promise = new Promise<Value>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.promise.catch(() => {});
+  }
+}
+
+/**
+ * A connection to a WebSocket server, as streams.
+ *
+ * The constructor throws a SyntaxError for a URL that is not ws, wss, http or https or has a fragment and for subprotocols
+ * that are no tokens or are given twice; a TypeError or a RangeError for options that cannot be.
+ */
+export class WebSocketStream {
+  readonly #url: string;
+  readonly #opened = new Settled<WebSocketOpenInfo>();
+  readonly #closed = new Settled<Required<WebSocketCloseInfo>>();
+  readonly #giveUp = new AbortController();
+  #closing = false;
+  #connection: Connection | undefined;
+  #messages: AsyncIterator<MessageData, undefined> | undefined;
+  #readableController: ReadableStreamDefaultController<MessageData> | undefined;
+  #writableController: WritableStreamDefaultController | undefined;
+  /** The writable stream has been closed or aborted, and waits for the end of the connection. */
+  #writeEnded: Settled<void> | undefined;
+  #pendingWrite: Settled<void> | undefined;
+  #cutOff = false;
+  #cancelled = false;
+
+  constructor(url: string | URL, options: WebSocketStreamOptions = {}) {
+    // biome-ignore lint/complexity/noArguments: Web IDL counts them
+    requireArguments("WebSocketStream", arguments.length, 1);
+    const given = toUSVString(url);
+    const dictionary = toDictionary(options) as WebSocketStreamOptions;
+    const subprotocols = dictionary.protocols === undefined ? [] : toStrings(dictionary.protocols).map(toUSVString);
+    const { signal } = dictionary;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("signal is not an AbortSignal");
+    const target = parseUrl(given);
+    checkProtocols(subprotocols);
+    const connectOptions = toConnectOptions({
+      ...dictionary,
+      limits: { outboxHighWaterMark: writtenBelow, ...dictionary.limits },
+    });
+    this.#url = target.href;
+    open(target, {
+      ...connectOptions,
+      subprotocols,
+      signal: signal ? AbortSignal.any([this.#giveUp.signal, signal]) : this.#giveUp.signal,
+      open: (connection) => this.#established(connection),
+      closing: () => this.#closingByPeer(),
+      close: (_, report) => this.#ended(report),
+    }).catch((error: Error) => {
+      this.#reject(signal?.aborted ? signal.reason : webSocketErrorOf("Cannot open the connection", null, "", error));
+    });
+  }
+
+  /** The URL, serialised; its scheme is ws or wss. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /** Resolves when the connection is open; rejects with a `WebSocketError` or the signal's reason. */
+  get opened(): Promise<WebSocketOpenInfo> {
+    return this.#opened.promise;
+  }
+
+  /** Resolves when the connection was closed cleanly; rejects with a `WebSocketError` or the signal's reason. */
+  get closed(): Promise<Required<WebSocketCloseInfo>> {
+    return this.#closed.promise;
+  }
+
+  /**
+   * Starts the closing handshake, after all that was written; gives up a connection that is not open yet.
+   *
+   * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason of
+   * more than 123 bytes.
+   */
+  close(closeInfo: WebSocketCloseInfo = {}): void {
+    const connection = this.#connection;
+    const { closeCode, reason } = toCloseInfo(closeInfo);
+    const status = closeStatus(closeCode, reason);
+    this.#closing = true;
+    if (connection) connection.close(status.code, status.reason);
+    else this.#giveUp.abort(new Error("Cannot open the connection: it was closed before"));
+  }
+
+  #reject(error: unknown): void {
+    this.#closing = true;
+    this.#opened.reject(error);
+    this.#closed.reject(error);
+  }
+
+  #established(connection: Connection): void {
+    this.#connection = connection;
+    if (this.#closing) return connection.terminate();
+    this.#messages = connection[Symbol.asyncIterator]();
+    const readable = new ReadableStream<MessageData>({
+      start: (controller) => {
+        this.#readableController = controller;
+      },
+      pull: () => this.#pull(),
+      cancel: (reason) => {
+        this.#cancelled = true;
+        this.#closeBecause(reason);
+      },
+    });
+    const writable = new WritableStream<WebSocketStreamData>({
+      start: (controller) => {
+        this.#writableController = controller;
+      },
+      write: (chunk) => this.#write(chunk),
+      close: () => {
+        this.#writeEnded = new Settled();
+        this.close();
+        return this.#writeEnded.promise;
+      },
+      abort: (reason) => this.#closeBecause(reason),
+    });
+    const { extensions, subprotocol: protocol } = connection;
+    this.#opened.resolve({ readable, writable, extensions, protocol });
+  }
+
+  async #pull(): Promise<void> {
+    const { done, value } = await this.#messages!.next();
+    if (!done && !this.#closing) this.#readableController!.enqueue(ownBytes(value));
+  }
+
+  async #write(chunk: unknown): Promise<void> {
+    const connection = this.#connection!;
+    const message = toMessage(chunk);
+    if (connection.send(message)) return;
+    if (connection.readyState !== 1)
+      throw new DOMException("Cannot send: the connection is closing", "InvalidStateError");
+    const pending = new Settled<void>();
+    this.#pendingWrite = pending;
+    void connection.ready.then(() => {
+      if (connection.readyState !== 3) pending.resolve();
+    });
+    await pending.promise.finally(() => {
+      this.#pendingWrite = undefined;
+    });
+  }
+
+  /** Closes with the code and reason of a `WebSocketError`, or without, where `reason` is anything else. */
+  #closeBecause(reason: unknown): void {
+    if (reason instanceof WebSocketError) {
+      this.close({ closeCode: reason.closeCode ?? undefined, reason: reason.reason });
+    } else {
+      this.close();
+    }
+  }
+
+  /** A write that is under way when the server's Close comes has failed; one that begins at once may still be. */
+  #closingByPeer(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(() => {
+        this.#cutWrite();
+        resolve();
+      });
+    });
+  }
+
+  #cutWrite(): void {
+    if (!this.#pendingWrite) return;
+    this.#cutOff = true;
+    this.#pendingWrite.reject(
+      new DOMException("Cannot send: the connection was closed before all was sent", "InvalidStateError"),
+    );
+  }
+
+  #ended(report: CloseReport): void {
+    this.#cutWrite();
+    const { code, reason } = report;
+    if (!this.#readableController) return this.#reject(webSocketErrorOf("It was closed before", null, "", undefined));
+    if (closedCleanly(report) && !this.#cutOff) {
+      void this.#endReadable();
+      if (this.#writeEnded) this.#writeEnded.resolve();
+      else {
+        this.#writableController!.error(
+          new DOMException("Cannot write: the connection is closed", "InvalidStateError"),
+        );
+      }
+      this.#closed.resolve({ closeCode: code, reason });
+    } else {
+      const error = webSocketErrorOf("The connection was not closed cleanly", code, reason, reasonOf(report));
+      this.#readableController.error(error);
+      this.#writableController!.error(error);
+      this.#writeEnded?.reject(error);
+      this.#closed.reject(error);
+    }
+  }
+
+  /** Hands over what had arrived before the Close, then closes. */
+  async #endReadable(): Promise<void> {
+    if (this.#cancelled) return;
+    for (;;) {
+      const { done, value } = await this.#messages!.next();
+      if (done) break;
+      if (!this.#closing) this.#readableController!.enqueue(ownBytes(value));
+    }
+    if (!this.#cancelled) this.#readableController!.close();
+  }
+}
+
+defineInterface(WebSocketStream);
+
+/** Text as it is, bytes in memory of their own, so that they can be transferred. */
+function ownBytes(data: MessageData): MessageData {
+  return typeof data === "string" || data.byteLength === data.buffer.byteLength ? data : data.slice();
+}
+
+function toMessage(chunk: unknown): string | Uint8Array {
+  if (types.isArrayBuffer(chunk)) return bytesOf(chunk, 0, chunk.byteLength);
+  if (ArrayBuffer.isView(chunk)) return bytesOf(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return toUSVString(chunk);
+}
