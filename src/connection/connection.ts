@@ -6,6 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
 import type { CloseEvent, Endpoint, EndpointEvent, MessageEvent } from "../protocol/endpoint.ts";
@@ -21,7 +22,7 @@ import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from ".
 import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
-import { nextPingPayload, Pings } from "./pings.ts";
+import { ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
 import { type Holder, ProcessCap } from "./process-cap.ts";
 
@@ -71,6 +72,10 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
   #deaf = false;
   #reading = true;
+  /** The rest of what was read is worked on in the next turn. */
+  #yielding = false;
+  /** `close` was called, and stands in line behind what was sent before. */
+  #leaving = false;
   /** Bytes of an unfinished message, as the process's cap knows them. */
   #unfinished = 0;
 
@@ -99,7 +104,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   /** The WHATWG number of the state: 1 open, 2 closing, 3 closed; a Close counts when it is reached in the queue. */
   get readyState(): 1 | 2 | 3 {
-    return this.endpoint.state === "peerClosing" ? 1 : this.endpoint.readyState;
+    return this.#open ? 1 : this.endpoint.readyState === 3 ? 3 : 2;
   }
 
   /** Whether this side is the client or the server of the connection. */
@@ -109,7 +114,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   /** Bytes that were sent and have not left the process, framing included. */
   get bufferedAmount(): number {
-    return this.#outbox.size + this.#sender.waiting;
+    return this.#outbox.size;
   }
 
   /** Resolves with the report when the connection is over; never rejects. */
@@ -119,9 +124,9 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     return this.#closed.promise;
   }
 
-  /** Resolves when less than the high-water mark is queued, or the connection is over. */
+  /** Resolves when less than the high-water mark is queued after `send` returned false, or the connection is over. */
   get ready(): Promise<void> {
-    if (this.bufferedAmount < this.limits.outboxHighWaterMark || this.#report) return Promise.resolve();
+    if (!this.#outbox.high || this.#report) return Promise.resolve();
     this.#ready ??= deferred<void>();
     return this.#ready.promise;
   }
@@ -141,24 +146,25 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     }
     this.#counters.messagesSent++;
     this.#sender.send(message, options);
-    return !this.#outbox.high;
+    return !this.#outbox.reachesHigh();
   }
 
   /**
    * Sends a Ping; resolves with the round trip in milliseconds when its Pong, or that of a later Ping, has come.
    *
-   * Throws a RangeError when the payload is over 125 bytes; rejects when the connection is closed before.
+   * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes; rejects when the
+   * connection is closed before, which may be left unhandled.
    */
   ping(payload: Uint8Array = nextPingPayload()): Promise<number> {
     this.#pings ??= new Pings();
     if (!this.endpoint.ping(payload)) {
-      return Promise.reject(new Error("Cannot ping: the connection is closing or closed"));
+      return ignorable(Promise.reject(new Error("Cannot ping: the connection is closing or closed")));
     }
     this.#outbox.changed();
     return this.#pings.add(payload);
   }
 
-  /** Sends a Pong that nobody asked for; a RangeError when the payload is over 125 bytes. */
+  /** Sends a Pong that nobody asked for; throws as `ping` does. */
   pong(payload: Uint8Array = new Uint8Array(0)): void {
     if (this.endpoint.pong(payload)) this.#outbox.changed();
   }
@@ -172,12 +178,14 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   close(code: number = CloseCode.NormalClosure, reason = ""): void {
     encodeClosePayload(code, reason);
     if (!this.#open) return;
+    this.#leaving = true;
     this.#sender.afterwards(() => this.#closeNow(code, reason));
   }
 
-  /** Destroys the socket at once; what was not sent is lost. */
+  /** Destroys the socket at once; what was not sent or not delivered is lost. */
   terminate(): void {
     this.#initiator ??= "local";
+    this.#ignoreMessages();
     this.#socket.destroy();
   }
 
@@ -214,7 +222,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   start(head?: Uint8Array): void {
     const socket = this.#socket;
     socket[owner] = this;
-    socket.on("data", Connection.#onData);
+    socket.on("data", socket instanceof Socket ? Connection.#onData : Connection.#onForeignData);
     socket.on("end", Connection.#onEnd);
     socket.on("drain", Connection.#onDrain);
     socket.on("timeout", Connection.#onTimeout);
@@ -281,6 +289,11 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     this[owner]!.#receive(chunk);
   }
 
+  /** Another stream's chunk may be somebody else's memory, which unmasking would change. */
+  static #onForeignData(this: OwnedSocket, chunk: Uint8Array): void {
+    this[owner]!.#receive(Buffer.from(chunk));
+  }
+
   static #onEnd(this: OwnedSocket): void {
     this[owner]!.#receiveEnd();
   }
@@ -304,7 +317,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   }
 
   get #open(): boolean {
-    return this.endpoint.state === "open" || this.endpoint.state === "peerClosing";
+    return !this.#leaving && (this.endpoint.state === "open" || this.endpoint.state === "peerClosing");
   }
 
   // Receiving
@@ -373,7 +386,12 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   /** Goes on in the next turn, so that one busy connection does not starve the others (fault A04). */
   #yield(): void {
     this.#read(false);
-    setImmediate(() => this.#run());
+    if (this.#yielding) return;
+    this.#yielding = true;
+    setImmediate(() => {
+      this.#yielding = false;
+      this.#run();
+    });
   }
 
   #read(on: boolean): void {
@@ -462,7 +480,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
       const result = handler.call(this.#settings.handlers, this, argument);
       if (!isThenable(result)) return;
       if (name === "open") this.#await(result);
-      else result.then(noop, (error) => this.#handlerThrew(error));
+      else Promise.resolve(result).catch((error) => this.#handlerThrew(error));
     } catch (error) {
       this.#handlerThrew(error);
     }
@@ -475,7 +493,8 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
       this.#busy = false;
       this.#run();
     };
-    result.then(resume, (error) => {
+    // A thenable of a stranger may call back at once, twice, or throw.
+    Promise.resolve(result).then(resume, (error) => {
       this.#handlerThrew(error);
       resume();
     });
@@ -483,7 +502,8 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   /** An exception in a handler ends its own connection and no other (fault D09). */
   #handlerThrew(thrown: unknown): void {
-    const error = thrown instanceof Error ? thrown : new Error(`A handler threw ${String(thrown)}`, { cause: thrown });
+    const error =
+      thrown instanceof Error ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
     this.#error ??= error;
     this.#ignoreMessages();
     this.close(CloseCode.InternalError);
@@ -491,10 +511,11 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     const { handlers } = this.#settings;
     if (handlers.error) {
       try {
-        handlers.error(this, error);
+        const result = handlers.error(this, error);
+        if (isThenable(result)) Promise.resolve(result).catch(reportSecond);
         return;
       } catch (second) {
-        console.error("A connection's error handler threw:", second);
+        reportSecond(second);
       }
     }
     if (reported.has(handlers)) return;
@@ -571,6 +592,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   #armCloseTimer(after: number): void {
     clearTimeout(this.#closeTimer);
+    if (this.#report) return;
     this.#closeTimer = setTimeout(() => {
       // While our Close is on its way, the write timeout watches over it.
       if (this.#outbox.size > 0 && !this.endpoint.violation && !this.#socket.destroyed)
@@ -616,4 +638,11 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-function noop(): void {}
+/** What was thrown in words; nothing of it is called, since that may throw as well. */
+function describe(thrown: unknown): string {
+  return typeof thrown === "object" && thrown !== null ? "an object that is no Error" : String(thrown);
+}
+
+function reportSecond(error: unknown): void {
+  console.error("A connection's error handler threw:", error);
+}

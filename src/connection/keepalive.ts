@@ -79,6 +79,11 @@ export class Keepalive implements Watched {
       this.#kept.tooSlow();
       return 0;
     }
+    // A Ping would stand behind what the peer is still reading: the write timeout judges that (fault D05).
+    if (endpoint.stalled) {
+      this.#pingedAt = neverPinged;
+      return lookInterval;
+    }
     if (idle < this.#interval) {
       this.#pingedAt = neverPinged;
       return Math.min(this.#interval - idle, lookInterval);

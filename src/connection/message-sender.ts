@@ -35,8 +35,6 @@ export class MessageSender {
   readonly #onError: (error: unknown) => void;
   /** What waits for the send under way; undefined while none is. */
   #line: (() => void)[] | undefined;
-  /** Payload bytes that stand in line. */
-  waiting = 0;
 
   constructor(
     endpoint: Endpoint,
@@ -55,9 +53,9 @@ export class MessageSender {
     if (this.#line === undefined) return this.#sendNow(data, options);
     const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
     const size = sizeOf(kept);
-    this.waiting += size;
+    this.#outbox.waiting += size;
     this.#line.push(() => {
-      this.waiting -= size;
+      this.#outbox.waiting -= size;
       this.#sendNow(kept, options);
     });
   }
@@ -70,17 +68,22 @@ export class MessageSender {
 
   #sendNow(data: Outgoing, options: SendOptions | undefined): void {
     if (data instanceof Blob) {
-      const size = data.size;
-      this.waiting += size;
-      return this.#hold(
-        data.arrayBuffer().then((bytes) => {
-          this.waiting -= size;
-          return this.#encode(new Uint8Array(bytes), options);
-        }),
-      );
+      return this.#hold(this.#sendBlob(data, options));
     }
     const sending = this.#encode(data, options);
     if (sending) this.#hold(sending);
+  }
+
+  async #sendBlob(data: Blob, options: SendOptions | undefined): Promise<void> {
+    const { size } = data;
+    this.#outbox.waiting += size;
+    let bytes: ArrayBuffer;
+    try {
+      bytes = await data.arrayBuffer();
+    } finally {
+      this.#outbox.waiting -= size;
+    }
+    await this.#encode(new Uint8Array(bytes), options);
   }
 
   /** Lets later sends wait until `sending` has settled. */
@@ -91,7 +94,7 @@ export class MessageSender {
       this.#line = undefined;
       while (line.length > 0 && this.#line === undefined) line.shift()!();
       // A send of the line takes time itself: the rest waits for that one.
-      if (this.#line !== undefined) (this.#line as (() => void)[]).push(...line);
+      for (const step of line) this.#line!.push(step);
     });
   }
 

@@ -5,7 +5,7 @@
  * leaves in one write when the turn is over. While the socket is full, output waits in the endpoint.
  */
 
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import type { Counters } from "./diagnostics.ts";
@@ -37,9 +37,12 @@ export class Outbox implements Holder {
   readonly #limits: ConnectionLimits;
   readonly #owner: OutboxOwner;
   readonly #counters: Counters;
+  /** Whether the socket is done with memory once it says so; any other stream may have handed it on to somebody. */
+  readonly #returnsMemory: boolean;
   #inTurn = false;
-  /** Whether `send` has said that the high-water mark was reached. */
   #high = false;
+  /** Payload bytes that wait for a compressor or a Blob and are in no output yet. */
+  waiting = 0;
   /** Set while a chunk is worked on: its end flushes. */
   insideChunk = false;
 
@@ -49,15 +52,21 @@ export class Outbox implements Holder {
     this.#limits = limits;
     this.#owner = owner;
     this.#counters = counters;
+    this.#returnsMemory = socket instanceof Socket;
   }
 
   /** Bytes that have not left the process, framing included. */
   get size(): number {
-    return this.#endpoint.outputLength + this.#socket.writableLength;
+    return this.waiting + this.#endpoint.outputLength + this.#socket.writableLength;
+  }
+
+  /** Whether `reachesHigh` has said so, and `outboxLow` was not called since. */
+  get high(): boolean {
+    return this.#high;
   }
 
   /** Whether the size is at the high-water mark or above; if so, `outboxLow` is called when it is below again. */
-  get high(): boolean {
+  reachesHigh(): boolean {
     const high = this.size >= this.#limits.outboxHighWaterMark;
     if (high) this.#high = true;
     return high;
@@ -86,16 +95,27 @@ export class Outbox implements Holder {
     const pieces = endpoint.takeOutput();
     if (pieces.length === 0) return;
     if (pieces.length === 1) {
-      socket.write(pieces[0]!);
+      this.#write(pieces[0]!);
     } else {
       socket.cork();
-      for (const piece of pieces) socket.write(piece);
+      for (const piece of pieces) this.#write(piece);
       socket.uncork();
     }
     const left = socket.writableLength === 0;
-    endpoint.outputTaken(left);
+    endpoint.outputTaken(left && this.#returnsMemory);
     if (!left && socket.writableNeedDrain) this.#stall();
     if (this.#high) this.#reportLow();
+  }
+
+  #write(piece: Uint8Array): void {
+    if (!this.#high) {
+      this.#socket.write(piece);
+      return;
+    }
+    // Below the socket's own mark no `drain` will come.
+    this.#socket.write(piece, (error) => {
+      if (!error && this.#high) this.#reportLow();
+    });
   }
 
   /** The socket takes bytes again. */

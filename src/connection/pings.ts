@@ -49,12 +49,6 @@ export function ignorable<Value>(promise: Promise<Value>): Promise<Value> {
   return promise;
 }
 
-/** Throws a TypeError for what cannot be the payload of a Ping or Pong (fault D10). */
-export function checkPingPayload(payload: unknown): asserts payload is Uint8Array {
-  if (payload instanceof Uint8Array) return;
-  throw new TypeError(`Cannot ping: the payload must be a Uint8Array, not ${payload === null ? "null" : typeof payload}`);
-}
-
 /** A payload that no other Ping of this process had: eight bytes that count. */
 export function nextPingPayload(): Uint8Array {
   const payload = Buffer.alloc(8);

@@ -1,0 +1,20 @@
+import { describe, expect, test } from "vitest";
+import { resolveKeepalive } from "../../src/connection/handlers.ts";
+
+describe("resolveKeepalive", () => {
+  test("D03: on by default, with an interval below every usual proxy's limit of 60 s", () => {
+    expect(resolveKeepalive(undefined)).toEqual({ interval: 25_000, timeout: 20_000 });
+    expect(resolveKeepalive(true)).toEqual({ interval: 25_000, timeout: 20_000 });
+  });
+
+  test("off when false; each part can be set alone", () => {
+    expect(resolveKeepalive(false)).toBeUndefined();
+    expect(resolveKeepalive({ interval: 1000 })).toEqual({ interval: 1000, timeout: 20_000 });
+    expect(resolveKeepalive({ timeout: 3000 })).toEqual({ interval: 25_000, timeout: 3000 });
+  });
+
+  test.each([0, 999, -1, Number.NaN, "x"])("less than a turn of the wheel is refused: %s", (value) => {
+    expect(() => resolveKeepalive({ interval: value as number })).toThrow("interval must be at least 1000 ms");
+    expect(() => resolveKeepalive({ timeout: value as number })).toThrow("timeout must be at least 1000 ms");
+  });
+});
