@@ -101,6 +101,11 @@ export function resolveLimits<Limits extends ConnectionLimits>(
       throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${String(value)}`);
     }
   }
-  const set = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
+  const set = Object.entries(given ?? {})
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, name.endsWith("Timeout") ? Math.min(value as number, longestTimer) : value]);
   return { ...defaults, ...Object.fromEntries(set) };
 }
+
+/** What a timer can wait, about 25 days; beyond it, it would not wait at all. */
+const longestTimer = 2 ** 31 - 1;

@@ -69,6 +69,11 @@ export function writeRefusal(socket: Duplex, refusal: Refusal): void {
   if (socket.destroyed) return;
   socket.on("error", ignoreError);
   socket.end(createRefusal(refusal));
+  discardInput(socket);
+}
+
+/** Throws away what still arrives on a stream that we have ended, for at most a second. */
+export function discardInput(socket: Duplex): void {
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), drainTime);
   socket.once("close", () => clearTimeout(timer));
@@ -83,6 +88,13 @@ export function ignoreError(): void {}
 /** A short refusal in plain text. */
 export function plainRefusal(status: number, text: string, headers: Refusal["headers"] = []): Refusal {
   return { status, headers: [["Content-Type", "text/plain; charset=utf-8"], ...headers], body: `${text}\n` };
+}
+
+/** Whether this is a `Response`, of the runtime or of a package that brings its own. */
+export function isResponse(value: unknown): value is Response {
+  if (value instanceof Response) return true;
+  const { status, arrayBuffer } = Object(value) as Partial<Response>;
+  return typeof status === "number" && typeof arrayBuffer === "function";
 }
 
 /** What a `Response` says, as a refusal. */

@@ -17,6 +17,7 @@ import { createServer as createTlsServer, type ServerOptions as TlsOptions } fro
 import type { AddressInfo, ListenOptions } from "node:net";
 import type { Duplex } from "node:stream";
 import type { CloseReport } from "../connection/close-report.ts";
+import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
@@ -26,7 +27,15 @@ import { type Publishable, type PublishResult, Topics } from "../topics/topics.t
 import { connectionSettings } from "./accept.ts";
 import { closeEvenly, type DrainOptions } from "./drain.ts";
 import type { ServerMetrics } from "./metrics.ts";
-import { ignoreError, plainRefusal, Refused, refuse, type UpgradeRequest, writeRefusal } from "./refuse.ts";
+import {
+  discardInput,
+  ignoreError,
+  plainRefusal,
+  Refused,
+  refuse,
+  type UpgradeRequest,
+  writeRefusal,
+} from "./refuse.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
 import { type RouteMatch, Routes } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
@@ -131,10 +140,9 @@ export class Server {
     }
     this.#retryAfter = retryAfter;
     const connections = [...this.#connections];
-    const late = setTimeout(() => this.#terminateAll(), deadline);
+    const left = leave(connections, deadline);
     await closeEvenly(connections, { ...options, over });
-    await Promise.all(connections.map((connection) => connection.closed));
-    clearTimeout(late);
+    await left;
     await this.close();
   }
 
@@ -147,13 +155,9 @@ export class Server {
     detach(this.#http, this);
     this.#closing.abort();
     const stopped = this.#own ? this.#stopListening() : undefined;
-    const closed = [...this.#connections].map((connection) => {
-      connection.close(CloseCode.GoingAway, "The server is closing");
-      return connection.closed;
-    });
-    const late = setTimeout(() => this.#terminateAll(), this.#limits.closeTimeout);
-    await Promise.all(closed);
-    clearTimeout(late);
+    const connections = [...this.#connections];
+    for (const connection of connections) connection.close(CloseCode.GoingAway, "The server is closing");
+    await leave(connections, this.#limits.closeTimeout);
     if (this.#own) this.#http.closeAllConnections();
     await stopped;
   }
@@ -217,10 +221,6 @@ export class Server {
     if (!this.accepting) connection.close(CloseCode.GoingAway, "The server is closing");
   }
 
-  #terminateAll(): void {
-    for (const connection of this.#connections) connection.terminate();
-  }
-
   #stopListening(): Promise<void> {
     return new Promise((resolve) => {
       this.#http.close(() => resolve());
@@ -247,6 +247,17 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   return server;
 }
 
+/** Resolves when all are closed and their handlers done; after `most` milliseconds those that are left are cut off. */
+async function leave(connections: readonly ServerConnection[], most: number): Promise<void> {
+  const cutOff = deferred<void>();
+  const timer = setTimeout(() => {
+    for (const connection of connections) connection.terminate();
+    setImmediate(cutOff.resolve);
+  }, most);
+  await Promise.race([Promise.all(connections.map(({ closed }) => closed)), cutOff.promise]);
+  clearTimeout(timer);
+}
+
 function createListener(options: ServeOptions): HttpServer {
   const { limits } = resolveRoute({}, options);
   const http = {
@@ -257,7 +268,8 @@ function createListener(options: ServeOptions): HttpServer {
     // A request without Host is answered by our own check, which says what is wrong.
     requireHostHeader: false,
   };
-  return options.tls ? createTlsServer({ ...http, ...options.tls }) : createServer(http);
+  if (!options.tls) return createServer(http);
+  return createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...options.tls });
 }
 
 function listen(http: HttpServer, { port = 0, host, listenOptions }: ServeOptions): Promise<void> {
@@ -266,6 +278,8 @@ function listen(http: HttpServer, { port = 0, host, listenOptions }: ServeOption
     const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
     http.listen({ ...place, ...listenOptions }, () => {
       http.off("error", reject);
+      // One that cannot be accepted, for want of a file descriptor perhaps, must not end the process (fault D20).
+      http.on("error", (error) => console.error("A server could not accept a connection:", error));
       resolve();
     });
   });
@@ -349,7 +363,10 @@ function handAsRequest(http: HttpServer, { request, socket }: UpgradeRequest): v
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket as never);
-  response.on("finish", () => socket.end());
+  response.on("finish", () => {
+    socket.end();
+    discardInput(socket);
+  });
   if (!http.emit("request", request, response)) response.writeHead(426, { Upgrade: "websocket" }).end();
 }
 

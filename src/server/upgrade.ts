@@ -18,7 +18,15 @@ import { createResponse, type VerifiedRequest, verifyRequest } from "../protocol
 import { acceptDeflate } from "../protocol/permessage-deflate.ts";
 import type { Topics } from "../topics/topics.ts";
 import { checkOrigin } from "./origin.ts";
-import { ignoreError, plainRefusal, Refused, refusalOfResponse, refuse, type UpgradeRequest } from "./refuse.ts";
+import {
+  ignoreError,
+  isResponse,
+  plainRefusal,
+  Refused,
+  refusalOfResponse,
+  refuse,
+  type UpgradeRequest,
+} from "./refuse.ts";
 import type { ResolvedRoute, UpgradeContext, UpgradeResult } from "./route.ts";
 import { ServerConnection } from "./server-connection.ts";
 
@@ -33,7 +41,7 @@ export interface UpgradeTarget {
   readonly closing?: AbortSignal | undefined;
 }
 
-type Decision = UpgradeResult<unknown> | Response | Refused | undefined;
+type Decision = UpgradeResult<unknown> | Refused | undefined;
 type Outcome = ServerConnection | undefined;
 
 /** How much may arrive before the handshake is answered; then reading stops. */
@@ -79,9 +87,6 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
     const decision = await Promise.race([asked, aborted(abort.signal)]);
     const head = Buffer.concat([exchange.head, early.stop()]);
     if (decision instanceof Refused) return refuse(exchange, decision);
-    if (decision instanceof Response) {
-      return refuse(exchange, new Refused("application", await refusalOfResponse(decision)));
-    }
     return establish(exchange, target, verified, decision, head);
   } catch (error) {
     early.stop();
@@ -114,7 +119,10 @@ async function ask(
       return new URL(`${scheme}://${verified.host}${verified.resourceName}`);
     },
   };
-  return (await route.handlers.upgrade?.(context)) ?? undefined;
+  const decision: unknown = (await route.handlers.upgrade?.(context)) ?? undefined;
+  if (isResponse(decision)) return new Refused("application", await refusalOfResponse(decision));
+  if (decision === undefined || typeof decision === "object") return decision as Decision;
+  throw new TypeError(`Cannot decide: upgrade must return an object, a Response or nothing, not ${typeof decision}`);
 }
 
 /** Writes the 101 and makes the connection. */
@@ -127,7 +135,10 @@ function establish(
 ): Outcome {
   const { socket } = exchange;
   const { route, settings, params } = target;
-  if (socket.destroyed || !socket.writable) return undefined;
+  if (!socket.writable) {
+    socket.destroy();
+    return undefined;
+  }
   const accepted = route.compression && acceptDeflate(verified.extensions, route.compression);
   let response: string;
   let subprotocol: string | undefined;
@@ -167,10 +178,11 @@ function establish(
   return connection;
 }
 
-/** The path of a request target, without its query. */
+/** The path of a request target, which may be a whole URL (RFC 9112 section 3.2.2), without its query. */
 export function pathOf(target: string): string {
-  const query = target.indexOf("?");
-  return query < 0 ? target : target.slice(0, query);
+  const path = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
+  const query = path.indexOf("?");
+  return (query < 0 ? path : path.slice(0, query)) || "/";
 }
 
 /** Takes off what `node:http` set for requests; a Duplex that is no socket has nothing of it. */

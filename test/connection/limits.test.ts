@@ -32,6 +32,14 @@ describe("the table of limits", () => {
     );
   });
 
+  test("a timeout without end is as long as a timer can wait, which else would not wait at all", () => {
+    const endless = { closeTimeout: Number.POSITIVE_INFINITY, upgradeTimeout: 2 ** 40 };
+    expect(resolveLimits(serverLimits, endless)).toMatchObject({
+      closeTimeout: 2_147_483_647,
+      upgradeTimeout: 2_147_483_647,
+    });
+  });
+
   test("a name that is no limit is refused, names of Object.prototype too", () => {
     for (const name of ["maxMesageSize", "constructor", "toString", "__proto__"]) {
       const given = Object.fromEntries([[name, 1]]);
