@@ -7,6 +7,9 @@
 import type { Duplex } from "node:stream";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
 
+/** Many attempts may follow one signal, which warns of a leak when it has many listeners: it gets one for all. */
+const followers = new WeakMap<AbortSignal, { readonly attempts: Set<Attempt>; readonly listener: () => void }>();
+
 /** See the head of this file. */
 export class Attempt {
   readonly #abort = new AbortController();
@@ -14,14 +17,13 @@ export class Attempt {
   readonly #timeout: number;
   readonly #streams: Duplex[] = [];
   #timer: NodeJS.Timeout | undefined;
-  readonly #follow = () => this.giveUp(this.#signal!.reason);
 
   /** Follows the caller's signal; throws its reason when it has aborted already. `timeout` is in milliseconds. */
   constructor(signal: AbortSignal | undefined, timeout: number) {
     signal?.throwIfAborted();
     this.#signal = signal;
     this.#timeout = timeout;
-    signal?.addEventListener("abort", this.#follow, { once: true });
+    if (signal) follow(signal, this);
   }
 
   /** Aborts when this attempt is given up, with the reason that the caller of `connect` gets. */
@@ -80,9 +82,30 @@ export class Attempt {
   /** Ends the attempt with a connection: its streams are another's from now on. */
   release(): void {
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener("abort", this.#follow);
+    if (this.#signal) unfollow(this.#signal, this);
   }
 }
 
 /** For streams whose errors are also seen otherwise: without a listener, one would end the process. */
 export function ignoreError(): void {}
+
+function follow(signal: AbortSignal, attempt: Attempt): void {
+  const known = followers.get(signal);
+  if (known) {
+    known.attempts.add(attempt);
+    return;
+  }
+  const attempts = new Set([attempt]);
+  const listener = () => {
+    for (const follower of [...attempts]) follower.giveUp(signal.reason);
+  };
+  followers.set(signal, { attempts, listener });
+  signal.addEventListener("abort", listener);
+}
+
+function unfollow(signal: AbortSignal, attempt: Attempt): void {
+  const known = followers.get(signal);
+  if (!known?.attempts.delete(attempt) || known.attempts.size > 0) return;
+  followers.delete(signal);
+  signal.removeEventListener("abort", known.listener);
+}

@@ -1,0 +1,428 @@
+/** Every way a client's opening handshake can fail: one error that names the rule, and nothing left behind. */
+
+import { getEventListeners, once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { PassThrough } from "node:stream";
+import { afterEach, describe, expect, it } from "vitest";
+import { connectAs } from "../../src/client/connect.ts";
+import { type ConnectOptions, connect, HandshakeError, type HandshakeRule } from "../../src/index.ts";
+import { type Answer, acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
+import { leftovers, resources } from "../support/resources.ts";
+
+const opened: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const server of opened.splice(0)) await server.close();
+});
+
+async function serveRaw(answer: Answer): Promise<RawServer> {
+  const server = await rawServer(answer);
+  opened.push(server);
+  return server;
+}
+
+async function failure(attempt: Promise<unknown>): Promise<HandshakeError> {
+  const error = await attempt.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(HandshakeError);
+  return error as HandshakeError;
+}
+
+/** What the server answers, whole and byte by byte, fails with the rule, and leaves no socket on either side. */
+async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOptions = {}): Promise<HandshakeError> {
+  const bytewise: Answer = (request, socket) => {
+    const bytes = toBytes(answer(request, socket) ?? "");
+    let at = 0;
+    const next = () => {
+      if (at < bytes.length && !socket.destroyed) socket.write(bytes.subarray(at, ++at), () => setImmediate(next));
+    };
+    socket.setNoDelay(true);
+    next();
+    return undefined;
+  };
+  const before = resources();
+  let first: HandshakeError | undefined;
+  for (const [cut, respond] of Object.entries({ whole: answer, bytewise })) {
+    const server = await rawServer(respond);
+    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`, options));
+    expect([cut, error.rule]).toEqual([cut, rule]);
+    await server.close();
+    first ??= error;
+  }
+  expect(await leftovers(before)).toEqual({});
+  return first!;
+}
+
+function toBytes(bytes: string | Uint8Array): Uint8Array {
+  return typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
+}
+
+describe("a response that breaks a rule", () => {
+  it.each<[HandshakeRule, string, Parameters<typeof acceptance>[1], string?]>([
+    ["old-response-version", "R6455-4.1-27 HTTP/1.0", {}, "HTTP/1.0 101 Switching Protocols"],
+    ["wrong-response-upgrade", "R6455-4.1-22 without Upgrade", { Upgrade: undefined }],
+    ["wrong-response-upgrade", "R6455-4.1-22 another Upgrade", { Upgrade: "h2c" }],
+    ["wrong-response-upgrade", "R6455-4.1-22 a list in Upgrade", { Upgrade: "websocket, h2c" }],
+    ["wrong-response-upgrade", "R6455-4.1-22 Upgrade twice", { Upgrade: ["websocket", "websocket"] }],
+    ["wrong-response-connection", "R6455-4.1-23 without Connection", { Connection: undefined }],
+    ["wrong-response-connection", "R6455-4.1-23 another Connection", { Connection: "keep-alive" }],
+    ["missing-accept", "R6455-4.1-24 without Sec-WebSocket-Accept", { "Sec-WebSocket-Accept": undefined }],
+    [
+      "wrong-accept",
+      "R6455-4.1-24 another key's Sec-WebSocket-Accept",
+      { "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" },
+    ],
+    ["unexpected-subprotocol", "R6455-4.1-26 a subprotocol that was not offered", { "Sec-WebSocket-Protocol": "mqtt" }],
+    [
+      "unexpected-subprotocol",
+      "R6455-4.1-26 an offered subprotocol in another case",
+      { "Sec-WebSocket-Protocol": "CHAT" },
+    ],
+    ["duplicate-response-subprotocol", "R6455-4.1-27 two subprotocols", { "Sec-WebSocket-Protocol": ["chat", "chat"] }],
+    [
+      "malformed-response-extensions",
+      "R6455-4.1-27 extensions that are no list",
+      { "Sec-WebSocket-Extensions": "a; =" },
+    ],
+    [
+      "unexpected-extension",
+      "R6455-4.1-25 an extension that was not offered",
+      { "Sec-WebSocket-Extensions": "x-webkit-deflate-frame" },
+    ],
+    [
+      "repeated-extension",
+      "permessage-deflate twice",
+      { "Sec-WebSocket-Extensions": "permessage-deflate, permessage-deflate" },
+    ],
+    [
+      "invalid-extension-parameters",
+      "B02 a window of 7",
+      { "Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=7" },
+    ],
+    [
+      "invalid-extension-parameters",
+      "C03 a parameter named __proto__",
+      { "Sec-WebSocket-Extensions": "permessage-deflate; __proto__=1" },
+    ],
+  ])("fails with %s: %s", async (rule, _, fields, statusLine) => {
+    const error = await failsWith(rule, (request) => acceptance(request, fields, statusLine), {
+      subprotocols: ["chat"],
+    });
+    expect(error.status).toBe(101);
+    expect(error.headers).toContain(
+      "Sec-WebSocket-Accept" in fields! && !fields["Sec-WebSocket-Accept"] ? "Upgrade" : "Sec-WebSocket-Accept",
+    );
+  });
+
+  it("fails with duplicate-accept", async () => {
+    await failsWith("duplicate-accept", (request) =>
+      acceptance(request, { "Sec-WebSocket-Accept": [request.accept, request.accept] }),
+    );
+  });
+
+  it("fails with unexpected-extension when nothing was offered", async () => {
+    const answer: Answer = (request) => {
+      expect(request.values("sec-websocket-extensions")).toEqual([]);
+      return acceptance(request, { "Sec-WebSocket-Extensions": "permessage-deflate" });
+    };
+    await failsWith("unexpected-extension", answer, { compression: false });
+  });
+
+  it("fails with missing-response-subprotocol where the caller has WHATWG's rules, and not otherwise", async () => {
+    const server = await serveRaw((request) => acceptance(request));
+    const url = `ws://127.0.0.1:${server.port}/`;
+    const error = await failure(connectAs(url, { subprotocols: ["chat"] }, true));
+    expect(error.rule).toBe("missing-response-subprotocol");
+    const connection = await connect(url, { subprotocols: ["chat"] });
+    expect(connection.subprotocol).toBe("");
+    connection.terminate();
+  });
+
+  it.each([
+    ["frames where a response should be", "\x81\x05hello"],
+    ["a head without end", `HTTP/1.1 101 Switching Protocols\r\nX: ${"a".repeat(17_000)}\r\n`],
+    ["a NUL in a value", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: web\0socket\r\n\r\n"],
+    ["lines that end with LF alone", "HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\n\n"],
+    ["a status of four digits", "HTTP/1.1 1010 Switching Protocols\r\n\r\n"],
+  ])("fails with malformed-response: %s", async (_, text) => {
+    const error = await failsWith("malformed-response", () => text);
+    expect(error.status).toBeUndefined();
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it("C08 fails with status-not-101 although a 200 says that it upgrades", async () => {
+    const error = await failsWith("status-not-101", (request) =>
+      acceptance(request, { "Content-Length": "5" }, "HTTP/1.1 200 OK").concat("hello"),
+    );
+    expect(error).toMatchObject({
+      status: 200,
+      message: "Cannot open the connection: the status of the response is not 101: 200",
+    });
+    expect(Buffer.from(error.body).toString()).toBe("hello");
+  });
+
+  it("keeps status, header fields and the first KiB of the body of a refusal", async () => {
+    const body = "No entry. ".repeat(400);
+    const error = await failsWith(
+      "status-not-101",
+      () => `HTTP/1.1 403 Forbidden\r\nX-Why: one\r\nx-why: two\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect(error.status).toBe(403);
+    expect(error.headers).toEqual(["X-Why", "one", "x-why", "two", "Content-Length", "4000"]);
+    expect(Buffer.from(error.body).toString()).toBe(body.slice(0, 1024));
+  });
+
+  it.each([
+    ["stalls", (socket: Socket) => void socket],
+    ["is reset", (socket: Socket) => setImmediate(() => socket.resetAndDestroy())],
+  ])("keeps what came of a refusal's body that %s", async (_, then) => {
+    const before = resources();
+    const server = await rawServer((_, socket) => {
+      socket.write("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nhalf", () => then(socket));
+      return undefined;
+    });
+    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`));
+    expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["status-not-101", 500, "half"]);
+    await server.close();
+    expect(await leftovers(before)).toEqual({});
+  });
+
+  it("R6455-4.1-21 does not follow a redirect unless asked", async () => {
+    const error = await failsWith(
+      "status-not-101",
+      () => "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n",
+    );
+    expect(error.status).toBe(302);
+  });
+});
+
+describe("a response that is right", () => {
+  it("is accepted after informational ones", async () => {
+    const server = await serveRaw(
+      (request) => `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${acceptance(request)}`,
+    );
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`);
+    connection.terminate();
+  });
+
+  it("C08 is accepted with fields that speak of a body, and what follows are frames", async () => {
+    const server = await serveRaw((request) => `${acceptance(request, { "Content-Length": "4" })}\x81\x05hello`);
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`);
+    for await (const data of connection) {
+      expect(data).toBe("hello");
+      break;
+    }
+    connection.terminate();
+  });
+
+  it("is accepted with any case, several tokens, surrounding space and more fields than anyone counts", async () => {
+    const many = Object.fromEntries(Array.from({ length: 1200 }, (_, i) => [`A${i}`, "b"]));
+    const server = await serveRaw((request) =>
+      acceptance(request, {
+        ...many,
+        Upgrade: "WebSocket",
+        Connection: ["keep-alive", "x, UPGRADE"],
+        "Sec-WebSocket-Accept": `  ${request.accept} \t`,
+      }),
+    );
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`);
+    connection.terminate();
+  });
+});
+
+describe("a transport that fails", () => {
+  it("fails with connection-failed where nobody listens, by name and by address", async () => {
+    const before = resources();
+    const vacant = createServer().listen(0, "127.0.0.1");
+    await once(vacant, "listening");
+    const { port } = vacant.address() as { port: number };
+    vacant.close();
+    for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
+      const error = await failure(connect(`ws://${host}:${port}/`));
+      expect(error.rule).toBe("connection-failed");
+      expect(error.message).toMatch(/: the server cannot be reached: .*(?:ECONNREFUSED|EADDRNOTAVAIL)/);
+    }
+    expect(await leftovers(before)).toEqual({});
+  });
+
+  it("fails with connection-failed where the name does not resolve", async () => {
+    const error = await failure(connect("ws://nowhere.invalid/"));
+    expect(error.rule).toBe("connection-failed");
+    expect(error.message).toMatch(/: the server cannot be reached: getaddrinfo E\w+ nowhere\.invalid/);
+  });
+
+  it.each<[string, Answer]>([
+    ["at once", (_, socket) => void socket.end()],
+    ["inside the head", (_, socket) => void socket.end("HTTP/1.1 101 Switch")],
+    ["after an informational response", (_, socket) => void socket.end("HTTP/1.1 103 Early Hints\r\n\r\n")],
+    ["by a reset", (_, socket) => void socket.resetAndDestroy()],
+  ])("fails with ended-early when the server ends %s", async (_, answer) => {
+    const error = await failsWith("ended-early", answer);
+    expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  it("fails with connection-failed when createConnection throws, rejects or gives a stream that breaks", async () => {
+    const ways: ConnectOptions["createConnection"][] = [
+      () => {
+        throw new Error("No way");
+      },
+      () => Promise.reject(new Error("No way")),
+    ];
+    for (const createConnection of ways) {
+      const error = await failure(connect("ws://server.test/", { createConnection: createConnection! }));
+      expect([error.rule, error.message]).toEqual([
+        "connection-failed",
+        "Cannot open the connection: the server cannot be reached: No way",
+      ]);
+    }
+  });
+});
+
+describe("a URL or an option that cannot be", () => {
+  it.each<[string, HandshakeRule]>([
+    ["//no-scheme", "invalid-url"],
+    ["ws://a b/", "invalid-url"],
+    ["ftp://localhost/", "unsupported-scheme"],
+    ["ws://localhost/#fragment", "url-fragment"],
+  ])("R6455-4.1-1 rejects %s with %s", async (url, rule) => {
+    expect((await failure(connect(url))).rule).toBe(rule);
+  });
+
+  it.each<[string, ConnectOptions, RegExp]>([
+    ["C07 a line break in a header field", { headers: { "X-A": "1\r\nX-B: 2" } }, /Cannot add the header field X-A/],
+    ["C07 a header field's name with a space", { headers: [["X A", "1"]] }, /its name is not a token/],
+    ["a field of the handshake's own", { headers: { "sec-websocket-key": "x" } }, /the handshake sets it itself/],
+    ["C07 a line break in the origin", { origin: "http://a\r\nX: y" }, /Cannot add the header field Origin/],
+    ["R6455-4.1-17 a subprotocol that is no token", { subprotocols: ["a b"] }, /a subprotocol is not a token/],
+    ["R6455-4.1-17 a repeated subprotocol", { subprotocols: ["a", "a"] }, /a subprotocol is repeated/],
+    ["a handshake timeout of 0", { handshakeTimeout: 0 }, /handshakeTimeout must be a number from 1 on/],
+    ["a negative number of redirects", { followRedirects: -1 }, /followRedirects must be a number from 0 on/],
+    ["an unknown limit", { limits: { maxSize: 1 } as never }, /there is no limit "maxSize"/],
+    ["a window of 20", { compression: { clientMaxWindowBits: 20 } }, /clientMaxWindowBits 20/],
+  ])("rejects %s before it connects", async (_, options, message) => {
+    const server = await serveRaw((request) => acceptance(request));
+    await expect(connect(`ws://127.0.0.1:${server.port}/`, options)).rejects.toThrow(message);
+    expect(server.accepted).toBe(0);
+  });
+});
+
+describe("time and abort", () => {
+  const silent: Answer = () => undefined;
+
+  it("fails with timed-out when no answer comes, and with its own time for each", async () => {
+    const before = resources();
+    const server = await rawServer(silent);
+    const url = `ws://127.0.0.1:${server.port}/`;
+    const errors = await Promise.all([0, 1].map(() => failure(connect(url, { handshakeTimeout: 50 }))));
+    expect(errors.map(({ message }) => message)).toEqual([
+      "Cannot open the connection: the server did not answer in time: it had 50 ms",
+      "Cannot open the connection: the server did not answer in time: it had 50 ms",
+    ]);
+    expect(server.requests).toHaveLength(2);
+    await server.close();
+    expect(await leftovers(before)).toEqual({});
+  });
+
+  it("fails with timed-out when one early hint follows another for ever", async () => {
+    const server = await serveRaw((_, socket) => {
+      const timer = setInterval(() => socket.write("HTTP/1.1 103 Early Hints\r\n\r\n"), 5);
+      socket.on("close", () => clearInterval(timer));
+      return undefined;
+    });
+    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`, { handshakeTimeout: 60 }));
+    expect(error.rule).toBe("timed-out");
+  });
+
+  it("rejects with the reason of a signal that has aborted, without connecting", async () => {
+    const server = await serveRaw(silent);
+    const reason = new Error("Not now");
+    await expect(connect(`ws://127.0.0.1:${server.port}/`, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(connect(`ws://127.0.0.1:${server.port}/`, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      name: "AbortError",
+    });
+    expect(server.accepted).toBe(0);
+  });
+
+  it("rejects with the signal's reason at whatever moment it aborts", async () => {
+    const before = resources();
+    const server = await rawServer((request) => acceptance(request));
+    const outcomes = new Set<string>();
+    for (let ticks = 0; ticks < 60; ticks++) {
+      const abort = new AbortController();
+      const pending = connect(`ws://localhost:${server.port}/`, { signal: abort.signal }).then(
+        (connection) => {
+          connection.terminate();
+          return "open";
+        },
+        (error: unknown) => (error === abort.signal.reason ? "aborted" : error),
+      );
+      for (let tick = 0; tick < ticks; tick++) await (tick % 2 ? new Promise(setImmediate) : Promise.resolve());
+      abort.abort();
+      outcomes.add(String(await pending));
+    }
+    expect([...outcomes].sort()).toEqual(["aborted", "open"]);
+    await server.close();
+    expect(await leftovers(before)).toEqual({});
+  });
+
+  it("rejects at once while the caller's own parts take their time, and destroys a stream that comes too late", async () => {
+    const server = await serveRaw((request) => acceptance(request));
+    const never = new Promise<never>(() => {});
+    const waits: ConnectOptions[] = [
+      { proxy: () => never },
+      { createConnection: () => never },
+      { cookieJar: { getCookieString: () => never, setCookie: () => undefined } },
+      { cookieJar: { getCookieString: () => "", setCookie: () => never } },
+    ];
+    for (const options of waits) {
+      const abort = new AbortController();
+      const pending = connect(`ws://127.0.0.1:${server.port}/`, { ...options, signal: abort.signal });
+      abort.abort("enough");
+      await expect(pending).rejects.toBe("enough");
+    }
+  });
+
+  it("destroys a stream that the caller makes after the end", async () => {
+    const abort = new AbortController();
+    let give: (stream: PassThrough) => void = () => {};
+    const createConnection = () =>
+      new Promise<PassThrough>((resolve) => {
+        give = resolve;
+      });
+    const pending = connect("ws://server.test/", { createConnection, signal: abort.signal });
+    await new Promise(setImmediate);
+    abort.abort("enough");
+    await expect(pending).rejects.toBe("enough");
+    const late = new PassThrough();
+    give(late);
+    await new Promise(setImmediate);
+    expect(late.destroyed).toBe(true);
+  });
+
+  it("lets many connections share a signal and leaves no listener on it", async () => {
+    const warnings: Error[] = [];
+    const warn = (warning: Error) => warnings.push(warning);
+    process.on("warning", warn);
+    const server = await serveRaw((request) => acceptance(request));
+    const { signal } = new AbortController();
+    const url = `ws://127.0.0.1:${server.port}/`;
+    const connections = await Promise.all(Array.from({ length: 20 }, () => connect(url, { signal })));
+    for (const connection of connections) connection.terminate();
+    await new Promise(setImmediate);
+    process.off("warning", warn);
+    expect(warnings).toEqual([]);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
+  it("has no effect once the connection is open", async () => {
+    const server = await serveRaw((request) => acceptance(request));
+    const abort = new AbortController();
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`, { signal: abort.signal });
+    abort.abort();
+    await new Promise(setImmediate);
+    expect(connection.readyState).toBe(1);
+    connection.terminate();
+  });
+});

@@ -1,0 +1,430 @@
+/** What a client asks for, what it gets, and the ways to the server: against our own server and over raw bytes. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { connect as netConnect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Duplex } from "node:stream";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  accept,
+  type Connection,
+  connect,
+  type MessageData,
+  type ServeOptions,
+  type Server,
+  serve,
+} from "../../src/index.ts";
+import { RawPeer } from "../support/raw-peer.ts";
+import { type Answer, acceptance, type RawServer, type RawServerOptions, rawServer } from "../support/raw-server.ts";
+import { leftovers, resources } from "../support/resources.ts";
+
+const opened: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const server of opened.splice(0)) await server.close();
+});
+
+async function serveEcho(options: Partial<ServeOptions> = {}): Promise<Server & { readonly url: string }> {
+  const server = await serve({
+    port: 0,
+    host: "127.0.0.1",
+    routes: { "/": { message: (connection, data) => void connection.send(data) } },
+    ...options,
+  });
+  opened.push(server);
+  return Object.assign(server, { url: `ws://127.0.0.1:${server.port}/` });
+}
+
+async function serveRaw(answer: Answer, options?: RawServerOptions): Promise<RawServer> {
+  const server = await rawServer(answer, options);
+  opened.push(server);
+  return server;
+}
+
+async function next(connection: Connection): Promise<MessageData | undefined> {
+  return (await connection[Symbol.asyncIterator]().next()).value;
+}
+
+describe("a connection", () => {
+  it("sends, receives and closes, and leaves nothing behind", async () => {
+    const before = resources();
+    const server = await serveEcho();
+    const connection = await connect(server.url);
+    expect([connection.role, connection.readyState, connection.subprotocol, connection.extensions]).toEqual([
+      "client",
+      1,
+      "",
+      "",
+    ]);
+    connection.send("text");
+    connection.send(new Uint8Array([1, 2]));
+    expect(await next(connection)).toBe("text");
+    expect(await next(connection)).toEqual(new Uint8Array([1, 2]));
+    connection.close(4000, "done");
+    expect(await connection.closed).toMatchObject({
+      code: 4000,
+      wasClean: true,
+      initiator: "local",
+      sent: { code: 4000, reason: "done" },
+    });
+    await server.close();
+    expect(await leftovers(before)).toEqual({});
+  });
+
+  it("goes to handlers, all of them after the promise has resolved", async () => {
+    const seen: string[] = [];
+    const server = await serveRaw((request, socket) => {
+      const peer = new RawPeer(socket, "server");
+      socket.write(acceptance(request));
+      peer.send(
+        { opcode: 9, payload: "ping" },
+        { opcode: 1, payload: "one" },
+        { opcode: 10, payload: "pong" },
+        { opcode: 8, payload: Buffer.of(3, 0xe8) },
+      );
+      peer.end();
+      return undefined;
+    });
+    const closed = new Promise<void>((resolve) => {
+      void connect(`ws://127.0.0.1:${server.port}/`, {
+        upgrade: (response) => void seen.push(`upgrade ${response.status}`),
+        open: () => void seen.push("open"),
+        ping: (_, payload) => void seen.push(`${Buffer.from(payload)}`),
+        pong: (_, payload) => void seen.push(`${Buffer.from(payload)}`),
+        message: (_, data) => void seen.push(`message ${data}`),
+        close: () => {
+          seen.push("close");
+          resolve();
+        },
+      })
+        .then((connection) => connection)
+        .then((connection) => void seen.push(`resolved ${connection.readyState}`));
+    });
+    await closed;
+    expect(seen).toEqual(["upgrade 101", "resolved 1", "open", "ping", "message one", "pong", "close"]);
+  });
+
+  it("is given up when upgrade throws", async () => {
+    const server = await serveRaw((request) => acceptance(request));
+    const error = new Error("Not like this");
+    const upgrade = () => {
+      throw error;
+    };
+    await expect(connect(`ws://127.0.0.1:${server.port}/`, { upgrade })).rejects.toBe(error);
+  });
+
+  it.each(["whole", "bytewise"])("C16 loses nothing that comes with the 101, %s", async (cut) => {
+    const server = await serveRaw((request, socket) => {
+      const bytes = Buffer.from(`${acceptance(request)}\x81\x03one\x82\x03two\x88\x02\x03\xe8`, "latin1");
+      socket.setNoDelay(true);
+      if (cut === "whole") socket.end(bytes);
+      else for (const byte of bytes) socket.write(Buffer.of(byte));
+      socket.end();
+      return undefined;
+    });
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`);
+    const received: string[] = [];
+    for await (const data of connection) received.push(Buffer.from(data as string).toString());
+    expect(received).toEqual(["one", "two"]);
+  });
+
+  it("answers a Close although the server's end came with it", async () => {
+    let peer: RawPeer | undefined;
+    const server = await serveRaw((request, socket) => {
+      peer = new RawPeer(socket, "server");
+      socket.end(Buffer.from(`${acceptance(request)}\x88\x02\x03\xe9`, "latin1"));
+      return undefined;
+    });
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`);
+    expect(await connection.closed).toMatchObject({ code: 1001, wasClean: true, initiator: "peer" });
+    expect(await peer!.allFrames()).toMatchObject([{ opcode: 8, payload: Buffer.from([3, 0xe9]) }]);
+  });
+
+  it("ends the handshake's own listeners with it", async () => {
+    const server = await serveRaw((request) => acceptance(request));
+    let stream: Duplex | undefined;
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`, {
+      createConnection: ({ host, port }) => {
+        stream = netConnect({ host, port });
+        return stream;
+      },
+    });
+    await new Promise(setImmediate);
+    const ours = ["data", "end", "drain", "error", "close"];
+    expect(Object.fromEntries(ours.map((name) => [name, stream!.listenerCount(name)]))).toEqual({
+      data: 1,
+      // Every socket has one of Node's own.
+      end: 2,
+      drain: 1,
+      error: 1,
+      close: 1,
+    });
+    connection.terminate();
+  });
+});
+
+describe("the request", () => {
+  async function requestOf(options: Parameters<typeof connect>[1], path = "/") {
+    const server = await serveRaw((request) =>
+      acceptance(request, options?.subprotocols ? { "Sec-WebSocket-Protocol": "b" } : {}),
+    );
+    const connection = await connect(`ws://127.0.0.1:${server.port}${path}`, options);
+    connection.terminate();
+    return { request: server.requests[0]!, connection, host: `127.0.0.1:${server.port}` };
+  }
+
+  it("R6455-4.1-9 to R6455-4.1-16: is a GET of the resource name with the fields of the handshake, and no more", async () => {
+    const { request, host } = await requestOf({ compression: false }, "/a%20b//c?d=e&f");
+    expect([request.method, request.target]).toEqual(["GET", "/a%20b//c?d=e&f"]);
+    expect(request.fields).toEqual([
+      ["Host", host],
+      ["Upgrade", "websocket"],
+      ["Connection", "Upgrade"],
+      ["Sec-WebSocket-Key", expect.stringMatching(/^[+/0-9A-Za-z]{21}[AQgw]==$/)],
+      ["Sec-WebSocket-Version", "13"],
+    ]);
+    expect(request.rest).toHaveLength(0);
+  });
+
+  it("R6455-4.1-14: has a fresh key each time", async () => {
+    const keys = [await requestOf({}), await requestOf({})].map(
+      ({ request }) => request.values("sec-websocket-key")[0],
+    );
+    expect(keys[0]).not.toBe(keys[1]);
+  });
+
+  it("R6455-4.1-15 to R6455-4.1-19: has what the options add, names as given and in order", async () => {
+    const { request, connection } = await requestOf({
+      subprotocols: ["a", "b"],
+      origin: "https://example.com",
+      headers: [
+        ["X-Token", "1"],
+        ["x-token", "2"],
+        ["hOST", "other.test:1"],
+      ],
+      compression: { clientMaxWindowBits: 15, serverMaxWindowBits: 15 },
+    });
+    expect(request.fields.filter(([name]) => !/key|version|upgrade|connection/i.test(name))).toEqual([
+      ["Host", "other.test:1"],
+      ["Sec-WebSocket-Protocol", "a, b"],
+      ["Sec-WebSocket-Extensions", expect.stringContaining("permessage-deflate")],
+      ["Origin", "https://example.com"],
+      ["X-Token", "1"],
+      ["x-token", "2"],
+    ]);
+    expect(connection.subprotocol).toBe("b");
+  });
+
+  it.each([
+    ["a record", { Authorization: "Bearer x" }],
+    ["a Map", new Map([["Authorization", "Bearer x"]])],
+    ["a Headers object", new Headers({ Authorization: "Bearer x" })],
+  ])("takes header fields from %s", async (_, headers) => {
+    const { request } = await requestOf({ headers });
+    expect(request.values("authorization")).toEqual(["Bearer x"]);
+  });
+
+  it("has the URL's user name and password as Basic credentials, unless there are others", async () => {
+    const server = await serveRaw((request) => acceptance(request));
+    const url = `ws://us%65r:p%C3%A4%ss@127.0.0.1:${server.port}/`;
+    for (const options of [{}, { headers: { authorization: "Bearer x" } }]) (await connect(url, options)).terminate();
+    expect(server.requests.map((request) => request.values("authorization"))).toEqual([
+      [`Basic ${Buffer.from("user:pä%ss").toString("base64")}`],
+      ["Bearer x"],
+    ]);
+    expect(server.requests[0]!.values("host")).toEqual([`127.0.0.1:${server.port}`]);
+  });
+});
+
+describe("options of the connection", () => {
+  it("compresses by default, where the server does", async () => {
+    const server = await serveEcho({ compression: true });
+    const connection = await connect(server.url);
+    expect(connection.extensions).toMatch(
+      /^permessage-deflate; server_no_context_takeover; client_no_context_takeover/,
+    );
+    const text = "again and again ".repeat(1000);
+    connection.send(text);
+    expect(await next(connection)).toBe(text);
+    connection.terminate();
+    const plain = await connect(server.url, { compression: false });
+    expect(plain.extensions).toBe("");
+    plain.terminate();
+  });
+
+  it("delivers text as bytes when asked", async () => {
+    const server = await serveEcho();
+    const connection = await connect(server.url, { text: "bytes" });
+    connection.send("ä");
+    expect(await next(connection)).toEqual(new Uint8Array([0xc3, 0xa4]));
+    connection.terminate();
+  });
+
+  it("keeps to the limits", async () => {
+    const server = await serveEcho();
+    const connection = await connect(server.url, { limits: { maxMessageSize: 3 } });
+    connection.send("1234");
+    expect(await connection.closed).toMatchObject({ code: 1006, initiator: "local", sent: { code: 1009 } });
+  });
+
+  it("gives what a handler throws to the error handler, and closes with 1011", async () => {
+    const server = await serveEcho();
+    const errors: unknown[] = [];
+    const problem = new Error("Not this one");
+    const connection = await connect(server.url, {
+      message: () => {
+        throw problem;
+      },
+      error: (_, error) => void errors.push(error),
+    });
+    connection.send("x");
+    expect(await connection.closed).toMatchObject({ sent: { code: 1011 } });
+    expect(errors).toEqual([problem]);
+  });
+});
+
+describe("the way to the server", () => {
+  it("R6455-3-1, R6455-4.1-11: takes names, IPv6, http URLs and ports", async () => {
+    const hosts: string[] = [];
+    const server = await serveEcho({
+      host: "::",
+      routes: { "/": { upgrade: ({ request }) => void hosts.push(request.headers.host!) } },
+    });
+    const { port } = server;
+    for (const host of ["localhost", "127.0.0.1", "[::1]"])
+      (await connect(new URL(`http://${host}:${port}`))).terminate();
+    expect(hosts).toEqual([`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]);
+  });
+
+  it("goes over a Unix domain socket", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "openline-socket-"));
+    const socketPath = join(folder, "s");
+    const server = await rawServer((request) => `${acceptance(request)}\x81\x02hi`, { path: socketPath });
+    const connection = await connect("ws://example.com/path", { socketPath });
+    expect(await next(connection)).toBe("hi");
+    expect(server.requests[0]!.values("host")).toEqual(["example.com"]);
+    connection.terminate();
+    await server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("goes over any stream that the caller makes", async () => {
+    const [near, far] = duplexPair();
+    const http = createHttpServer().on("upgrade", (request, socket, head) => {
+      void accept(request, socket, head, { message: (connection, data) => void connection.send(data) });
+    });
+    http.emit("connection", far);
+    const targets: unknown[] = [];
+    const connection = await connect("ws://server.test:1234/", {
+      createConnection: async ({ signal, ...target }) => {
+        targets.push(target, signal.aborted);
+        return near;
+      },
+    });
+    expect(targets).toEqual([{ host: "server.test", port: 1234, secure: false }, false]);
+    connection.send("over a pair of streams");
+    expect(await next(connection)).toBe("over a pair of streams");
+    connection.close();
+    expect(await connection.closed).toMatchObject({ code: 1000, wasClean: true });
+  });
+});
+
+describe("R6455-4.1-2: one opening handshake per address and port at a time", () => {
+  /** A server that answers each request after a turn, and says how many were in the making at once. */
+  async function countTogether(options: Parameters<typeof connect>[1], hosts: readonly string[]): Promise<number> {
+    let open = 0;
+    let most = 0;
+    const server = await serveRaw((request, socket) => {
+      open++;
+      most = Math.max(most, open);
+      setTimeout(() => {
+        open--;
+        socket.write(acceptance(request));
+      }, 10);
+      return undefined;
+    });
+    const urls = hosts.map((host) => `ws://${host}:${server.port}/`);
+    const connections = await Promise.all(urls.map((url) => connect(url, options)));
+    for (const connection of connections) connection.terminate();
+    return most;
+  }
+
+  it("under one name or several", async () => {
+    expect(await countTogether({}, ["127.0.0.1", "127.0.0.1", "localhost", "2130706433"])).toBe(1);
+  });
+
+  it("R6455-4.1-3: by name where the address is not known", async () => {
+    let port = 0;
+    let open = 0;
+    let most = 0;
+    const server = await serveRaw((request, socket) => {
+      most = Math.max(most, ++open);
+      setTimeout(() => {
+        open--;
+        socket.write(acceptance(request));
+      }, 10);
+      return undefined;
+    });
+    port = server.port;
+    const createConnection = () => netConnect(port, "127.0.0.1");
+    const both = (urls: string[]) => Promise.all(urls.map((url) => connect(url, { createConnection })));
+    const same = await both(["ws://a.test/", "ws://a.test/x"]);
+    expect(most).toBe(1);
+    const different = await both(["ws://a.test/", "ws://b.test/"]);
+    expect(most).toBe(2);
+    for (const connection of [...same, ...different]) connection.terminate();
+  });
+
+  it("unless told otherwise", async () => {
+    expect(await countTogether({ serialize: false }, ["127.0.0.1", "127.0.0.1", "127.0.0.1"])).toBe(3);
+  });
+
+  it("whoever waits can leave the line, and the others keep their order", async () => {
+    const answers: (() => void)[] = [];
+    const server = await serveRaw((request, socket) => {
+      answers.push(() => socket.write(acceptance(request)));
+      return undefined;
+    });
+    const abort = new AbortController();
+    const order: string[] = [];
+    const open = (name: string, signal?: AbortSignal) =>
+      connect(`ws://127.0.0.1:${server.port}/${name}`, { ...(signal && { signal }) }).then(
+        (connection) => {
+          order.push(name);
+          connection.terminate();
+        },
+        () => void order.push(`not ${name}`),
+      );
+    const all = [open("first"), open("second", abort.signal), open("third")];
+    await expect.poll(() => answers.length).toBe(1);
+    abort.abort();
+    await all[1];
+    expect(server.requests).toHaveLength(1);
+    answers.shift()!();
+    await expect.poll(() => answers.length).toBe(1);
+    answers.shift()!();
+    await Promise.all(all);
+    expect(order).toEqual(["not second", "first", "third"]);
+    expect(server.requests.map(({ target }) => target)).toEqual(["/first", "/third"]);
+  });
+});
+
+/** Two streams, each of which reads what the other writes. */
+function duplexPair(): [Duplex, Duplex] {
+  const ends: Duplex[] = [];
+  const make = (other: number) =>
+    new Duplex({
+      read() {},
+      write(chunk: Buffer, _, done) {
+        ends[other]!.push(chunk);
+        done();
+      },
+      final(done) {
+        ends[other]!.push(null);
+        done();
+      },
+    });
+  ends.push(make(1), make(0));
+  return [ends[0]!, ends[1]!];
+}
