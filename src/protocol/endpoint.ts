@@ -263,13 +263,13 @@ export class Endpoint {
     if (this.role === "client") throw new Error("Cannot send: a client must mask each frame with a key of its own");
     if (!this.#sending) return false;
     this.#refuseInterleaving(this.#sendingFragments);
-    requireBytes(frames);
     // Behind other small output they are copied, so that all leaves in one write; alone they go out as they are.
     if (frames.length <= shelfSize && this.#output.length > 0) {
       const at = this.#output.reserve(frames.length);
       this.#output.slab.set(frames, at);
       this.#output.position = at + frames.length;
     } else {
+      requireBytes(frames);
       this.#output.append(frames, true);
     }
     return true;

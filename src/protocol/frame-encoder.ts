@@ -19,28 +19,25 @@ const shortText = 32;
 /** A string of this many units fits a 16-bit length, and so a slab, even if each takes three bytes. */
 const slabText = Math.floor(0xffff / 3);
 
-/** Throws a TypeError for what is not a Uint8Array, of whatever realm: a wrong length would spoil the output. */
-export function requireBytes(payload: Uint8Array): void {
-  if (!(payload.length >= 0) || payload.length !== payload.byteLength) {
-    throw new TypeError("Cannot send: the data is not a Uint8Array");
-  }
-}
-
-/** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. Throws a TypeError for another payload. */
+/** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. A TypeError for what has no length in bytes. */
 export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {
-  requireBytes(payload);
   const length = payload.length;
-  const at = output.reserve(length > longestCopied ? longestHeader : length + longestHeader);
-  const key = role === "client" ? createMaskingKey() : 0;
-  const start = writeHeader(output.slab, at, role, firstByte, length, key);
-  if (length <= longestCopied) {
-    output.slab.set(payload, start);
-    if (role === "client") mask(output.slab, start, start + length, key, 0);
-    output.position = start + length;
+  // Not so either for what has no length at all.
+  if (!(length <= longestCopied)) {
+    encodeLongFrame(output, role, firstByte, payload);
     return;
   }
-  output.position = start;
-  output.append(role === "client" ? maskedCopy(payload, key) : payload);
+  const at = output.reserve(length + longestHeader);
+  const key = role === "client" ? createMaskingKey() : 0;
+  const start = writeHeader(output.slab, at, role, firstByte, length, key);
+  output.slab.set(payload, start);
+  if (role === "client") mask(output.slab, start, start + length, key, 0);
+  output.position = start + length;
+}
+
+/** Throws a TypeError for what is not made of bytes: its length would spoil the output. */
+export function requireBytes(payload: Uint8Array): void {
+  if (payload.BYTES_PER_ELEMENT !== 1) throw new TypeError("Cannot send: the data is not a Uint8Array");
 }
 
 /** Writes one frame whose payload is the UTF-8 of `text`; a lone surrogate becomes U+FFFD. */
@@ -60,6 +57,14 @@ export function encodeTextFrame(output: OutputBuffer, role: Role, firstByte: num
   writeHeader(slab, at, role, firstByte, length, key);
   if (role === "client") mask(slab, start, start + length, key, 0);
   output.position = start + length;
+}
+
+function encodeLongFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {
+  requireBytes(payload);
+  const at = output.reserve(longestHeader);
+  const key = role === "client" ? createMaskingKey() : 0;
+  output.position = writeHeader(output.slab, at, role, firstByte, payload.length, key);
+  output.append(role === "client" ? maskedCopy(payload, key) : payload);
 }
 
 /** Writes a header at `at` and returns where the payload begins. */

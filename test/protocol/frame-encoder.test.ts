@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frame.ts";
-import { encodeFrame, encodeTextFrame, longestCopied } from "../../src/protocol/frame-encoder.ts";
+import { encodeFrame, encodeTextFrame, longestCopied, requireBytes } from "../../src/protocol/frame-encoder.ts";
 import { OutputBuffer } from "../../src/protocol/output-buffer.ts";
 import { readFrames } from "../support/wire.ts";
 
@@ -87,6 +87,23 @@ describe.each(roles)("from a %s", (role) => {
     expect(encodeBytes(role, 0x82, small)).toHaveLength(126 + 4 + (role === "client" ? 4 : 0));
   });
 });
+
+test.each([5, new ArrayBuffer(8), new DataView(new ArrayBuffer(8)), new Uint16Array(70_000)])(
+  "D10 refuses %j, and the output is as before",
+  (value) => {
+    const output = new OutputBuffer();
+    encodeFrame(output, "server", 0x82, Buffer.from("before"));
+    expect(() => encodeFrame(output, "server", 0x82, value as unknown as Uint8Array)).toThrow(
+      new TypeError("Cannot send: the data is not a Uint8Array"),
+    );
+    expect(() => requireBytes(value as unknown as Uint8Array)).toThrow(TypeError);
+    encodeFrame(output, "server", 0x82, Buffer.from("after"));
+    expect(readFrames(Buffer.concat(output.take())).map(({ payload }) => payload.toString())).toEqual([
+      "before",
+      "after",
+    ]);
+  },
+);
 
 test("R6455-10.3-1 D12 a client copies long payloads too, and never writes to the caller's bytes", () => {
   const payload = Buffer.alloc(longestCopied + 1, 1);
