@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { currentTick, unwatch, type Watched, watchAfter } from "../../src/connection/timer-wheel.ts";
+
+const made: Watched[] = [];
+
+/** Watched by the wheel: notes the ticks at which it was looked at, and asks to be looked at again as told. */
+function watched(again: (look: number) => number = () => 0): Watched & { readonly looks: number[] } {
+  const begun = currentTick();
+  const looks: number[] = [];
+  const one = {
+    slot: -1,
+    looks,
+    watch: () => {
+      looks.push(currentTick() - begun);
+      return again(looks.length);
+    },
+  };
+  made.push(one);
+  return one;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  for (const one of made.splice(0)) unwatch(one);
+  vi.useRealTimers();
+});
+
+describe("the timer wheel", () => {
+  test.each([
+    [1, 1],
+    [2.1, 3],
+    [0, 1],
+    [-5, 1],
+    [63, 63],
+    [64, 63],
+    [Number.POSITIVE_INFINITY, 63],
+  ])("watchAfter(%s) looks after %s ticks, once", (ticks, expected) => {
+    const one = watched();
+    watchAfter(one, ticks);
+    vi.advanceTimersByTime(200_000);
+    expect(one.looks).toEqual([expected]);
+    expect(one.slot).toBe(-1);
+  });
+
+  test("what watch returns is when it is called again, 0 for never", () => {
+    const one = watched((look) => (look < 3 ? 10 : 0));
+    watchAfter(one, 5);
+    vi.advanceTimersByTime(100_000);
+    expect(one.looks).toEqual([5, 15, 25]);
+  });
+
+  test("one timer serves all, and is gone when nobody is watched", () => {
+    const many = Array.from({ length: 100 }, () => watched());
+    for (const one of many) watchAfter(one, 3);
+    expect(vi.getTimerCount()).toBe(1);
+    for (const one of many.slice(1)) unwatch(one);
+    expect(vi.getTimerCount()).toBe(1);
+    unwatch(many[0]!);
+    unwatch(many[0]!);
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(10_000);
+    expect(many.flatMap(({ looks }) => looks)).toEqual([]);
+  });
+
+  test("watched anew, it is looked at when it was said last", () => {
+    const one = watched();
+    watchAfter(one, 2);
+    watchAfter(one, 7);
+    vi.advanceTimersByTime(20_000);
+    expect(one.looks).toEqual([7]);
+  });
+
+  test("looks may take others off, put them elsewhere, and put new ones on", () => {
+    const moved = watched();
+    const removed = watched();
+    const added = watched();
+    const first = watched(() => {
+      unwatch(removed);
+      watchAfter(moved, 4);
+      watchAfter(added, 1);
+      return 0;
+    });
+    for (const one of [first, moved, removed]) watchAfter(one, 3);
+    vi.advanceTimersByTime(20_000);
+    expect(first.looks).toEqual([3]);
+    expect(removed.looks).toEqual([]);
+    expect(moved.looks).toEqual([7]);
+    expect(added.looks).toEqual([4]);
+  });
+
+  test("D19: a process that was suspended has lived through one tick, not through all of its absence", () => {
+    const one = watched();
+    watchAfter(one, 3);
+    const before = currentTick();
+    // The clock jumps, and the overdue interval fires once.
+    vi.setSystemTime(Date.now() + 3_600_000);
+    vi.advanceTimersByTime(1000);
+    expect(currentTick() - before).toBe(1);
+    expect(one.looks).toEqual([]);
+  });
+});
