@@ -113,7 +113,8 @@ class Session {
     const { rate, seconds, polls } = this.#settings;
     const { run, total } = await this.#control.start(rate, seconds);
     const failed = new AbortController();
-    const signal = AbortSignal.any([outer, failed.signal, AbortSignal.timeout((seconds + 10) * 1000)]);
+    const late = AbortSignal.timeout((seconds + 10) * 1000);
+    const signal = AbortSignal.any([outer, failed.signal, late]);
     const first = await this.#control.figures();
     const began = performance.now();
     const { seconds: grid, bytes } = this.#progress.curves;
@@ -144,6 +145,7 @@ class Session {
       failed.abort();
     }
     this.#note(modes, first, await this.#control.stop(), (performance.now() - began) / 1000);
+    if (late.aborted && !outer.aborted) throw new Error("The feed took ten seconds longer than it should");
   }
 
   finish(): void {

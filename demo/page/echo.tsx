@@ -15,6 +15,11 @@ export function EchoView(): VNode {
   holder.current ??= new Line(() => setVersion((version) => version + 1));
   const line = holder.current;
   useEffect(() => () => line.leave(), [line]);
+  const connection = useRef<HTMLElement>(null);
+  const run = (what: () => void): void => {
+    what();
+    if (matchMedia("(max-width: 56rem)").matches) connection.current?.scrollIntoView();
+  };
 
   const idle = line.readyState === undefined || line.readyState === WebSocket.CLOSED;
   return (
@@ -23,10 +28,10 @@ export function EchoView(): VNode {
         <h2 id="example">The example</h2>
         <Article />
         <div class="actions">
-          <button type="button" class="primary" disabled={!idle} onClick={() => line.runArticle()}>
+          <button type="button" class="primary" disabled={!idle} onClick={() => run(() => line.runArticle())}>
             Run the example
           </button>
-          <button type="button" disabled={!idle} onClick={() => line.runRefused()}>
+          <button type="button" disabled={!idle} onClick={() => run(() => line.runRefused())}>
             Provoke an error
           </button>
         </div>
@@ -35,7 +40,7 @@ export function EchoView(): VNode {
           the page with a dialog.
         </p>
       </section>
-      <section class="panel connection" aria-labelledby="connection">
+      <section class="panel connection" aria-labelledby="connection" ref={connection}>
         <h2 id="connection">The connection</h2>
         <States readyState={line.readyState} />
         <dl class="facts">

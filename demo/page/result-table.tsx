@@ -25,34 +25,7 @@ export function ResultTable({ results, complete }: { readonly results: Results; 
   return (
     <section class="panel results" aria-labelledby="results">
       <h2 id="results">Results</h2>
-      {lines.length === 0 ? (
-        <p class="note">The figures will stand here.</p>
-      ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-        <section class="scroll" tabIndex={0} aria-labelledby="results">
-          <table>
-            <thead>
-              <tr>
-                {COLUMNS.map((name) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {lines.map(([name = "", ...cells]) => (
-                <tr key={name}>
-                  <th scope="row">{name}</th>
-                  {cells.map((cell, index) => (
-                    <td key={COLUMNS[index + 1]}>{cell}</td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      )}
+      {lines.length === 0 ? <p class="note">The figures will stand here.</p> : <Table lines={lines} />}
       <div class="actions">
         <button type="button" disabled={disabled} onClick={() => void copy("Markdown", markdown(results))}>
           Copy as Markdown
@@ -65,6 +38,35 @@ export function ResultTable({ results, complete }: { readonly results: Results; 
         </span>
       </div>
       {byHand !== "" && <textarea class="by-hand" readOnly rows={5} aria-label="Results as text" value={byHand} />}
+    </section>
+  );
+}
+
+function Table({ lines }: { readonly lines: readonly string[][] }): VNode {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <section class="scroll" tabIndex={0} aria-labelledby="results">
+      <table>
+        <thead>
+          <tr>
+            {COLUMNS.map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {lines.map(([name = "", ...cells]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              {cells.map((cell, index) => (
+                <td key={COLUMNS[index + 1]}>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </section>
   );
 }

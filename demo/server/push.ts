@@ -13,7 +13,7 @@ interface Watcher {
 }
 
 const MEBIBYTE = 1024 * 1024;
-const DELAY_RESOLUTION = 10;
+const DELAY_RESOLUTION = 20;
 
 /** Takes a sample every `SAMPLE_INTERVAL` and sends it to all watchers. */
 export class PushFeed {
