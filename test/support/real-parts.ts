@@ -14,9 +14,11 @@ export const realParts = {
   chromium: "chromium",
   "firefox-esr": "firefox-esr",
   haproxy: "haproxy",
+  microsocks: "microsocks",
   "nats-server": "nats-server",
   nginx: "nginx",
   "python3-websockets": "/usr/bin/python3",
+  tinyproxy: "tinyproxy",
 } as const satisfies Record<string, string>;
 
 /** The name of a part: its Debian package. */

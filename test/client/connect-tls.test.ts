@@ -1,0 +1,188 @@
+/** wss: whom a client trusts, how it names the server, and how it shows its own certificate (R6455-4.1-7, C13). */
+import { once } from "node:events";
+import { type AddressInfo, createServer, connect as netConnect } from "node:net";
+import { type ConnectionOptions, type TLSSocket, type TlsOptions, connect as tlsConnect } from "node:tls";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { type ConnectOptions, connect, HandshakeError } from "../../src/index.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
+import { leftovers, resources } from "../support/resources.ts";
+
+const certificates = makeCertificates();
+const { ca, server: pair } = certificates;
+const opened: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const server of opened.splice(0)) await server.close();
+});
+afterAll(() => certificates.remove());
+
+/** A server over TLS that says the name it was asked for and the client's own. */
+async function serveTls(tls: TlsOptions = pair): Promise<RawServer> {
+  const server = await rawServer(
+    (request, socket) => {
+      const { servername, authorized } = socket as TLSSocket & { servername: string | false };
+      return acceptance(request, { "X-Name": String(servername), "X-Client": String(authorized) });
+    },
+    { tls },
+  );
+  opened.push(server);
+  return server;
+}
+
+async function fieldsOf(url: string, options: ConnectOptions): Promise<readonly string[]> {
+  let fields: readonly string[] = [];
+  const connection = await connect(url, {
+    ...options,
+    upgrade: ({ rawHeaders }) => {
+      fields = rawHeaders;
+    },
+  });
+  connection.terminate();
+  await connection.closed;
+  return fields.slice(fields.indexOf("X-Name"));
+}
+
+async function failure(url: string, options: ConnectOptions): Promise<HandshakeError> {
+  const error = await connect(url, options).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(HandshakeError);
+  return error as HandshakeError;
+}
+
+describe("a server over TLS", () => {
+  it("R6455-4.1-8: is trusted by its chain and told its name, unless it is an address", async () => {
+    const before = resources();
+    const server = await serveTls();
+    expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls: { ca } })).toEqual([
+      "X-Name",
+      "localhost",
+      "X-Client",
+      "false",
+    ]);
+    expect(await fieldsOf(`https://127.0.0.1:${server.port}/`, { tls: { ca } })).toEqual([
+      "X-Name",
+      "false",
+      "X-Client",
+      "false",
+    ]);
+    await server.close();
+    opened.length = 0;
+    expect(await leftovers(before)).toEqual({});
+  });
+
+  it("can be known under another name than the URL's", async () => {
+    const server = await serveTls(certificates.otherHost);
+    const url = `wss://localhost:${server.port}/`;
+    expect(await fieldsOf(url, { tls: { ca, servername: "other.test" } })).toContain("other.test");
+  });
+
+  it.each<[string, TlsOptions, ConnectOptions, RegExp]>([
+    ["C13 an unknown root", pair, {}, /certificate|issuer/],
+    ["C13 a certificate of its own", certificates.selfSigned, { tls: { ca } }, /self-signed certificate/],
+    ["C13 an expired certificate", certificates.expired, { tls: { ca } }, /certificate has expired/],
+    ["C13 another host's certificate", certificates.otherHost, { tls: { ca } }, /not in the cert's altnames/],
+    [
+      "only protocols that the client refuses",
+      { ...pair, maxVersion: "TLSv1.2" },
+      { tls: { ca, minVersion: "TLSv1.3" } },
+      /alert protocol version|wrong version|unsupported protocol/i,
+    ],
+  ])("fails with tls-failed over %s, and is sent no request", async (_, tls, options, message) => {
+    const before = resources();
+    const server = await serveTls(tls);
+    const error = await failure(`wss://localhost:${server.port}/`, options);
+    expect(error.rule).toBe("tls-failed");
+    expect(error.message).toMatch(message);
+    expect(error.cause).toBeInstanceOf(Error);
+    expect(server.requests).toEqual([]);
+    await server.close();
+    opened.length = 0;
+    expect(await leftovers(before)).toEqual({});
+  });
+
+  it("C13 is checked by its address where the URL has one", async () => {
+    const server = await serveTls(certificates.otherHost);
+    const error = await failure(`wss://127.0.0.1:${server.port}/`, { tls: { ca } });
+    expect(error.message).toMatch(/IP: 127\.0\.0\.1 is not in the cert's list/);
+  });
+
+  it.each([
+    ["speaks plain text", "HTTP/1.1 400 Bad Request\r\n\r\n"],
+    ["leaves", ""],
+  ])("fails with tls-failed when it %s", async (_, answer) => {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", () => socket.end(answer));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const error = await failure(`wss://127.0.0.1:${(server.address() as AddressInfo).port}/`, { tls: { ca } });
+    expect(error.rule).toBe("tls-failed");
+    server.close();
+  });
+
+  it("is offered HTTP/1.1 alone", async () => {
+    const offered: string[][] = [];
+    const server = await serveTls({
+      ...pair,
+      ALPNCallback: ({ protocols }: { protocols: string[] }) => {
+        offered.push(protocols);
+        return "http/1.1";
+      },
+    } as TlsOptions);
+    await fieldsOf(`wss://localhost:${server.port}/`, { tls: { ca } });
+    expect(offered).toEqual([["http/1.1"]]);
+  });
+
+  it("fails with tls-failed when it speaks no HTTP/1.1", async () => {
+    const server = await serveTls({ ...pair, ALPNProtocols: ["h2"] });
+    const error = await failure(`wss://localhost:${server.port}/`, { tls: { ca } });
+    expect([error.rule, error.message]).toEqual(["tls-failed", expect.stringMatching(/alert no application protocol/)]);
+  });
+});
+
+describe("a client's certificate", () => {
+  const wanted: TlsOptions = { ...pair, ca, requestCert: true };
+
+  it("is shown to a server that asks for it", async () => {
+    const server = await serveTls(wanted);
+    const tls = { ca, ...certificates.client };
+    expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls })).toEqual([
+      "X-Name",
+      "localhost",
+      "X-Client",
+      "true",
+    ]);
+  });
+
+  it.each(["TLSv1.2", "TLSv1.3"] as const)("fails with tls-failed when it is missing, by %s", async (version) => {
+    const server = await serveTls({ ...wanted, minVersion: version, maxVersion: version });
+    const error = await failure(`wss://localhost:${server.port}/`, { tls: { ca } });
+    expect([error.rule, error.message]).toEqual(["tls-failed", expect.stringMatching(/alert|disconnected|reset/i)]);
+  });
+});
+
+describe("a stream of the caller's own", () => {
+  async function over(make: (options: ConnectionOptions) => ReturnType<typeof netConnect>): Promise<readonly string[]> {
+    const server = await serveTls();
+    const createConnection: ConnectOptions["createConnection"] = ({ port }) =>
+      make({ port, host: "127.0.0.1", ca, servername: "server.test" });
+    return fieldsOf(`wss://localhost:${server.port}/`, { createConnection, tls: { ca } });
+  }
+
+  it("that is TLS is taken as it is", async () => {
+    expect(await over((options) => tlsConnect(options))).toContain("server.test");
+  });
+
+  it("that is plain becomes TLS", async () => {
+    expect(await over(({ port, host }) => netConnect({ port: port!, host: host! }))).toContain("localhost");
+  });
+
+  it("fails with tls-failed when its TLS does", async () => {
+    const server = await serveTls();
+    const createConnection: ConnectOptions["createConnection"] = ({ port }) => tlsConnect({ port, host: "127.0.0.1" });
+    expect((await failure(`wss://localhost:${server.port}/`, { createConnection })).rule).toBe("tls-failed");
+  });
+});
