@@ -25,6 +25,7 @@ import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
 import { type Holder, ProcessCap } from "./process-cap.ts";
+import { shareReads } from "./shared-reads.ts";
 
 /** What a connection is made of. */
 export interface ConnectionParts<Self> {
@@ -46,6 +47,15 @@ const owner = Symbol("connection");
 /** After this many messages in one go the clock is read (the read budget). */
 const messagesPerLook = 64;
 const reported = new WeakSet<object>();
+
+/** A socket whose reads go to a buffer that others share, for the connection that is made of it; see `shareReads`. */
+export function withSharedReads(socket: Socket): Socket {
+  return shareReads(socket, receiveShared);
+}
+
+function receiveShared(this: OwnedSocket, chunk: Buffer): void {
+  this[owner]!.receiveShared(chunk);
+}
 
 /** See the head of this file. */
 export class Connection implements KeptAlive, OutboxOwner, Holder {
@@ -97,7 +107,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     this.subprotocol = parts.subprotocol ?? "";
     this.extensions = parts.extensions ?? "";
     this.#counters = parts.settings.counters ?? uncounted;
-    this.#outbox = new Outbox(parts.endpoint, parts.socket, parts.settings.limits, this, this.#counters);
+    this.#outbox = new Outbox(parts.endpoint, this.#socket, parts.settings.limits, this, this.#counters);
     this.#sender = new MessageSender(parts.endpoint, this.#outbox, parts.deflate, (error) => this.#handlerThrew(error));
     this.#keepalive = new Keepalive(this, parts.settings.keepalive);
   }
@@ -230,7 +240,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     socket.on("close", Connection.#onClose);
     if (channels.open.hasSubscribers) channels.open.publish({ connection: this });
     this.#call("open");
-    if (head && head.length > 0) this.#receive(Buffer.from(head));
+    if (head && head.length > 0) this.#receive(Buffer.from(head), false);
     if (socket.destroyed) this.#transportClosed();
     else if (this.#reading) socket.resume();
   }
@@ -286,12 +296,18 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   }
 
   static #onData(this: OwnedSocket, chunk: Buffer): void {
-    this[owner]!.#receive(chunk);
+    this[owner]!.#receive(chunk, false);
+  }
+
+  /** @internal See `withSharedReads`: the chunk is gone when this returns. */
+  receiveShared(chunk: Buffer): void {
+    this.#receive(chunk, true);
+    this.endpoint.releaseChunk();
   }
 
   /** Another stream's chunk may be somebody else's memory, which unmasking would change. */
   static #onForeignData(this: OwnedSocket, chunk: Uint8Array): void {
-    this[owner]!.#receive(Buffer.from(chunk));
+    this[owner]!.#receive(Buffer.from(chunk), false);
   }
 
   static #onEnd(this: OwnedSocket): void {
@@ -322,7 +338,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   // Receiving
 
-  #receive(chunk: Buffer): void {
+  #receive(chunk: Buffer, borrowed: boolean): void {
     this.#keepalive.received();
     if (this.endpoint.state === "discarding") {
       this.#drained += chunk.length;
@@ -330,7 +346,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
       return;
     }
     this.#counters.bytesReceived += chunk.length;
-    this.endpoint.receive(chunk);
+    this.endpoint.receive(chunk, borrowed);
     this.#run();
     const { unfinishedLength } = this.endpoint;
     if (unfinishedLength !== this.#unfinished) this.#noteUnfinished(unfinishedLength);

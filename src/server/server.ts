@@ -193,7 +193,13 @@ export class Server {
     const exchange = { ...request, refusals: this.#refusals };
     const refused = this.#refused();
     if (refused) return refuse(exchange, refused);
-    const outcome = upgrade(exchange, { ...value, params, topics: this.#topics, closing: this.#closing.signal });
+    const outcome = upgrade(exchange, {
+      ...value,
+      params,
+      topics: this.#topics,
+      ownSockets: this.#own,
+      closing: this.#closing.signal,
+    });
     if (!(outcome instanceof Promise)) return this.#add(outcome);
     this.#pending++;
     void outcome.then((connection) => {

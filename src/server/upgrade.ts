@@ -11,6 +11,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { withSharedReads } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
@@ -37,6 +38,8 @@ export interface UpgradeTarget {
   readonly params: Readonly<Record<string, string>>;
   /** The topics that its connections can subscribe to. */
   readonly topics?: Topics | undefined;
+  /** Whether the sockets are the server's own, so that their reads may go to a shared buffer. */
+  readonly ownSockets?: boolean | undefined;
   /** Aborts a decision under way when the server closes. */
   readonly closing?: AbortSignal | undefined;
 }
@@ -153,6 +156,7 @@ function establish(
   } catch (error) {
     return refuseFaulty(exchange, error);
   }
+  prepareSocket(socket as Socket);
   socket.write(response, "latin1");
   const connection = new ServerConnection({
     endpoint: new Endpoint({
@@ -162,7 +166,7 @@ function establish(
       compression: accepted !== undefined,
       textAsBytes: route.textAsBytes,
     }),
-    socket,
+    socket: target.ownSockets ? withSharedReads(socket as Socket) : socket,
     settings,
     deflate: route.compression && accepted && new MessageDeflate("server", accepted.parameters, route.compression),
     subprotocol,
@@ -172,7 +176,6 @@ function establish(
     topics: target.topics,
     path: pathOf(verified.resourceName),
   });
-  prepareSocket(socket as Socket);
   connection.start(head);
   socket.off("error", ignoreError);
   return connection;
