@@ -94,9 +94,9 @@ function splitEntry(entry: string): { name: string; entryPort: string | undefine
 function isInRange(address: string, range: string): boolean {
   const [network = "", prefix] = range.split("/");
   const family = isIP(network);
-  if (family === 0) return false;
-  const bits = prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix);
-  if (!(Number.isInteger(bits) && bits >= 0 && bits <= (family === 4 ? 32 : 128))) return false;
+  const most = family === 4 ? 32 : 128;
+  const bits = Number(prefix ?? most);
+  if (family === 0 || prefix === "" || !(Number.isInteger(bits) && bits >= 0 && bits <= most)) return false;
   const list = new BlockList();
   list.addSubnet(network, bits, family === 4 ? "ipv4" : "ipv6");
   return list.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");
