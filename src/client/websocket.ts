@@ -60,6 +60,10 @@ type Listener<Type extends keyof WebSocketEventMap> =
   | ((this: WebSocket, event: WebSocketEventMap[Type]) => unknown)
   | { handleEvent(event: WebSocketEventMap[Type]): unknown };
 
+interface Ending extends Pick<CloseReport, "code" | "reason" | "wasClean" | "received" | "violation"> {
+  readonly error: Error;
+}
+
 const constants = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 } as const;
 const { CONNECTING, OPEN, CLOSING, CLOSED } = constants;
 
@@ -134,7 +138,7 @@ export class WebSocket extends EventTarget {
       message: (_, data) => void setImmediate(WebSocket.#deliver, this, data),
       closing: () => this.#closingByPeer(),
       close: (_, report) => this.#ended(report),
-    }).catch((error: Error) => this.#fail(error, CloseCode.AbnormalClosure, ""));
+    }).catch((error: Error) => this.#end({ error, wasClean: false, code: CloseCode.AbnormalClosure, reason: "" }));
   }
 
   /** The URL, serialised; its scheme is ws or wss. */
@@ -201,9 +205,10 @@ export class WebSocket extends EventTarget {
   }
 
   set binaryType(type: "blob" | "arraybuffer") {
+    // Read first, because Web IDL looks at the object before it looks at the value.
+    const current = this.#binaryType;
     const name = toDOMString(type);
-    // A private name is looked up first, as Web IDL wants it: on another object this throws a TypeError.
-    if (#binaryType in this && (name === "blob" || name === "arraybuffer")) this.#binaryType = name;
+    this.#binaryType = name === "blob" || name === "arraybuffer" ? name : current;
   }
 
   /**
@@ -269,7 +274,8 @@ export class WebSocket extends EventTarget {
 
   /** The server has sent its Close: the echo waits until the messages before it were delivered. */
   #closingByPeer(): Promise<void> | undefined {
-    if (this.#readyState !== OPEN) return undefined;
+    // The task that opens may still be to come.
+    if (this.#readyState === CLOSING) return undefined;
     return new Promise((resolve) => {
       setImmediate(() => {
         if (this.#readyState === OPEN) this.#readyState = CLOSING;
@@ -282,24 +288,23 @@ export class WebSocket extends EventTarget {
     this.#settle();
     this.#unsent += Math.min(this.#queued, report.bufferedAmount);
     this.#queued = 0;
-    const { code, reason } = report;
-    if (closedCleanly(report) && !this.#full) this.#close(true, code, reason);
-    else this.#fail(reasonOf(report), code, reason);
+    this.#end({ ...report, wasClean: closedCleanly(report), error: reasonOf(report) });
   }
 
-  #fail(error: Error, code: number, reason: string): void {
+  /** Two tasks that follow one another, so that microtasks run between the two events. */
+  #end(end: Ending): void {
     setImmediate(() => {
+      const failed = this.#failed(end);
       this.#readyState = CLOSED;
-      this.dispatchEvent(new ErrorEventClass("error", { error, message: error.message }));
+      if (failed) this.dispatchEvent(new ErrorEventClass("error", { error: end.error, message: end.error.message }));
     });
-    this.#close(false, code, reason);
+    setImmediate(() => this.dispatchEvent(new CloseEventClass("close", end)));
   }
 
-  #close(wasClean: boolean, code: number, reason: string): void {
-    setImmediate(() => {
-      this.#readyState = CLOSED;
-      this.dispatchEvent(new CloseEventClass("close", { wasClean, code, reason }));
-    });
+  /** A transport that ends while a Close of ours is under way has not failed, as little as in browsers. */
+  #failed({ received, violation }: Ending): boolean {
+    const lost = this.#readyState !== CLOSING && received === undefined;
+    return lost || violation !== undefined || this.#full || this.#giveUp.signal.aborted;
   }
 
   // bufferedAmount
