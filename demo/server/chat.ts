@@ -4,8 +4,8 @@
  */
 import type { ChatMessage, ChatRequest } from "./messages.ts";
 import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "./messages.ts";
-import type { Member, Rooms } from "./rooms.ts";
-import type { Traffic } from "./traffic.ts";
+import type { Rooms } from "./rooms.ts";
+import type { Subscriber, Traffic } from "./traffic.ts";
 
 /** Takes what members of rooms say, and tells the rooms. */
 export class Chat {
@@ -17,20 +17,20 @@ export class Chat {
     this.#traffic = traffic;
   }
 
-  receive(room: string, member: Member, request: ChatRequest): void {
+  receive(room: string, member: Subscriber, request: ChatRequest): void {
     if (!ROOM_NAME.test(room)) this.#refuse(member, "A room's name is 1 to 32 of a-z, 0-9 and -");
     else if (request.do === "join") this.#join(room, member, request.name);
     else if (request.do === "say") this.#say(room, member, request.text);
   }
 
-  leave(room: string, member: Member): void {
+  leave(room: string, member: Subscriber): void {
     const name = this.#rooms.nameOf(room, member);
     if (name === undefined) return;
     this.#rooms.leave(room, member);
     this.#rooms.tell(room, { is: "left", name, at: Date.now(), members: this.#rooms.members(room) });
   }
 
-  #join(room: string, member: Member, asked: unknown): void {
+  #join(room: string, member: Subscriber, asked: unknown): void {
     const name = typeof asked === "string" ? asked.trim() : "";
     if (name === "" || name.length > NAME_LIMIT) {
       this.#refuse(member, `A name has 1 to ${NAME_LIMIT} characters`);
@@ -47,7 +47,7 @@ export class Chat {
     }
   }
 
-  #say(room: string, member: Member, text: unknown): void {
+  #say(room: string, member: Subscriber, text: unknown): void {
     const name = this.#rooms.nameOf(room, member);
     if (name === undefined) this.#refuse(member, "Join the room first");
     else if (typeof text !== "string" || text.trim() === "" || text.length > TEXT_LIMIT) {
@@ -55,7 +55,7 @@ export class Chat {
     } else this.#rooms.tell(room, { is: "said", name, at: Date.now(), text });
   }
 
-  #refuse(member: Member, why: string): void {
+  #refuse(member: Subscriber, why: string): void {
     this.#traffic.send(member, { is: "refused", why } satisfies ChatMessage);
   }
 }

@@ -1,8 +1,12 @@
 /**
- * The demo's server: one openline server with the page's files, the echo of the article, the push feed, the comparison
- * and the chat. Every route but `/echo` takes only the page's own origin, which is the library's default.
+ * The demo's server: the page's files, the echo of the article, the push feed, the comparison and the chat.
+ *
+ * The HTTP server is the demo's own and openline shares it, so that the sockets, whose byte counters the comparison
+ * reads, stay the ones that `node:http` accepted. Every route but `/echo` takes only the page's own origin.
  */
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import { serve } from "openline";
 import { sendArticle } from "./article.ts";
 import { ByteMeter } from "./byte-meter.ts";
@@ -37,39 +41,39 @@ export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo
   const comparison = new Comparison(meter, () => feed.latest);
   const chat = new Chat(new Rooms(traffic), traffic);
   let policy = contentSecurityPolicy(port);
-  const stop = (): void => {
+  const http = createServer((request, response) => {
+    if (comparison.request(request, response)) return;
+    sendPage(files, policy, request, response);
+    response.on("close", () => meter.take(request.socket));
+  });
+  const server = await serve({
+    server: http,
+    routes: {
+      "/echo": echoRoute(traffic),
+      "/push": pushRoute(traffic, feed),
+      "/compare": controlRoute(traffic, comparison),
+      "/compare/:run/socket": followRoute(traffic, comparison),
+      "/chat/:room": chatRoute(traffic, chat),
+    },
+  });
+  traffic.attach(server);
+  const close = async (): Promise<void> => {
     feed.close();
     comparison.close();
+    const stopped = new Promise((resolve) => http.close(resolve));
+    await server.close();
+    http.closeAllConnections();
+    await stopped;
   };
   try {
-    const server = await serve({
-      port,
-      host,
-      routes: {
-        "/echo": echoRoute(traffic),
-        "/push": pushRoute(traffic, feed),
-        "/compare": controlRoute(traffic, comparison),
-        "/compare/:run/socket": followRoute(traffic, comparison),
-        "/chat/:room": chatRoute(traffic, chat),
-      },
-      request: (request, response) => {
-        if (comparison.request(request, response)) return;
-        sendPage(files, policy, request, response);
-        response.on("close", () => meter.take(request.socket));
-      },
-    });
-    policy = contentSecurityPolicy(server.port);
-    return {
-      port: server.port,
-      close: async () => {
-        stop();
-        await server.close();
-      },
-    };
+    http.listen(port, host);
+    await once(http, "listening");
   } catch (error) {
-    stop();
+    await close();
     throw error;
   }
+  policy = contentSecurityPolicy(server.port);
+  return { port: server.port, close };
 }
 
 function sendPage(

@@ -6,19 +6,15 @@ import { availableParallelism, cpus, freemem, loadavg, platform, totalmem } from
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { PushMessage, Sample } from "./messages.ts";
 import { SAMPLE_INTERVAL, SAMPLES_KEPT } from "./messages.ts";
-import type { Traffic } from "./traffic.ts";
+import type { Subscriber, Traffic } from "./traffic.ts";
 
-interface Watcher {
-  send(data: string): boolean;
-}
-
+const TOPIC = "push";
 const MEBIBYTE = 1024 * 1024;
 const DELAY_RESOLUTION = 20;
 
 /** Takes a sample every `SAMPLE_INTERVAL` and sends it to all watchers. */
 export class PushFeed {
   readonly #traffic: Traffic;
-  readonly #watchers = new Set<Watcher>();
   readonly #samples: Sample[] = [];
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION });
   readonly #timer: NodeJS.Timeout;
@@ -36,14 +32,11 @@ export class PushFeed {
     return this.#samples.at(-1);
   }
 
-  add(watcher: Watcher): void {
-    this.#watchers.add(watcher);
+  /** Tells a newcomer the last minute, then everything as it comes, until it leaves. */
+  add(watcher: Subscriber): void {
     const machine = `${availableParallelism()} cores, ${Math.round(totalmem() / MEBIBYTE / 102.4) / 10} GiB, ${platform()}`;
     this.#traffic.send(watcher, { is: "history", samples: this.#samples, machine } satisfies PushMessage);
-  }
-
-  remove(watcher: Watcher): void {
-    this.#watchers.delete(watcher);
+    watcher.subscribe(TOPIC);
   }
 
   close(): void {
@@ -67,9 +60,7 @@ export class PushFeed {
     this.#delay.reset();
     this.#samples.push(sample);
     if (this.#samples.length > SAMPLES_KEPT) this.#samples.shift();
-    for (const watcher of this.#watchers) {
-      this.#traffic.send(watcher, { is: "sample", sample } satisfies PushMessage);
-    }
+    this.#traffic.publish(TOPIC, { is: "sample", sample } satisfies PushMessage);
   }
 
   /** The histogram holds the time between two ticks of its own timer, so that timer's period is taken off. */

@@ -1,18 +1,13 @@
 /**
- * Chat rooms: who is in which room under which name, and word to everyone in it.
- * A room exists as long as it has a member; nothing is stored.
+ * Chat rooms: who is in which room under which name, and word to everyone in it. A room is a topic of the server, to
+ * which its members are subscribed; it exists as long as it has a member, and nothing is stored.
  */
 import type { ChatMessage } from "./messages.ts";
-import type { Traffic } from "./traffic.ts";
-
-/** One who can be told something. */
-export interface Member {
-  send(data: string): boolean;
-}
+import type { Subscriber, Traffic } from "./traffic.ts";
 
 /** Rooms by name, members by connection. */
 export class Rooms {
-  readonly #rooms = new Map<string, Map<Member, string>>();
+  readonly #rooms = new Map<string, Map<Subscriber, string>>();
   readonly #traffic: Traffic;
 
   constructor(traffic: Traffic) {
@@ -23,23 +18,29 @@ export class Rooms {
     return [...(this.#rooms.get(room)?.values() ?? [])];
   }
 
-  nameOf(room: string, member: Member): string | undefined {
+  nameOf(room: string, member: Subscriber): string | undefined {
     return this.#rooms.get(room)?.get(member);
   }
 
-  join(room: string, member: Member, name: string): void {
-    const names = this.#rooms.get(room) ?? new Map<Member, string>();
+  join(room: string, member: Subscriber, name: string): void {
+    const names = this.#rooms.get(room) ?? new Map<Subscriber, string>();
     names.set(member, name);
     this.#rooms.set(room, names);
+    member.subscribe(topicOf(room));
   }
 
-  leave(room: string, member: Member): void {
+  leave(room: string, member: Subscriber): void {
     const names = this.#rooms.get(room);
     names?.delete(member);
     if (names?.size === 0) this.#rooms.delete(room);
+    member.unsubscribe(topicOf(room));
   }
 
   tell(room: string, message: ChatMessage): void {
-    for (const member of this.#rooms.get(room)?.keys() ?? []) this.#traffic.send(member, message);
+    this.#traffic.publish(topicOf(room), message);
   }
+}
+
+function topicOf(room: string): string {
+  return `room:${room}`;
 }

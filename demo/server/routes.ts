@@ -40,9 +40,8 @@ export function pushRoute(traffic: Traffic, feed: PushFeed) {
     message: () => {
       traffic.received += 1;
     },
-    close: (connection) => {
+    close: () => {
       traffic.connections -= 1;
-      feed.remove(connection);
     },
   });
 }
