@@ -11,7 +11,7 @@ import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "./ti
 
 /** How often a Pong says that we live while we do not read, in milliseconds. */
 const unsolicitedPongInterval = 20_000;
-/** How often a connection without keepalive is looked at, in milliseconds. */
+/** How often a connection is looked at, in milliseconds, where nothing asks for more. */
 const lookInterval = 15_000;
 const neverPinged = -1;
 
@@ -35,6 +35,8 @@ export class Keepalive implements Watched {
   readonly #kept: KeptAlive;
   readonly #interval: number;
   readonly #timeout: number;
+  /** How long at most between two looks. */
+  readonly #pace: number;
   #lastReceived: number = currentTick();
   #pingedAt = neverPinged;
 
@@ -43,7 +45,8 @@ export class Keepalive implements Watched {
     this.#kept = kept;
     this.#interval = options?.interval ?? Number.POSITIVE_INFINITY;
     this.#timeout = options?.timeout ?? 0;
-    watchAfter(this, Math.min(this.#interval, lookInterval) / tickLength);
+    this.#pace = Math.min(lookInterval, kept.limits.messageIdleTimeout);
+    watchAfter(this, Math.min(this.#interval, this.#pace) / tickLength);
   }
 
   /** Bytes have arrived. */
@@ -82,11 +85,11 @@ export class Keepalive implements Watched {
     // A Ping would stand behind what the peer is still reading: the write timeout judges that (fault D05).
     if (endpoint.stalled) {
       this.#pingedAt = neverPinged;
-      return lookInterval;
+      return this.#pace;
     }
     if (idle < this.#interval) {
       this.#pingedAt = neverPinged;
-      return Math.min(this.#interval - idle, lookInterval);
+      return Math.min(this.#interval - idle, this.#pace);
     }
     if (this.#pingedAt === neverPinged) {
       this.#pingedAt = currentTick();

@@ -92,9 +92,10 @@ export class MessageSender {
     this.#line = line;
     void sending.catch(this.#onError).then(() => {
       this.#line = undefined;
-      while (line.length > 0 && this.#line === undefined) line.shift()!();
+      let next = 0;
+      while (next < line.length && this.#line === undefined) line[next++]!();
       // A send of the line takes time itself: the rest waits for that one.
-      for (const step of line) this.#line!.push(step);
+      for (; next < line.length; next++) this.#line!.push(line[next]!);
     });
   }
 
@@ -124,9 +125,16 @@ export class MessageSender {
       this.#outbox.changed();
     };
     const deflated = deflate.deflate(text ? Buffer.from(message) : this.#ownBytes(message));
-    if (deflated instanceof Promise) return deflated.then(sendDeflated);
-    sendDeflated(deflated);
-    return undefined;
+    if (!(deflated instanceof Promise)) {
+      sendDeflated(deflated);
+      return undefined;
+    }
+    const size = sizeOf(data);
+    this.#outbox.waiting += size;
+    return deflated.then((payload) => {
+      this.#outbox.waiting -= size;
+      sendDeflated(payload);
+    });
   }
 
   /** Bytes that stay as they are while a compressor works: only a server may refer to the caller's, if they are many. */

@@ -1,0 +1,154 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Keepalive } from "../../src/connection/keepalive.ts";
+import { connectionLimits } from "../../src/connection/limits.ts";
+import { Endpoint } from "../../src/protocol/endpoint.ts";
+import type { Role } from "../../src/protocol/frame.ts";
+import { feed, frameFrom, peerOf } from "../support/wire.ts";
+
+const second = 1000;
+const made: Keepalive[] = [];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  for (const keepalive of made.splice(0)) keepalive.stop();
+  vi.useRealTimers();
+});
+
+/** A kept connection that notes what is done to it, and when. */
+function keep(role: Role, options?: { interval: number; timeout: number }, limits = {}) {
+  const begun = Date.now();
+  const done: [what: string, after: number][] = [];
+  const note = (what: string) => void done.push([what, (Date.now() - begun) / second]);
+  const kept = {
+    endpoint: new Endpoint({ role }),
+    limits: { ...connectionLimits, ...limits },
+    reading: true,
+    isReading: () => kept.reading,
+    ping: () => {
+      note("ping");
+      return Promise.resolve(1);
+    },
+    pong: () => note("pong"),
+    tooSlow: () => note("too slow"),
+    giveUp: (because: string) => note(because),
+  };
+  const keepalive = new Keepalive(kept, options);
+  made.push(keepalive);
+  return { kept, keepalive, done };
+}
+
+const defaults = { interval: 25 * second, timeout: 20 * second };
+
+describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
+  test("D02: a silent peer is asked after 25 s and given up 20 s later", () => {
+    const { done } = keep(role, defaults);
+    vi.advanceTimersByTime(600 * second);
+    expect(done).toEqual([
+      ["ping", 25],
+      ["the peer was silent for 45000 ms and did not answer a Ping", 45],
+    ]);
+  });
+
+  test("any byte that arrives after the Ping is an answer, and the next Ping comes 25 s after it", () => {
+    const { keepalive, done } = keep(role, defaults);
+    vi.advanceTimersByTime(44 * second);
+    keepalive.received();
+    expect(keepalive.idle).toBe(0);
+    vi.advanceTimersByTime(24 * second);
+    expect(keepalive.idle).toBe(24_000);
+    expect(done).toEqual([["ping", 25]]);
+    vi.advanceTimersByTime(2 * second);
+    expect(done).toEqual([
+      ["ping", 25],
+      ["ping", expect.closeTo(69, 0)],
+    ]);
+  });
+
+  test("a peer that sends is never asked", () => {
+    const { keepalive, done } = keep(role, defaults);
+    for (let i = 0; i < 100; i++) {
+      vi.advanceTimersByTime(20 * second);
+      keepalive.received();
+    }
+    expect(done).toEqual([]);
+  });
+
+  test("without options nobody is asked or given up", () => {
+    const { done } = keep(role);
+    vi.advanceTimersByTime(3600 * second);
+    expect(done).toEqual([]);
+  });
+
+  test("while we do not read nobody is judged, and a Pong says every 20 s that we live", () => {
+    const { kept, done } = keep(role, defaults);
+    vi.advanceTimersByTime(30 * second);
+    kept.reading = false;
+    vi.advanceTimersByTime(100 * second);
+    expect(new Set(done.slice(1).map(([what]) => what))).toEqual(new Set(["pong"]));
+    const pongs = done.slice(1).map(([, after]) => after);
+    expect(pongs.slice(1).map((after, index) => after - pongs[index]!)).toEqual(pongs.slice(1).map(() => 20));
+    expect(pongs.length).toBeGreaterThanOrEqual(4);
+    // Reading again, the peer has a whole timeout to answer a new Ping.
+    kept.reading = true;
+    const before = done.length;
+    vi.advanceTimersByTime(60 * second);
+    const [ping, end] = done.slice(before);
+    expect(ping?.[0]).toBe("ping");
+    expect(end?.[0]).toMatch(/did not answer a Ping$/);
+    expect(end![1] - ping![1]).toBe(20);
+  });
+
+  test("D05: while the peer has not read what it was sent, the write timeout judges, and no Ping is added", () => {
+    const { kept, done } = keep(role, defaults);
+    kept.endpoint.stalled = true;
+    vi.advanceTimersByTime(300 * second);
+    expect(done).toEqual([]);
+    kept.endpoint.stalled = false;
+    vi.advanceTimersByTime(16 * second);
+    expect(done.map(([what]) => what)).toEqual(["ping"]);
+  });
+
+  test.each([
+    ["a frame", frameFrom(peerOf(role), { opcode: 1, payload: "unfinished" }).subarray(0, 8)],
+    ["a message", frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" })],
+    ["a header", frameFrom(peerOf(role), { opcode: 1, payload: "unfinished" }).subarray(0, 1)],
+  ])("A11: %s that does not go on for a minute is too slow", (_, bytes) => {
+    const { kept, keepalive, done } = keep(role);
+    feed(kept.endpoint, bytes);
+    keepalive.received();
+    vi.advanceTimersByTime(59 * second);
+    expect(done).toEqual([]);
+    vi.advanceTimersByTime(16 * second);
+    expect(done).toEqual([["too slow", 60]]);
+  });
+
+  test("A11: a message that goes on byte by byte is not too slow, and one that is whole is none", () => {
+    const { kept, keepalive, done } = keep(role);
+    const bytes = frameFrom(peerOf(role), { opcode: 1, payload: "drip" });
+    for (const byte of bytes) {
+      feed(kept.endpoint, Uint8Array.of(byte));
+      keepalive.received();
+      vi.advanceTimersByTime(59 * second);
+    }
+    vi.advanceTimersByTime(600 * second);
+    expect(done).toEqual([]);
+  });
+
+  test("A11: a shorter limit is looked after as often as it asks", () => {
+    const { kept, done } = keep(role, undefined, { messageIdleTimeout: 2 * second });
+    feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" }));
+    vi.advanceTimersByTime(5 * second);
+    expect(done).toEqual([["too slow", 2]]);
+  });
+
+  test("stopped, it does nothing and leaves no timer", () => {
+    const { keepalive, done } = keep(role, defaults);
+    keepalive.stop();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(600 * second);
+    expect(done).toEqual([]);
+  });
+});

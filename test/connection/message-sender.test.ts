@@ -1,0 +1,209 @@
+import { describe, expect, test } from "vitest";
+import { newCounters } from "../../src/connection/diagnostics.ts";
+import { connectionLimits } from "../../src/connection/limits.ts";
+import { MessageDeflate } from "../../src/connection/message-deflate.ts";
+import { checkSendable, MessageSender } from "../../src/connection/message-sender.ts";
+import { Outbox } from "../../src/connection/outbox.ts";
+import { PreparedMessage } from "../../src/connection/prepared-message.ts";
+import { Endpoint } from "../../src/protocol/endpoint.ts";
+import type { Role } from "../../src/protocol/frame.ts";
+import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
+import { referenceInflate } from "../support/reference-inflate.ts";
+import { type ReadFrame, readFrames } from "../support/wire.ts";
+
+const roles: readonly Role[] = ["client", "server"];
+
+function make(role: Role, compress = false) {
+  const socket = new HeldDuplex(100_000_000);
+  const endpoint = new Endpoint({ role, compression: compress });
+  const owner = { outboxLow: () => {}, outboxTooLarge: () => {} };
+  const outbox = new Outbox(endpoint, socket, connectionLimits, owner, newCounters());
+  const parameters = {
+    serverNoContextTakeover: true,
+    clientNoContextTakeover: true,
+    serverMaxWindowBits: 15,
+    clientMaxWindowBits: 15,
+  };
+  const deflate = compress
+    ? new MessageDeflate(role, parameters, { threshold: 100, level: 1, memLevel: 8 })
+    : undefined;
+  const errors: unknown[] = [];
+  const sender = new MessageSender(endpoint, outbox, deflate, (error) => errors.push(error));
+  const frames = async (count: number): Promise<ReadFrame[]> => {
+    for (let i = 0; i < 1000; i++) {
+      await nextTurn();
+      const read = readFrames(socket.written);
+      if (read.length >= count) return read;
+    }
+    throw new Error("The frames did not come");
+  };
+  return { socket, endpoint, outbox, sender, frames, errors };
+}
+
+describe("checkSendable", () => {
+  test("views are taken with their bounds", () => {
+    const { buffer } = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(checkSendable(new DataView(buffer, 2, 3))).toEqual(new Uint8Array([3, 4, 5]));
+    expect(checkSendable(new Uint16Array(buffer, 4, 2))).toEqual(new Uint8Array([5, 6, 7, 8]));
+    expect(checkSendable(buffer)).toEqual(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
+    expect(checkSendable(new Uint8Array(new SharedArrayBuffer(2)))).toEqual(new Uint8Array(2));
+  });
+
+  test.each([
+    ["undefined", undefined],
+    ["null", null],
+    ["a number", 5],
+    ["a bigint", 5n],
+    ["a boolean", true],
+    ["a symbol", Symbol("s")],
+    ["a function", () => {}],
+    ["an object", { length: 5 }],
+    ["an array", [1, 2]],
+    ["a String object", new String("s")],
+    ["a Date", new Date()],
+    ["a promise", Promise.resolve("s")],
+    ["a SharedArrayBuffer", new SharedArrayBuffer(2)],
+  ])("D10: %s is refused", (_, data) => {
+    expect(() => checkSendable(data)).toThrow(TypeError);
+    expect(() => checkSendable(data)).toThrow("Cannot send: data must be");
+  });
+});
+
+describe.each(roles)("the sender of a %s", (role) => {
+  test("R6455-6.1-2: every form becomes one frame, in order, also behind a Blob", async () => {
+    const { sender, frames, outbox } = make(role);
+    const prepared = new PreparedMessage("prepared");
+    for (const data of ["text", new Uint8Array([1]), new Blob(["blob"]), "after", prepared, new Blob([]), "end"]) {
+      sender.send(data, undefined);
+    }
+    const read = await frames(7);
+    expect(read.map(({ opcode, payload }) => [opcode, payload.toString("latin1")])).toEqual([
+      [1, "text"],
+      [2, "\x01"],
+      [2, "blob"],
+      [1, "after"],
+      [1, "prepared"],
+      [2, ""],
+      [1, "end"],
+    ]);
+    expect(read.every(({ key }) => (key !== undefined) === (role === "client"))).toBe(true);
+    expect(outbox.size).toBe(0);
+  });
+
+  test("what stands in line counts as waiting, in bytes of UTF-8", async () => {
+    const { sender, frames, outbox } = make(role);
+    sender.send(new Blob(["12345"]), undefined);
+    expect(outbox.waiting).toBe(5);
+    sender.send("grüße", undefined);
+    sender.send(new Uint8Array(10), undefined);
+    sender.send(new PreparedMessage("xyz"), undefined);
+    sender.send(new Blob(["12"]), undefined);
+    expect(outbox.waiting).toBe(5 + 7 + 10 + 3 + 2);
+    await frames(5);
+    expect(outbox.waiting).toBe(0);
+  });
+
+  test("D12: bytes may change after the call, also while they stand in line", async () => {
+    const { sender, frames } = make(role);
+    const [first, second] = [new Uint8Array(1000).fill(1), new Uint8Array(100_000).fill(2)];
+    sender.send(first, undefined);
+    first.fill(9);
+    sender.send(new Blob(["holds up"]), undefined);
+    sender.send(second, undefined);
+    second.fill(9);
+    const read = await frames(3);
+    expect(read[0]!.payload.every((byte) => byte === 1)).toBe(true);
+    expect(read[2]!.payload.every((byte) => byte === 2)).toBe(true);
+  });
+
+  test("D12: more than 64 KiB belong to a server until they have left, unless it copies; a client always copies", async () => {
+    for (const copy of [false, true]) {
+      const { sender, frames } = make(role);
+      const bytes = new Uint8Array(64 * 1024 + 1).fill(1);
+      sender.send(bytes, { copy });
+      bytes.fill(9);
+      const [frame] = await frames(1);
+      const seen = role === "server" && !copy ? 9 : 1;
+      expect(frame!.payload.every((byte) => byte === seen)).toBe(true);
+    }
+  });
+
+  test("a Blob that cannot be read is an error, and what is behind it goes on", async () => {
+    const { sender, frames, errors, outbox } = make(role);
+    const blob = new Blob(["gone"]);
+    blob.arrayBuffer = () => Promise.reject(new Error("The file is gone"));
+    sender.send(blob, undefined);
+    sender.send("behind", undefined);
+    expect((await frames(1))[0]!.payload.toString()).toBe("behind");
+    expect(errors).toEqual([new Error("The file is gone")]);
+    expect(outbox.waiting).toBe(0);
+  });
+
+  test("a step comes after all that was sent before it, and before what is sent after it", async () => {
+    const { sender, frames, endpoint, outbox } = make(role);
+    sender.afterwards(() => endpoint.ping(Buffer.from("0")));
+    sender.send(new Blob(["1"]), undefined);
+    sender.send("2", undefined);
+    sender.afterwards(() => {
+      endpoint.ping(Buffer.from("3"));
+      outbox.changed();
+    });
+    sender.send("4", undefined);
+    const read = await frames(5);
+    expect(read.map(({ payload }) => payload.toString()).join("")).toBe("01234");
+  });
+
+  test("a line of very many messages behind two Blobs is no strain on the stack", async () => {
+    const { sender, frames } = make(role);
+    const count = 200_000;
+    sender.send(new Blob(["a"]), undefined);
+    sender.send(new Blob(["b"]), undefined);
+    for (let i = 0; i < count; i++) sender.send("", undefined);
+    expect(await frames(count + 2)).toHaveLength(count + 2);
+  });
+
+  test("R7692-6-2: messages from the threshold on are compressed, by option all or none", async () => {
+    const { sender, frames } = make(role, true);
+    const long = "a".repeat(100);
+    const cases: [data: string | Uint8Array | PreparedMessage, compress: boolean | undefined, rsv: number][] = [
+      ["short", undefined, 0],
+      [long, undefined, 4],
+      ["short", true, 4],
+      [long, false, 0],
+      [new Uint8Array(100), undefined, 4],
+      [new PreparedMessage(long), undefined, 4],
+      [new PreparedMessage(new Uint8Array(3)), true, 4],
+      ["", true, 4],
+    ];
+    for (const [data, compress] of cases) sender.send(data, compress === undefined ? undefined : { compress });
+    const read = await frames(cases.length);
+    expect(read.map(({ rsv }) => rsv)).toEqual(cases.map(([, , rsv]) => rsv));
+    for (const [index, [data]] of cases.entries()) {
+      const { rsv, payload, opcode } = read[index]!;
+      const plain = data instanceof PreparedMessage ? data.data : data;
+      expect(opcode).toBe(typeof plain === "string" ? 1 : 2);
+      const inflated = rsv === 0 ? payload : Buffer.from(inflate(payload));
+      expect(inflated.equals(Buffer.from(plain as string))).toBe(true);
+    }
+  });
+
+  test("D12: a long message that is compressed elsewhere keeps its place, is counted, and may change", async () => {
+    const { sender, frames, outbox } = make(role, true);
+    const long = new Uint8Array(64 * 1024).map((_, index) => index % 251);
+    const copy = new Uint8Array(long);
+    sender.send(long, undefined);
+    expect(outbox.waiting).toBe(long.length);
+    long.fill(0);
+    sender.send("behind", undefined);
+    const read = await frames(2);
+    expect(read.map(({ rsv }) => rsv)).toEqual([4, 0]);
+    expect(Buffer.compare(Buffer.from(inflate(read[0]!.payload)), copy)).toBe(0);
+    expect(outbox.size).toBe(0);
+  });
+});
+
+function inflate(payload: Uint8Array): Uint8Array {
+  const inflated = referenceInflate(payload);
+  if (inflated === undefined) throw new Error("The payload is not whole, valid data");
+  return inflated.message;
+}
