@@ -47,7 +47,7 @@ function journey(open: () => Promise<Browser>): void {
 
   test("echo: the example runs as served, and the four events are seen in their order", async () => {
     const tab = await visit("#/echo");
-    await tab.until(`document.querySelector("pre") !== null`);
+    await tab.until(`(document.querySelector("pre")?.textContent ?? "") !== ""`);
     const shown = await tab.read<string>(`document.querySelector("pre").textContent`);
     expect(shown).toBe(article.replace("localhost:9998", `localhost:${demo.port}`));
     expect(await tab.read(`fetch("/article.js").then((answer) => answer.text())`)).toBe(shown);
@@ -193,7 +193,7 @@ function journey(open: () => Promise<Browser>): void {
     const literal = await startDemo(9998);
     try {
       const tab = await visit("#/echo", literal.url);
-      await tab.until(`document.querySelector("pre") !== null`);
+      await tab.until(`(document.querySelector("pre")?.textContent ?? "") !== ""`);
       expect(await tab.read(`document.querySelector("pre").textContent`)).toBe(article);
       await tab.click(".code button.primary");
       await tab.until(`${kinds}.includes("message")`);
