@@ -1,5 +1,4 @@
 /** Proxies: which one, by option and by environment, and tunnels through real ones and through ones that misbehave. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, connect as netConnect, type Socket } from "node:net";
@@ -17,6 +16,7 @@ import {
   serve,
 } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { freePort, startProgram } from "../support/program.ts";
 import { type Answer, type RawServer, type RawServerOptions, rawServer } from "../support/raw-server.ts";
 import { describeWith } from "../support/real-parts.ts";
 import { leftovers, resources } from "../support/resources.ts";
@@ -24,14 +24,9 @@ import { leftovers, resources } from "../support/resources.ts";
 const certificates = makeCertificates();
 const { ca } = certificates;
 const opened: { close(): unknown }[] = [];
-const children: ChildProcess[] = [];
 
 afterEach(async () => {
   vi.unstubAllEnvs();
-  for (const child of children.splice(0)) {
-    child.kill("SIGKILL");
-    await once(child, "exit");
-  }
   for (const server of opened.splice(0)) await server.close();
 });
 afterAll(() => certificates.remove());
@@ -498,32 +493,6 @@ describe("a SOCKS5 proxy", () => {
   });
 });
 
-/** Starts a program and waits until it listens. */
-async function start(executable: string, args: readonly string[], port: number): Promise<void> {
-  const child = spawn(executable, args, { stdio: "ignore" });
-  children.push(child);
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`${executable} ended with ${child.exitCode}`);
-    const socket = netConnect(port, "127.0.0.1");
-    const reached = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (reached) return;
-    await delay(20);
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 describeWith("tinyproxy", "through tinyproxy", (executable) => {
   let folder: string;
   beforeAll(() => {
@@ -535,7 +504,7 @@ describeWith("tinyproxy", "through tinyproxy", (executable) => {
     const port = await freePort();
     const file = join(folder, "tinyproxy.conf");
     writeFileSync(file, `Port ${port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nBasicAuth user pass\n`);
-    await start(executable, ["-d", "-c", file], port);
+    opened.push(await startProgram(executable, ["-d", "-c", file], port));
     return `127.0.0.1:${port}`;
   }
 
@@ -560,7 +529,9 @@ describeWith("tinyproxy", "through tinyproxy", (executable) => {
 describeWith("microsocks", "through microsocks", (executable) => {
   async function startProxy(): Promise<string> {
     const port = await freePort();
-    await start(executable, ["-i", "127.0.0.1", "-p", String(port), "-u", "user", "-P", "pass"], port);
+    opened.push(
+      await startProgram(executable, ["-i", "127.0.0.1", "-p", String(port), "-u", "user", "-P", "pass"], port),
+    );
     return `127.0.0.1:${port}`;
   }
 

@@ -1,0 +1,56 @@
+/**
+ * Programs that a test starts, and the ports they listen on.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** A TCP port of the loopback interface that nothing listens on at the time of the call. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** A program that runs until `close`. */
+export interface Program {
+  readonly process: ChildProcess;
+  close(): Promise<void>;
+}
+
+/** Starts a program and waits until it listens on the port; throws with what it printed when it ends before. */
+export async function startProgram(executable: string, args: readonly string[], port: number): Promise<Program> {
+  const child = spawn(executable, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const exited = once(child, "exit");
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+    });
+  }
+  while (!(await isListening(port))) {
+    if (child.exitCode !== null) throw new Error(`${executable} ended with ${child.exitCode}: ${printed}`);
+    await delay(20);
+  }
+  return {
+    process: child,
+    close: async () => {
+      child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  const listening = await once(socket, "connect").then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return listening;
+}
