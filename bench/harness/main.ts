@@ -1,0 +1,185 @@
+/**
+ * `npm run bench`: measures the rows, rounds interleaved over the peers, and writes one JSON and one Markdown file.
+ *
+ * What cannot be measured is named with its reason, in the tables too; the exit code is 1 when a program gave a wrong reply
+ * or failed under load.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { relative } from "node:path";
+import { parseArgs } from "node:util";
+import { prepareGenerator } from "./generator.ts";
+import { type Machine, machine, newResults, type Results, type RowResult } from "./machine.ts";
+import { markdown, updateReadme } from "./markdown.ts";
+import { benchFolder, type Peer, workFolder } from "./peers.ts";
+import { Progress } from "./progress.ts";
+import { type Row, rows } from "./rows.ts";
+import { type RunSettings, run, type Sample } from "./run.ts";
+import { pictures, scalingRows } from "./scaling.ts";
+
+const usage = `npm run bench -- [rows] [options]
+
+  rows             such as E2 or E1,M3 or E (all that begin so); default all
+  --all            every peer that can be found here: ws without its addon, gorilla/websocket, more clients
+  --scaling        how cost grows with connections and sizes, as pictures
+  --rounds N       default 5, for memory 3
+  --duration MS    how long a load is measured in each round; default 800
+  --peers A,B      only these peers, by id
+  --save           writes bench/results/ and the table in README.md as well
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    all: { type: "boolean", default: false },
+    scaling: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    duration: { type: "string", default: "800" },
+    peers: { type: "string" },
+    save: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+
+if (values.help) console.log(usage);
+else process.exitCode = (await main()) ? 0 : 1;
+
+async function main(): Promise<boolean> {
+  const chosen = chooseRows(values.scaling ? scalingRows : rows);
+  mkdirSync(workFolder, { recursive: true });
+  const generator = prepareGenerator();
+  const settings: RunSettings = { generator: generator.command, warmup: 300, duration: wholeNumber("duration", 800) };
+  const here = machine();
+  warnOfOthers(here);
+  const unable = prepare(chosen);
+  const results = newResults(here, commandLine(), generator.title, settings);
+  const progress = new Progress(chosen.reduce((sum, row) => sum + roundsOf(row) * peersOf(row, unable).length, 0));
+  for (const row of chosen) results.rows.push(await measureRow(row, { settings, unable, progress }));
+  results.machine.loadAfter = machine().loadAfter;
+  progress.end();
+  write(results);
+  return results.rows.every((row) => row.missing.every(({ failed }) => !failed));
+}
+
+function chooseRows(from: readonly Row[]): Row[] {
+  const wanted = positionals.flatMap((word) => word.split(",")).map((word) => word.toUpperCase());
+  const matches = ({ id }: Row, word: string): boolean =>
+    [id, id.split("@")[0], id.replace(/\d.*$/, "")].includes(word);
+  for (const word of wanted) {
+    if (from.some((row) => matches(row, word))) continue;
+    console.error(`Cannot measure ${word}: the rows are ${from.map(({ id }) => id).join(" ")}`);
+    process.exit(2);
+  }
+  return from.filter((row) => wanted.length === 0 || wanted.some((word) => matches(row, word)));
+}
+
+/** Makes every peer of the rows ready; gives the reasons of those that cannot be. */
+function prepare(chosen: readonly Row[]): Map<string, string> {
+  const unable = new Map<string, string>();
+  const peers = new Map(chosen.flatMap(({ peers }) => peers.filter(isWanted)).map((peer) => [peer.id, peer]));
+  for (const peer of peers.values()) {
+    const reason = peer.prepare?.();
+    if (reason === undefined) continue;
+    unable.set(peer.id, reason);
+    console.log(`Not measured: ${peer.title}: ${reason}`);
+  }
+  return unable;
+}
+
+function isWanted(peer: Peer): boolean {
+  if (values.peers !== undefined) return values.peers.split(",").includes(peer.id);
+  return values.all || peer.extra !== true;
+}
+
+function peersOf(row: Row, unable: ReadonlyMap<string, string>): Peer[] {
+  return row.peers.filter((peer) => isWanted(peer) && !unable.has(peer.id));
+}
+
+function roundsOf(row: Row): number {
+  return wholeNumber("rounds", row.rounds ?? 5);
+}
+
+function wholeNumber(name: "rounds" | "duration", otherwise: number): number {
+  const value = values[name] === undefined ? otherwise : Number(values[name]);
+  if (Number.isInteger(value) && value > 0) return value;
+  console.error(`Cannot measure: --${name} must be a whole number from 1 on, not ${values[name]}`);
+  process.exit(2);
+}
+
+interface Measuring {
+  readonly settings: RunSettings;
+  readonly unable: ReadonlyMap<string, string>;
+  readonly progress: Progress;
+}
+
+/** All rounds of one row: A B C, A B C, … so that what disturbs the machine disturbs all alike. */
+async function measureRow(row: Row, { settings, unable, progress }: Measuring): Promise<RowResult> {
+  const samples = new Map<Peer, Sample[]>(peersOf(row, unable).map((peer) => [peer, []]));
+  const missing = row.peers
+    .filter((peer) => isWanted(peer) && unable.has(peer.id))
+    .map((peer) => ({ peer: peer.id, title: peer.title, reason: unable.get(peer.id)!, failed: false }));
+  const rounds = roundsOf(row);
+  for (let round = 1; round <= rounds; round++) {
+    for (const [peer, taken] of [...samples]) {
+      progress.step(`${row.id} round ${round}/${rounds} ${peer.title}`);
+      try {
+        taken.push(await run(row, peer, settings));
+      } catch (error) {
+        const reason = (error as Error).message.trim().split("\n")[0] ?? "";
+        samples.delete(peer);
+        progress.skip(rounds - round);
+        progress.say(`Not measured: ${row.id} ${peer.title}: ${reason}`);
+        missing.push({ peer: peer.id, title: peer.title, reason, failed: !reason.startsWith("There is no ") });
+      }
+    }
+  }
+  const result = { row, samples: [...samples].map(([peer, taken]) => ({ peer, taken })), missing };
+  progress.say(summary(result));
+  return result;
+}
+
+function summary({ row, samples }: RowResult): string {
+  const figures = samples.map(({ peer, taken }) => {
+    const sorted = taken.map(({ figure }) => figure).sort((a, b) => a - b);
+    return `${peer.id} ${sorted[Math.floor(sorted.length / 2)]?.toPrecision(3)}`;
+  });
+  return `${row.id.padEnd(3)} ${row.unit}: ${figures.join("  ")}`;
+}
+
+function commandLine(): string {
+  const words = process.argv.slice(2);
+  return `npm run bench${words.length > 0 ? ` -- ${words.join(" ")}` : ""}`;
+}
+
+function warnOfOthers({ loadBefore }: Machine): void {
+  if (loadBefore < 0.7) return;
+  console.log(`The machine is busy (load ${loadBefore.toFixed(1)}): only ratios within a row mean something.`);
+}
+
+function write(results: Results): void {
+  const name = values.scaling ? "scaling" : "results";
+  const folders = [workFolder, ...(values.save ? [`${benchFolder}results/`] : [])];
+  const text = markdown(results);
+  for (const folder of folders) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}${name}.json`, `${JSON.stringify(results, plain, 2)}\n`);
+    writeFileSync(`${folder}${name}.md`, text);
+    if (!values.scaling) continue;
+    for (const [file, svg] of pictures(results)) writeFileSync(`${folder}${file}`, svg);
+  }
+  console.log(`\n${text}`);
+  console.log(
+    `Written: ${folders.map((folder) => `${relative(process.cwd(), folder)}/${name}.json and .md`).join(", ")}`,
+  );
+  if (values.save && !values.scaling) console.log(updateReadme(`${benchFolder}../README.md`, results));
+}
+
+/** A peer in the JSON is its id, title and version. */
+function plain(key: string, value: unknown): unknown {
+  if (key === "row") {
+    const { peers: _, ...row } = value as Row;
+    return row;
+  }
+  if (key !== "peer" || typeof value !== "object") return value;
+  const { id, title, version } = value as Peer;
+  return { id, title, version: version?.() };
+}

@@ -1,0 +1,192 @@
+/**
+ * Whom the figures are for: how each is started, why it may be missing, its version.
+ */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { type Command, worksHere } from "./processes.ts";
+
+/** The folder `bench/`. */
+export const benchFolder: string = fileURLToPath(new URL("../..", import.meta.url));
+/** The folder for what is made while measuring. */
+export const workFolder: string = fileURLToPath(new URL("../../../.cache/bench/", import.meta.url));
+
+/** One program that a row measures. */
+export interface Peer {
+  readonly id: string;
+  /** As it stands in the tables. */
+  readonly title: string;
+  /** Its column in the short table. */
+  readonly column: "openline" | "ws" | "bun" | "floor" | "others";
+  readonly command: Command;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** A raw TCP server: no WebSocket handshake, and what comes back is what was sent. */
+  readonly raw?: boolean;
+  /** Measured with `--all` only. */
+  readonly extra?: boolean;
+  /** Makes it ready to start; the reason when it cannot be measured here. */
+  prepare?(): string | undefined;
+  version?(): string;
+}
+
+const node: Command = [process.execPath, "--expose-gc"];
+const bunProgram = `${benchFolder}node_modules/.bin/bun`;
+const gorillaFolder = `${benchFolder}servers/gorilla`;
+
+const openlineVersion = (): string => packageVersion(`${benchFolder}..`);
+const wsVersion = (): string =>
+  `${packageVersion(`${benchFolder}node_modules/ws`)}, bufferutil ${packageVersion(`${benchFolder}node_modules/bufferutil`)}`;
+const plainWsVersion = (): string => packageVersion(`${benchFolder}node_modules/ws`);
+const undiciVersion = (): string => packageVersion(`${benchFolder}node_modules/undici`);
+const bunVersion = (): string => execFileSync(bunProgram, ["--version"], { encoding: "utf8" }).trim();
+const findBun = (): string | undefined => (worksHere(bunProgram, ["--version"]) ? undefined : "bun does not run here");
+
+/** The servers. */
+export const servers = {
+  openline: {
+    id: "openline",
+    title: "openline",
+    column: "openline",
+    command: nodeProgram("servers/openline"),
+    version: openlineVersion,
+  },
+  attached: {
+    id: "openline-attached",
+    title: "openline on a server of node:http",
+    column: "openline",
+    command: nodeProgram("servers/openline"),
+    environment: { BENCH_SHARED: "1" },
+    version: openlineVersion,
+  },
+  ws: {
+    id: "ws",
+    title: "ws with its addon",
+    column: "ws",
+    command: nodeProgram("servers/ws"),
+    version: wsVersion,
+  },
+  bun: {
+    id: "bun",
+    title: "Bun.serve",
+    column: "bun",
+    command: [bunProgram, `${benchFolder}dist/servers/bun.js`],
+    prepare: findBun,
+    version: bunVersion,
+  },
+  floorData: {
+    id: "floor-data",
+    title: "raw sockets, data events",
+    column: "floor",
+    command: nodeProgram("servers/floor", "data"),
+    raw: true,
+  },
+  floorOnread: {
+    id: "floor-onread",
+    title: "raw sockets, onread buffer",
+    column: "floor",
+    command: nodeProgram("servers/floor", "onread"),
+    raw: true,
+  },
+  floorHandshake: {
+    id: "floor-accept",
+    title: "raw sockets, constant answers",
+    column: "floor",
+    command: nodeProgram("servers/floor", "handshake"),
+    raw: true,
+  },
+  plainWs: {
+    id: "ws-plain",
+    title: "ws without its addon",
+    column: "others",
+    command: nodeProgram("servers/ws"),
+    environment: { BENCH_WITHOUT_ADDON: "1" },
+    extra: true,
+    version: plainWsVersion,
+  },
+  gorilla: {
+    id: "gorilla",
+    title: "gorilla/websocket",
+    column: "others",
+    command: [`${workFolder}gorilla`],
+    environment: { GOMAXPROCS: "1" },
+    extra: true,
+    prepare: buildGorilla,
+    version: gorillaVersion,
+  },
+} satisfies Record<string, Peer>;
+
+/** The clients, each a program of its own. */
+export const clients = {
+  connect: {
+    id: "connect",
+    title: "openline connect",
+    column: "openline",
+    command: nodeProgram("clients/client", "connect"),
+    version: openlineVersion,
+  },
+  websocket: {
+    id: "websocket",
+    title: "openline WebSocket",
+    column: "openline",
+    command: nodeProgram("clients/client", "websocket"),
+    version: openlineVersion,
+  },
+  ws: {
+    id: "ws-client",
+    title: "ws client with its addon",
+    column: "ws",
+    command: nodeProgram("clients/client", "ws"),
+    version: wsVersion,
+  },
+  undici: {
+    id: "undici",
+    title: "undici WebSocket",
+    column: "others",
+    command: nodeProgram("clients/client", "undici"),
+    version: undiciVersion,
+  },
+  node: {
+    id: "node",
+    title: "Node's own WebSocket",
+    column: "others",
+    command: nodeProgram("clients/client", "global"),
+    extra: true,
+    version: () => process.versions.node,
+  },
+  bun: {
+    id: "bun-client",
+    title: "Bun's WebSocket",
+    column: "bun",
+    command: [bunProgram, `${benchFolder}dist/clients/client.js`, "global"],
+    extra: true,
+    prepare: findBun,
+    version: bunVersion,
+  },
+} satisfies Record<string, Peer>;
+
+/** The server that answers the clients. */
+export const neutralServer: Command = nodeProgram("servers/neutral");
+
+function nodeProgram(name: string, ...args: string[]): Command {
+  return [...node, `${benchFolder}dist/${name}.js`, ...args];
+}
+
+function packageVersion(folder: string): string {
+  return (JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as { version: string }).version;
+}
+
+function buildGorilla(): string | undefined {
+  if (!worksHere("go", ["version"])) return "there is no go here";
+  try {
+    execFileSync("go", ["build", "-o", `${workFolder}gorilla`, "."], { cwd: gorillaFolder, stdio: "pipe" });
+    return undefined;
+  } catch (error) {
+    return `go cannot build it: ${(error as Error).message.split("\n").slice(0, 3).join(" ")}`;
+  }
+}
+
+function gorillaVersion(): string {
+  const version = /gorilla\/websocket v(\S+)/.exec(readFileSync(`${gorillaFolder}/go.mod`, "utf8"))?.[1];
+  const go = execFileSync("go", ["env", "GOVERSION"], { encoding: "utf8" }).trim();
+  return `${version}, ${go}`;
+}

@@ -1,0 +1,172 @@
+/**
+ * A line chart with two logarithmic axes as SVG text: on such axes, cost that grows with the work is a straight line.
+ */
+import { digits } from "./markdown.ts";
+import type { Peer } from "./peers.ts";
+
+/** What is drawn. */
+export interface Chart {
+  readonly title: string;
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly lines: readonly Line[];
+}
+
+/** One peer's line. */
+export interface Line {
+  readonly title: string;
+  readonly column: Peer["column"];
+  readonly points: readonly { readonly x: number; readonly y: number }[];
+}
+
+/** For a page with a light or a dark background. */
+export type Theme = "light" | "dark";
+
+interface Colours extends Readonly<Record<Peer["column"], string>> {
+  readonly text: string;
+  readonly quiet: string;
+  readonly grid: string;
+}
+
+const colours: Readonly<Record<Theme, Colours>> = {
+  light: {
+    text: "#1f2328",
+    quiet: "#59636e",
+    grid: "#d8dee4",
+    openline: "#0969da",
+    ws: "#bc4c00",
+    bun: "#8250df",
+    floor: "#6e7781",
+    others: "#1a7f37",
+  },
+  dark: {
+    text: "#f0f6fc",
+    quiet: "#9198a1",
+    grid: "#30363d",
+    openline: "#58a6ff",
+    ws: "#f0883e",
+    bun: "#bc8cff",
+    floor: "#8b949e",
+    others: "#3fb950",
+  },
+};
+
+const [width, height] = [760, 420];
+const area = { left: 64, right: 560, top: 52, bottom: 364 };
+const labelHeight = 18;
+
+/** The chart as a whole SVG document; its background is transparent. */
+export function drawChart(chart: Chart, theme: Theme): string {
+  const colour = colours[theme];
+  const points = chart.lines.flatMap((line) => line.points);
+  const x = scale(
+    points.map((point) => point.x),
+    [area.left, area.right],
+  );
+  const y = scale(
+    points.map((point) => point.y),
+    [area.bottom, area.top],
+  );
+  const parts = [
+    text(area.left, 24, chart.title, { fill: colour.text, size: 16, weight: 600 }),
+    text(area.left, area.top - 10, `${chart.yTitle}, logarithmic, less is better`, { fill: colour.quiet }),
+    text(area.right, height - 12, chart.xTitle, { fill: colour.quiet, anchor: "end" }),
+    ...decades(y.range).map((value) => gridLine(y.at(value), axisLabel(value), colour)),
+    ...distinct(points.map((point) => point.x)).map((value) =>
+      text(x.at(value), area.bottom + 20, axisLabel(value), { fill: colour.quiet, anchor: "middle" }),
+    ),
+    ...chart.lines.map((line) => polyline(line, { x, y }, colour)),
+    ...labels(chart.lines, y, colour),
+  ];
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
+    `role="img" font-family="system-ui, sans-serif">\n<title>${escaped(chart.title)}</title>\n${parts.join("\n")}\n</svg>\n`
+  );
+}
+
+interface Scale {
+  readonly range: readonly [low: number, high: number];
+  at(value: number): number;
+}
+
+function scale(values: readonly number[], [from, to]: readonly [number, number]): Scale {
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const length = Math.log(high / low) || 1;
+  return { range: [low, high], at: (value) => from + ((to - from) * Math.log(value / low)) / length };
+}
+
+/** The 1, 2 and 5 of each power of ten in the range; the powers alone where that is enough. */
+function decades([low, high]: readonly [number, number]): number[] {
+  const steps = high / low > 1000 ? [1] : [1, 2, 5];
+  const powers = Array.from({ length: 16 }, (_, index) => 10 ** (index - 6));
+  return powers.flatMap((power) => steps.map((step) => step * power)).filter((value) => value >= low && value <= high);
+}
+
+function polyline({ points, column }: Line, { x, y }: { x: Scale; y: Scale }, colour: Colours): string {
+  const places = points.map((point) => `${round(x.at(point.x))},${round(y.at(point.y))}`);
+  const stroke = `stroke="${colour[column]}" stroke-width="${column === "openline" ? 3 : 2}"`;
+  const dashes = column === "floor" ? ' stroke-dasharray="5 4"' : "";
+  const dots = places.map((place) => {
+    const [cx, cy] = place.split(",");
+    return `<circle cx="${cx}" cy="${cy}" r="3.5" fill="${colour[column]}"/>`;
+  });
+  return `<polyline points="${places.join(" ")}" fill="none" ${stroke}${dashes}/>${dots.join("")}`;
+}
+
+/** The names at the lines' ends, moved apart where they would lie over each other. */
+function labels(lines: readonly Line[], y: Scale, colour: Colours): string[] {
+  const wanted = lines.map((line) => ({ line, at: y.at(line.points.at(-1)!.y) })).sort((a, b) => a.at - b.at);
+  let free = area.top;
+  const placed = wanted.map(({ line, at }) => {
+    const place = Math.max(at, free);
+    free = place + labelHeight;
+    return { line, place };
+  });
+  const below = Math.max(0, free - labelHeight - area.bottom);
+  return placed.map(({ line, place }) => {
+    const title = `${line.title} ${digits(line.points.at(-1)!.y)}`;
+    const weight = line.column === "openline" ? 600 : 400;
+    return text(area.right + 12, place - below + 4, title, { fill: colour[line.column], weight });
+  });
+}
+
+function gridLine(at: number, label: string, colour: Colours): string {
+  const line = `<line x1="${area.left}" x2="${area.right}" y1="${round(at)}" y2="${round(at)}" stroke="${colour.grid}"/>`;
+  return line + text(area.left - 8, at + 4, label, { fill: colour.quiet, anchor: "end" });
+}
+
+interface TextStyle {
+  readonly fill: string;
+  readonly size?: number;
+  readonly weight?: number;
+  readonly anchor?: "start" | "middle" | "end";
+}
+
+function text(
+  x: number,
+  y: number,
+  content: string,
+  { fill, size = 12, weight = 400, anchor = "start" }: TextStyle,
+): string {
+  const style = `fill="${fill}" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}"`;
+  return `<text x="${round(x)}" y="${round(y)}" ${style}>${escaped(content)}</text>`;
+}
+
+function axisLabel(value: number): string {
+  if (value >= 2 ** 20 && value % 2 ** 20 === 0) return `${value / 2 ** 20} Mi`;
+  if (value >= 1024 && value % 1024 === 0) return `${value / 1024} Ki`;
+  return value >= 1 ? value.toLocaleString("en") : String(Number(value.toPrecision(1)));
+}
+
+function distinct(values: readonly number[]): number[] {
+  return [...new Set(values)];
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
+function escaped(content: string): string {
+  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}

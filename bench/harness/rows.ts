@@ -1,0 +1,181 @@
+/**
+ * The rows: what each one does, whom it measures, and the figures that are to be reached.
+ */
+import type { Job } from "../servers/job.ts";
+import { clients, type Peer, servers } from "./peers.ts";
+
+/** How the load drives a server, and what a message is. */
+export interface Load {
+  readonly mode: "echo" | "publish" | "handshake" | "idle";
+  readonly connections: number;
+  /** Messages under way on each connection. Default 1. */
+  readonly inflight?: number;
+  /** Bytes of payload of a message from the client; none when it sends nothing. */
+  readonly size?: number;
+}
+
+/** A figure to be reached: `subject` at most `bound`, or at most `bound` times the best of some peers. */
+export interface Target {
+  readonly level: "must" | "aim";
+  /** The id of a peer. Default `openline`. */
+  readonly subject?: string;
+  readonly bound: number;
+  readonly of?: readonly string[];
+}
+
+/** One row of the table. */
+export interface Row {
+  readonly id: string;
+  readonly title: string;
+  /** What is measured: a server or a client under load, memory of idle connections, or the peak while one message comes. */
+  readonly kind: "server" | "client" | "idle memory" | "peak memory";
+  readonly job: Job;
+  readonly load: Load;
+  readonly peers: readonly Peer[];
+  readonly unit: string;
+  /** Messages of a turn in the mode `publish`. Default 1. */
+  readonly publications?: number;
+  /** How often it is measured where the command does not say. Default 5. */
+  readonly rounds?: number;
+  readonly targets: readonly Target[];
+}
+
+const { openline, attached, ws, bun, floorData, floorOnread, floorHandshake, plainWs, gorilla } = servers;
+const all = [openline, ws, bun, floorData, floorOnread, plainWs, gorilla];
+const withoutFloors = [openline, ws, bun, plainWs, gorilla];
+const withOneFloor = [openline, ws, bun, floorData, plainWs, gorilla];
+const perMessage = "CPU µs per message";
+const perDelivery = "CPU µs per delivery";
+const perConnection = "KiB per connection";
+const MiB = 1024 * 1024;
+
+function must(bound: number, ...of: Peer[]): Target {
+  return { level: "must", bound, of: of.map(({ id }) => id) };
+}
+
+function aim(bound: number, ...of: Peer[]): Target {
+  return { level: "aim", bound, of: of.map(({ id }) => id) };
+}
+
+/** An echo of binary messages. */
+export function echoRow(id: string, title: string, load: Omit<Load, "mode">, targets: readonly Target[] = []): Row {
+  const fullLoad: Load = { mode: "echo", ...load };
+  return { id, title, kind: "server", job: "echo", load: fullLoad, peers: all, unit: perMessage, targets };
+}
+
+/** A message, or many in one turn, to all subscribers. */
+export function publishRow(
+  id: string,
+  title: string,
+  { connections, publications }: { connections: number; publications: number },
+  targets: readonly Target[] = [],
+): Row {
+  const load: Load = { mode: "publish", connections, size: 64 };
+  const peers = withOneFloor;
+  return { id, title, kind: "server", job: "publish", publications, load, peers, unit: perDelivery, targets };
+}
+
+/** Idle connections, before any message or after one each way. */
+export function idleRow(
+  id: string,
+  title: string,
+  { connections, size }: { connections: number; size?: number },
+  targets: readonly Target[] = [],
+): Row {
+  const load: Load = { mode: "idle", connections, ...(size !== undefined && { size }) };
+  const job = size === undefined ? "echo" : "deflate";
+  const peers = size === undefined ? [openline, attached, ws, bun, floorData, gorilla] : [openline, ws, bun, gorilla];
+  return { id, title, kind: "idle memory", job, load, peers, unit: perConnection, rounds: 3, targets };
+}
+
+/** All rows, in the order of the table. */
+export const rows: readonly Row[] = [
+  echoRow("E1", "echo of 64 B, 100 connections, 1 in flight", { connections: 100, size: 64 }, [
+    must(0.68, ws),
+    aim(1.05, floorData, floorOnread),
+  ]),
+  echoRow("E2", "echo of 64 B, 100 connections, 16 in flight", { connections: 100, inflight: 16, size: 64 }, [
+    must(0.1, ws),
+    aim(1, bun),
+  ]),
+  echoRow("E3", "echo of 16 KiB, 100 connections, 1 in flight", { connections: 100, size: 16 * 1024 }, [
+    must(0.74, ws),
+    aim(1, bun),
+  ]),
+  echoRow("E4", "echo of 1 MiB, 8 connections, 1 in flight", { connections: 8, size: MiB }, [
+    must(0.8, ws),
+    aim(1, bun),
+  ]),
+  {
+    id: "T2",
+    title: "echo of 64 B of text as a string, 100 connections, 16 in flight",
+    kind: "server",
+    job: "text",
+    load: { mode: "echo", connections: 100, inflight: 16, size: 64 },
+    peers: withoutFloors,
+    unit: perMessage,
+    targets: [must(0.15, ws), aim(1, bun)],
+  },
+  publishRow("B1", "64 B of text to 1000 subscribers, one publish a turn", { connections: 1000, publications: 1 }, [
+    must(0.88, ws),
+    aim(1.05, floorData),
+  ]),
+  publishRow("B2", "64 B of text to 1000 subscribers, 100 publishes a turn", { connections: 1000, publications: 100 }, [
+    must(0.04, ws),
+    aim(0.5, bun),
+  ]),
+  {
+    id: "Z1",
+    title: "echo of 1 KiB of JSON, compressed both ways, 100 connections, 4 in flight",
+    kind: "server",
+    job: "deflate",
+    load: { mode: "echo", connections: 100, inflight: 4, size: 1024 },
+    peers: withoutFloors,
+    unit: perMessage,
+    targets: [must(0.3, ws), aim(1, bun)],
+  },
+  {
+    id: "C1",
+    title: "a client's 64 B there and back, 100 connections, 16 in flight",
+    kind: "client",
+    job: "echo",
+    load: { mode: "echo", connections: 100, inflight: 16 },
+    peers: Object.values(clients),
+    unit: perMessage,
+    targets: [clients.connect, clients.websocket].flatMap(({ id }) => [
+      { ...must(0.2, clients.ws), subject: id },
+      { ...must(0.1, clients.undici), subject: id },
+    ]),
+  },
+  {
+    id: "H1",
+    title: "connect, opening and closing handshake, 16 at a time",
+    kind: "server",
+    job: "echo",
+    load: { mode: "handshake", connections: 16 },
+    peers: [openline, attached, ws, bun, floorHandshake, gorilla],
+    unit: "CPU µs per connection",
+    targets: [must(0.8, ws), aim(1.2, floorHandshake)],
+  },
+  idleRow("M1", "8000 idle connections", { connections: 8000 }, [
+    { level: "must", subject: attached.id, bound: 5.5 },
+    { level: "aim", bound: 3 },
+  ]),
+  idleRow("M2", "the same after 1 KiB of compressed JSON each way", { connections: 8000, size: 1024 }, [
+    { level: "must", bound: 8 },
+    { level: "aim", bound: 4 },
+  ]),
+  {
+    id: "M3",
+    title: "one message of 16 MiB received in chunks of 64 KiB, peak over idle",
+    kind: "peak memory",
+    job: "sink",
+    load: { mode: "idle", connections: 1, size: 16 * MiB },
+    peers: withoutFloors,
+    unit: "MiB",
+    targets: [
+      { level: "must", bound: 40 },
+      { level: "aim", bound: 20 },
+    ],
+  },
+];

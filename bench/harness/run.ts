@@ -1,0 +1,184 @@
+/**
+ * One run: a row and a peer, each process fresh, one load; gives the figure of that round.
+ */
+import { Buffer } from "node:buffer";
+import { setTimeout as delay } from "node:timers/promises";
+import { checkLearned, type PayloadFiles, writePayload } from "./payloads.ts";
+import { neutralServer, type Peer } from "./peers.ts";
+import { type Command, LoadProcess, loadCpu, ServerProcess, serverCpu } from "./processes.ts";
+import type { Row } from "./rows.ts";
+
+/** What one run gives. */
+export interface Sample {
+  /** In the row's unit. */
+  readonly figure: number;
+  /** What the peer says of its way of working. */
+  readonly remark: string;
+  /** Where there was a load to measure. */
+  readonly load?: LoadSample;
+}
+
+/** What is known of a load besides the figure. */
+export interface LoadSample {
+  /** Messages, deliveries or connections a second. */
+  readonly rate: number;
+  /** The part of the time that the measured process was on its CPU, and the load on its own. */
+  readonly busy: number;
+  readonly loadBusy: number;
+  /** Latencies in µs; 0 where none are taken. */
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
+/** What the load generator and the client programs print; times in seconds, latencies in µs. */
+interface LoadResult {
+  readonly replies: number;
+  readonly seconds: number;
+  readonly serverCpu: number;
+  readonly loadCpu: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  /** The first reply in hexadecimal, where the load was not told what to expect. */
+  readonly learned?: string;
+}
+
+/** How a run is made. */
+export interface RunSettings {
+  /** The load generator. */
+  readonly generator: Command;
+  /** How long the load runs before and while it is measured, in milliseconds. */
+  readonly warmup: number;
+  readonly duration: number;
+}
+
+const deflateOffer = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
+/** How long a server gets to come to rest before its memory is read, in milliseconds. */
+const restTime = 500;
+
+/** Measures `row` once with `peer`. */
+export async function run(row: Row, peer: Peer, settings: RunSettings): Promise<Sample> {
+  if (row.kind === "client") return runClient(row, peer, settings);
+  const publications = row.publications ?? 1;
+  const environment = { ...peer.environment, BENCH_JOB: row.job, BENCH_PUBLICATIONS: String(publications) };
+  const server = await ServerProcess.start(peer.command, environment, serverCpu);
+  try {
+    const measure = { server: loadServer, "idle memory": idleMemory, "peak memory": peakMemory }[row.kind];
+    return await measure({ row, peer, server, settings });
+  } finally {
+    await server.stop();
+  }
+}
+
+interface Run {
+  readonly row: Row;
+  readonly peer: Peer;
+  readonly server: ServerProcess;
+  readonly settings: RunSettings;
+}
+
+async function loadServer(run: Run): Promise<Sample> {
+  const { row, server, settings } = run;
+  const { generator, warmup, duration } = settings;
+  const load = new LoadProcess(withOptions(generator, { ...loadOptions(run), warmup, duration }), loadCpu);
+  const result = await load.finish<LoadResult>();
+  if (row.job === "deflate") checkLearned(Buffer.from(result.learned ?? "", "hex"), row.load.size ?? 0);
+  return sampleOf(result, row.publications ?? 1, server.remark);
+}
+
+/** The measured process is the client here, so it has the CPU that servers have in the other rows. */
+async function runClient(row: Row, peer: Peer, { warmup, duration }: RunSettings): Promise<Sample> {
+  const server = await ServerProcess.start(neutralServer, {}, loadCpu);
+  try {
+    const { connections, inflight = 1 } = row.load;
+    const options = { port: server.port, connections, inflight, warmup, duration };
+    const client = new LoadProcess(withOptions(peer.command, options), serverCpu);
+    return sampleOf(await client.finish<LoadResult>(), 1, "");
+  } finally {
+    await server.stop();
+  }
+}
+
+function sampleOf(result: LoadResult, perReply: number, remark: string): Sample {
+  const count = result.replies * perReply;
+  if (count === 0) throw new Error("No reply came while it was measured");
+  const { seconds, p50, p99, p999 } = result;
+  return {
+    figure: (result.serverCpu * 1e6) / count,
+    remark,
+    load: {
+      rate: count / seconds,
+      busy: result.serverCpu / seconds,
+      loadBusy: result.loadCpu / seconds,
+      p50,
+      p99,
+      p999,
+    },
+  };
+}
+
+async function idleMemory(run: Run): Promise<Sample> {
+  const { row, server, settings } = run;
+  const options = loadOptions(run);
+  // What the first connections cost once for all is no cost of a connection.
+  const first = await hold(settings, { ...options, connections: 200 });
+  await first.finish();
+  const before = await restingSize(server);
+  const load = await hold(settings, options);
+  const after = await restingSize(server);
+  const result = await load.finish<LoadResult>();
+  if (row.job === "deflate") checkLearned(Buffer.from(result.learned ?? "", "hex"), row.load.size ?? 0);
+  return { figure: (after - before) / row.load.connections / 1024, remark: server.remark };
+}
+
+async function peakMemory(run: Run): Promise<Sample> {
+  const { row, server, settings } = run;
+  const options = loadOptions(run);
+  const small = writePayload({ job: row.job, size: 64, publications: 1, raw: false });
+  const first = await hold(settings, { ...options, ...small, connections: 100 });
+  await first.finish();
+  const before = await restingSize(server);
+  server.resetPeak();
+  const load = await hold(settings, options);
+  const peak = server.peakSize;
+  await load.finish();
+  return { figure: (peak - before) / 1024 / 1024, remark: server.remark };
+}
+
+/** A load that has done its part and holds its connections open. */
+async function hold({ generator }: RunSettings, options: Options): Promise<LoadProcess> {
+  const load = new LoadProcess(withOptions(generator, options), loadCpu);
+  await load.ready();
+  return load;
+}
+
+async function restingSize(server: ServerProcess): Promise<number> {
+  await delay(restTime);
+  await server.collectGarbage();
+  await delay(restTime);
+  return server.residentSize;
+}
+
+type Options = Readonly<Record<string, string | number>>;
+
+function withOptions([program, ...args]: Command, options: Options): Command {
+  return [program, ...args, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])];
+}
+
+function loadOptions({ row, peer, server }: Run): Options {
+  const { mode, connections, inflight = 1, size } = row.load;
+  const raw = peer.raw === true && mode !== "handshake";
+  const files: PayloadFiles | undefined =
+    size === undefined ? undefined : writePayload({ job: row.job, size, publications: row.publications ?? 1, raw });
+  return {
+    mode,
+    port: server.port,
+    pid: server.pid,
+    connections,
+    inflight,
+    raw: raw ? 1 : 0,
+    ...(row.job === "deflate" && { extensions: deflateOffer }),
+    ...files,
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * How cost grows: rows at many connections, sizes and subscribers, each series one picture in a light and a dark dress.
+ */
+import type { Results } from "./machine.ts";
+import type { Peer } from "./peers.ts";
+import { type Chart, drawChart, type Theme } from "./plot.ts";
+import { echoRow, idleRow, publishRow, type Row } from "./rows.ts";
+import { figuresOf } from "./statistics.ts";
+
+/** Rows that differ in one number; their ids are the series' id, `@` and that number. */
+interface Series {
+  readonly id: string;
+  readonly title: string;
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly xs: readonly number[];
+  row(id: string, x: number): Row;
+}
+
+const upTo10000 = [1, 10, 100, 1000, 10_000];
+const KiB = 1024;
+
+const series: readonly Series[] = [
+  {
+    id: "E1",
+    title: "Echo of 64 B, 1 in flight on each connection",
+    xTitle: "connections",
+    yTitle: "CPU µs per message",
+    xs: upTo10000,
+    row: (id, x) => echoRow(id, `echo of 64 B, ${x} connections, 1 in flight`, { connections: x, size: 64 }),
+  },
+  {
+    id: "E2",
+    title: "Echo of 64 B, 16 in flight on each connection",
+    xTitle: "connections",
+    yTitle: "CPU µs per message",
+    xs: upTo10000,
+    row: (id, x) =>
+      echoRow(id, `echo of 64 B, ${x} connections, 16 in flight`, { connections: x, inflight: 16, size: 64 }),
+  },
+  {
+    id: "ES",
+    title: "Echo of messages of growing size, 8 connections",
+    xTitle: "bytes of a message",
+    yTitle: "CPU µs per message",
+    xs: [16, 256, 4 * KiB, 64 * KiB, KiB * KiB, 16 * KiB * KiB],
+    row: (id, x) => echoRow(id, `echo of ${x} B, 8 connections, 1 in flight`, { connections: 8, size: x }),
+  },
+  {
+    id: "B1",
+    title: "One publish of 64 B a turn",
+    xTitle: "subscribers",
+    yTitle: "CPU µs per delivery",
+    xs: upTo10000,
+    row: (id, x) => publishRow(id, `64 B to ${x} subscribers, one publish a turn`, { connections: x, publications: 1 }),
+  },
+  {
+    id: "B2",
+    title: "100 publishes of 64 B a turn",
+    xTitle: "subscribers",
+    yTitle: "CPU µs per delivery",
+    xs: [1, 10, 100, 1000],
+    row: (id, x) =>
+      publishRow(id, `64 B to ${x} subscribers, 100 publishes a turn`, { connections: x, publications: 100 }),
+  },
+  {
+    id: "M1",
+    title: "Memory of idle connections",
+    xTitle: "connections",
+    yTitle: "KiB per connection",
+    xs: [100, 1000, 10_000],
+    row: (id, x) => idleRow(id, `${x} idle connections`, { connections: x }),
+  },
+];
+
+/** All rows of all series. */
+export const scalingRows: readonly Row[] = series.flatMap(({ id, xs, row }) =>
+  xs.map((x) => ({ ...row(`${id}@${x}`, x), rounds: 3 })),
+);
+
+/** The pictures that the results hold, by file name. */
+export function pictures(results: Results): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const one of series) {
+    const chart = chartOf(one, results);
+    if (chart.lines.length === 0) continue;
+    for (const theme of ["light", "dark"] satisfies Theme[]) {
+      files.set(`scaling-${one.id.toLowerCase()}-${theme}.svg`, drawChart(chart, theme));
+    }
+  }
+  return files;
+}
+
+function chartOf({ id, title, xTitle, yTitle }: Series, { rows }: Results): Chart {
+  const lines = new Map<Peer, { x: number; y: number }[]>();
+  for (const result of rows) {
+    const [series, x] = result.row.id.split("@");
+    if (series !== id) continue;
+    for (const { peer, median } of figuresOf(result)) {
+      const points = lines.get(peer) ?? [];
+      points.push({ x: Number(x), y: median });
+      lines.set(peer, points);
+    }
+  }
+  return {
+    title,
+    xTitle,
+    yTitle,
+    lines: [...lines].map(([peer, points]) => ({ title: peer.title, column: peer.column, points })),
+  };
+}

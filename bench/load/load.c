@@ -1,0 +1,412 @@
+/*
+ * The load generator: many connections in one thread over epoll, so that it is never what a figure measures.
+ *
+ * It builds no frame itself: it sends the bytes of one file round and round and compares every byte that comes back with
+ * another. The server's CPU time is read at both ends of the measured window, by the process that knows where they are.
+ *
+ *   echo       every complete reply is answered with the next frame, --inflight frames under way on each connection
+ *   publish    one frame on the first connection; the next when every connection has the whole reply
+ *   handshake  connect, opening handshake, closing handshake, end of the stream, and again
+ *   idle       opens the connections, sends one frame on each and awaits the reply if --send is there, prints "ready",
+ *              and keeps them open until its standard input ends
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 20, WRITE_CHUNK = 64 << 10, EVENTS = 256, HEAD = 4096, BUCKETS = 40 * 32 };
+
+typedef struct {
+  int fd;
+  bool open;           /* handshake mode: the 101 has been read */
+  uint32_t armed;      /* what epoll watches */
+  size_t send_at;      /* place in the cycle of frames */
+  size_t to_send;      /* bytes of frames that are due */
+  size_t expect_at;    /* place in the cycle of replies */
+  uint64_t received;   /* bytes of replies */
+  uint64_t *sent_at;   /* ring of --inflight times, in ns */
+  unsigned oldest;     /* the ring's oldest entry */
+  size_t head_length;
+  char head[HEAD];     /* handshake mode: what has come so far */
+} Connection;
+
+static struct {
+  const char *mode, *extensions, *send, *expect;
+  int port, pid, connections, inflight, frames, raw, warmup, duration;
+} option = {.mode = "echo", .connections = 1, .inflight = 1, .frames = 1, .warmup = 500, .duration = 1000};
+
+static char *outgoing;            /* the cycle of frames, and as much again as one write can need */
+static size_t cycle, frame;       /* bytes of the cycle, of one frame */
+static char *expected;            /* the cycle of replies */
+static size_t expected_cycle, reply;
+static bool learned;              /* no --expect said what to expect, so that the first reply does */
+static char *buffer;
+static int poller;
+static uint64_t replies, histogram[BUCKETS];
+static int missing;               /* publish mode: connections that have not the whole reply yet */
+
+static const char *key = "dGhlIHNhbXBsZSBub25jZQ==";
+static const char *accepted = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+static void fail(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fputs("Cannot load the server: ", stderr);
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+  exit(1);
+}
+
+static uint64_t clock_ns(clockid_t clock) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static uint64_t now(void) {
+  return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* ns on a CPU of all threads of the server; 0 when there is none to watch */
+static uint64_t server_cpu(void) {
+  clockid_t clock;
+  if (option.pid == 0) return 0;
+  if (clock_getcpuclockid(option.pid, &clock)) fail("process %d is gone", option.pid);
+  return clock_ns(clock);
+}
+
+/* 32 buckets for each power of two: a relative error of at most 3 % */
+static void record(uint64_t ns) {
+  int power = ns < 32 ? 0 : 63 - __builtin_clzll(ns) - 5;
+  size_t bucket = (size_t)power * 32 + (size_t)(ns >> power);
+  histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+}
+
+static double percentile(double part) {
+  uint64_t total = 0, seen = 0;
+  for (size_t i = 0; i < BUCKETS; i++) total += histogram[i];
+  for (size_t i = 0; i < BUCKETS; i++) {
+    seen += histogram[i];
+    if (total && (double)seen >= part * (double)total) {
+      size_t power = i < 64 ? 0 : i / 32 - 1;
+      return (double)((i - power * 32) << power) / 1000;
+    }
+  }
+  return 0;
+}
+
+static char *contents(const char *path, size_t *length) {
+  struct stat status;
+  FILE *file = fopen(path, "r");
+  if (!file || fstat(fileno(file), &status)) fail("no file %s", path);
+  *length = (size_t)status.st_size;
+  char *bytes = malloc(*length + 1);
+  if (fread(bytes, 1, *length, file) != *length) fail("%s ends early", path);
+  fclose(file);
+  return bytes;
+}
+
+static int dial(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)option.port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+  if (fd < 0) fail("socket: %s", strerror(errno));
+  if (connect(fd, (struct sockaddr *)&address, sizeof address)) fail("connect: %s", strerror(errno));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return fd;
+}
+
+static void write_all(int fd, const char *bytes, size_t length) {
+  while (length > 0) {
+    ssize_t n = write(fd, bytes, length < WRITE_CHUNK ? length : WRITE_CHUNK);
+    if (n <= 0) fail("write: %s", strerror(errno));
+    bytes += n, length -= (size_t)n;
+  }
+}
+
+static void send_request(int fd) {
+  char request[512];
+  int length = snprintf(request, sizeof request,
+                        "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s%s%s\r\n",
+                        option.port, key, option.extensions ? "Sec-WebSocket-Extensions: " : "",
+                        option.extensions ? option.extensions : "", option.extensions ? "\r\n" : "");
+  write_all(fd, request, (size_t)length);
+}
+
+/* Reads what there is of the response's head; true when it is whole, and as it must be. */
+static bool read_head(Connection *c) {
+  ssize_t n = read(c->fd, c->head + c->head_length, HEAD - 1 - c->head_length);
+  if (n <= 0) fail("the server ended the stream in the opening handshake");
+  c->head[c->head_length += (size_t)n] = 0;
+  char *end = strstr(c->head, "\r\n\r\n");
+  if (!end) return false;
+  if (strncmp(c->head, "HTTP/1.1 101 ", 13) || !strstr(c->head, accepted)) fail("not a good 101: %s", c->head);
+  if (option.extensions && !strcasestr(c->head, "permessage-deflate")) fail("no permessage-deflate: %s", c->head);
+  if (end + 4 != c->head + c->head_length) fail("bytes after the 101 that nobody asked for");
+  return true;
+}
+
+static void read_exactly(int fd, char *into, size_t length) {
+  for (ssize_t n; length > 0; into += n, length -= (size_t)n) {
+    n = read(fd, into, length);
+    if (n <= 0) fail("the server ended the stream within a reply");
+  }
+}
+
+/* Reads one whole frame of less than 64 KiB, which every other reply must equal. */
+static void learn(int fd) {
+  char *bytes = malloc(4 + 65536);
+  size_t header = 2;
+  read_exactly(fd, bytes, 2);
+  size_t length = (unsigned char)bytes[1];
+  if (length == 126) {
+    read_exactly(fd, bytes + 2, 2);
+    header = 4, length = (size_t)(unsigned char)bytes[2] << 8 | (unsigned char)bytes[3];
+  }
+  if (length > 65535 || header + length > CHUNK) fail("the first reply is too long to learn");
+  read_exactly(fd, bytes + header, length);
+  expected = bytes, learned = true;
+  expected_cycle = reply = header + length;
+}
+
+/* Sends one frame and awaits its reply, on a socket that blocks. */
+static void once(Connection *c) {
+  write_all(c->fd, outgoing, frame);
+  if (!expected) {
+    learn(c->fd);
+    return;
+  }
+  char *bytes = malloc(reply);
+  read_exactly(c->fd, bytes, reply);
+  if (memcmp(bytes, expected, reply)) fail("a reply is not what was expected");
+  free(bytes);
+}
+
+static void open_all(Connection *all) {
+  for (int i = 0; i < option.connections; i++) {
+    Connection *c = &all[i];
+    c->fd = dial();
+    c->sent_at = calloc((size_t)option.inflight, sizeof(uint64_t));
+    if (!option.raw) {
+      send_request(c->fd);
+      while (!read_head(c)) {
+      }
+    }
+    if (frame && (*option.mode == 'i' || !expected)) once(c);
+  }
+}
+
+static void watch(Connection *c, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.ptr = c};
+  if (c->armed == events) return;
+  if (epoll_ctl(poller, c->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event)) fail("epoll: %s", strerror(errno));
+  c->armed = events;
+}
+
+static void flush(Connection *c) {
+  if (c->to_send == 0) return;
+  ssize_t n = write(c->fd, outgoing + c->send_at, c->to_send);
+  if (n < 0 && errno != EAGAIN) fail("write: %s", strerror(errno));
+  if (n > 0) c->to_send -= (size_t)n, c->send_at = (c->send_at + (size_t)n) % cycle;
+  watch(c, c->to_send ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void check(Connection *c, const char *bytes, size_t length) {
+  while (length > 0) {
+    size_t part = expected_cycle - c->expect_at < length ? expected_cycle - c->expect_at : length;
+    if (memcmp(bytes, expected + c->expect_at, part)) {
+      fail("a reply differs from what was expected within %zu bytes from byte %zu", part, c->expect_at);
+    }
+    c->expect_at = (c->expect_at + part) % expected_cycle;
+    bytes += part, length -= part;
+  }
+}
+
+static void send_frames(Connection *c, unsigned count, uint64_t time) {
+  for (unsigned i = 0; i < count; i++) {
+    c->sent_at[c->oldest] = time;
+    c->oldest = (c->oldest + 1) % (unsigned)option.inflight;
+  }
+  c->to_send += count * frame;
+  flush(c);
+}
+
+static void receive(Connection *c, Connection *all, bool publish) {
+  ssize_t n = read(c->fd, buffer, CHUNK);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0) fail("the server ended the stream");
+  check(c, buffer, (size_t)n);
+  uint64_t before = c->received / reply;
+  c->received += (uint64_t)n;
+  unsigned complete = (unsigned)(c->received / reply - before);
+  if (complete == 0) return;
+  uint64_t time = now();
+  replies += complete;
+  if (!publish) {
+    /* All frames are under way but for the complete ones, so the ring's oldest entries are theirs. */
+    for (unsigned i = 0; i < complete; i++) record(time - c->sent_at[(c->oldest + i) % (unsigned)option.inflight]);
+    send_frames(c, complete, time);
+    return;
+  }
+  record(time - all[0].sent_at[0]);
+  missing -= (int)complete;
+  if (missing > 0) return;
+  missing = option.connections;
+  send_frames(&all[0], 1, now());
+}
+
+static void reconnect(Connection *c) {
+  c->fd = dial();
+  c->armed = 0, c->open = false, c->head_length = 0;
+  c->sent_at[0] = now();
+  send_request(c->fd);
+  watch(c, EPOLLIN);
+}
+
+/* handshake mode: the 101, then the server's Close and the end of the stream */
+static void shake(Connection *c) {
+  static const char close_frame[] = {(char)0x88, (char)0x82, 1, 2, 3, 4, 0x03 ^ 1, (char)(0xe8 ^ 2)};
+  static const char close_reply[] = {(char)0x88, 2, 0x03, (char)0xe8};
+  if (!c->open) {
+    if (!read_head(c)) return;
+    c->open = true, c->head_length = 0;
+    write_all(c->fd, close_frame, sizeof close_frame);
+    return;
+  }
+  ssize_t n = read(c->fd, c->head + c->head_length, HEAD - c->head_length);
+  if (n < 0) fail("the server reset the connection: %s", strerror(errno));
+  c->head_length += (size_t)n;
+  if (n > 0) return;
+  if (c->head_length != sizeof close_reply || memcmp(c->head, close_reply, sizeof close_reply)) {
+    fail("the server did not answer the Close with the same Close");
+  }
+  close(c->fd);
+  replies++;
+  record(now() - c->sent_at[0]);
+  reconnect(c);
+}
+
+static void start(Connection *all) {
+  bool publish = *option.mode == 'p', handshake = *option.mode == 'h';
+  missing = option.connections;
+  for (int i = 0; i < option.connections; i++) {
+    if (handshake) {
+      all[i].sent_at = calloc(1, sizeof(uint64_t));
+      reconnect(&all[i]);
+      continue;
+    }
+    fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
+    watch(&all[i], EPOLLIN);
+    if (!publish) send_frames(&all[i], (unsigned)option.inflight, now());
+  }
+  if (!publish) return;
+  /* Without a handshake nothing says when the server has accepted all. */
+  if (option.raw) usleep(500000);
+  send_frames(&all[0], 1, now());
+}
+
+static void turn(Connection *all) {
+  static struct epoll_event events[EVENTS];
+  int count = epoll_wait(poller, events, EVENTS, 100);
+  for (int i = 0; i < count; i++) {
+    Connection *c = events[i].data.ptr;
+    if (*option.mode == 'h') shake(c);
+    else {
+      if (events[i].events & EPOLLOUT) flush(c);
+      if (events[i].events & ~(uint32_t)EPOLLOUT) receive(c, all, *option.mode == 'p');
+    }
+  }
+}
+
+/* A turn of publications that began inside the window ends inside it. */
+static void load_until(uint64_t time, Connection *all) {
+  while (now() < time || (*option.mode == 'p' && missing < option.connections)) turn(all);
+}
+
+static void measure(Connection *all) {
+  start(all);
+  load_until(now() + (uint64_t)option.warmup * 1000000, all);
+  uint64_t replies_before = replies, cpu = server_cpu(), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = now();
+  memset(histogram, 0, sizeof histogram);
+  load_until(begin + (uint64_t)option.duration * 1000000, all);
+  double seconds = (double)(now() - begin) / 1e9;
+  cpu = server_cpu() - cpu, own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
+  printf("{\"replies\":%llu,\"seconds\":%.6f,\"serverCpu\":%.6f,\"loadCpu\":%.6f,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f",
+         (unsigned long long)(replies - replies_before), seconds, (double)cpu / 1e9, (double)own / 1e9,
+         percentile(0.5), percentile(0.99), percentile(0.999));
+}
+
+static void read_options(int count, char **words) {
+  const struct {
+    const char *name, **word;
+    int *number;
+  } known[] = {
+      {"--mode", &option.mode, NULL},           {"--extensions", &option.extensions, NULL},
+      {"--send", &option.send, NULL},           {"--expect", &option.expect, NULL},
+      {"--port", NULL, &option.port},           {"--pid", NULL, &option.pid},
+      {"--inflight", NULL, &option.inflight},   {"--connections", NULL, &option.connections},
+      {"--frames", NULL, &option.frames},       {"--raw", NULL, &option.raw},
+      {"--warmup", NULL, &option.warmup},       {"--duration", NULL, &option.duration},
+  };
+  size_t i, names = sizeof known / sizeof *known;
+  for (int at = 1; at + 1 < count; at += 2) {
+    for (i = 0; i < names && strcmp(words[at], known[i].name); i++) {
+    }
+    if (i == names) fail("there is no option %s", words[at]);
+    if (known[i].word) *known[i].word = words[at + 1];
+    else *known[i].number = atoi(words[at + 1]);
+  }
+}
+
+static void read_frames(void) {
+  char *bytes = contents(option.send, &cycle);
+  frame = cycle / (size_t)option.frames;
+  size_t needed = cycle + (size_t)option.inflight * frame;
+  outgoing = malloc(needed);
+  for (size_t i = 0; i < needed; i++) outgoing[i] = bytes[i % cycle];
+  free(bytes);
+  if (!option.expect) return;
+  expected = contents(option.expect, &expected_cycle);
+  reply = *option.mode == 'p' ? expected_cycle : expected_cycle / (size_t)option.frames;
+}
+
+int main(int count, char **words) {
+  signal(SIGPIPE, SIG_IGN);
+  read_options(count, words);
+  if (option.send) read_frames();
+  buffer = malloc(CHUNK);
+  poller = epoll_create1(EPOLL_CLOEXEC);
+  Connection *all = calloc((size_t)option.connections, sizeof(Connection));
+  if (*option.mode != 'h') open_all(all);
+  if (*option.mode == 'i') {
+    puts("ready");
+    fflush(stdout);
+    while (read(STDIN_FILENO, buffer, CHUNK) > 0) {
+    }
+    printf("{\"replies\":%d", option.send ? option.connections : 0);
+  } else {
+    measure(all);
+  }
+  if (learned) {
+    fputs(",\"learned\":\"", stdout);
+    for (size_t i = 0; i < reply; i++) printf("%02x", (unsigned char)expected[i]);
+    fputc('"', stdout);
+  }
+  puts("}");
+  return 0;
+}

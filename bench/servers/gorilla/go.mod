@@ -1,0 +1,5 @@
+module openline/bench/gorilla
+
+go 1.21
+
+require github.com/gorilla/websocket v1.5.3
