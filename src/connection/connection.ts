@@ -17,14 +17,14 @@ import { type Deferred, deferred } from "./deferred.ts";
 import { type Counters, channels, newCounters } from "./diagnostics.ts";
 import type { ConnectionSettings, MessageData, SendOptions } from "./handlers.ts";
 import { Inbox } from "./inbox.ts";
-import { Keepalive, type KeptAlive } from "./keepalive.ts";
+import { Keepalive } from "./keepalive.ts";
 import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
-import { Outbox, type OutboxOwner } from "./outbox.ts";
-import { ignorable, nextPingPayload, Pings } from "./pings.ts";
+import { Outbox } from "./outbox.ts";
+import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
-import { type Holder, ProcessCap } from "./process-cap.ts";
+import { ProcessCap } from "./process-cap.ts";
 import { shareReads } from "./shared-reads.ts";
 
 /** What a connection is made of. */
@@ -53,12 +53,12 @@ export function withSharedReads(socket: Socket): Socket {
   return shareReads(socket, receiveShared);
 }
 
-function receiveShared(this: OwnedSocket, chunk: Buffer): void {
-  this[owner]!.receiveShared(chunk);
+function receiveShared(this: OwnedSocket, buffer: Buffer, length: number): void {
+  this[owner]!.receiveShared(buffer, length);
 }
 
 /** See the head of this file. */
-export class Connection implements KeptAlive, OutboxOwner, Holder {
+export class Connection {
   /** The agreed subprotocol; empty when none was. */
   readonly subprotocol: string;
   /** The agreed extensions as in `Sec-WebSocket-Extensions`; empty when none were. */
@@ -166,6 +166,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
    * connection is closed before, which may be left unhandled.
    */
   ping(payload: Uint8Array = nextPingPayload()): Promise<number> {
+    checkPingPayload(payload);
     this.#pings ??= new Pings();
     if (!this.endpoint.ping(payload)) {
       return ignorable(Promise.reject(new Error("Cannot ping: the connection is closing or closed")));
@@ -176,6 +177,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   /** Sends a Pong that nobody asked for; throws as `ping` does. */
   pong(payload: Uint8Array = new Uint8Array(0)): void {
+    checkPingPayload(payload);
     if (this.endpoint.pong(payload)) this.#outbox.changed();
   }
 
@@ -240,7 +242,7 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
     socket.on("close", Connection.#onClose);
     if (channels.open.hasSubscribers) channels.open.publish({ connection: this });
     this.#call("open");
-    if (head && head.length > 0) this.#receive(Buffer.from(head), false);
+    if (head && head.length > 0) this.#receive(Buffer.from(head));
     if (socket.destroyed) this.#transportClosed();
     else if (this.#reading) socket.resume();
   }
@@ -296,18 +298,18 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   }
 
   static #onData(this: OwnedSocket, chunk: Buffer): void {
-    this[owner]!.#receive(chunk, false);
+    this[owner]!.#receive(chunk);
   }
 
-  /** @internal See `withSharedReads`: the chunk is gone when this returns. */
-  receiveShared(chunk: Buffer): void {
-    this.#receive(chunk, true);
+  /** @internal See `withSharedReads`: the bytes are gone when this returns. */
+  receiveShared(buffer: Buffer, length: number): void {
+    this.#receive(buffer, true, length);
     this.endpoint.releaseChunk();
   }
 
   /** Another stream's chunk may be somebody else's memory, which unmasking would change. */
   static #onForeignData(this: OwnedSocket, chunk: Uint8Array): void {
-    this[owner]!.#receive(Buffer.from(chunk), false);
+    this[owner]!.#receive(Buffer.from(chunk));
   }
 
   static #onEnd(this: OwnedSocket): void {
@@ -338,15 +340,15 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
 
   // Receiving
 
-  #receive(chunk: Buffer, borrowed: boolean): void {
+  #receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
     this.#keepalive.received();
     if (this.endpoint.state === "discarding") {
-      this.#drained += chunk.length;
+      this.#drained += length;
       if (this.#drained > drainSize) this.#socket.destroy();
       return;
     }
-    this.#counters.bytesReceived += chunk.length;
-    this.endpoint.receive(chunk, borrowed);
+    this.#counters.bytesReceived += length;
+    this.endpoint.receive(chunk, borrowed, length);
     this.#run();
     const { unfinishedLength } = this.endpoint;
     if (unfinishedLength !== this.#unfinished) this.#noteUnfinished(unfinishedLength);
@@ -551,6 +553,8 @@ export class Connection implements KeptAlive, OutboxOwner, Holder {
   /** @internal The peer does not read what it is sent (fault D04); for the outbox, too. */
   outboxTooLarge(): void {
     this.#error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
+    // What the socket holds already goes with the socket alone.
+    if (!this.#open) return void this.#socket.destroy();
     this.endpoint.discardOutput();
     this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
   }

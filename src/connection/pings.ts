@@ -49,6 +49,13 @@ export function ignorable<Value>(promise: Promise<Value>): Promise<Value> {
   return promise;
 }
 
+/** Throws a TypeError for what cannot be the payload of a Ping or Pong (fault D10). */
+export function checkPingPayload(payload: unknown): void {
+  if (payload instanceof Uint8Array) return;
+  const kind = payload === null ? "null" : typeof payload;
+  throw new TypeError(`Cannot send: the payload of a Ping or Pong must be a Uint8Array, not ${kind}`);
+}
+
 /** A payload that no other Ping of this process had: eight bytes that count. */
 export function nextPingPayload(): Uint8Array {
   const payload = Buffer.alloc(8);

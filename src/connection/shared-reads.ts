@@ -21,10 +21,10 @@ const size = 64 * 1024;
 let shared: Buffer | undefined;
 
 /**
- * A socket with the same handle that calls `receive` for each read, with bytes that are only there until it returns; or
+ * A socket with the same handle that calls `receive` for each read, whose bytes at the buffer's beginning are only there until it returns; or
  * `socket` itself, which then emits `data`. The old socket must not be used any more.
  */
-export function shareReads(socket: Socket, receive: (this: Socket, chunk: Buffer) => void): Socket {
+export function shareReads(socket: Socket, receive: (this: Socket, buffer: Buffer, length: number) => void): Socket {
   if (!canShare(socket)) return socket;
   shared ??= Buffer.allocUnsafeSlow(size);
   const buffer = shared;
@@ -35,7 +35,7 @@ export function shareReads(socket: Socket, receive: (this: Socket, chunk: Buffer
     onread: {
       buffer,
       callback(this: Socket, length: number): boolean {
-        receive.call(this, buffer.subarray(0, length));
+        receive.call(this, buffer, length);
         return true;
       },
     },

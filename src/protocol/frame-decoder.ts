@@ -24,6 +24,8 @@ export class FrameDecoder implements FrameHeader {
   remaining = 0;
   /** The part of the payload that `readPayload` found is `chunk[start..end)`, unmasked. */
   chunk: Buffer = empty;
+  /** Where the received bytes of the chunk end. */
+  limit = 0;
   start = 0;
   end = 0;
   /** What `mask` told of that part: bit 7 is clear only if every byte is known to be ASCII. */
@@ -36,16 +38,22 @@ export class FrameDecoder implements FrameHeader {
   #cut: Buffer | undefined;
   #cutLength = 0;
 
-  /** Takes the next bytes from the transport; they may be overwritten. */
-  push(chunk: Buffer): void {
-    const unread = this.chunk.length - this.#position;
-    this.chunk = unread === 0 ? chunk : Buffer.concat([this.chunk.subarray(this.#position), chunk]);
+  /** Takes the next `length` bytes from the transport; they may be overwritten. */
+  push(chunk: Buffer, length: number = chunk.length): void {
+    if (this.unread > 0) {
+      const unread = this.chunk.subarray(this.#position, this.limit);
+      this.chunk = Buffer.concat([unread, chunk.subarray(0, length)]);
+      this.limit = this.chunk.length;
+    } else {
+      this.chunk = chunk;
+      this.limit = length;
+    }
     this.#position = 0;
   }
 
   /** Bytes that were pushed and not read yet. */
   get unread(): number {
-    return this.chunk.length - this.#position;
+    return this.limit - this.#position;
   }
 
   /** Whether a header has begun and is not complete. */
@@ -56,27 +64,40 @@ export class FrameDecoder implements FrameHeader {
   /** Lets go of a chunk that is read to its end, or of what is left when nothing more will be read. */
   discard(): void {
     this.chunk = empty;
-    this.#position = 0;
+    this.limit = this.#position = 0;
+  }
+
+  /** Moves the part read last and all that is unread to memory of its own, the part to its beginning. */
+  keepPart(): void {
+    const own = Buffer.allocUnsafeSlow(this.limit - this.start);
+    this.chunk.copy(own, 0, this.start, this.limit);
+    this.chunk = own;
+    this.limit = own.length;
+    this.#position -= this.start;
+    this.end -= this.start;
+    this.start = 0;
   }
 
   /** Replaces the unread bytes by a copy, so that the memory they came in may be used again. */
   keepUnread(): void {
-    this.chunk = this.unread === 0 ? empty : Buffer.from(this.chunk.subarray(this.#position));
+    if (this.unread === 0) return this.discard();
+    this.chunk = Buffer.from(this.chunk.subarray(this.#position, this.limit));
+    this.limit = this.chunk.length;
     this.#position = 0;
   }
 
   /** Reads the next header, and is false while it is not complete. */
   readHeader(): boolean {
     if (this.#cutLength > 0) return this.#readCutHeader();
-    const length = this.#parseHeader(this.chunk, this.#position, this.chunk.length);
+    const length = this.#parseHeader(this.chunk, this.#position, this.limit);
     if (length > 0) {
       this.#position += length;
       return true;
     }
-    const rest = this.chunk.length - this.#position;
+    const rest = this.limit - this.#position;
     if (rest > 0) {
       this.#cut ??= Buffer.allocUnsafeSlow(longestHeader);
-      this.chunk.copy(this.#cut, 0, this.#position);
+      this.chunk.copy(this.#cut, 0, this.#position, this.limit);
       this.#cutLength = rest;
       this.#position += rest;
     }
@@ -89,7 +110,7 @@ export class FrameDecoder implements FrameHeader {
    * The frame is complete when `remaining` is 0.
    */
   readPayload(): void {
-    const length = Math.min(this.remaining, this.chunk.length - this.#position);
+    const length = Math.min(this.remaining, this.limit - this.#position);
     this.start = this.#position;
     this.end = this.#position = this.start + length;
     this.seen = this.masked
@@ -101,7 +122,7 @@ export class FrameDecoder implements FrameHeader {
   /** Adds byte after byte to the header that was cut off, until it is complete. */
   #readCutHeader(): boolean {
     const cut = this.#cut!;
-    while (this.#position < this.chunk.length) {
+    while (this.#position < this.limit) {
       cut[this.#cutLength++] = this.chunk[this.#position++]!;
       if (this.#parseHeader(cut, 0, this.#cutLength) > 0) {
         this.#cutLength = 0;

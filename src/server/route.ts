@@ -26,7 +26,7 @@ export type PathParams<Path extends string> = string extends Path
 
 /** What `upgrade` may look at before it lets a client in. */
 export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
-  /** The opening handshake's request. */
+  /** The opening handshake's request. Its `socket` is not to be used once `upgrade` has returned. */
   readonly request: IncomingMessage;
   /** The values of the path's names, percent-decoded. */
   readonly params: Params;
