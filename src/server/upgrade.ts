@@ -158,6 +158,7 @@ function establish(
   }
   prepareSocket(socket as Socket);
   socket.write(response, "latin1");
+  const own = target.ownSockets ? withSharedReads(socket as Socket) : socket;
   const connection = new ServerConnection({
     endpoint: new Endpoint({
       role: "server",
@@ -166,7 +167,7 @@ function establish(
       compression: accepted !== undefined,
       textAsBytes: route.textAsBytes,
     }),
-    socket: target.ownSockets ? withSharedReads(socket as Socket) : socket,
+    socket: own,
     settings,
     deflate: route.compression && accepted && new MessageDeflate("server", accepted.parameters, route.compression),
     subprotocol,
@@ -177,7 +178,8 @@ function establish(
     path: pathOf(verified.resourceName),
   });
   connection.start(head);
-  socket.off("error", ignoreError);
+  // A write that failed at once says so a tick later, to the socket that it was on.
+  if (own === socket) socket.off("error", ignoreError);
   return connection;
 }
 
