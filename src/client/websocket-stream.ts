@@ -9,6 +9,7 @@ import { types } from "node:util";
 import type { CloseReport } from "../connection/close-report.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { MessageData } from "../connection/handlers.ts";
+import { CloseCode } from "../protocol/close-code.ts";
 import {
   bytesOf,
   checkProtocols,
@@ -43,6 +44,8 @@ export interface WebSocketOpenInfo {
   readonly protocol: string;
 }
 
+/** How long the rest of a write may still leave after the server's Close, in milliseconds. */
+const longestCutOff = 2000;
 /** So much may be queued when a write is done. */
 const writtenBelow = 64 * 1024;
 
@@ -105,9 +108,7 @@ export class WebSocketStream {
       open: (connection) => this.#established(connection),
       closing: () => this.#closingByPeer(),
       close: (_, report) => this.#ended(report),
-    }).catch((error: Error) => {
-      this.#reject(signal?.aborted ? signal.reason : webSocketErrorOf("Cannot open the connection", null, "", error));
-    });
+    }).catch((error: Error) => this.#failed(error, signal));
   }
 
   /** The URL, serialised; its scheme is ws or wss. */
@@ -117,11 +118,13 @@ export class WebSocketStream {
 
   /** Resolves when the connection is open; rejects with a `WebSocketError` or the signal's reason. */
   get opened(): Promise<WebSocketOpenInfo> {
+    if (!(#opened in this)) return Promise.reject(wrongObject());
     return this.#opened.promise;
   }
 
   /** Resolves when the connection was closed cleanly; rejects with a `WebSocketError` or the signal's reason. */
   get closed(): Promise<Required<WebSocketCloseInfo>> {
+    if (!(#closed in this)) return Promise.reject(wrongObject());
     return this.#closed.promise;
   }
 
@@ -140,10 +143,16 @@ export class WebSocketStream {
     else this.#giveUp.abort(new Error("Cannot open the connection: it was closed before"));
   }
 
-  #reject(error: unknown): void {
+  /** The connection was never open. */
+  #failed(error: Error, signal?: AbortSignal): void {
     this.#closing = true;
-    this.#opened.reject(error);
-    this.#closed.reject(error);
+    if (signal?.aborted) {
+      this.#opened.reject(signal.reason);
+      this.#closed.reject(signal.reason);
+    } else {
+      this.#opened.reject(webSocketErrorOf(error.message, null, "", error));
+      this.#closed.reject(webSocketErrorOf(error.message, CloseCode.AbnormalClosure, "", error));
+    }
   }
 
   #established(connection: Connection): void {
@@ -184,17 +193,16 @@ export class WebSocketStream {
   async #write(chunk: unknown): Promise<void> {
     const connection = this.#connection!;
     const message = toMessage(chunk);
-    if (connection.send(message)) return;
-    if (connection.readyState !== 1)
-      throw new DOMException("Cannot send: the connection is closing", "InvalidStateError");
+    if (this.#closing || connection.send(message) || connection.readyState !== 1) return;
     const pending = new Settled<void>();
     this.#pendingWrite = pending;
     void connection.ready.then(() => {
-      if (connection.readyState !== 3) pending.resolve();
-    });
-    await pending.promise.finally(() => {
+      // At the end of the connection, or once the server's Close has come, it stays pending.
+      if (connection.readyState === 3 || this.#cutOff) return;
       this.#pendingWrite = undefined;
+      pending.resolve();
     });
+    await pending.promise;
   }
 
   /** Closes with the code and reason of a `WebSocketError`, or without, where `reason` is anything else. */
@@ -210,39 +218,39 @@ export class WebSocketStream {
   #closingByPeer(): Promise<void> {
     return new Promise((resolve) => {
       setImmediate(() => {
-        this.#cutWrite();
+        this.#cutOff = this.#pendingWrite !== undefined;
+        if (this.#cutOff) setTimeout(() => this.#connection!.terminate(), longestCutOff).unref();
         resolve();
       });
     });
   }
 
-  #cutWrite(): void {
-    if (!this.#pendingWrite) return;
-    this.#cutOff = true;
-    this.#pendingWrite.reject(
-      new DOMException("Cannot send: the connection was closed before all was sent", "InvalidStateError"),
-    );
-  }
-
-  #ended(report: CloseReport): void {
-    this.#cutWrite();
+  async #ended(report: CloseReport): Promise<void> {
     const { code, reason } = report;
-    if (!this.#readableController) return this.#reject(webSocketErrorOf("It was closed before", null, "", undefined));
-    if (closedCleanly(report) && !this.#cutOff) {
-      void this.#endReadable();
-      if (this.#writeEnded) this.#writeEnded.resolve();
-      else {
-        this.#writableController!.error(
-          new DOMException("Cannot write: the connection is closed", "InvalidStateError"),
-        );
-      }
+    if (!this.#readableController) return this.#failed(reasonOf(report));
+    const unclean = webSocketErrorOf("The connection was not closed cleanly", code, reason, reasonOf(report));
+    if (report.wasClean) await this.#endReadable();
+    else this.#readableController.error(unclean);
+    if (closedCleanly(report) && !this.#pendingWrite) {
+      this.#endWritable(new DOMException("Cannot write: the connection is closed", "InvalidStateError"), true);
       this.#closed.resolve({ closeCode: code, reason });
     } else {
-      const error = webSocketErrorOf("The connection was not closed cleanly", code, reason, reasonOf(report));
-      this.#readableController.error(error);
+      this.#endWritable(unclean, false);
+      this.#closed.reject(unclean);
+    }
+  }
+
+  #endWritable(error: Error, clean: boolean): void {
+    if (this.#pendingWrite) {
+      this.#pendingWrite.reject(
+        new DOMException("Cannot write: the connection was closed before all was sent", "InvalidStateError"),
+      );
+    } else if (!this.#writeEnded) {
       this.#writableController!.error(error);
-      this.#writeEnded?.reject(error);
-      this.#closed.reject(error);
+    } else if (clean) {
+      this.#writeEnded.resolve();
+    } else {
+      this.#writeEnded.reject(error);
     }
   }
 
@@ -259,6 +267,11 @@ export class WebSocketStream {
 }
 
 defineInterface(WebSocketStream);
+
+/** What a getter whose value is a promise rejects with, where others throw. */
+function wrongObject(): TypeError {
+  return new TypeError("Cannot read: the object is not a WebSocketStream");
+}
 
 /** Text as it is, bytes in memory of their own, so that they can be transferred. */
 function ownBytes(data: MessageData): MessageData {

@@ -432,7 +432,8 @@ export class Connection {
       case "close":
         this.#initiator ??= "peer";
         this.#askBeforeEcho();
-        if (this.#inbox.empty && (this.#delivers || this.#deaf || this.#unused)) return this.#peerClosed();
+        if (!this.#busy && this.#inbox.empty && (this.#delivers || this.#deaf || this.#unused))
+          return this.#peerClosed();
         this.#closeTimer ??= setTimeout(() => this.#peerClosed(), longestEchoDelay);
         return this.#inbox.push(event);
       case "ping":
