@@ -152,7 +152,15 @@ describeWith("nats-server", "nats-server", (executable) => {
   it("closes first when it is told nonsense, and the report says how", async () => {
     const connection = await connect(`ws://127.0.0.1:${await startNats()}/`);
     connection.send(Buffer.from("NONSENSE\r\n"));
-    const report = await connection.closed;
-    expect([report.phase, report.code]).toEqual(["closing", expect.any(Number)]);
+    const lines: string[] = [];
+    for await (const data of connection) lines.push(Buffer.from(data as Uint8Array).toString());
+    expect(lines.join("")).toMatch(/^INFO .*\r\n-ERR 'Unknown Protocol Operation'\r\n$/);
+    expect(await connection.closed).toMatchObject({
+      code: 1002,
+      reason: "Protocol Violation",
+      wasClean: true,
+      initiator: "peer",
+      sent: { code: 1002 },
+    });
   });
 });
