@@ -6,8 +6,9 @@
  * the runtime does not let that happen, the socket is left as it is and reads as Node does by default.
  */
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { Socket } from "node:net";
+import { readBuffer } from "../protocol/mask-kernel.ts";
 
 /** What is used of a socket besides its public members. */
 interface BareSocket {
@@ -16,18 +17,13 @@ interface BareSocket {
   server?: unknown;
 }
 
-/** As much as the kernel hands over at once for a busy connection; more was not faster (measured at 64 to 256 KiB). */
-const size = 64 * 1024;
-let shared: Buffer | undefined;
-
 /**
  * A socket with the same handle that calls `receive` for each read, whose bytes at the buffer's beginning are only there until it returns; or
  * `socket` itself, which then emits `data`. The old socket must not be used any more.
  */
 export function shareReads(socket: Socket, receive: (this: Socket, buffer: Buffer, length: number) => void): Socket {
   if (!canShare(socket)) return socket;
-  shared ??= Buffer.allocUnsafeSlow(size);
-  const buffer = shared;
+  const buffer = readBuffer;
   const old = socket as unknown as BareSocket;
   const options = {
     handle: old._handle,
