@@ -28,6 +28,7 @@ const HELP = `Tests a WebSocket server or client against RFC 6455 and RFC 7692.
   --group NAME     only this group; may be given again
   --all            the long cases too
   --trace          print the byte trace of every case that is run
+  --slow           print the twenty slowest cases
   --list           print the cases and what they expect
   --json FILE      write the results, traces included
   --html FILE      write a report as one page
@@ -48,6 +49,7 @@ const OPTIONS = {
   all: { type: "boolean" },
   trace: { type: "boolean" },
   list: { type: "boolean" },
+  slow: { type: "boolean" },
   json: { type: "string" },
   html: { type: "string" },
   add: { type: "string", multiple: true },
@@ -180,8 +182,16 @@ async function runTarget(target: Target, cases: readonly Case[], values: Values)
   progress.clear();
   const run: Run = { name: target.name, role: target.role, version: target.version, results };
   process.stdout.write(`${summary(run, CASES).text}\n`);
+  if (values.slow) for (const line of slowest(results)) process.stdout.write(line);
   if (values.trace) for (const result of results) process.stdout.write(traceText(result));
   return run;
+}
+
+function slowest(results: readonly Result[]): string[] {
+  const sorted = results.toSorted((a, b) => (b.duration ?? 0) - (a.duration ?? 0));
+  return sorted
+    .slice(0, 20)
+    .map(({ id, seen, duration = 0 }) => `  ${duration.toFixed(0).padStart(6)} ms  ${id}: ${seen}\n`);
 }
 
 function traceText({ id, verdict, seen, trace }: Result): string {

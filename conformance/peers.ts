@@ -21,7 +21,7 @@ export interface Peer {
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const require = createRequire(import.meta.url);
-const python = process.env["CONFORMANCE_PYTHON"] ?? "python3";
+const python = ["env", `PYTHONPATH=${fileURLToPath(new URL(".cache/python", import.meta.url))}`, "python3"];
 const gorilla = here(".cache/gorilla-echo");
 
 const npm = (name: string) => (): string | undefined =>
@@ -33,7 +33,7 @@ const npmFile = (name: string) => (): string | undefined => {
 const openline = (): string | undefined =>
   existsSync(here("../dist/index.js")) ? (require(here("../package.json")) as { version: string }).version : undefined;
 const websockets = (): string | undefined =>
-  attempt(() => run(python, "-c", "import importlib.metadata as m; print(m.version('websockets'))"));
+  attempt(() => run("env", ...python.slice(1), "-c", "import importlib.metadata as m; print(m.version('websockets'))"));
 const node = process.execPath;
 const typescript = [node, "--import", "tsx"];
 
@@ -49,11 +49,11 @@ export const PEERS: readonly Peer[] = [
   { name: "ws", role: "server", command: [node, here("peers/ws-server.mjs")], version: npm("ws") },
   { name: "ws", role: "client", command: [node, here("peers/ws-client.mjs"), "{url}"], version: npm("ws") },
   { name: "undici", role: "client", command: [node, here("peers/undici-client.mjs"), "{url}"], version: npm("undici") },
-  { name: "websockets", role: "server", command: [python, here("peers/websockets-server.py")], version: websockets },
+  { name: "websockets", role: "server", command: [...python, here("peers/websockets-server.py")], version: websockets },
   {
     name: "websockets",
     role: "client",
-    command: [python, here("peers/websockets-client.py"), "{url}"],
+    command: [...python, here("peers/websockets-client.py"), "{url}"],
     version: websockets,
   },
   { name: "gorilla", role: "server", command: [gorilla], version: () => (existsSync(gorilla) ? "1.5.3" : undefined) },

@@ -149,7 +149,7 @@ const failFast: Omit<Case, "group">[] = Object.entries(LATE).flatMap(([id, hex])
       ...base,
       id: `fail-fast.fragment.${id}`,
       title: `The first fragment holds ${hex}: no later byte can mend it`,
-      steps: [text(bad, { fin: false }), "sync", continuation("more"), "sync"],
+      steps: [text(bad, { fin: false }), "sync", continuation("more"), "sync", { idle: 300 }],
     },
     {
       ...base,
@@ -161,6 +161,7 @@ const failFast: Omit<Case, "group">[] = Object.entries(LATE).flatMap(([id, hex])
         { idle: 700 },
         (session) => session.queueBytes(Buffer.alloc(100 - bad.length, session.masks ? 0 : 0x41), "the rest"),
         "sync",
+        { idle: 300 },
       ],
     },
   ];

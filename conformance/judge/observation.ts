@@ -51,7 +51,7 @@ export class Observation {
   missed: string | undefined;
   /** Why the case does not apply to this peer. */
   skipped: string | undefined;
-  /** Bytes that the peer sent where it had to be silent. */
+  /** What came behind the head in the same segment, and all that came behind a refusal. */
   early: Buffer = Buffer.alloc(0);
   agreement: Agreement | undefined;
   #fragments: Buffer[] = [];

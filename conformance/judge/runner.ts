@@ -15,6 +15,8 @@ import { type Judgement, judge } from "./verdict.ts";
 export interface Result extends Judgement {
   readonly id: string;
   readonly trace: readonly string[];
+  /** Milliseconds it took; no part of the report. */
+  readonly duration?: number;
 }
 
 /** Where connections to the peer come from. */
@@ -71,6 +73,7 @@ async function inParallel(cases: readonly Case[], width: number, run: (test: Cas
 
 async function runOne(test: Case, source: Source, deadline: number): Promise<{ result: Result; doubtful: boolean }> {
   let socket: Socket;
+  const start = performance.now();
   try {
     socket = await source.next();
   } catch (error) {
@@ -89,5 +92,8 @@ async function runOne(test: Case, source: Source, deadline: number): Promise<{ r
   if (death !== undefined) session.seen.violations.push(death);
   const judgement = judge(test, session.seen);
   const doubtful = judgement.verdict !== "skip" && (session.seen.missed !== undefined || death !== undefined);
-  return { result: { id: test.id, ...judgement, trace: session.trace.lines() }, doubtful };
+  return {
+    result: { id: test.id, ...judgement, trace: session.trace.lines(), duration: performance.now() - start },
+    doubtful,
+  };
 }

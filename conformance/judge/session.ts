@@ -6,7 +6,7 @@
  */
 import type { Socket } from "node:net";
 import { bytesOf, encodeFrame, FrameReader, type FrameSpec, Op } from "../wire/frame.ts";
-import { type Head, splitHead } from "../wire/head.ts";
+import { type Head, splitHead, statusOf } from "../wire/head.ts";
 import { Compressor } from "./compressor.ts";
 import { type Agreement, Observation, type Role } from "./observation.ts";
 import { hex, receivedLine, sentLine, Trace } from "./trace.ts";
@@ -31,6 +31,7 @@ export class Session {
   #wake: (() => void) | undefined;
   #sent = 0;
   #syncs = 0;
+  #done = false;
   #keySeed: number;
 
   constructor(socket: Socket, role: Role, id: string, deadline: number) {
@@ -161,8 +162,9 @@ export class Session {
     else this.socket.resume();
   }
 
-  /** Ends the connection by force; part of every case's end. */
+  /** Ends the connection by force, as the end of every case; what happens from now on is not the peer's doing. */
   destroy(): void {
+    this.#done = true;
     this.socket.destroy();
   }
 
@@ -193,10 +195,18 @@ export class Session {
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#head === undefined) this.#frames.push(chunk);
+    if (this.#done) return;
+    if (this.#refused) this.seen.early = Buffer.concat([this.seen.early, chunk]);
+    else if (this.#head === undefined) this.#frames.push(chunk);
     else this.#readHeadBytes(chunk);
     if (this.#head === undefined) this.#readFrames();
     this.#wake?.();
+  }
+
+  /** Whether the server answered something other than 101, so that no frames follow. */
+  get #refused(): boolean {
+    const { head, role } = this.seen;
+    return head !== undefined && role === "server" && statusOf(head) !== 101;
   }
 
   #readHeadBytes(chunk: Buffer): void {
@@ -211,8 +221,7 @@ export class Session {
   }
 
   #readFrames(): void {
-    if (this.seen.head !== undefined && this.seen.role === "server" && !this.seen.head.startLine.includes(" 101"))
-      return;
+    if (this.#refused) return;
     for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
       if (!this.trace.full) this.trace.add("<", receivedLine(frame));
       else this.trace.add("<", "");
@@ -224,6 +233,7 @@ export class Session {
   }
 
   #onEnd(how: "fin" | "reset"): void {
+    if (this.#done) return;
     if (this.seen.end === undefined) this.trace.add("<", how === "fin" ? "FIN" : "RST");
     this.seen.ended(how);
     this.#wake?.();
