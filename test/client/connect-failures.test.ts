@@ -233,7 +233,7 @@ describe("a response that is right", () => {
 });
 
 describe("a transport that fails", () => {
-  it("fails with connection-failed where nobody listens, by name and by address", async () => {
+  it("R6455-4.1-6: fails with connection-failed where nobody listens, by name and by address", async () => {
     const before = resources();
     const vacant = createServer().listen(0, "127.0.0.1");
     await once(vacant, "listening");
@@ -345,7 +345,7 @@ describe("time and abort", () => {
     expect(server.accepted).toBe(0);
   });
 
-  it("rejects with the signal's reason at whatever moment it aborts", async () => {
+  it("R6455-7.2.2-1: rejects with the signal's reason at whatever moment it aborts, and closes", async () => {
     const before = resources();
     const server = await rawServer((request) => acceptance(request));
     const outcomes = new Set<string>();

@@ -53,7 +53,7 @@ async function failure(url: string, options: ConnectOptions): Promise<HandshakeE
 }
 
 describe("a server over TLS", () => {
-  it("R6455-4.1-8: is trusted by its chain and told its name, unless it is an address", async () => {
+  it("R6455-4.1-8, R6455-4.2.2-1, R6455-10.6-1: is trusted by its chain and told its name, unless it is an address", async () => {
     const before = resources();
     const server = await serveTls();
     expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls: { ca } })).toEqual([
@@ -90,7 +90,7 @@ describe("a server over TLS", () => {
       { tls: { ca, minVersion: "TLSv1.3" } },
       /alert protocol version|wrong version|unsupported protocol/i,
     ],
-  ])("fails with tls-failed over %s, and is sent no request", async (_, tls, options, message) => {
+  ])("R6455-4.1-7: fails with tls-failed over %s, and is sent no request", async (_, tls, options, message) => {
     const before = resources();
     const server = await serveTls(tls);
     const error = await failure(`wss://localhost:${server.port}/`, options);

@@ -276,7 +276,7 @@ describe("an HTTP proxy", () => {
     expect(await leftovers(before)).toEqual({});
   });
 
-  it("fails with proxy-failed when it cannot be reached", async () => {
+  it("R6455-4.1-6: fails with proxy-failed when it cannot be reached", async () => {
     const error = await failure(connect("ws://server.test/", { proxy: "http://nowhere.invalid" }));
     expect([error.rule, error.message]).toEqual([
       "proxy-failed",
