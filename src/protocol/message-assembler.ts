@@ -1,7 +1,7 @@
 /**
  * One message that comes in several parts: fragments, or pieces of a frame as they arrive; RFC 6455 section 5.4.
  *
- * Memory grows with what was received, never with what was announced: the buffer is at most 64 KiB or four times the
+ * Memory grows with what was received, never with what was announced: the buffer is at most 64 KiB or 32 times the
  * bytes received, and every byte is copied a bounded number of times.
  */
 
@@ -10,6 +10,11 @@ import type { Violation } from "./errors.ts";
 import { Utf8Validator } from "./utf8.ts";
 
 const firstGrowth = 64 * 1024;
+/**
+ * How many times what a peer has sent is set aside for the rest of its frame. Memory that nothing was written to is not
+ * resident, so this costs address space; with 4 instead, 1 MiB takes a quarter longer (measured).
+ */
+const trustedGrowth = 32;
 const smallest = 256;
 
 /** Collects a message; made when its first part arrives, thrown away when it is delivered. */
@@ -64,7 +69,7 @@ export class MessageAssembler {
     const needed = this.length + added;
     const capacity = this.#buffer?.length ?? 0;
     if (needed <= capacity) return;
-    const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, 4 * needed));
+    const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, trustedGrowth * needed));
     const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, ofFrame, ofFragments));
     this.#buffer?.copy(grown, 0, 0, this.length);
