@@ -104,8 +104,8 @@ describe("limits", () => {
   test("A01 a huge announced frame takes 64 KiB, then at most 32 times what was received", () => {
     const sizes = watchAllocations();
     const message = new MessageAssembler(false, false, maxSize);
-    const chunk = Buffer.alloc(10_000);
-    for (let received = 10_000; received <= 2_000_000; received += 10_000) {
+    const chunk = Buffer.alloc(1000);
+    for (let received = 1000; received <= 2_000_000; received += 1000) {
       message.add(chunk, 0, chunk.length, maxSize - received);
       expect(Math.max(...sizes)).toBeLessThanOrEqual(Math.max(65_536, 32 * received));
     }
