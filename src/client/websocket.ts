@@ -288,7 +288,7 @@ export class WebSocket extends EventTarget {
     this.#settle();
     this.#unsent += Math.min(this.#queued, report.bufferedAmount);
     this.#queued = 0;
-    this.#end({ ...report, wasClean: closedCleanly(report), error: reasonOf(report) });
+    this.#end({ ...report, wasClean: closedCleanly(report) && !this.#full, error: reasonOf(report) });
   }
 
   /** Two tasks that follow one another, so that microtasks run between the two events. */

@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
-import type { WebSocket } from "../../src/index.ts";
+import { WebSocket, type WebSocketOptions } from "../../src/index.ts";
 
 /** Collects a line for each event; the promise resolves with all of them at the `close` event. */
 export function events(ws: WebSocket, lines: string[] = []): Promise<string[]> {
@@ -29,6 +29,30 @@ export function next<Type extends "open" | "message" | "error" | "close">(
   type: Type,
 ): Promise<Parameters<Extract<Parameters<typeof ws.addEventListener<Type>>[1], (...args: never) => unknown>>[0]> {
   return new Promise((resolve) => ws.addEventListener(type, resolve, { once: true }));
+}
+
+/** Opens a socket. */
+export async function opened(url: string, options?: WebSocketOptions): Promise<WebSocket> {
+  const ws = new WebSocket(url, [], options);
+  await next(ws, "open");
+  return ws;
+}
+
+/** Closes a socket, and waits until it is. */
+export async function closed(ws: WebSocket): Promise<void> {
+  const end = next(ws, "close");
+  ws.close();
+  await end;
+}
+
+/** The name of what is thrown. */
+export function thrown(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    return (error as Error).name;
+  }
+  return "nothing";
 }
 
 /** Turns of the event loop, enough for what a task has set off without the network. */
