@@ -36,6 +36,7 @@ export { PreparedMessage } from "./connection/prepared-message.ts";
 export { CloseCode } from "./protocol/close-code.ts";
 export { ProtocolError, type Violation } from "./protocol/errors.ts";
 export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.ts";
+export type { HandshakeResponse, HeaderEntries } from "./protocol/opening-handshake.ts";
 export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { DrainOptions } from "./server/drain.ts";

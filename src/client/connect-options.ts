@@ -75,7 +75,7 @@ export interface ConnectOptions extends ConnectionHandlers<Connection> {
   readonly socketPath?: string;
   /** Makes the stream to connect over instead of TCP to the URL's host and port, or to those of the proxy. */
   readonly createConnection?: (target: DialTarget) => Duplex | Promise<Duplex>;
-  /** How long an opening handshake may take from its own turn on, in milliseconds. Default 10 s. */
+  /** How long an opening handshake may take from its own turn on, in milliseconds; `Infinity` for no limit. Default 10 s. */
   readonly handshakeTimeout?: number;
   /** How many redirects are followed. Default 0. */
   readonly followRedirects?: number;

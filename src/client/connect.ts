@@ -15,7 +15,7 @@ import { verifyResponse } from "../protocol/opening-handshake.ts";
 import { type DeflateParameters, verifyDeflateResponse } from "../protocol/permessage-deflate.ts";
 import { Attempt, ignoreError } from "./attempt.ts";
 import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
-import { beginningOfBody } from "./exchange.ts";
+import { beginningOf } from "./exchange.ts";
 import { type Opening, open } from "./opening.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
 import { parseWebSocketUrl } from "./url.ts";
@@ -82,8 +82,8 @@ async function nextDestination(
     if (socketPath === undefined || next.url.host === destination.url.host) return next;
   }
   const { status, rawHeaders: headers } = response;
-  const body = await beginningOfBody(attempt, message);
-  throw new HandshakeError("status-not-101", { detail: String(status), status, headers, body });
+  const body = message && (await beginningOf(attempt, message));
+  throw new HandshakeError("status-not-101", { detail: String(status), status, headers, ...(body && { body }) });
 }
 
 function verify(

@@ -14,15 +14,18 @@ import type { Attempt } from "./attempt.ts";
 import type { DialTarget, TlsOptions } from "./connect-options.ts";
 
 /** The addresses of a host, in the order in which to try them; an IP address is its own. */
-export function addressesOf(host: string): Promise<LookupAddress[]> {
+export function addressesOf(attempt: Attempt, host: string): Promise<LookupAddress[]> {
   const family = isIP(host);
   if (family !== 0) return Promise.resolve([{ address: host, family }]);
-  return new Promise((resolve, reject) => {
-    lookup(host, { all: true }, (error, addresses) => {
-      if (error) reject(failed("connection-failed", error));
-      else resolve(addresses);
-    });
-  });
+  attempt.step = "the server's address";
+  return attempt.until(
+    new Promise((resolve, reject) => {
+      lookup(host, { all: true }, (error, addresses) => {
+        if (error) reject(failed("connection-failed", error));
+        else resolve(addresses);
+      });
+    }),
+  );
 }
 
 /** Connects by TCP to the first of the addresses that answers. */
@@ -43,6 +46,7 @@ export async function dialTcp(
     },
   });
   attempt.own(socket);
+  attempt.step = "the connection";
   await attempt.until(arrival(socket, "connect", "connection-failed"));
   return socket;
 }
@@ -51,6 +55,7 @@ export async function dialTcp(
 export async function dialPath(attempt: Attempt, path: string): Promise<Socket> {
   const socket = netConnect({ path, allowHalfOpen: true });
   attempt.own(socket);
+  attempt.step = "the connection";
   await attempt.until(arrival(socket, "connect", "connection-failed"));
   return socket;
 }
@@ -61,6 +66,7 @@ export async function dialCustom(
   createConnection: (target: DialTarget) => Duplex | Promise<Duplex>,
   target: Omit<DialTarget, "signal">,
 ): Promise<Duplex> {
+  attempt.step = "the stream of createConnection";
   const made = (async () => {
     const stream = await createConnection({ ...target, signal: attempt.signal });
     attempt.own(stream);
@@ -68,6 +74,7 @@ export async function dialCustom(
     return stream;
   })();
   const stream = await attempt.until(made.catch((error) => Promise.reject(failed("connection-failed", error))));
+  if (stream instanceof Socket) stream.setNoDelay(true);
   if (stream instanceof TLSSocket) {
     // Node's own name for "the TLS handshake is not over", which its types leave out.
     const { secureConnecting } = stream as { secureConnecting?: boolean };
@@ -94,6 +101,7 @@ export async function secure(
     ALPNProtocols: ["http/1.1"],
   });
   attempt.own(socket);
+  attempt.step = "the TLS handshake";
   await attempt.until(arrival(socket, "secureConnect", "tls-failed"));
   return socket;
 }

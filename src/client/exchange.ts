@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { drainTime } from "../connection/limits.ts";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
 import type { HandshakeResponse } from "../protocol/opening-handshake.ts";
@@ -53,9 +53,8 @@ export function exchange(attempt: Attempt, stream: Duplex, request: ExchangeRequ
   );
 }
 
-/** The first KiB of a body, or what comes of it within a second. */
-export async function beginningOfBody(attempt: Attempt, message: IncomingMessage | undefined): Promise<Buffer> {
-  if (message === undefined) return nothing;
+/** At most so many bytes of a body, or what comes of them within a second. */
+export async function beginningOf(attempt: Attempt, body: Readable, most: number = mostBody): Promise<Buffer> {
   attempt.stopTimer();
   const chunks: Buffer[] = [];
   let length = 0;
@@ -66,15 +65,15 @@ export async function beginningOfBody(attempt: Attempt, message: IncomingMessage
         clearTimeout(timer);
         resolve();
       };
-      message.on("data", (chunk: Buffer) => {
+      body.on("data", (chunk: Buffer) => {
         chunks.push(chunk);
         length += chunk.length;
-        if (length >= mostBody) over();
+        if (length >= most) over();
       });
-      message.on("end", over).on("close", over);
+      body.on("end", over).on("close", over);
     }),
   );
-  return Buffer.concat(chunks).subarray(0, mostBody);
+  return Buffer.concat(chunks).subarray(0, most);
 }
 
 function createRequest(stream: Duplex, { method, path, headers }: ExchangeRequest): ClientRequest {

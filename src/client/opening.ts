@@ -66,7 +66,9 @@ export async function open(
       attempt.startTimer();
     }
     const stream = await reachServer(attempt, way, server, options);
+    attempt.step = "the response";
     const exchanged = await exchange(attempt, stream, { method: "GET", path: resourceName(url), headers });
+    attempt.step = "the cookie jar";
     if (given.cookieJar) await attempt.until(storeCookies(url, exchanged, given.cookieJar));
     return { ...exchanged, secWebSocketKey, stream };
   } finally {
@@ -80,6 +82,7 @@ async function createRequest(
   { given, headers, subprotocols, extensions }: ResolvedConnectOptions,
 ): Promise<CreatedRequest> {
   const cookies = trusted ? headers.filter(([name]) => name.toLowerCase() === "cookie").map(([, value]) => value) : [];
+  attempt.step = "the cookie jar";
   const stored =
     given.cookieJar && (await attempt.until(Promise.resolve(given.cookieJar.getCookieString(httpUrl(url)))));
   if (stored) cookies.push(stored);
@@ -93,9 +96,10 @@ async function createRequest(
 
 async function chooseWay(attempt: Attempt, url: URL, server: Peer, { given }: ResolvedConnectOptions): Promise<Way> {
   const path = given.socketPath;
+  attempt.step = "the choice of a proxy";
   const proxy = path === undefined ? await attempt.until(chooseProxy(url, given.proxy)) : undefined;
   const direct = path === undefined && proxy === undefined && given.createConnection === undefined;
-  return { path, proxy, addresses: direct ? await attempt.until(addressesOf(server.host)) : undefined };
+  return { path, proxy, addresses: direct ? await addressesOf(attempt, server.host) : undefined };
 }
 
 /** Where the address is not known, the host name stands for it (R6455-4.1-3). */
@@ -125,6 +129,7 @@ async function reachThrough(
   const { host, port, tls } = proxy;
   try {
     const stream = await reach(attempt, { host, port, encrypted: proxy.protocol === "https:", tls }, options);
+    attempt.step = "the proxy's tunnel";
     await tunnel(attempt, stream, proxy, server);
     return stream;
   } catch (error) {
@@ -142,7 +147,7 @@ async function reach(
     const stream = await dialCustom(attempt, createConnection, { host, port, secure: encrypted });
     return encrypted && !(stream instanceof TLSSocket) ? secure(attempt, stream, host, tls) : stream;
   }
-  const stream = await dialTcp(attempt, host, port, addresses ?? (await attempt.until(addressesOf(host))));
+  const stream = await dialTcp(attempt, host, port, addresses ?? (await addressesOf(attempt, host)));
   return encrypted ? secure(attempt, stream, host, tls) : stream;
 }
 

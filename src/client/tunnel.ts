@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
 import type { Attempt } from "./attempt.ts";
 import { failed } from "./dial.ts";
-import { type Exchanged, exchange, mostBody } from "./exchange.ts";
+import { beginningOf, type Exchanged, exchange, mostBody } from "./exchange.ts";
 import type { ProxyServer } from "./proxy.ts";
 import { basicCredentials, decodeUserinfo } from "./url.ts";
 
@@ -63,9 +63,7 @@ async function beginningOfRefusal(attempt: Attempt, stream: Duplex, { response, 
   const announced = at < 0 ? head.length : Number(response.rawHeaders[at + 1]);
   const missing = Math.min(announced, mostBody) - head.length;
   if (!(missing > 0)) return head.subarray(0, mostBody);
-  const rest = await take(attempt, stream, missing).catch(() => Buffer.alloc(0));
-  attempt.signal.throwIfAborted();
-  return Buffer.concat([head, rest]);
+  return Buffer.concat([head, await beginningOf(attempt, stream, missing)]);
 }
 
 const socksVersion = 5;

@@ -317,12 +317,42 @@ describe("time and abort", () => {
     const url = `ws://127.0.0.1:${server.port}/`;
     const errors = await Promise.all([0, 1].map(() => failure(connect(url, { handshakeTimeout: 50 }))));
     expect(errors.map(({ message }) => message)).toEqual([
-      "Cannot open the connection: the server did not answer in time: it had 50 ms",
-      "Cannot open the connection: the server did not answer in time: it had 50 ms",
+      "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
+      "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
     ]);
     expect(server.requests).toHaveLength(2);
     await server.close();
     expect(await leftovers(before)).toEqual({});
+  });
+
+  const never = new Promise<never>(() => {});
+  it.each<[string, ConnectOptions]>([
+    ["the choice of a proxy", { proxy: () => never }],
+    ["the stream of createConnection", { createConnection: () => never }],
+    ["the cookie jar", { cookieJar: { getCookieString: () => never, setCookie: () => undefined } }],
+    ["the cookie jar", { cookieJar: { getCookieString: () => "", setCookie: () => never } }],
+  ])("fails with timed-out and says that it waited for %s", async (step, options) => {
+    const server = await serveRaw((request) => acceptance(request, { "Set-Cookie": "a=b" }));
+    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`, { ...options, handshakeTimeout: 30 }));
+    expect([error.rule, error.message]).toEqual(["timed-out", expect.stringMatching(new RegExp(`, up to ${step}$`))]);
+  });
+
+  it("fails with timed-out and says that it waited for the TLS handshake or the proxy's tunnel", async () => {
+    const server = await serveRaw(silent);
+    const tls = await failure(connect(`wss://127.0.0.1:${server.port}/`, { handshakeTimeout: 30 }));
+    expect(tls.message).toMatch(/, up to the TLS handshake$/);
+    const proxy = `http://127.0.0.1:${server.port}`;
+    const tunnel = await failure(connect("ws://server.test/", { proxy, handshakeTimeout: 30 }));
+    expect(tunnel.message).toMatch(/, up to the proxy's tunnel$/);
+  });
+
+  it("has no limit of time when told so", async () => {
+    const server = await serveRaw((request, socket) => {
+      setTimeout(() => socket.write(acceptance(request)), 20);
+      return undefined;
+    });
+    const url = `ws://127.0.0.1:${server.port}/`;
+    (await connect(url, { handshakeTimeout: Number.POSITIVE_INFINITY })).terminate();
   });
 
   it("fails with timed-out when one early hint follows another for ever", async () => {
@@ -368,8 +398,7 @@ describe("time and abort", () => {
   });
 
   it("rejects at once while the caller's own parts take their time, and destroys a stream that comes too late", async () => {
-    const server = await serveRaw((request) => acceptance(request));
-    const never = new Promise<never>(() => {});
+    const server = await serveRaw((request) => acceptance(request, { "Set-Cookie": "a=b" }));
     const waits: ConnectOptions[] = [
       { proxy: () => never },
       { createConnection: () => never },

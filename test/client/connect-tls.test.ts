@@ -5,6 +5,7 @@ import { type ConnectionOptions, type TLSSocket, type TlsOptions, connect as tls
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { type ConnectOptions, connect, HandshakeError } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { RawPeer } from "../support/raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import { leftovers, resources } from "../support/resources.ts";
 
@@ -71,6 +72,22 @@ describe("a server over TLS", () => {
     await server.close();
     opened.length = 0;
     expect(await leftovers(before)).toEqual({});
+  });
+
+  it("gets our answer to its Close although its end came with it", async () => {
+    let answer: Promise<unknown> | undefined;
+    const server = await rawServer(
+      (request, socket) => {
+        answer = new RawPeer(socket, "server").allFrames();
+        socket.end(Buffer.from(`${acceptance(request)}\x88\x02\x03\xe9`, "latin1"));
+        return undefined;
+      },
+      { tls: pair },
+    );
+    opened.push(server);
+    const connection = await connect(`wss://127.0.0.1:${server.port}/`, { tls: { ca } });
+    expect(await connection.closed).toMatchObject({ code: 1001, wasClean: true });
+    expect(await answer).toMatchObject([{ opcode: 8, payload: Buffer.from([3, 0xe9]) }]);
   });
 
   it("can be known under another name than the URL's", async () => {

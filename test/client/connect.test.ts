@@ -1,7 +1,7 @@
 /** What a client asks for, what it gets, and the ways to the server: against our own server and over raw bytes. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
-import { connect as netConnect } from "node:net";
+import { getDefaultAutoSelectFamily, connect as netConnect, setDefaultAutoSelectFamily } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
@@ -295,6 +295,15 @@ describe("the way to the server", () => {
     for (const host of ["localhost", "127.0.0.1", "[::1]"])
       (await connect(new URL(`http://${host}:${port}`))).terminate();
     expect(hosts).toEqual([`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]);
+  });
+
+  it("goes to the first address where the runtime is told not to try several", async () => {
+    const several = getDefaultAutoSelectFamily();
+    setDefaultAutoSelectFamily(false);
+    const server = await serveEcho({ host: "::" });
+    const connection = await connect(`ws://localhost:${server.port}/`);
+    connection.terminate();
+    setDefaultAutoSelectFamily(several);
   });
 
   it("goes over a Unix domain socket", async () => {

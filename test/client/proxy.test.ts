@@ -276,6 +276,22 @@ describe("an HTTP proxy", () => {
     expect(await leftovers(before)).toEqual({});
   });
 
+  it.each([
+    ["comes later", " and now the rest", "Who? and now the rest"],
+    ["stops coming", "", "Who?"],
+  ])("keeps the beginning of a refusal's body that %s", async (_, rest, body) => {
+    const before = resources();
+    const proxy = await rawServer((_, socket) => {
+      socket.write("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 21\r\n\r\nWho?");
+      setTimeout(() => socket.write(rest), 10);
+      return undefined;
+    });
+    const error = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
+    expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["proxy-failed", 407, body]);
+    await proxy.close();
+    expect(await leftovers(before)).toEqual({});
+  });
+
   it("R6455-4.1-6: fails with proxy-failed when it cannot be reached", async () => {
     const error = await failure(connect("ws://server.test/", { proxy: "http://nowhere.invalid" }));
     expect([error.rule, error.message]).toEqual([
