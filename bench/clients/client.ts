@@ -5,6 +5,7 @@
  * generator's options and prints its line of JSON, its own CPU time in the place of the server's.
  */
 import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 
@@ -45,14 +46,20 @@ async function measure(dial: Dial): Promise<void> {
   for (const send of sends) for (let i = 0; i < number("inflight"); i++) send(message);
   await delay(number("warmup"));
   const [repliesBefore, cpuBefore, began] = [replies, process.cpuUsage(), performance.now()];
+  const waitedBefore = ownWait();
   await delay(number("duration"));
   const { user, system } = process.cpuUsage(cpuBefore);
   const seconds = (performance.now() - began) / 1000;
   const serverCpu = (user + system) / 1e6;
-  console.log(
-    JSON.stringify({ replies: replies - repliesBefore, seconds, serverCpu, loadCpu: 0, p50: 0, p99: 0, p999: 0 }),
-  );
+  const waited = ownWait() - waitedBefore;
+  const none = { loadCpu: 0, p50: 0, p99: 0, p999: 0 };
+  console.log(JSON.stringify({ replies: replies - repliesBefore, seconds, serverCpu, waited, ...none }));
   process.exit();
+}
+
+/** Seconds that this process was ready to run and others had its CPU. */
+function ownWait(): number {
+  return Number(readFileSync("/proc/self/schedstat", "latin1").split(" ")[1]) / 1e9;
 }
 
 function check(data: Uint8Array): void {

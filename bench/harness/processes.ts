@@ -16,7 +16,7 @@ export const serverCpu = 0;
 /** The CPU of what drives it. */
 export const loadCpu = 1;
 /** How long a process may take until it says what is waited for, in milliseconds. */
-const patience = 60_000;
+const patience = 30_000;
 
 /** Whether `program` can be run. */
 export function worksHere(program: string, args: readonly string[]): boolean {

@@ -25,6 +25,8 @@ export interface LoadSample {
   /** The part of the time that the measured process was on its CPU, and the load on its own. */
   readonly busy: number;
   readonly loadBusy: number;
+  /** The part of the time that either was ready to run and had to wait for other programs, both added. */
+  readonly waited: number;
   /** Latencies in µs; 0 where none are taken. */
   readonly p50: number;
   readonly p99: number;
@@ -37,6 +39,7 @@ interface LoadResult {
   readonly seconds: number;
   readonly serverCpu: number;
   readonly loadCpu: number;
+  readonly waited: number;
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
@@ -57,8 +60,30 @@ const deflateOffer = "permessage-deflate; client_no_context_takeover; server_no_
 /** How long a server gets to come to rest before its memory is read, in milliseconds. */
 const restTime = 500;
 
-/** Measures `row` once with `peer`. */
+/** A run of which other programs took more than this part is made again … */
+const tolerableWait = 0.1;
+/** … so that it was made this often at most; the least disturbed one counts. */
+const attempts = 2;
+
+/**
+ * Measures `row` once with `peer`.
+ *
+ * A load that wakes late finds more replies at once, and a server that writes each by itself then looks cheaper than it is.
+ */
 export async function run(row: Row, peer: Peer, settings: RunSettings): Promise<Sample> {
+  let best = await attempt(row, peer, settings);
+  for (let made = 1; made < attempts && waitOf(best) > tolerableWait; made++) {
+    const next = await attempt(row, peer, settings);
+    if (waitOf(next) < waitOf(best)) best = next;
+  }
+  return best;
+}
+
+function waitOf({ load }: Sample): number {
+  return load?.waited ?? 0;
+}
+
+async function attempt(row: Row, peer: Peer, settings: RunSettings): Promise<Sample> {
   if (row.kind === "client") return runClient(row, peer, settings);
   const publications = row.publications ?? 1;
   const environment = { ...peer.environment, BENCH_JOB: row.job, BENCH_PUBLICATIONS: String(publications) };
@@ -111,6 +136,7 @@ function sampleOf(result: LoadResult, perReply: number, remark: string): Sample 
       rate: count / seconds,
       busy: result.serverCpu / seconds,
       loadBusy: result.loadCpu / seconds,
+      waited: result.waited / seconds,
       p50,
       p99,
       p999,

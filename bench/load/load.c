@@ -47,7 +47,7 @@ typedef struct {
 static struct {
   const char *mode, *extensions, *send, *expect;
   int port, pid, connections, inflight, frames, raw, warmup, duration;
-} option = {.mode = "echo", .connections = 1, .inflight = 1, .frames = 1, .warmup = 500, .duration = 1000};
+} option;
 
 static char *outgoing;            /* the cycle of frames, and as much again as one write can need */
 static size_t cycle, frame;       /* bytes of the cycle, of one frame */
@@ -77,9 +77,7 @@ static uint64_t clock_ns(clockid_t clock) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-static uint64_t now(void) {
-  return clock_ns(CLOCK_MONOTONIC);
-}
+static uint64_t now(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 /* ns on a CPU of all threads of the server; 0 when there is none to watch */
 static uint64_t server_cpu(void) {
@@ -87,6 +85,17 @@ static uint64_t server_cpu(void) {
   if (option.pid == 0) return 0;
   if (clock_getcpuclockid(option.pid, &clock)) fail("process %d is gone", option.pid);
   return clock_ns(clock);
+}
+
+/* ns that a process was ready to run and other programs had its CPU */
+static int64_t waited(int pid) {
+  char path[64], line[128] = "";
+  int64_t time = 0;
+  snprintf(path, sizeof path, pid ? "/proc/%d/schedstat" : "/proc/self/schedstat", pid);
+  FILE *file = fopen(path, "r");
+  if (file && fgets(line, sizeof line, file)) sscanf(line, "%*d %ld", &time);
+  if (file) fclose(file);
+  return time;
 }
 
 /* 32 buckets for each power of two: a relative error of at most 3 % */
@@ -131,10 +140,9 @@ static int dial(void) {
 }
 
 static void write_all(int fd, const char *bytes, size_t length) {
-  while (length > 0) {
-    ssize_t n = write(fd, bytes, length < WRITE_CHUNK ? length : WRITE_CHUNK);
+  for (ssize_t n; length > 0; bytes += n, length -= (size_t)n) {
+    n = write(fd, bytes, length < WRITE_CHUNK ? length : WRITE_CHUNK);
     if (n <= 0) fail("write: %s", strerror(errno));
-    bytes += n, length -= (size_t)n;
   }
 }
 
@@ -342,35 +350,38 @@ static void measure(Connection *all) {
   start(all);
   load_until(now() + (uint64_t)option.warmup * 1000000, all);
   uint64_t replies_before = replies, cpu = server_cpu(), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = now();
+  int64_t waits = waited(0) + waited(option.pid);
   memset(histogram, 0, sizeof histogram);
   load_until(begin + (uint64_t)option.duration * 1000000, all);
   double seconds = (double)(now() - begin) / 1e9;
   cpu = server_cpu() - cpu, own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
-  printf("{\"replies\":%llu,\"seconds\":%.6f,\"serverCpu\":%.6f,\"loadCpu\":%.6f,\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f",
-         (unsigned long long)(replies - replies_before), seconds, (double)cpu / 1e9, (double)own / 1e9,
-         percentile(0.5), percentile(0.99), percentile(0.999));
+  waits = waited(0) + waited(option.pid) - waits;
+  printf("{\"replies\":%llu,\"seconds\":%.6f,\"serverCpu\":%.6f,\"loadCpu\":%.6f,\"waited\":%.6f,",
+         (unsigned long long)(replies - replies_before), seconds, (double)cpu / 1e9, (double)own / 1e9, (double)waits / 1e9);
+  printf("\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f", percentile(0.5), percentile(0.99), percentile(0.999));
 }
 
-static void read_options(int count, char **words) {
-  const struct {
-    const char *name, **word;
-    int *number;
-  } known[] = {
-      {"--mode", &option.mode, NULL},           {"--extensions", &option.extensions, NULL},
-      {"--send", &option.send, NULL},           {"--expect", &option.expect, NULL},
-      {"--port", NULL, &option.port},           {"--pid", NULL, &option.pid},
-      {"--inflight", NULL, &option.inflight},   {"--connections", NULL, &option.connections},
-      {"--frames", NULL, &option.frames},       {"--raw", NULL, &option.raw},
-      {"--warmup", NULL, &option.warmup},       {"--duration", NULL, &option.duration},
-  };
-  size_t i, names = sizeof known / sizeof *known;
-  for (int at = 1; at + 1 < count; at += 2) {
-    for (i = 0; i < names && strcmp(words[at], known[i].name); i++) {
-    }
-    if (i == names) fail("there is no option %s", words[at]);
-    if (known[i].word) *known[i].word = words[at + 1];
-    else *known[i].number = atoi(words[at + 1]);
+/* The word behind --name, or otherwise. */
+static char *word(char **words, const char *name, char *otherwise) {
+  for (; words[0] && words[1]; words++) {
+    if (!strncmp(words[0], "--", 2) && !strcmp(words[0] + 2, name)) return words[1];
   }
+  return otherwise;
+}
+
+static void read_options(char **words) {
+  option.mode = word(words, "mode", "echo");
+  option.extensions = word(words, "extensions", NULL);
+  option.send = word(words, "send", NULL);
+  option.expect = word(words, "expect", NULL);
+  option.port = atoi(word(words, "port", "0"));
+  option.pid = atoi(word(words, "pid", "0"));
+  option.connections = atoi(word(words, "connections", "1"));
+  option.inflight = atoi(word(words, "inflight", "1"));
+  option.frames = atoi(word(words, "frames", "1"));
+  option.raw = atoi(word(words, "raw", "0"));
+  option.warmup = atoi(word(words, "warmup", "500"));
+  option.duration = atoi(word(words, "duration", "1000"));
 }
 
 static void read_frames(void) {
@@ -387,7 +398,7 @@ static void read_frames(void) {
 
 int main(int count, char **words) {
   signal(SIGPIPE, SIG_IGN);
-  read_options(count, words);
+  read_options(words + (count > 0));
   if (option.send) read_frames();
   buffer = malloc(CHUNK);
   poller = epoll_create1(EPOLL_CLOEXEC);
