@@ -285,7 +285,6 @@ export class WebSocket extends EventTarget {
   }
 
   #ended(report: CloseReport): void {
-    this.#settle();
     this.#unsent += Math.min(this.#queued, report.bufferedAmount);
     this.#queued = 0;
     this.#end({ ...report, wasClean: closedCleanly(report) && !this.#full, error: reasonOf(report) });

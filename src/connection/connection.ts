@@ -91,6 +91,8 @@ export class Connection {
 
   #initiator: CloseReport["initiator"] | undefined;
   #error: Error | undefined;
+  /** What had not left when the socket was given up: it forgets that itself, before it says that it is closed. */
+  #unsent: number | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
   #drained = 0;
   #report: CloseReport | undefined;
@@ -198,7 +200,7 @@ export class Connection {
   terminate(): void {
     this.#initiator ??= "local";
     this.#ignoreMessages();
-    this.#socket.destroy();
+    this.#destroy();
   }
 
   /** Lets the process end although this connection is open. */
@@ -294,7 +296,7 @@ export class Connection {
   giveUp(because: string): void {
     this.#initiator ??= "transport";
     this.#error ??= new Error(`The connection was given up: ${because}`);
-    this.#socket.destroy();
+    this.#destroy();
   }
 
   static #onData(this: OwnedSocket, chunk: Buffer): void {
@@ -328,6 +330,7 @@ export class Connection {
 
   static #onError(this: OwnedSocket, error: Error): void {
     this[owner]!.#error ??= error;
+    this[owner]!.#unsent ??= this[owner]!.bufferedAmount;
   }
 
   static #onClose(this: OwnedSocket): void {
@@ -344,7 +347,7 @@ export class Connection {
     this.#keepalive.received();
     if (this.endpoint.state === "discarding") {
       this.#drained += length;
-      if (this.#drained > drainSize) this.#socket.destroy();
+      if (this.#drained > drainSize) this.#destroy();
       return;
     }
     this.#counters.bytesReceived += length;
@@ -555,7 +558,7 @@ export class Connection {
   outboxTooLarge(): void {
     this.#error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
     // What the socket holds already goes with the socket alone.
-    if (!this.#open) return void this.#socket.destroy();
+    if (!this.#open) return void this.#destroy();
     this.endpoint.discardOutput();
     this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
   }
@@ -619,8 +622,13 @@ export class Connection {
       if (this.#outbox.size > 0 && !this.endpoint.violation && !this.#socket.destroyed)
         return this.#armCloseTimer(after);
       this.#error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
-      this.#socket.destroy();
+      this.#destroy();
     }, after);
+  }
+
+  #destroy(): void {
+    this.#unsent ??= this.bufferedAmount;
+    this.#socket.destroy();
   }
 
   #transportClosed(): void {
@@ -632,7 +640,7 @@ export class Connection {
       initiator: this.#initiator ?? "transport",
       error: this.#error,
       lastReceivedAgo: this.#keepalive.idle,
-      bufferedAmount: this.bufferedAmount,
+      bufferedAmount: this.#unsent ?? this.bufferedAmount,
     });
     this.endpoint.receiveEnd();
     this.#noteUnfinished(0);
