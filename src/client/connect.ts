@@ -87,7 +87,7 @@ async function nextDestination(
 }
 
 function verify(
-  { response, secWebSocketKey }: Opening,
+  { response, secWebSocketKey, message }: Opening,
   { subprotocols, extensions: offer, compression }: ResolvedConnectOptions,
   subprotocolRequired: boolean,
 ): Agreement {
@@ -98,6 +98,8 @@ function verify(
     subprotocols,
     extensionsOffered: offer !== undefined,
   });
+  // Node's parser did not see the upgrade, as behind a tab: to it, what follows is HTTP.
+  if (message !== undefined) throw fail("wrong-response-connection");
   if (subprotocolRequired && subprotocols.length > 0 && subprotocol === undefined) {
     throw fail("missing-response-subprotocol");
   }

@@ -68,6 +68,7 @@ describe("a response that breaks a rule", () => {
     ["wrong-response-upgrade", "R6455-4.1-22 Upgrade twice", { Upgrade: ["websocket", "websocket"] }],
     ["wrong-response-connection", "R6455-4.1-23 without Connection", { Connection: undefined }],
     ["wrong-response-connection", "R6455-4.1-23 another Connection", { Connection: "keep-alive" }],
+    ["wrong-response-connection", "a tab behind Connection", { Connection: "Upgrade\t" }],
     ["missing-accept", "R6455-4.1-24 without Sec-WebSocket-Accept", { "Sec-WebSocket-Accept": undefined }],
     [
       "wrong-accept",

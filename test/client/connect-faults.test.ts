@@ -10,8 +10,14 @@ import { leftovers, resources } from "../support/resources.ts";
 
 /** How many conversations go on at once. */
 const together = 16;
-/** Where time alone ends a case: how long the client waits, in milliseconds. */
-const patience = 80;
+/** Where time alone ends a case: how long the client waits for each, in milliseconds. */
+interface Patience {
+  readonly opening: number;
+  readonly open: number;
+}
+/** Short where nothing will come, long where it may be on its way. */
+const short = 80;
+const long = 2000;
 /** By how many bytes a conversation over TLS differs from the next: signatures vary, and its last record is optional. */
 const tlsSlack = 48;
 
@@ -50,16 +56,16 @@ interface Outcome {
 }
 
 /** Connects through the faults, has two messages echoed and closes; whoever waits in vain closes after its patience. */
-async function converse(scheme: string, faults: Faults, waitsIn?: "opening" | "open"): Promise<Outcome> {
+async function converse(scheme: string, faults: Faults, patience?: Patience): Promise<Outcome> {
   const proxy = await faultyProxy(servers.get(scheme)!.port, faults);
   let received = 0;
   try {
     const connection = await connect(`${scheme}://127.0.0.1:${proxy.port}/`, {
       compression: false,
       tls: { ca: certificates.ca, minVersion: "TLSv1.3" },
-      ...(waitsIn && { handshakeTimeout: waitsIn === "opening" ? patience : 2000, limits: { closeTimeout: patience } }),
+      ...(patience && { handshakeTimeout: patience.opening, limits: { closeTimeout: patience.open } }),
     });
-    const timer = waitsIn ? setTimeout(() => connection.close(), patience) : undefined;
+    const timer = patience && setTimeout(() => connection.close(), patience.open);
     for (const message of messages) connection.send(message);
     for await (const data of connection) {
       expect(data).toEqual(messages[received]);
@@ -145,8 +151,11 @@ describe.each(["ws", "wss"])("%s", (scheme) => {
     const phases = { refused: 0, broken: 0, clean: 0 };
     await each(cases, async (at) => {
       const fault = { kind, at };
-      const waitsIn = at < lengths.opensAfter - lengths.slack ? "opening" : "open";
-      const outcome = await converse(scheme, { [direction]: fault }, kind === "stall" ? waitsIn : undefined);
+      const patience = {
+        opening: at < lengths.opensAfter - lengths.slack ? short : long,
+        open: at < lengths.whole - lengths.slack ? short : long,
+      };
+      const outcome = await converse(scheme, { [direction]: fault }, kind === "stall" ? patience : undefined);
       check(`${scheme} ${direction}`, fault, outcome, lengths);
       if (outcome.error) phases.refused++;
       else if (outcome.report!.wasClean) phases.clean++;
