@@ -52,6 +52,7 @@ export class Keepalive implements Watched {
   /** Bytes have arrived. */
   received(): void {
     this.#lastReceived = currentTick();
+    this.#pingedAt = neverPinged;
   }
 
   /** Milliseconds since bytes arrived, to the second. */
@@ -95,7 +96,7 @@ export class Keepalive implements Watched {
       this.#pingedAt = currentTick();
       // The round trip is noted where the Pong arrives; that none came is seen here.
       this.#kept.ping().catch(() => {});
-      return this.#timeout;
+      return Math.min(this.#timeout, this.#interval);
     }
     const waited = (currentTick() - this.#pingedAt) * tickLength;
     if (waited < this.#timeout) return this.#timeout - waited;

@@ -76,6 +76,23 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done).toEqual([]);
   });
 
+  test("D02: an answer counts also where the timeout is longer than the interval", () => {
+    const { keepalive, done } = keep(role, { interval: 5 * second, timeout: 20 * second });
+    for (let answered = 0; answered < 10; ) {
+      vi.advanceTimersByTime(1 * second);
+      if (done.length === answered) continue;
+      keepalive.received();
+      answered++;
+    }
+    expect(done.map(([what]) => what)).toEqual(Array(10).fill("ping"));
+    vi.advanceTimersByTime(60 * second);
+    const [ping, end] = done.slice(10);
+    expect(ping?.[0]).toBe("ping");
+    expect(end?.[0]).toMatch(/^the peer was silent/);
+    expect(end![1] - ping![1]).toBe(20);
+    expect(end![1] - done[9]![1]).toBeLessThanOrEqual(30);
+  });
+
   test("without options nobody is asked or given up", () => {
     const { done } = keep(role);
     vi.advanceTimersByTime(3600 * second);

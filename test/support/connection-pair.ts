@@ -1,0 +1,82 @@
+/**
+ * A connection under test in either role, and a raw peer at the other end of a real TCP connection or of a stream in
+ * memory. No opening handshake is done.
+ */
+
+import type { Duplex } from "node:stream";
+import { afterEach } from "vitest";
+import { Connection } from "../../src/connection/connection.ts";
+import type { ConnectionHandlers, KeepaliveOptions } from "../../src/connection/handlers.ts";
+import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../src/connection/limits.ts";
+import { MessageDeflate } from "../../src/connection/message-deflate.ts";
+import { Endpoint, type EndpointOptions } from "../../src/protocol/endpoint.ts";
+import type { Role } from "../../src/protocol/frame.ts";
+import { RawPeer, socketPair } from "./raw-peer.ts";
+import { peerOf } from "./wire.ts";
+
+/** What a connection under test differs in. */
+export interface ConnectionOptions {
+  readonly handlers?: ConnectionHandlers<Connection>;
+  readonly limits?: Partial<ConnectionLimits>;
+  readonly keepalive?: Required<KeepaliveOptions>;
+  readonly compress?: boolean;
+  readonly ended?: (connection: Connection) => void;
+  readonly endpoint?: Partial<EndpointOptions>;
+}
+
+const ends: Duplex[] = [];
+
+afterEach(() => {
+  for (const end of ends.splice(0)) end.destroy();
+});
+
+/** The parameters that both sides of a compressed connection agree on here. */
+export const deflateParameters = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: 15,
+  clientMaxWindowBits: 15,
+};
+
+/** Makes a connection over a stream; it reads nothing before `start`. */
+export function connectionOver(socket: Duplex, role: Role, options: ConnectionOptions = {}): Connection {
+  const { handlers = {}, compress = false, keepalive, ended } = options;
+  const limits = resolveLimits(connectionLimits, options.limits);
+  const { maxMessageSize, maxEmptyFragments } = limits;
+  ends.push(socket);
+  return new Connection({
+    endpoint: new Endpoint({ role, maxMessageSize, maxEmptyFragments, compression: compress, ...options.endpoint }),
+    socket,
+    settings: { limits, handlers, keepalive, ...(ended && { ended }) },
+    deflate: compress
+      ? new MessageDeflate(role, deflateParameters, { threshold: 0, level: 1, memLevel: 8 })
+      : undefined,
+  });
+}
+
+/** A started connection in `role`, and its peer, over TCP. */
+export async function connectionPair(
+  role: Role,
+  options: ConnectionOptions = {},
+): Promise<{ connection: Connection; peer: RawPeer }> {
+  const [near, far] = await socketPair();
+  ends.push(far);
+  const peer = new RawPeer(far, peerOf(role));
+  const connection = connectionOver(near, role, options);
+  connection.start();
+  return { connection, peer };
+}
+
+/** Resolves when the condition holds; looks once a turn of the event loop. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A promise that somebody else settles. */
+export function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open!: () => void;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
