@@ -70,7 +70,7 @@ export async function open(url: URL, options: ConnectOptions): Promise<void> {
  * more than 123 bytes.
  */
 export function closeStatus(code: number | undefined, reason: string): CloseStatus {
-  if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
+  if (code !== undefined && !mayBeSent(code)) {
     throw new DOMException(`Cannot close: ${code} is neither 1000 nor from 3000 to 4999`, "InvalidAccessError");
   }
   const length = Buffer.byteLength(reason);
@@ -78,6 +78,11 @@ export function closeStatus(code: number | undefined, reason: string): CloseStat
     throw syntaxError(`Cannot close: the reason is ${length} bytes of UTF-8, at most ${maxReasonLength} are allowed`);
   }
   return { code: code ?? (reason === "" ? CloseCode.NoStatusReceived : CloseCode.NormalClosure), reason };
+}
+
+/** Whether a program may close with this code: 1000, or from 3000 to 4999. */
+export function mayBeSent(code: number): boolean {
+  return code === CloseCode.NormalClosure || (code >= 3000 && code <= 4999);
 }
 
 /** Whether the closing handshake took place, after all that was to be sent. */

@@ -15,6 +15,7 @@ import {
   checkProtocols,
   closedCleanly,
   closeStatus,
+  mayBeSent,
   open,
   parseUrl,
   reasonOf,
@@ -205,13 +206,12 @@ export class WebSocketStream {
     await pending.promise;
   }
 
-  /** Closes with the code and reason of a `WebSocketError`, or without, where `reason` is anything else. */
-  #closeBecause(reason: unknown): void {
-    if (reason instanceof WebSocketError) {
-      this.close({ closeCode: reason.closeCode ?? undefined, reason: reason.reason });
-    } else {
-      this.close();
-    }
+  /** Closes with the code and reason of a `WebSocketError` that a program may send; without, where it is anything else. */
+  #closeBecause(error: unknown): void {
+    if (!(error instanceof WebSocketError)) return this.close();
+    const { closeCode, reason } = error;
+    if (closeCode === null || mayBeSent(closeCode)) this.close({ closeCode: closeCode ?? undefined, reason });
+    else this.close();
   }
 
   /** A write that is under way when the server's Close comes has failed; one that begins at once may still be. */
