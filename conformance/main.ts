@@ -14,7 +14,7 @@ import { ClientProcesses, ServerProcess, serverAt } from "./judge/sources.ts";
 import { describeExpectation } from "./judge/verdict.ts";
 import { PEERS, type Peer } from "./peers.ts";
 import { htmlReport } from "./report/html.ts";
-import { mergeRuns, type Run, readRuns, writeRuns } from "./report/runs.ts";
+import { mergeRuns, type Run, readRuns, writeRuns, writeTable } from "./report/runs.ts";
 import { Progress, summary } from "./report/terminal.ts";
 
 const HELP = `Tests a WebSocket server or client against RFC 6455 and RFC 7692.
@@ -31,8 +31,9 @@ const HELP = `Tests a WebSocket server or client against RFC 6455 and RFC 7692.
   --slow           print the twenty slowest cases
   --list           print the cases and what they expect
   --json FILE      write the results, traces included
+  --table FILE     write the verdicts alone as JSON, one case a line
   --html FILE      write a report as one page
-  --add FILE       take earlier results from a JSON file into --json and --html
+  --add FILE       take earlier results from a JSON file into what is written
   --role ROLE      with --peer: only "server" or "client"
   --name NAME      the target's name in the report
   --concurrency N  connections at a time (16; 4 programs for a client)
@@ -52,6 +53,7 @@ const OPTIONS = {
   slow: { type: "boolean" },
   json: { type: "string" },
   html: { type: "string" },
+  table: { type: "string" },
   add: { type: "string", multiple: true },
   role: { type: "string" },
   name: { type: "string" },
@@ -82,6 +84,7 @@ async function main(): Promise<number> {
   const earlier = (values.add ?? []).filter(existsSync).flatMap((file) => readRuns(readFileSync(file, "utf8")));
   const merged = mergeRuns(earlier, runs);
   if (values.json !== undefined) writeFileSync(values.json, writeRuns(merged));
+  if (values.table !== undefined) writeFileSync(values.table, writeTable(merged));
   if (values.html !== undefined) writeFileSync(values.html, htmlReport(CASES, merged));
   return runs.some((run) => summary(run, CASES).failed > 0) ? 1 : 0;
 }

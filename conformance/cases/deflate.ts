@@ -320,7 +320,7 @@ const afterFinal: Omit<Case, "group">[] = [
     ids: ["R7692-7.2.3.4-1", "B06"],
     title: "A message that ends in a final block, and then one that refers to it: the window is the connection's",
     deflate: PLAIN,
-    expect: [echoes("Hello", "Hello"), fails(1007, 1002, 1011)],
+    expect: [echoes("Hello", "Hello"), { kind: "fails", codes: [1007, 1002, 1011], before: ["Hello"] }],
     steps: [onlyWithTakeover, raw("f3 48 cd c9 c9 07 00 00"), raw("f2 00 11 00 00")],
   },
   {

@@ -41,7 +41,7 @@ export class Observation {
   readonly pongs: Buffer[] = [];
   readonly pings: Buffer[] = [];
   readonly maskingKeys: Buffer[] = [];
-  readonly order: ("message" | "pong" | "marker" | "close" | "end")[] = [];
+  readonly order: ("message" | "ping" | "pong" | "marker" | "close" | "end")[] = [];
   readonly violations: string[] = [];
   close: CloseSeen | undefined;
   end: "fin" | "reset" | undefined;
@@ -73,7 +73,7 @@ export class Observation {
     if (frame.maskingKey !== undefined) this.maskingKeys.push(frame.maskingKey);
     if (this.close !== undefined) this.#breach(`${opName(frame.opcode)} after its Close`, "5.5.1");
     else if (frame.opcode === Op.Close) this.#observeClose(frame.payload);
-    else if (frame.opcode === Op.Ping) this.pings.push(frame.payload);
+    else if (frame.opcode === Op.Ping) this.#observePing(frame.payload);
     else if (frame.opcode === Op.Pong) this.#observePong(frame.payload, isMarker);
     else this.#observeData(frame);
   }
@@ -112,6 +112,11 @@ export class Observation {
     if (!isUtf8(payload.subarray(2))) this.#breach("a close reason that is not UTF-8", "5.5.1");
     this.close = { code, reason: payload.toString("utf8", 2) };
     this.order.push("close");
+  }
+
+  #observePing(payload: Buffer): void {
+    this.pings.push(payload);
+    this.order.push("ping");
   }
 
   #observePong(payload: Buffer, isMarker: (payload: Buffer) => boolean): void {

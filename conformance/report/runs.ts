@@ -53,6 +53,21 @@ export function writeRuns(runs: readonly Run[]): string {
   return `{"runs":[\n${body.join(",\n")}\n],\n"lines":[\n${lines.map((line) => JSON.stringify(line)).join(",\n")}\n]}\n`;
 }
 
+/** Verdicts alone, one case a line and one column a run: what is kept beside the code. `null`: not asked. */
+export function writeTable(runs: readonly Run[]): string {
+  const ids = [...new Set(runs.flatMap(({ results }) => results.map(({ id }) => id)))];
+  const columns = runs.map(({ results }) => new Map(results.map((result) => [result.id, result])));
+  const cell = (result: Result | undefined): string | null => {
+    if (result === undefined) return null;
+    return result.verdict === "pass" ? "pass" : `${result.verdict}: ${result.seen}`;
+  };
+  const rows = ids.map(
+    (id) => `${JSON.stringify(id)}:${JSON.stringify(columns.map((column) => cell(column.get(id))))}`,
+  );
+  const names = runs.map(({ name, version, role }) => `${name} ${version} ${role}`);
+  return `{"runs":${JSON.stringify(names)},\n"cases":{\n${rows.join(",\n")}\n}}\n`;
+}
+
 /** Reads a results file. */
 export function readRuns(text: string): Run[] {
   const { lines, runs } = JSON.parse(text) as RunFile;
