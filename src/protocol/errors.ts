@@ -90,7 +90,7 @@ const table = {
   "too-much-unfinished": {
     section: "RFC 6455 section 10.4",
     closeCode: 1013,
-    text: "The process holds too much of unfinished messages",
+    text: "All connections together hold too much of unfinished messages",
   },
   "message-too-slow": {
     section: "RFC 6455 section 10.4",
