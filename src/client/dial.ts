@@ -17,7 +17,7 @@ import type { DialTarget, TlsOptions } from "./connect-options.ts";
 export function addressesOf(attempt: Attempt, host: string): Promise<LookupAddress[]> {
   const family = isIP(host);
   if (family !== 0) return Promise.resolve([{ address: host, family }]);
-  attempt.step = "the server's address";
+  attempt.step = `the address of ${host}`;
   return attempt.until(
     new Promise((resolve, reject) => {
       lookup(host, { all: true }, (error, addresses) => {

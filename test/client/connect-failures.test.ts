@@ -123,6 +123,13 @@ describe("a response that breaks a rule", () => {
     );
   });
 
+  it("C01 fails with duplicate-accept when the second is behind more fields than anyone counts", async () => {
+    await failsWith("duplicate-accept", (request) => {
+      const many = "A: b\r\n".repeat(1500);
+      return acceptance(request).replace(/\r\n$/, `${many}Sec-WebSocket-Accept: ${request.accept}\r\n\r\n`);
+    });
+  });
+
   it("fails with unexpected-extension when nothing was offered", async () => {
     const answer: Answer = (request) => {
       expect(request.values("sec-websocket-extensions")).toEqual([]);

@@ -8,6 +8,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { RawPeer } from "../support/raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import { leftovers, resources } from "../support/resources.ts";
+import type { ReadFrame } from "../support/wire.ts";
 
 const certificates = makeCertificates();
 const { ca, server: pair } = certificates;
@@ -74,20 +75,29 @@ describe("a server over TLS", () => {
     expect(await leftovers(before)).toEqual({});
   });
 
-  it("gets our answer to its Close although its end came with it", async () => {
-    let answer: Promise<unknown> | undefined;
+  it("gets our late replies although its end came with the message", async () => {
+    let answer: Promise<ReadFrame[]> | undefined;
     const server = await rawServer(
       (request, socket) => {
         answer = new RawPeer(socket, "server").allFrames();
-        socket.end(Buffer.from(`${acceptance(request)}\x88\x02\x03\xe9`, "latin1"));
+        socket.end(Buffer.from(`${acceptance(request)}\x81\x03one\x88\x02\x03\xe9`, "latin1"));
         return undefined;
       },
       { tls: pair },
     );
     opened.push(server);
-    const connection = await connect(`wss://127.0.0.1:${server.port}/`, { tls: { ca } });
+    const connection = await connect(`wss://127.0.0.1:${server.port}/`, {
+      tls: { ca },
+      message: async (connection, data) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        connection.send(data);
+      },
+    });
     expect(await connection.closed).toMatchObject({ code: 1001, wasClean: true });
-    expect(await answer).toMatchObject([{ opcode: 8, payload: Buffer.from([3, 0xe9]) }]);
+    expect((await answer)!.map(({ opcode, payload }) => [opcode, payload.toString("latin1")])).toEqual([
+      [1, "one"],
+      [8, "\x03\xe9"],
+    ]);
   });
 
   it("can be known under another name than the URL's", async () => {

@@ -5,10 +5,11 @@ import { getDefaultAutoSelectFamily, connect as netConnect, setDefaultAutoSelect
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
 import {
   accept,
   type Connection,
+  type ConnectOptions,
   connect,
   type MessageData,
   type ServeOptions,
@@ -141,16 +142,43 @@ describe("a connection", () => {
     expect(await peer!.allFrames()).toMatchObject([{ opcode: 8, payload: Buffer.from([3, 0xe9]) }]);
   });
 
+  it.each<[string, ConnectOptions]>([
+    ["of our own making", {}],
+    ["of the caller's making", { createConnection: ({ host, port }) => netConnect({ host, port }) }],
+  ])("finishes its replies after the server's end, over a socket %s", async (_, options) => {
+    let peer: RawPeer | undefined;
+    const server = await serveRaw((request, socket) => {
+      peer = new RawPeer(socket, "server");
+      socket.end(Buffer.from(`${acceptance(request)}\x81\x03one\x88\x02\x03\xe8`, "latin1"));
+      return undefined;
+    });
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`, {
+      ...options,
+      message: async (connection, data) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        connection.send(`late answer to ${data}`);
+      },
+    });
+    expect(await connection.closed).toMatchObject({ code: 1000, wasClean: true, initiator: "peer" });
+    const frames = await peer!.allFrames();
+    expect(frames.map(({ opcode }) => opcode)).toEqual([1, 8]);
+    expect(frames[0]!.payload.toString()).toBe("late answer to one");
+  });
+
   it("ends the handshake's own listeners with it", async () => {
     const server = await serveRaw((request) => acceptance(request));
     let stream: Duplex | undefined;
+    let noDelay: MockInstance | undefined;
     const connection = await connect(`ws://127.0.0.1:${server.port}/`, {
       createConnection: ({ host, port }) => {
-        stream = netConnect({ host, port });
-        return stream;
+        const socket = netConnect({ host, port });
+        noDelay = vi.spyOn(socket, "setNoDelay");
+        stream = socket;
+        return socket;
       },
     });
     await new Promise(setImmediate);
+    expect(noDelay).toHaveBeenCalledWith(true);
     const ours = ["data", "end", "drain", "error", "close"];
     expect(Object.fromEntries(ours.map((name) => [name, stream!.listenerCount(name)]))).toEqual({
       data: 1,

@@ -311,6 +311,13 @@ describe("an HTTP proxy", () => {
     expect([error.rule, error.status]).toEqual(["status-not-101", 404]);
   });
 
+  it("hands over what the server says before it is asked", async () => {
+    const server = await serveRaw(() => undefined);
+    const proxy = await httpProxy(() => server.port, {}, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nFull");
+    const error = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
+    expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["status-not-101", 503, "Full"]);
+  });
+
   it("is given up in time, and when the signal aborts", async () => {
     const before = resources();
     const proxy = await rawServer(() => undefined);

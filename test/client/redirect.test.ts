@@ -127,6 +127,13 @@ describe("followRedirects", () => {
     expect(first.requests[1]!.values("x-api-key")).toEqual([]);
   });
 
+  it("C12 sends nothing that may be a secret where another host sends to itself", async () => {
+    const second = await serveRaw(along({ "/b": "/c" }));
+    const first = await serveRaw(() => redirect(`ws://127.0.0.1:${second.port}/b`));
+    await opens(`ws://127.0.0.1:${first.port}/`, { followRedirects: 2, headers: secrets });
+    expect([secretsIn(second, 0), secretsIn(second, 1)]).toEqual([[], []]);
+  });
+
   it("C12 keeps the URL's credentials on the same host alone", async () => {
     const other = await serveRaw(along({}));
     const server: RawServer = await serveRaw(along({ "/a": "/b", "/b": `//127.0.0.1:${other.port}/c` }));
