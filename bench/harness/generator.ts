@@ -22,7 +22,7 @@ export function prepareGenerator(): Generator {
     );
     return { command: [process.execPath, `${benchFolder}dist/load/load.js`], title: "load/load.ts" };
   }
-  if (modifiedAt(program) < modifiedAt(source)) {
+  if (modifiedAt(program) < Math.max(modifiedAt(source), modifiedAt(`${benchFolder}load/meter.h`))) {
     execFileSync("cc", ["-O2", "-Wall", "-Wextra", "-o", program, source], { stdio: ["ignore", "ignore", "inherit"] });
   }
   return { command: [program], title: "load/load.c" };

@@ -51,7 +51,7 @@ const colours: Readonly<Record<Theme, Colours>> = {
   },
 };
 
-const [width, height] = [760, 420];
+const [width, height] = [820, 420];
 const area = { left: 64, right: 560, top: 52, bottom: 364 };
 const labelHeight = 18;
 

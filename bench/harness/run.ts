@@ -86,7 +86,12 @@ function waitOf({ load }: Sample): number {
 async function attempt(row: Row, peer: Peer, settings: RunSettings): Promise<Sample> {
   if (row.kind === "client") return runClient(row, peer, settings);
   const publications = row.publications ?? 1;
-  const environment = { ...peer.environment, BENCH_JOB: row.job, BENCH_PUBLICATIONS: String(publications) };
+  const environment = {
+    ...peer.environment,
+    BENCH_JOB: row.job,
+    BENCH_CONNECTIONS: String(row.load.connections),
+    BENCH_PUBLICATIONS: String(publications),
+  };
   const server = await ServerProcess.start(peer.command, environment, serverCpu);
   try {
     const measure = { server: loadServer, "idle memory": idleMemory, "peak memory": peakMemory }[row.kind];

@@ -68,7 +68,7 @@ const series: readonly Series[] = [
     title: "Memory of idle connections",
     xTitle: "connections",
     yTitle: "KiB per connection",
-    xs: [100, 1000, 10_000],
+    xs: [1000, 3000, 10_000],
     row: (id, x) => idleRow(id, `${x} idle connections`, { connections: x }),
   },
 ];

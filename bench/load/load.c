@@ -25,10 +25,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20, WRITE_CHUNK = 64 << 10, EVENTS = 256, HEAD = 4096, BUCKETS = 40 * 32 };
+#include "meter.h"
+
+enum { CHUNK = 1 << 20, WRITE_CHUNK = 64 << 10, EVENTS = 256, HEAD = 4096 };
 
 typedef struct {
   int fd;
@@ -56,7 +57,7 @@ static size_t expected_cycle, reply;
 static bool learned;              /* no --expect said what to expect, so that the first reply does */
 static char *buffer;
 static int poller;
-static uint64_t replies, histogram[BUCKETS];
+static uint64_t replies;
 static int missing;               /* publish mode: connections that have not the whole reply yet */
 
 static const char *key = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -69,53 +70,6 @@ static void fail(const char *format, ...) {
   vfprintf(stderr, format, arguments);
   fputc('\n', stderr);
   exit(1);
-}
-
-static uint64_t clock_ns(clockid_t clock) {
-  struct timespec time;
-  clock_gettime(clock, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static uint64_t now(void) { return clock_ns(CLOCK_MONOTONIC); }
-
-/* ns on a CPU of all threads of the server; 0 when there is none to watch */
-static uint64_t server_cpu(void) {
-  clockid_t clock;
-  if (option.pid == 0) return 0;
-  if (clock_getcpuclockid(option.pid, &clock)) fail("process %d is gone", option.pid);
-  return clock_ns(clock);
-}
-
-/* ns that a process was ready to run and other programs had its CPU */
-static int64_t waited(int pid) {
-  char path[64], line[128] = "";
-  int64_t time = 0;
-  snprintf(path, sizeof path, pid ? "/proc/%d/schedstat" : "/proc/self/schedstat", pid);
-  FILE *file = fopen(path, "r");
-  if (file && fgets(line, sizeof line, file)) sscanf(line, "%*d %ld", &time);
-  if (file) fclose(file);
-  return time;
-}
-
-/* 32 buckets for each power of two: a relative error of at most 3 % */
-static void record(uint64_t ns) {
-  int power = ns < 32 ? 0 : 63 - __builtin_clzll(ns) - 5;
-  size_t bucket = (size_t)power * 32 + (size_t)(ns >> power);
-  histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
-}
-
-static double percentile(double part) {
-  uint64_t total = 0, seen = 0;
-  for (size_t i = 0; i < BUCKETS; i++) total += histogram[i];
-  for (size_t i = 0; i < BUCKETS; i++) {
-    seen += histogram[i];
-    if (total && (double)seen >= part * (double)total) {
-      size_t power = i < 64 ? 0 : i / 32 - 1;
-      return (double)((i - power * 32) << power) / 1000;
-    }
-  }
-  return 0;
 }
 
 static char *contents(const char *path, size_t *length) {
@@ -322,10 +276,7 @@ static void start(Connection *all) {
     watch(&all[i], EPOLLIN);
     if (!publish) send_frames(&all[i], (unsigned)option.inflight, now());
   }
-  if (!publish) return;
-  /* Without a handshake nothing says when the server has accepted all. */
-  if (option.raw) usleep(500000);
-  send_frames(&all[0], 1, now());
+  if (publish) send_frames(&all[0], 1, now());
 }
 
 static void turn(Connection *all) {
@@ -349,12 +300,12 @@ static void load_until(uint64_t time, Connection *all) {
 static void measure(Connection *all) {
   start(all);
   load_until(now() + (uint64_t)option.warmup * 1000000, all);
-  uint64_t replies_before = replies, cpu = server_cpu(), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = now();
+  uint64_t replies_before = replies, cpu = cpu_of(option.pid), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = now();
   int64_t waits = waited(0) + waited(option.pid);
   memset(histogram, 0, sizeof histogram);
   load_until(begin + (uint64_t)option.duration * 1000000, all);
   double seconds = (double)(now() - begin) / 1e9;
-  cpu = server_cpu() - cpu, own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
+  cpu = cpu_of(option.pid) - cpu, own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
   waits = waited(0) + waited(option.pid) - waits;
   printf("{\"replies\":%llu,\"seconds\":%.6f,\"serverCpu\":%.6f,\"loadCpu\":%.6f,\"waited\":%.6f,",
          (unsigned long long)(replies - replies_before), seconds, (double)cpu / 1e9, (double)own / 1e9, (double)waits / 1e9);

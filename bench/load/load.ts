@@ -125,7 +125,7 @@ async function idle(): Promise<object> {
 }
 
 async function measure(): Promise<object> {
-  await begin();
+  begin();
   await until(performance.now() + number("warmup"));
   latencies.reset();
   const [repliesBefore, cpu, own, began] = [replies, schedule(0), process.cpuUsage(), performance.now()];
@@ -145,7 +145,7 @@ async function measure(): Promise<object> {
   };
 }
 
-async function begin(): Promise<void> {
+function begin(): void {
   if (mode === "handshake") {
     for (let i = 0; i < count; i++) void handshakes();
     return;
@@ -156,17 +156,14 @@ async function begin(): Promise<void> {
     connection.socket.resume();
     if (mode === "echo") sendFrames(connection, inflight);
   }
-  if (mode !== "publish") return;
-  // Without a handshake nothing says when the server has accepted all.
-  if (number("raw") === 1) await until(performance.now() + 500, false);
-  sendFrames(all[0]!, 1);
+  if (mode === "publish") sendFrames(all[0]!, 1);
 }
 
 /** A turn of publications that began inside the window ends inside it. */
-function until(time: number, wholeTurns = mode === "publish"): Promise<void> {
+function until(time: number): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void => {
-      if (performance.now() < time || (wholeTurns && missing < count)) setImmediate(look);
+      if (performance.now() < time || (mode === "publish" && missing < count)) setImmediate(look);
       else resolve();
     };
     setTimeout(look, time - performance.now());

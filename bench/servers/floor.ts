@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { type AddressInfo, createServer, Socket } from "node:net";
 import { serverFrame } from "../harness/frames.ts";
-import { job, listening, publications } from "./job.ts";
+import { connections, job, listening, publications } from "./job.ts";
 
 const onread = process.argv[2] === "onread";
 const shaking = process.argv[2] === "handshake";
@@ -31,9 +31,15 @@ const server = createServer({ pauseOnConnect: onread, noDelay: true }, (accepted
 server.listen(0, "127.0.0.1", () => listening((server.address() as AddressInfo).port));
 
 function react(socket: Socket, chunk: Buffer): void {
-  if (job === "publish") for (const subscriber of sockets) subscriber.write(turn);
+  if (job === "publish") publish();
   else if (job === "sink") socket.write(ok);
   else socket.write(chunk);
+}
+
+/** Without a handshake the load cannot know that all its connections have been accepted. */
+function publish(): void {
+  if (sockets.size < connections) setTimeout(publish, 10);
+  else for (const subscriber of sockets) subscriber.write(turn);
 }
 
 function remember(socket: Socket): void {

@@ -22,6 +22,9 @@ export type Job =
 /** The job of this process. */
 export const job: Job = (process.env.BENCH_JOB ?? "echo") as Job;
 
+/** How many connections the load opens. */
+export const connections: number = Number(process.env.BENCH_CONNECTIONS ?? 1);
+
 /** The messages of one turn of the job `publish`: text of 64 bytes, no two alike. */
 export const publications: readonly string[] = publicationsOf(Number(process.env.BENCH_PUBLICATIONS ?? 1));
 
