@@ -221,6 +221,8 @@ export class WebSocketStream {
         this.#cutOff = this.#pendingWrite !== undefined;
         if (this.#cutOff) setTimeout(() => this.#connection!.terminate(), longestCutOff).unref();
         resolve();
+        // What came before the Close is little, and the Close is answered when all of it was taken.
+        void this.#takeRest();
       });
     });
   }
@@ -256,13 +258,14 @@ export class WebSocketStream {
 
   /** Hands over what had arrived before the Close, then closes. */
   async #endReadable(): Promise<void> {
-    if (this.#cancelled) return;
-    for (;;) {
-      const { done, value } = await this.#messages!.next();
-      if (done) break;
-      if (!this.#closing) this.#readableController!.enqueue(ownBytes(value));
-    }
+    await this.#takeRest();
     if (!this.#cancelled) this.#readableController!.close();
+  }
+
+  async #takeRest(): Promise<void> {
+    for (let rest = await this.#messages!.next(); !rest.done; rest = await this.#messages!.next()) {
+      if (!this.#closing) this.#readableController!.enqueue(ownBytes(rest.value));
+    }
   }
 }
 

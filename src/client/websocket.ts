@@ -60,7 +60,7 @@ type Listener<Type extends keyof WebSocketEventMap> =
   | ((this: WebSocket, event: WebSocketEventMap[Type]) => unknown)
   | { handleEvent(event: WebSocketEventMap[Type]): unknown };
 
-interface Ending extends Pick<CloseReport, "code" | "reason" | "wasClean" | "received" | "violation"> {
+interface Ending extends Pick<CloseReport, "code" | "reason" | "wasClean" | "violation"> {
   readonly error: Error;
 }
 
@@ -287,23 +287,25 @@ export class WebSocket extends EventTarget {
   #ended(report: CloseReport): void {
     this.#unsent += Math.min(this.#queued, report.bufferedAmount);
     this.#queued = 0;
-    this.#end({ ...report, wasClean: closedCleanly(report) && !this.#full, error: reasonOf(report) });
+    this.#end({ ...report, wasClean: closedCleanly(report), error: reasonOf(report) });
   }
 
   /** Two tasks that follow one another, so that microtasks run between the two events. */
   #end(end: Ending): void {
+    let failed = false;
     setImmediate(() => {
-      const failed = this.#failed(end);
+      failed = this.#failed(end);
       this.#readyState = CLOSED;
       if (failed) this.dispatchEvent(new ErrorEventClass("error", { error: end.error, message: end.error.message }));
     });
-    setImmediate(() => this.dispatchEvent(new CloseEventClass("close", end)));
+    setImmediate(() => {
+      this.dispatchEvent(new CloseEventClass("close", { ...end, wasClean: end.wasClean && !failed }));
+    });
   }
 
-  /** A transport that ends while a Close of ours is under way has not failed, as little as in browsers. */
-  #failed({ received, violation }: Ending): boolean {
-    const lost = this.#readyState !== CLOSING && received === undefined;
-    return lost || violation !== undefined || this.#full || this.#giveUp.signal.aborted;
+  /** A transport that ends while a Close of either side is under way has not failed, as little as in browsers. */
+  #failed({ violation }: Ending): boolean {
+    return this.#readyState !== CLOSING || violation !== undefined || this.#full || this.#giveUp.signal.aborted;
   }
 
   // bufferedAmount
