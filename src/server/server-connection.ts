@@ -39,7 +39,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     this.#topics = parts.topics;
   }
 
-  /** The client's address; undefined when the connection is closed or is not over TCP. */
+  /** The client's address; undefined when the stream is not TCP, or was closed before anybody asked. */
   get remoteAddress(): string | undefined {
     return this.#socket.remoteAddress;
   }

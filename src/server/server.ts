@@ -5,6 +5,7 @@
  * every `upgrade` listener of that server is ours.
  */
 
+import { setMaxListeners } from "node:events";
 import { readFileSync } from "node:fs";
 import {
   createServer,
@@ -89,6 +90,8 @@ export class Server {
     this.#limits = resolveRoute({}, options).limits;
     this.#maxConnections = options.limits?.maxConnections ?? fileLimit();
     this.#topics = new Topics(options.limits);
+    // Each pending handshake listens to it.
+    setMaxListeners(0, this.#closing.signal);
     const ended = (connection: ServerConnection, { code }: CloseReport) => {
       this.#connections.delete(connection);
       this.#closed[code] = (this.#closed[code] ?? 0) + 1;

@@ -1,0 +1,85 @@
+import { describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { accept, connectionSettings } from "../../src/server/accept.ts";
+import { resolveRoute } from "../../src/server/route.ts";
+import type { ServerConnection } from "../../src/server/server-connection.ts";
+import { Topics } from "../../src/topics/topics.ts";
+import { httpServer } from "../support/http-server.ts";
+import { exchange, openRaw, parseResponse, requestText } from "../support/raw-peer.ts";
+import { frameFrom } from "../support/wire.ts";
+
+describe("accept", () => {
+  test("gives the connection; what is there already waits for the loop", async () => {
+    const { port } = await httpServer(async (request, socket, head) => {
+      const connection = await accept(request, socket, head);
+      for await (const data of connection!) connection!.send(data);
+    });
+    const peer = await openRaw(port, {}, frameFrom("client", { opcode: 1, payload: "glued" }));
+    peer.text("later");
+    expect(await peer.nextTexts(2)).toEqual(["glued", "later"]);
+  });
+
+  test("takes a route's options and handlers, and serves a client that others wrote", async () => {
+    const { port } = await httpServer((request, socket, head) => {
+      void accept(request, socket, head, {
+        subprotocols: ["echo"],
+        upgrade: ({ subprotocols }) => ({ data: { offered: subprotocols.length } }),
+        message: (connection, data) => void connection.send(`${connection.data.offered} ${data}`),
+      });
+    });
+    const client = new WebSocket(`ws://127.0.0.1:${port}/any/path`, ["other", "echo"]);
+    const received = await new Promise((resolve) => {
+      client.on("open", () => client.send("hello"));
+      client.on("message", (data) => resolve(String(data)));
+    });
+    expect(received).toBe("2 hello");
+    expect(client.protocol).toBe("echo");
+    client.close();
+    await new Promise((resolve) => client.on("close", resolve));
+  });
+
+  test("resolves with undefined after a refusal", async () => {
+    const outcomes: unknown[] = [];
+    const { port } = await httpServer(async (request, socket, head) => {
+      outcomes.push(await accept(request, socket, head));
+    });
+    expect(parseResponse(await exchange(port, requestText({ method: "POST" }))).status).toBe(405);
+    expect(outcomes).toEqual([undefined]);
+  });
+
+  test("throws for options that cannot be, before anything is answered", async () => {
+    const errors: unknown[] = [];
+    const { port } = await httpServer((request, socket, head) => {
+      accept(request, socket, head, { limits: { closeTimeout: -1 } }).catch((error) => {
+        errors.push(error);
+        socket.destroy();
+      });
+    });
+    expect(await exchange(port, requestText())).toBe("");
+    expect(errors).toEqual([expect.any(RangeError)]);
+  });
+
+  test("with topics its connections can publish to each other, without them they cannot", async () => {
+    const topics = new Topics();
+    const { port } = await httpServer((request, socket, head) => {
+      void accept(request, socket, head, {
+        ...(request.url === "/topics" && { topics }),
+        open: (connection) => connection.subscribe("news"),
+        message: (connection, data) => void connection.publish("news", data),
+        error: () => {},
+      });
+    });
+    const [one, two] = [await openRaw(port, { path: "/topics" }), await openRaw(port, { path: "/topics" })];
+    one.text("hello");
+    expect(await two.nextTexts(1)).toEqual(["hello"]);
+    const alone = await openRaw(port, { path: "/" });
+    expect((await alone.nextFrame())?.payload.readUInt16BE(0)).toBe(1011);
+  });
+});
+
+test("connectionSettings lets topics go before it tells that the connection ended", () => {
+  const order: string[] = [];
+  const settings = connectionSettings(resolveRoute({}), { ended: () => order.push("ended") });
+  settings.ended!({ leaveTopics: () => order.push("left") } as unknown as ServerConnection, {} as never);
+  expect(order).toEqual(["left", "ended"]);
+});

@@ -1,0 +1,74 @@
+import { describe, expect, expectTypeOf, test } from "vitest";
+import { serverLimits } from "../../src/connection/limits.ts";
+import { resolveRoute, route } from "../../src/server/route.ts";
+
+describe("resolveRoute", () => {
+  test("has the documented defaults", () => {
+    const handlers = {};
+    expect(resolveRoute(handlers)).toEqual({
+      handlers,
+      limits: serverLimits,
+      keepalive: { interval: 25_000, timeout: 20_000 },
+      compression: undefined,
+      origin: "same-host",
+      subprotocols: [],
+      textAsBytes: false,
+    });
+    expect(resolveRoute(handlers).handlers).toBe(handlers);
+  });
+
+  test("a route's own options go before the server's, limits one by one", () => {
+    const server = {
+      limits: { maxMessageSize: 1, closeTimeout: 2 },
+      origin: "any",
+      subprotocols: ["a"],
+      text: "bytes",
+      keepalive: false,
+      compression: true,
+    } as const;
+    expect(resolveRoute({}, server)).toMatchObject({
+      limits: { maxMessageSize: 1, closeTimeout: 2 },
+      origin: "any",
+      subprotocols: ["a"],
+      textAsBytes: true,
+      keepalive: undefined,
+    });
+    expect(resolveRoute({}, server).compression).toBeDefined();
+    const own = resolveRoute(
+      {
+        limits: { maxMessageSize: 3 },
+        origin: "same-host",
+        subprotocols: [],
+        text: "string",
+        keepalive: true,
+        compression: false,
+      },
+      server,
+    );
+    expect(own).toMatchObject({
+      limits: { maxMessageSize: 3, closeTimeout: 2 },
+      origin: "same-host",
+      subprotocols: [],
+      textAsBytes: false,
+      keepalive: { interval: 25_000 },
+      compression: undefined,
+    });
+  });
+
+  test.each([
+    [{ subprotocols: ["a b"] }, TypeError],
+    [{ origin: ["example.com"] }, TypeError],
+    [{ limits: { maxSize: 1 } as never }, TypeError],
+    [{ limits: { closeTimeout: -1 } }, RangeError],
+    [{ keepalive: { interval: 1 } }, RangeError],
+  ])("%j is refused", (options, kind) => {
+    expect(() => resolveRoute(options)).toThrow(kind);
+  });
+});
+
+test("route gives back what it was given", () => {
+  const options = { upgrade: () => ({ data: 1 }) };
+  const given = route(options);
+  expect(given).toBe(options);
+  expectTypeOf(given.open).parameter(0).toHaveProperty("data").toEqualTypeOf<number>();
+});

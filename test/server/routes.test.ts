@@ -1,0 +1,50 @@
+import { describe, expect, test } from "vitest";
+import { Routes } from "../../src/server/routes.ts";
+
+const paths = ["/", "/echo", "/rooms/:room", "/rooms/lobby", "/rooms/:room/seats/:seat", "/:any/seats"] as const;
+const routes = new Routes(paths.map((path) => [path, path] as const));
+
+describe("Routes", () => {
+  test.each([
+    ["/", "/", {}],
+    ["/echo", "/echo", {}],
+    ["/rooms/1", "/rooms/:room", { room: "1" }],
+    ["/rooms/lobby", "/rooms/lobby", {}],
+    ["/rooms/gr%C3%BCn%2Fblau", "/rooms/:room", { room: "grün/blau" }],
+    ["/rooms/:room", "/rooms/:room", { room: ":room" }],
+    ["/rooms/a/seats/b", "/rooms/:room/seats/:seat", { room: "a", seat: "b" }],
+    ["/rooms/seats", "/rooms/:room", { room: "seats" }],
+    ["/x/seats", "/:any/seats", { any: "x" }],
+    ["/rooms/__proto__", "/rooms/:room", { room: "__proto__" }],
+  ])("%s goes to %s", (path, route, params) => {
+    const match = routes.match(path);
+    expect(match?.value).toBe(route);
+    expect({ ...match?.params }).toEqual(params);
+  });
+
+  test.each([
+    "",
+    "/echo/",
+    "/Echo",
+    "/rooms",
+    "/rooms/",
+    "//echo",
+    "/rooms/a/seats",
+    "/rooms/%ff",
+    "/rooms/%",
+    "/none",
+  ])("%j goes nowhere", (path) => {
+    expect(routes.match(path)).toBeUndefined();
+  });
+
+  test("C03: names of Object.prototype are no parameters that were not given", () => {
+    const { params } = new Routes([["/:__proto__/:constructor", 1]]).match("/a/b")!;
+    expect(Object.keys(params)).toEqual(["__proto__", "constructor"]);
+    expect(params.toString).toBeUndefined();
+    expect(new Routes([["/a", 1]]).match("constructor")).toBeUndefined();
+  });
+
+  test.each(["echo", "", "/a/:", "/:a/:a"])("the path %j is refused", (path) => {
+    expect(() => new Routes([[path, 1]])).toThrow(TypeError);
+  });
+});
