@@ -82,6 +82,8 @@ export class Server {
   readonly #closed: Record<number, number> = {};
   #opened = 0;
   #pending = 0;
+  /** Who waits until no connection is left. */
+  #emptied: (() => void) | undefined;
 
   /** @internal */
   constructor(http: HttpServer, own: boolean, options: ServeOptions) {
@@ -94,6 +96,7 @@ export class Server {
     setMaxListeners(0, this.#closing.signal);
     const ended = (connection: ServerConnection, { code }: CloseReport) => {
       this.#connections.delete(connection);
+      if (this.#connections.size === 0) this.#emptied?.();
       this.#closed[code] = (this.#closed[code] ?? 0) + 1;
     };
     const served = Object.entries<Route>(options.routes).map(([path, handlers]) => {
@@ -143,7 +146,7 @@ export class Server {
     }
     this.#retryAfter = retryAfter;
     const connections = [...this.#connections];
-    const left = leave(connections, deadline);
+    const left = this.#leave(connections, deadline);
     await closeEvenly(connections, { ...options, over });
     await left;
     await this.close();
@@ -160,7 +163,7 @@ export class Server {
     const stopped = this.#own ? this.#stopListening() : undefined;
     const connections = [...this.#connections];
     for (const connection of connections) connection.close(CloseCode.GoingAway, "The server is closing");
-    await leave(connections, this.#limits.closeTimeout);
+    await this.#leave(connections, this.#limits.closeTimeout);
     if (this.#own) this.#http.closeAllConnections();
     await stopped;
   }
@@ -230,6 +233,21 @@ export class Server {
     if (!this.accepting) connection.close(CloseCode.GoingAway, "The server is closing");
   }
 
+  /**
+   * Resolves when all are closed and their handlers done; after `most` milliseconds those that are left are cut off, and no
+   * handler is waited for.
+   */
+  async #leave(connections: readonly ServerConnection[], most: number): Promise<void> {
+    const cutOff = deferred<void>();
+    const timer = setTimeout(() => {
+      this.#emptied = cutOff.resolve;
+      for (const connection of connections) connection.terminate();
+      if (this.#connections.size === 0) cutOff.resolve();
+    }, most);
+    await Promise.race([Promise.all(connections.map(({ closed }) => closed)), cutOff.promise]);
+    clearTimeout(timer);
+  }
+
   #stopListening(): Promise<void> {
     return new Promise((resolve) => {
       this.#http.close(() => resolve());
@@ -254,17 +272,6 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   }
   attach(http, server);
   return server;
-}
-
-/** Resolves when all are closed and their handlers done; after `most` milliseconds those that are left are cut off. */
-async function leave(connections: readonly ServerConnection[], most: number): Promise<void> {
-  const cutOff = deferred<void>();
-  const timer = setTimeout(() => {
-    for (const connection of connections) connection.terminate();
-    setImmediate(cutOff.resolve);
-  }, most);
-  await Promise.race([Promise.all(connections.map(({ closed }) => closed)), cutOff.promise]);
-  clearTimeout(timer);
 }
 
 function createListener(options: ServeOptions): HttpServer {

@@ -1,0 +1,547 @@
+import { execFileSync } from "node:child_process";
+import { type EventEmitter, once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as tlsConnect } from "node:tls";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
+import { WebSocket } from "ws";
+import { route } from "../../src/server/route.ts";
+import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
+import { gate, until } from "../support/connection-pair.ts";
+import { nextTurn } from "../support/held-duplex.ts";
+import { httpServer } from "../support/http-server.ts";
+import {
+  closeStatus,
+  exchange,
+  openRaw,
+  parseResponse,
+  type RawRequest,
+  readHead,
+  requestText,
+  sendRaw,
+} from "../support/raw-peer.ts";
+import { frameFrom } from "../support/wire.ts";
+
+const servers: Server[] = [];
+let stderr: MockInstance<typeof console.error>;
+
+beforeEach(() => {
+  stderr = vi.spyOn(console, "error").mockImplementation(() => {});
+});
+
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const server of servers.splice(0)) {
+    for (const connection of server.connections) connection.terminate();
+    await server.close();
+  }
+  stderr.mockRestore();
+});
+
+async function serving<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
+  const server = await serve({ host: "127.0.0.1", ...options });
+  servers.push(server);
+  return server;
+}
+
+const answer = async (port: number, request: RawRequest) => parseResponse(await exchange(port, requestText(request)));
+const echo = route({ message: (connection, data) => void connection.send(data) });
+const says = (what: string) => route({ open: (connection) => void connection.send(what) });
+
+async function said(port: number, path: string): Promise<string | undefined> {
+  const peer = await openRaw(port, { path });
+  return (await peer.nextFrame())?.payload.toString();
+}
+
+describe("the own listener", () => {
+  test("serves routes, with parameters, to a client that others wrote", async () => {
+    const server = await serving({
+      routes: {
+        "/echo": echo,
+        "/rooms/:room": route({ open: (connection) => void connection.send(JSON.stringify(connection.params)) }),
+      },
+    });
+    expect(server.port).toBeGreaterThan(0);
+    const client = new WebSocket(`ws://127.0.0.1:${server.port}/echo`);
+    await once(client, "open");
+    client.send(Buffer.alloc(100_000, 7));
+    const [data, binary] = await once(client, "message");
+    expect([data.length, binary]).toEqual([100_000, true]);
+    expect(server.connections.size).toBe(1);
+    client.close(4000, "bye");
+    const [code] = await once(client, "close");
+    expect(code).toBe(4000);
+    await until(() => server.connections.size === 0);
+    expect(await said(server.port, "/rooms/a%20b?c=d")).toBe('{"room":"a b"}');
+    expect(await said(server.port, "http://localhost/rooms/whole-url")).toBe('{"room":"whole-url"}');
+  });
+
+  test.each<[string, RawRequest, number, RegExp, [string, string]?]>([
+    ["R6455-4.2.2-5: an unknown path", { path: "/none" }, 404, /nothing is served at this path/],
+    ["an unknown path, plain", { path: "/none", headers: { Upgrade: "", Connection: "" } }, 404, /nothing is served/],
+    ["R6455-4.2.1-3: no Upgrade", { headers: { Upgrade: "" } }, 426, /Upgrade header field/, ["upgrade", "websocket"]],
+    ["no Connection", { headers: { Connection: "close" } }, 426, /no Upgrade token/, ["upgrade", "websocket"]],
+    ["another protocol", { headers: { Upgrade: "h2c" } }, 426, /Upgrade header field/, ["upgrade", "websocket"]],
+    [
+      "plain POST",
+      { method: "POST", headers: { Upgrade: "", Connection: "" } },
+      405,
+      /method is not GET/,
+      ["allow", "GET"],
+    ],
+    ["no Host", { headers: { Host: "" } }, 400, /no Host/],
+    ["C05: a head over 16 KiB", { headers: { "X-Long": "x".repeat(17_000) } }, 431, /too large/],
+    ["HTTP/1.0", { version: "1.0" }, 400, /older than HTTP\/1.1/],
+  ])("%s is refused, and the connection closed", async (_, request, status, body, header) => {
+    const { port } = await serving({ routes: { "/": echo } });
+    const response = await answer(port, request);
+    expect(response.status).toBe(status);
+    expect(response.body).toMatch(body);
+    expect(response.headers.get("connection")).toMatch(/^close/i);
+    if (header) expect(response.headers.get(header[0])).toBe(header[1]);
+  });
+
+  test("what is no HTTP is 400; what is no request is nothing", async () => {
+    const { port } = await serving({ routes: { "/": echo } });
+    expect(parseResponse(await exchange(port, "hello\r\n\r\n")).status).toBe(400);
+    const peer = await sendRaw(port);
+    peer.end();
+    await peer.closed;
+    const reset = await sendRaw(port, "GET / HT");
+    reset.reset();
+    await openRaw(port);
+  });
+
+  test("C05: a head that does not come in time is 408", async () => {
+    const { port } = await serving({ routes: { "/": echo }, limits: { handshakeTimeout: 100 } });
+    expect(parseResponse(await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nX-")).status).toBe(408);
+  });
+
+  test("plain requests go to request, also those that ask for another protocol", async () => {
+    const { port } = await serving({
+      routes: { "/": echo },
+      request: (message, response) => void response.end(`${message.method} ${message.url} ${message.headers.upgrade}`),
+    });
+    const plain = { Upgrade: "", Connection: "close" };
+    expect((await answer(port, { path: "/page", headers: plain })).body).toBe("GET /page undefined");
+    const other = await exchange(port, requestText({ path: "/page", headers: { Upgrade: "h2c" } }));
+    expect(other).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+    expect(other).toContain("GET /page h2c");
+    await openRaw(port);
+  });
+
+  test("a taken port rejects, and leaves nothing behind", async () => {
+    const { port } = await serving({ routes: {} });
+    await expect(serve({ port, host: "127.0.0.1", routes: {} })).rejects.toMatchObject({ code: "EADDRINUSE" });
+  });
+
+  test("listens on a path where it is asked to", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "openline-"));
+    try {
+      const path = join(folder, "socket");
+      const server = await serving({ routes: { "/": says("over a path") }, listenOptions: { path } });
+      expect(server.port).toBe(0);
+      const peer = await sendRaw({ path }, requestText());
+      await readHead(peer);
+      expect(await peer.nextTexts(1)).toEqual(["over a path"]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test.each<[string, object]>([
+    ["a path without /", { routes: { echo: {} } }],
+    ["an unknown limit", { routes: {}, limits: { maxSize: 1 } }],
+    ["a bad origin", { routes: { "/": { origin: ["*"] } } }],
+  ])("options that cannot be reject: %s", async (_, options) => {
+    await expect(serve(options as never)).rejects.toThrow(TypeError);
+  });
+
+  test("D20: an error of the listener ends no process", async () => {
+    const error = Object.assign(new Error("accept EMFILE"), { code: "EMFILE" });
+    const { port } = await serving({
+      routes: {},
+      request: ({ socket }, response) => {
+        (socket as unknown as { server: EventEmitter }).server.emit("error", error);
+        response.end("still here");
+      },
+    });
+    const plain = { Upgrade: "", Connection: "close" };
+    expect((await answer(port, { headers: plain })).body).toBe("still here");
+    expect(stderr.mock.calls).toEqual([["A server could not accept a connection:", error]]);
+  });
+});
+
+describe("a shared server", () => {
+  test("several serves and a listener of somebody else live side by side", async () => {
+    const { http, port } = await httpServer();
+    await serving({ server: http, routes: { "/a": says("a") } });
+    const b = await serving({ server: http, routes: { "/b": says("b") } });
+    expect(b.port).toBe(port);
+    expect(http.listenerCount("upgrade")).toBe(1);
+    expect(await said(port, "/a")).toBe("a");
+    expect(await said(port, "/b")).toBe("b");
+    expect((await answer(port, { path: "/c" })).status).toBe(404);
+    http.on("upgrade", (request, socket) => {
+      if (request.url === "/c") socket.end("HTTP/1.1 418 Theirs\r\nContent-Length: 0\r\n\r\n");
+    });
+    expect((await answer(port, { path: "/c" })).status).toBe(418);
+    expect(await said(port, "/a")).toBe("a");
+  });
+
+  test("a path and a protocol that are not ours are left alone while others listen", async () => {
+    const { http, port } = await httpServer();
+    const theirs: string[] = [];
+    await serving({ server: http, routes: { "/a": says("a") } });
+    http.on("upgrade", (request, socket) => {
+      theirs.push(`${request.headers.upgrade} ${request.url}`);
+      if (request.url !== "/a" || request.headers.upgrade !== "websocket") socket.end();
+    });
+    await exchange(port, requestText({ path: "/none" }));
+    await exchange(port, requestText({ path: "/a", headers: { Upgrade: "h2c" } }));
+    expect(await said(port, "/a")).toBe("a");
+    expect(theirs).toEqual(["websocket /none", "h2c /a", "websocket /a"]);
+  });
+
+  test("plain requests and other protocols go to the request listeners, 426 where there are none", async () => {
+    const { http, port } = await httpServer();
+    await serving({ server: http, routes: { "/a": says("a") } });
+    expect((await answer(port, { path: "/a", headers: { Upgrade: "h2c" } })).status).toBe(426);
+    http.on("request", (request, response) => response.end(`theirs ${request.url}`));
+    expect(await exchange(port, requestText({ path: "/a", headers: { Upgrade: "h2c" } }))).toContain("theirs /a");
+    const plain = { Upgrade: "", Connection: "close" };
+    expect(await exchange(port, requestText({ path: "/a", headers: plain }))).toContain("theirs /a");
+  });
+
+  test("close takes only its own routes away, and leaves the server to its owner", async () => {
+    const { http, port } = await httpServer();
+    const a = await serving({ server: http, routes: { "/a": says("a") } });
+    const b = await serving({ server: http, routes: { "/b": says("b") } });
+    const peer = await openRaw(port, { path: "/a" });
+    await peer.nextFrame();
+    const closing = a.close();
+    expect(closeStatus(await peer.nextFrame())).toEqual({ code: 1001, reason: "The server is closing" });
+    peer.close(1001);
+    peer.end();
+    await closing;
+    expect((await answer(port, { path: "/a" })).status).toBe(404);
+    expect(await said(port, "/b")).toBe("b");
+    for (const connection of b.connections) connection.terminate();
+    await b.close();
+    await b.close();
+    expect(http.listenerCount("upgrade")).toBe(0);
+    expect(http.listening).toBe(true);
+  });
+
+  test("C01: an Upgrade that Node lost is no crash", async () => {
+    const { http, port } = await httpServer();
+    http.maxHeadersCount = 2;
+    await serving({ server: http, routes: { "/a": says("a") } });
+    const headers = { Upgrade: "", "X-1": "1", "X-2": "2", upgrade: "websocket" };
+    expect((await answer(port, { path: "/a", headers })).status).toBe(426);
+  });
+});
+
+describe("limits of a server", () => {
+  test("maxConnections: beyond it 503, and let in again when one has left", async () => {
+    const server = await serving({ routes: { "/": says("in") }, limits: { maxConnections: 2 } });
+    const first = await openRaw(server.port);
+    await openRaw(server.port);
+    const { status, headers, body } = await answer(server.port, {});
+    expect([status, headers.get("retry-after")]).toEqual([503, "1"]);
+    expect(body).toMatch(/as many connections as it takes/);
+    first.reset();
+    await until(() => server.connections.size === 1);
+    expect(await said(server.port, "/")).toBe("in");
+  });
+
+  test("maxPendingHandshakes: beyond it 503, and let in again when one was decided", async () => {
+    const { opened, open } = gate();
+    const server = await serving({
+      routes: { "/": { upgrade: () => opened.then(() => ({})) } },
+      limits: { maxPendingHandshakes: 1 },
+    });
+    const first = await sendRaw(server.port, requestText());
+    await until(() => server.metrics().pendingHandshakes === 1);
+    const { status, body } = await answer(server.port, {});
+    expect(status).toBe(503);
+    expect(body).toMatch(/too many opening handshakes are waiting/);
+    open();
+    expect(await readHead(first)).toMatch(/ 101 /);
+    await until(() => server.metrics().pendingHandshakes === 0);
+    await openRaw(server.port);
+  });
+
+  test("many pending handshakes warn of no leak", async () => {
+    const warnings: unknown[] = [];
+    const note = (warning: unknown) => warnings.push(warning);
+    process.on("warning", note);
+    const server = await serving({ routes: { "/": { upgrade: () => new Promise(() => {}) } } });
+    for (let i = 0; i < 30; i++) await sendRaw(server.port, requestText());
+    await until(() => server.metrics().pendingHandshakes === 30);
+    await server.close();
+    await nextTurn();
+    process.off("warning", note);
+    expect(warnings).toEqual([]);
+    expect(server.metrics().pendingHandshakes).toBe(0);
+  });
+});
+
+describe("metrics", () => {
+  test("count what is there and what was", async () => {
+    const server = await serving({ routes: { "/": echo } });
+    const peer = await openRaw(server.port);
+    await openRaw(server.port);
+    await answer(server.port, { headers: { "Sec-WebSocket-Key": "" } });
+    peer.text("hello");
+    await peer.nextFrame();
+    peer.close(4000);
+    peer.end();
+    await peer.closed;
+    await until(() => server.connections.size === 1);
+    expect(server.metrics()).toMatchObject({
+      connections: 1,
+      pendingHandshakes: 0,
+      opened: 2,
+      closed: { 4000: 1 },
+      refused: { "missing-key": 1 },
+      messagesReceived: 1,
+      messagesSent: 1,
+      bytesReceived: 11 + 8,
+      bytesSent: 7 + 4,
+      bufferedAmount: 0,
+      topics: 0,
+    });
+  });
+});
+
+describe("publish", () => {
+  test("reaches all subscribers of a topic", async () => {
+    const server = await serving({ routes: { "/": { open: (connection) => connection.subscribe("news") } } });
+    const peers = [await openRaw(server.port), await openRaw(server.port)];
+    await until(() => server.subscriberCount("news") === 2);
+    expect(server.publish("news", "extra")).toMatchObject({ reached: 2 });
+    for (const peer of peers) expect(await peer.nextTexts(1)).toEqual(["extra"]);
+  });
+});
+
+describe("close", () => {
+  test("tells all 1001, waits for them, refuses the rest, and leaves nothing running", async () => {
+    const before = process.getActiveResourcesInfo().filter((kind) => /TCP|Timeout/.test(kind)).length;
+    const seen: number[] = [];
+    const server = await serve({
+      host: "127.0.0.1",
+      routes: { "/": { close: (_, report) => seen.push(report.sent!.code) } },
+    });
+    const { port } = server;
+    const peers = [await openRaw(port), await openRaw(port)];
+    await until(() => server.connections.size === 2);
+    expect(server.accepting).toBe(true);
+    const closed = server.close();
+    expect(server.accepting).toBe(false);
+    for (const peer of peers) {
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1001);
+      peer.close(1001);
+      peer.end();
+    }
+    await closed;
+    await Promise.all(peers.map((peer) => peer.closed));
+    expect(seen).toEqual([1001, 1001]);
+    expect(server.connections.size).toBe(0);
+    await expect(sendRaw(port)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await nextTurn();
+    const after = process.getActiveResourcesInfo().filter((kind) => /TCP|Timeout/.test(kind)).length;
+    expect(after).toBeLessThanOrEqual(before);
+    await server[Symbol.asyncDispose]();
+  });
+
+  test("D01: clients that do not answer are cut off after closeTimeout", async () => {
+    const server = await serving({ routes: { "/": {} }, limits: { closeTimeout: 50 } });
+    const peer = await openRaw(server.port);
+    await until(() => server.connections.size === 1);
+    const [connection] = server.connections;
+    await server.close();
+    expect(await connection!.closed).toMatchObject({ code: 1006, sent: { code: 1001 } });
+    await peer.until(() => false);
+  });
+
+  test("a handler that never ends does not hold it up", async () => {
+    const server = await serving({
+      routes: { "/": { message: () => new Promise(() => {}) } },
+      limits: { closeTimeout: 50 },
+    });
+    const peer = await openRaw(server.port);
+    peer.text("a");
+    await until(() => server.metrics().messagesReceived === 1);
+    await server.close();
+    expect(server.connections.size).toBe(0);
+    await peer.until(() => false);
+  });
+
+  test("plain connections that are kept alive do not hold it up, nor do handshakes under way", async () => {
+    const server = await serving({
+      routes: { "/": { upgrade: () => new Promise(() => {}) } },
+      request: (_, response) => void response.end("kept"),
+    });
+    const kept = await sendRaw(server.port, "GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
+    await kept.until(() => kept.received.includes("kept"));
+    const partial = await sendRaw(server.port, "GET /page HT");
+    const idle = await sendRaw(server.port);
+    const pending = await sendRaw(server.port, requestText());
+    await until(() => server.metrics().pendingHandshakes === 1);
+    const closed = server.close();
+    expect(await readHead(pending)).toMatch(/^HTTP\/1.1 503 /);
+    pending.end();
+    await closed;
+    for (const peer of [kept, partial, idle]) await peer.until(() => false);
+  });
+
+  test("in open, and a connection that is established at the same time", async () => {
+    const { opened, open } = gate();
+    const server: Server = await serving({
+      routes: {
+        "/self": { open: () => void server.close() },
+        "/late": { upgrade: () => opened.then(() => ({})) },
+      },
+    });
+    const self = await openRaw(server.port, { path: "/self" });
+    expect(closeStatus(await self.nextFrame())?.code).toBe(1001);
+    open();
+    self.close(1001);
+    self.end();
+    await server.close();
+  });
+});
+
+describe("drain", () => {
+  test("D06: tells clients in turn, refuses new ones meanwhile, delivers what was queued, and resolves", async () => {
+    const server = await serving({ routes: { "/": {} } });
+    const peers = [await openRaw(server.port), await openRaw(server.port), await openRaw(server.port)];
+    await until(() => server.connections.size === 3);
+    for (const connection of server.connections) connection.send("queued");
+    const drained = server.drain({ over: 40, retryAfter: 9, code: 1012 });
+    const { status, headers } = await answer(server.port, {});
+    expect([status, headers.get("retry-after")]).toEqual([503, "9"]);
+    for (const peer of peers) {
+      expect(await peer.nextTexts(1)).toEqual(["queued"]);
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1012);
+      peer.close(1012);
+      peer.end();
+    }
+    await drained;
+    expect(server.connections.size).toBe(0);
+    expect(server.accepting).toBe(false);
+  });
+
+  test("those that stay beyond the deadline are cut off, whatever their handlers do", async () => {
+    const server = await serving({ routes: { "/": { message: () => new Promise(() => {}) } } });
+    const peer = await openRaw(server.port);
+    peer.text("a");
+    await until(() => server.metrics().messagesReceived === 1);
+    await server.drain({ over: 0, deadline: 50 });
+    expect(server.connections.size).toBe(0);
+    await peer.until(() => false);
+  });
+
+  test("a code that cannot be sent is refused, and nothing is drained", async () => {
+    const server = await serving({ routes: {} });
+    await expect(server.drain({ code: 1006 })).rejects.toThrow(RangeError);
+    expect(server.accepting).toBe(true);
+  });
+});
+
+describe("TLS", () => {
+  let folder: string;
+  let tls: { key: Buffer; cert: Buffer };
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "openline-"));
+    const files = ["-keyout", join(folder, "key"), "-out", join(folder, "cert")];
+    const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    execFileSync("openssl", ["req", ...kind, "-subj", "/CN=localhost", ...files], { stdio: "ignore" });
+    tls = { key: readFileSync(join(folder, "key")), cert: readFileSync(join(folder, "cert")) };
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("R6455-4.2.2-1, R6455-10.6-1: everything runs inside TLS, small marks and large messages too", async () => {
+    const urls: string[] = [];
+    const drains: number[] = [];
+    const server = await serving({
+      tls,
+      limits: { outboxHighWaterMark: 1000 },
+      routes: {
+        "/": {
+          upgrade: ({ url }) => void urls.push(url.href),
+          message: async (connection, data) => {
+            connection.send(data);
+            await connection.ready;
+            drains.push(connection.bufferedAmount);
+          },
+        },
+      },
+    });
+    const client = new WebSocket(`wss://localhost:${server.port}/`, { ca: tls.cert });
+    await once(client, "open");
+    expect(urls).toEqual([`https://localhost:${server.port}/`]);
+    for (const size of [10, 2000, 100_000, 3_000_000]) {
+      client.send(Buffer.alloc(size, 5));
+      const [data] = await once(client, "message");
+      expect(data.length).toBe(size);
+    }
+    client.close();
+    await once(client, "close");
+    await until(() => drains.length === 4);
+    expect(drains.every((amount) => amount < 1000)).toBe(true);
+  });
+
+  test("what is no TLS, and clients that fail their handshake, are no uncaught errors", async () => {
+    const server = await serving({ tls, routes: { "/": says("secure") } });
+    const plain = await sendRaw(server.port, requestText());
+    await plain.until(() => false);
+    plain.end();
+    const refusing = tlsConnect({ port: server.port, host: "127.0.0.1", servername: "localhost" });
+    await once(refusing, "error");
+    const client = new WebSocket(`wss://localhost:${server.port}/`, { ca: tls.cert });
+    const [data] = await once(client, "message");
+    expect(String(data)).toBe("secure");
+    client.terminate();
+  });
+
+  test("C05: a client that never begins TLS is cut off in time, and does not hold up close", async () => {
+    const server = await serving({ tls, routes: {}, limits: { handshakeTimeout: 100 } });
+    const silent = await sendRaw(server.port);
+    await silent.until(() => false);
+    silent.end();
+    const another = await serving({ tls, routes: {} });
+    const idle = await sendRaw(another.port);
+    await another.close();
+    await idle.until(() => false);
+  });
+});
+
+test("origin: by default the same host, where there is an Origin", async () => {
+  const { port } = await serving({ routes: { "/": says("in"), "/any": { ...says("in"), origin: "any" } } });
+  const headers = { Origin: "https://localhost" };
+  expect(await (await openRaw(port, { headers })).nextTexts(1)).toEqual(["in"]);
+  const other = { Origin: "https://evil.example" };
+  expect((await answer(port, { headers: other })).status).toBe(403);
+  expect(await (await openRaw(port, { path: "/any", headers: other })).nextTexts(1)).toEqual(["in"]);
+});
+
+test("a request beside a connection on the same agent is answered", async () => {
+  const { port } = await serving({ routes: { "/": echo }, request: (_, response) => void response.end("plain") });
+  await openRaw(port, {}, frameFrom("client", { opcode: 1, payload: "a" }));
+  const body = await new Promise((resolve, reject) => {
+    httpRequest({ port, host: "127.0.0.1", path: "/page" }, (response) => {
+      response.setEncoding("utf8").on("data", resolve);
+    })
+      .on("error", reject)
+      .end();
+  });
+  expect(body).toBe("plain");
+  connect({ port, host: "127.0.0.1" }).destroy();
+});
