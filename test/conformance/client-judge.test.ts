@@ -15,7 +15,7 @@ async function resultsOf(command: string, ...ids: string[]): Promise<Result[]> {
     await clients.start(1);
     const cases = CASES.filter(({ id }) => ids.includes(id));
     expect(cases).toHaveLength(ids.length);
-    return await runCases(cases, clients, { concurrency: 1, deadline: 2000 });
+    return await runCases(cases, clients, { concurrency: 1, deadline: 1000 });
   } finally {
     clients.stop();
   }
