@@ -45,7 +45,7 @@ import { pathOf, upgrade } from "./upgrade.ts";
 /** The options of `serve`. */
 export interface ServeOptions<Path extends string = string> extends RouteOptions {
   /** The routes by path; `:name` in a path stands for one segment. */
-  readonly routes: { readonly [Key in Path]: Route<unknown, PathParams<Key>> };
+  readonly routes: { readonly [Key in Path]: Route<unknown, PathParams<NoInfer<Key>>> };
   /** The port of the own listener, 0 for any free one. Default 0. */
   readonly port?: number;
   /** The address of the own listener, as in `node:net`. Default: all addresses. */

@@ -1,0 +1,66 @@
+import { describe, expectTypeOf, test } from "vitest";
+import { accept } from "../../src/server/accept.ts";
+import { type PathParams, route } from "../../src/server/route.ts";
+import { serve } from "../../src/server/server.ts";
+
+/** Only its types are looked at. */
+async function inline(): Promise<void> {
+  await serve({
+    routes: {
+      "/rooms/:room/:seat": {
+        upgrade: ({ params }) => {
+          expectTypeOf(params).toEqualTypeOf<{ readonly room: string; readonly seat: string }>();
+        },
+        open: (connection) => {
+          expectTypeOf(connection.params).toEqualTypeOf<{ readonly room: string; readonly seat: string }>();
+          expectTypeOf(connection.data).toBeUnknown();
+        },
+      },
+      "/wrapped/:room": route({
+        upgrade: async ({ params, signal }) => {
+          expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+          return { data: { room: params.room, user: 1 } };
+        },
+        open: (connection) => {
+          expectTypeOf(connection.params.room).toEqualTypeOf<string>();
+          expectTypeOf(connection.data).toEqualTypeOf<{ room: string; user: number }>();
+        },
+        message: (connection, data) => {
+          expectTypeOf(data).toEqualTypeOf<string | Uint8Array>();
+          // @ts-expect-error: there is no such name in the path
+          connection.params.other;
+        },
+      }),
+      "/refuses": route({
+        upgrade: ({ request }) => {
+          if (request.headers.cookie === undefined) return new Response("No", { status: 401 });
+          return { data: 5 };
+        },
+        message: (connection) => {
+          expectTypeOf(connection.data).toEqualTypeOf<number>();
+        },
+      }),
+      "/plain": { message: (connection, data) => void connection.send(data) },
+    },
+  });
+  const connection = await accept({} as never, {} as never, new Uint8Array(), { upgrade: () => ({ data: "x" }) });
+  expectTypeOf(connection!.data).toEqualTypeOf<string>();
+}
+
+describe("types", () => {
+  test("PathParams are the names of a path", () => {
+    expectTypeOf<PathParams<"/a/:b/c/:d">>().toEqualTypeOf<{ readonly b: string; readonly d: string }>();
+    expectTypeOf<PathParams<"/:a">>().toEqualTypeOf<{ readonly a: string }>();
+    expectTypeOf<keyof PathParams<"/a">>().toEqualTypeOf<never>();
+    expectTypeOf<PathParams<string>>().toEqualTypeOf<Readonly<Record<string, string>>>();
+  });
+
+  test("the names in a path are those of params, inline and through route, and data is what upgrade returns", () => {
+    expectTypeOf(inline).returns.resolves.toBeVoid();
+  });
+
+  test("a route of its own has the data that upgrade returns", () => {
+    const own = route({ upgrade: () => ({ data: { name: "ada" } }), open: (connection) => connection.data.name });
+    expectTypeOf(own.open!).parameter(0).toHaveProperty("data").toEqualTypeOf<{ name: string }>();
+  });
+});
