@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { prepareGenerator } from "./generator.ts";
+import { lock } from "./lock.ts";
 import { type Machine, machine, newResults, type Results, type RowResult } from "./machine.ts";
 import { markdown, updateReadme } from "./markdown.ts";
 import { benchFolder, type Peer, workFolder } from "./peers.ts";
@@ -46,6 +47,7 @@ else process.exitCode = (await main()) ? 0 : 1;
 async function main(): Promise<boolean> {
   const chosen = chooseRows(values.scaling ? scalingRows : rows);
   mkdirSync(workFolder, { recursive: true });
+  await lock();
   const generator = prepareGenerator();
   const settings: RunSettings = { generator: generator.command, warmup: 300, duration: wholeNumber("duration", 800) };
   const here = machine();

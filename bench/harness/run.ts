@@ -132,7 +132,7 @@ async function runClient(row: Row, peer: Peer, { warmup, duration }: RunSettings
 
 function sampleOf(result: LoadResult, perReply: number, remark: string): Sample {
   const count = result.replies * perReply;
-  if (count === 0) throw new Error("No reply came while it was measured");
+  if (count === 0) throw new Error(`No reply came in ${result.seconds} s; other programs took ${result.waited} s`);
   const { seconds, p50, p99, p999 } = result;
   return {
     figure: (result.serverCpu * 1e6) / count,
