@@ -96,7 +96,7 @@ function print(text: string): number {
 
 function chosen(values: Values): Case[] {
   const patterns = (values.case ?? []).map(
-    (id) => new RegExp(`^${id.replace(/[.+]/g, "\\$&").replaceAll("*", ".*")}$`),
+    (id) => new RegExp(`^${id.replace(/[.+^]/g, "\\$&").replaceAll("*", ".*")}$`),
   );
   return CASES.filter((test) => {
     if (patterns.length > 0) return patterns.some((pattern) => pattern.test(test.id));
@@ -115,7 +115,7 @@ function targets(values: Values): Target[] {
   if (values.client !== undefined) found.push(clientTarget(values.client, values.name ?? values.client, ""));
   const names = values.peer ?? (found.length === 0 && values.add === undefined ? ["openline"] : []);
   for (const peer of PEERS) {
-    if (!names.includes(peer.name) && !names.includes("all")) continue;
+    if (!names.includes(peer.name) && (peer.variant || !names.includes("all"))) continue;
     if (values.role !== undefined && values.role !== peer.role) continue;
     const target = peerTarget(peer);
     if (target !== undefined) found.push(target);

@@ -17,6 +17,8 @@ export interface Peer {
   readonly command: readonly string[];
   /** Its version, or `undefined` when it is not installed. */
   readonly version: () => string | undefined;
+  /** The same library set up otherwise; left out of `all`. */
+  readonly variant?: boolean;
 }
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -46,6 +48,13 @@ export const PEERS: readonly Peer[] = [
     command: [...typescript, here("peers/openline-client.ts"), "{url}"],
     version: openline,
   },
+  ...(["server", "client"] as const).map((role) => ({
+    name: "openline-takeover",
+    role,
+    command: [...typescript, here(`peers/openline-${role}.ts`), role === "client" ? "{url}" : "", "takeover"],
+    version: openline,
+    variant: true,
+  })),
   { name: "ws", role: "server", command: [node, here("peers/ws-server.mjs")], version: npm("ws") },
   { name: "ws", role: "client", command: [node, here("peers/ws-client.mjs"), "{url}"], version: npm("ws") },
   { name: "undici", role: "client", command: [node, here("peers/undici-client.mjs"), "{url}"], version: npm("undici") },

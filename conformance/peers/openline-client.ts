@@ -1,4 +1,6 @@
 /** Echo client on openline: connects to the URL again as soon as a connection has ended. */
+import { compression } from "./compression.ts";
+
 const { connect }: typeof import("../../src/index.ts") = await import(
   new URL("../../dist/index.js", import.meta.url).href
 );
@@ -6,7 +8,7 @@ const { connect }: typeof import("../../src/index.ts") = await import(
 const [, , url = ""] = process.argv;
 for (;;) {
   try {
-    const connection = await connect(url);
+    const connection = await connect(url, { compression });
     for await (const data of connection) connection.send(data);
     await connection.closed;
   } catch {

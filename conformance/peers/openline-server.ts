@@ -1,4 +1,6 @@
 /** Echo server on openline with its default limits and compression switched on. */
+import { compression } from "./compression.ts";
+
 const { serve }: typeof import("../../src/index.ts") = await import(
   new URL("../../dist/index.js", import.meta.url).href
 );
@@ -6,7 +8,7 @@ const { serve }: typeof import("../../src/index.ts") = await import(
 const server = await serve({
   port: 0,
   host: "127.0.0.1",
-  compression: true,
+  compression,
   routes: {
     "/": {
       message: (connection, data) => {

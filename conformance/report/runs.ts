@@ -64,7 +64,7 @@ export function writeTable(runs: readonly Run[]): string {
   const rows = ids.map(
     (id) => `${JSON.stringify(id)}:${JSON.stringify(columns.map((column) => cell(column.get(id))))}`,
   );
-  const names = runs.map(({ name, version, role }) => `${name} ${version} ${role}`);
+  const names = runs.map(({ name, version, role }) => [name, version, role].filter(Boolean).join(" "));
   return `{"runs":${JSON.stringify(names)},\n"cases":{\n${rows.join(",\n")}\n}}\n`;
 }
 
