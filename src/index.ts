@@ -39,9 +39,12 @@ export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.t
 export type { HandshakeResponse, HeaderEntries } from "./protocol/opening-handshake.ts";
 export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
+export type { TrustProxy } from "./server/client-address.ts";
 export type { DrainOptions } from "./server/drain.ts";
+export type { FailedRecord, HandlerErrorRecord, ListenerErrorRecord, Log, LogRecord } from "./server/log.ts";
 export { prometheusText, type ServerMetrics } from "./server/metrics.ts";
 export type { OriginPolicy } from "./server/origin.ts";
+export type { RefusalReason, RefusedRecord } from "./server/refuse.ts";
 export {
   type PathParams,
   type Route,

@@ -531,6 +531,7 @@ export class Connection {
     this.close(CloseCode.InternalError);
     if (channels.error.hasSubscribers) channels.error.publish({ connection: this, error });
     const { handlers } = this.#settings;
+    this.#settings.threw?.(this, error);
     if (handlers.error) {
       try {
         const result = handlers.error(this, error);
@@ -540,7 +541,7 @@ export class Connection {
         reportSecond(second);
       }
     }
-    if (reported.has(handlers)) return;
+    if (this.#settings.threw || reported.has(handlers)) return;
     reported.add(handlers);
     console.error("A connection's handler threw; it was closed with 1011:", error);
   }

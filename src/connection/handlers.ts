@@ -31,7 +31,7 @@ export interface ConnectionHandlers<Connection> {
   closing?(connection: Connection): PromiseLike<void> | undefined;
   /** The connection is over; the last call. */
   close?(connection: Connection, report: CloseReport): unknown;
-  /** A handler threw; without this handler the first such error of a route goes to stderr. */
+  /** A handler threw; without this handler, and without `log`, the first such error of a route goes to stderr. */
   error?(connection: Connection, error: Error): unknown;
   /** A Ping came; it has been answered. */
   ping?(connection: Connection, payload: Uint8Array): unknown;
@@ -62,6 +62,8 @@ export interface ConnectionSettings<Connection> {
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Where messages and bytes are counted. */
   readonly counters?: Counters;
+  /** Called with each exception of a handler; without it the first of a route goes to stderr. */
+  threw?(connection: Connection, error: Error): void;
   /** Called when the transport is gone, before the `close` handler. */
   ended?(connection: Connection, report: CloseReport): void;
 }

@@ -46,6 +46,8 @@ export interface ServerLimits extends ConnectionLimits {
   readonly maxPendingHandshakes: number;
   /** How many connections may be open; beyond it 503. Default 95 % of the limit on open files, where it is known. */
   readonly maxConnections: number;
+  /** How many connections may be open from one address, IPv6 counted by /64; beyond it 503. Default: no limit. */
+  readonly maxConnectionsPerAddress: number;
   /** How many topics a connection may be subscribed to; `subscribe` throws beyond. Default 1000. */
   readonly maxTopics: number;
   /** How long a topic's name may be, in bytes of UTF-8; `subscribe` throws beyond. Default 256. */
@@ -75,6 +77,7 @@ export const serverLimits: ServerLimits = {
   upgradeTimeout: 10 * seconds,
   maxPendingHandshakes: 1000,
   maxConnections: Number.POSITIVE_INFINITY,
+  maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
   maxTopics: 1000,
   maxTopicLength: 256,
 };

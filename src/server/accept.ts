@@ -6,6 +6,8 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import type { Topics } from "../topics/topics.ts";
+import { addressOf } from "./client-address.ts";
+import { failureOf, handlerError } from "./log.ts";
 import { type ResolvedRoute, type Route, resolveRoute } from "./route.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { upgrade } from "./upgrade.ts";
@@ -30,26 +32,31 @@ export async function accept<Data = unknown>(
   options: AcceptOptions<Data> = {},
 ): Promise<ServerConnection<Data> | undefined> {
   const route = resolveRoute(options as Route);
+  const exchange = { request, socket, head, log: route.log };
   const connection = await upgrade(
-    { request, socket, head },
+    { ...exchange, remoteAddress: route.trust && addressOf(exchange, route.trust) },
     { route, settings: connectionSettings(route), params: {}, topics: options.topics },
   );
   return connection as ServerConnection<Data> | undefined;
 }
 
-/** What all connections of a route share. */
+/** What all connections of a route share; the observer hears of each end before the log does. */
 export function connectionSettings(
   route: ResolvedRoute,
   observer: Pick<ConnectionSettings<ServerConnection>, "counters" | "ended"> = {},
 ): ConnectionSettings<ServerConnection> {
+  const { log } = route;
   return {
     limits: route.limits,
     handlers: route.handlers,
     keepalive: route.keepalive,
     ...(observer.counters && { counters: observer.counters }),
+    ...(log && { threw: (connection: ServerConnection, error: Error) => log(handlerError(connection, error)) }),
     ended: (connection, report) => {
       connection.leaveTopics();
       observer.ended?.(connection, report);
+      const failure = log && failureOf(connection, report);
+      if (failure) log(failure);
     },
   };
 }

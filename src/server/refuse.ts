@@ -5,11 +5,13 @@
  */
 
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { channels } from "../connection/diagnostics.ts";
 import { drainTime } from "../connection/limits.ts";
 import { type Refusal, type RefusalRule, refusalOf } from "../protocol/handshake-rules.ts";
 import { createRefusal } from "../protocol/opening-handshake.ts";
+import { pathOf } from "./routes.ts";
 
 /** Header fields that the refusal writes itself. */
 const framing = new Set(["connection", "content-length", "transfer-encoding", "keep-alive"]);
@@ -22,6 +24,10 @@ export interface UpgradeRequest {
   readonly head: Uint8Array;
   /** Where refusals are counted, by reason. */
   readonly refusals?: Map<string, number>;
+  /** Where refusals are logged. */
+  readonly log?: ((record: RefusedRecord) => void) | undefined;
+  /** The client's address as far as the server trusts it; the other end's where that was not looked into. */
+  readonly remoteAddress?: string | undefined;
 }
 
 /** Why a handshake is refused: a rule that the request breaks, or the server's own reason. */
@@ -31,6 +37,7 @@ export type RefusalReason =
   | "application-failed"
   | "server-closing"
   | "too-many-connections"
+  | "too-many-from-address"
   | "too-many-handshakes"
   | "upgrade-timeout";
 
@@ -56,12 +63,47 @@ export class Refused {
   }
 }
 
+/** A record of the logging hook: an opening handshake was refused. */
+export interface RefusedRecord {
+  readonly event: "refused";
+  /** `error` when the application threw, `warn` when the server has no room, else `info`. */
+  readonly level: "info" | "warn" | "error";
+  /** A sentence; of the client's own words it holds only the path. */
+  readonly message: string;
+  readonly request: IncomingMessage;
+  readonly remoteAddress: string | undefined;
+  readonly status: number;
+  readonly reason: RefusalReason;
+  /** What the application threw. */
+  readonly error?: unknown;
+}
+
 /** Refuses a handshake, counts it, and tells those who listen. */
-export function refuse(exchange: UpgradeRequest, { reason, refusal }: Refused): undefined {
+export function refuse(exchange: UpgradeRequest, { reason, refusal }: Refused, error?: unknown): undefined {
   const { request, refusals } = exchange;
   refusals?.set(reason, (refusals.get(reason) ?? 0) + 1);
   if (channels.refused.hasSubscribers) channels.refused.publish({ request, status: refusal.status, reason });
+  exchange.log?.(refusedRecord(exchange, reason, refusal.status, error));
   writeRefusal(exchange.socket, refusal);
+}
+
+function refusedRecord(exchange: UpgradeRequest, reason: RefusalReason, status: number, error: unknown): RefusedRecord {
+  const { request, socket, remoteAddress = (socket as Partial<Socket>).remoteAddress } = exchange;
+  return {
+    event: "refused",
+    level: reason === "application-failed" ? "error" : status === 503 ? "warn" : "info",
+    message: `Refused the handshake ${whence(pathOf(request.url ?? ""), remoteAddress)} with ${status}: ${reason}`,
+    request,
+    remoteAddress,
+    status,
+    reason,
+    ...(error !== undefined && { error }),
+  };
+}
+
+/** Where a client came in and from where, for a sentence. */
+export function whence(path: string, remoteAddress: string | undefined): string {
+  return `at ${path} from ${remoteAddress ?? "an unknown address"}`;
 }
 
 /** Writes the refusal and closes; what still arrives is thrown away, for at most a second. */

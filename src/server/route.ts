@@ -12,6 +12,8 @@ import {
   type CompressionSettings,
   compressionSettings,
 } from "../protocol/permessage-deflate.ts";
+import { type ProxyTrust, resolveTrust, type TrustProxy } from "./client-address.ts";
+import { guardedLog, type Log } from "./log.ts";
 import { checkOriginPolicy, type OriginPolicy } from "./origin.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
@@ -34,6 +36,8 @@ export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
   readonly url: URL;
   /** The subprotocols that the client offers, in its order of preference. */
   readonly subprotocols: readonly string[];
+  /** The client's address, as `trustProxy` has it; undefined when the stream is not TCP. */
+  readonly remoteAddress: string | undefined;
   /** Aborts when the client leaves, `upgradeTimeout` has passed or the server closes. */
   readonly signal: AbortSignal;
 }
@@ -65,6 +69,16 @@ export interface RouteOptions {
   readonly text?: "string" | "bytes";
   /** Limits that differ from the defaults; the server's own are taken from the server's options only. */
   readonly limits?: Partial<ServerLimits>;
+  /**
+   * The proxies in front of the server whose `X-Forwarded-For` is believed: how many they are, or a list of their
+   * addresses and ranges. It decides `remoteAddress` everywhere. Default 0: none.
+   */
+  readonly trustProxy?: TrustProxy;
+  /**
+   * Called with each refused handshake, failed connection and exception of a handler. Default: exceptions go to stderr,
+   * those of handlers once for each route.
+   */
+  readonly log?: Log;
 }
 
 /** One path of a server: handlers, and options of its own. */
@@ -98,6 +112,8 @@ export interface ResolvedRoute {
   readonly origin: OriginPolicy<IncomingMessage>;
   readonly subprotocols: readonly string[];
   readonly textAsBytes: boolean;
+  readonly trust: ProxyTrust | undefined;
+  readonly log: Log | undefined;
 }
 
 /** Resolves a route's options over the server's; throws for what no option can be. */
@@ -117,5 +133,7 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
     origin,
     subprotocols,
     textAsBytes: (route.text ?? defaults.text) === "bytes",
+    trust: resolveTrust(route.trustProxy ?? defaults.trustProxy),
+    log: guardedLog(route.log ?? defaults.log),
   };
 }

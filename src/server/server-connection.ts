@@ -15,6 +15,8 @@ export interface ServerConnectionParts<Data, Params> extends ConnectionParts<Ser
   readonly params: Params;
   readonly path: string;
   readonly topics: Topics | undefined;
+  /** The client's address where trusted proxies say it. */
+  readonly remoteAddress?: string | undefined;
 }
 
 /** One client of a server. */
@@ -26,6 +28,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   /** The path that was asked for, without the query. */
   readonly path: string;
   readonly #socket: Socket;
+  readonly #remoteAddress: string | undefined;
   readonly #topics: Topics | undefined;
   #subscriber: Subscriber | undefined;
 
@@ -36,12 +39,16 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     this.params = parts.params;
     this.path = parts.path;
     this.#socket = parts.socket as Socket;
+    this.#remoteAddress = parts.remoteAddress;
     this.#topics = parts.topics;
   }
 
-  /** The client's address; undefined when the stream is not TCP, or was closed before anybody asked. */
+  /**
+   * The client's address, or what proxies say of it that `trustProxy` trusts; undefined when the stream is not TCP, or was
+   * closed before anybody asked.
+   */
   get remoteAddress(): string | undefined {
-    return this.#socket.remoteAddress;
+    return this.#remoteAddress ?? this.#socket.remoteAddress;
   }
 
   /** The names of the topics it is subscribed to. */

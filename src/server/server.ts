@@ -26,7 +26,10 @@ import { refusalOf } from "../protocol/handshake-rules.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
+import { AddressCounts } from "./address-counts.ts";
+import { addressOf } from "./client-address.ts";
 import { closeEvenly, type DrainOptions } from "./drain.ts";
+import { guardedLog, type Log } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import {
   discardInput,
@@ -38,9 +41,9 @@ import {
   writeRefusal,
 } from "./refuse.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
-import { type RouteMatch, Routes } from "./routes.ts";
+import { pathOf, type RouteMatch, Routes } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { pathOf, upgrade } from "./upgrade.ts";
+import { upgrade } from "./upgrade.ts";
 
 /** The options of `serve`. */
 export interface ServeOptions<Path extends string = string> extends RouteOptions {
@@ -70,8 +73,10 @@ export class Server {
   readonly #http: HttpServer;
   readonly #own: boolean;
   readonly #routes: Routes<ServedRoute>;
-  readonly #limits: ResolvedRoute["limits"];
+  readonly #defaults: ResolvedRoute;
   readonly #maxConnections: number;
+  /** Undefined where connections from one address are not limited. */
+  readonly #addresses: AddressCounts | undefined;
   readonly #topics: Topics;
   readonly #connections = new Set<ServerConnection>();
   readonly #closing = new AbortController();
@@ -89,13 +94,16 @@ export class Server {
   constructor(http: HttpServer, own: boolean, options: ServeOptions) {
     this.#http = http;
     this.#own = own;
-    this.#limits = resolveRoute({}, options).limits;
+    this.#defaults = resolveRoute({}, options);
+    const { maxConnectionsPerAddress } = this.#defaults.limits;
+    this.#addresses = maxConnectionsPerAddress < Number.POSITIVE_INFINITY ? new AddressCounts() : undefined;
     this.#maxConnections = options.limits?.maxConnections ?? fileLimit();
     this.#topics = new Topics(options.limits);
     // Each pending handshake listens to it.
     setMaxListeners(0, this.#closing.signal);
     const ended = (connection: ServerConnection, { code }: CloseReport) => {
       this.#connections.delete(connection);
+      this.#addresses?.remove(connection.remoteAddress);
       if (this.#connections.size === 0) this.#emptied?.();
       this.#closed[code] = (this.#closed[code] ?? 0) + 1;
     };
@@ -163,7 +171,7 @@ export class Server {
     const stopped = this.#own ? this.#stopListening() : undefined;
     const connections = [...this.#connections];
     for (const connection of connections) connection.close(CloseCode.GoingAway, "The server is closing");
-    await this.#leave(connections, this.#limits.closeTimeout);
+    await this.#leave(connections, this.#defaults.limits.closeTimeout);
     if (this.#own) this.#http.closeAllConnections();
     await stopped;
   }
@@ -196,9 +204,10 @@ export class Server {
 
   /** @internal Answers an upgrade request at one of our paths. */
   upgrade(request: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
-    const exchange = { ...request, refusals: this.#refusals };
-    const refused = this.#refused();
+    const exchange = this.#exchange(request, value.route);
+    const refused = this.#refused(exchange.remoteAddress);
     if (refused) return refuse(exchange, refused);
+    this.#addresses?.add(exchange.remoteAddress);
     const outcome = upgrade(exchange, {
       ...value,
       params,
@@ -206,28 +215,42 @@ export class Server {
       ownSockets: this.#own,
       closing: this.#closing.signal,
     });
-    if (!(outcome instanceof Promise)) return this.#add(outcome);
+    if (!(outcome instanceof Promise)) return this.#add(exchange, outcome);
     this.#pending++;
     void outcome.then((connection) => {
       this.#pending--;
-      this.#add(connection);
+      this.#add(exchange, connection);
     });
   }
 
+  /** @internal Refuses a path that is nobody's. */
+  refuseUnknown(request: UpgradeRequest): void {
+    refuse(this.#exchange(request, this.#defaults), Refused.by("unknown-path"));
+  }
+
+  #exchange(request: UpgradeRequest, { trust, log }: ResolvedRoute): UpgradeRequest {
+    const remoteAddress = trust || this.#addresses ? addressOf(request, trust) : undefined;
+    return { ...request, refusals: this.#refusals, log, remoteAddress };
+  }
+
   /** Why no client is let in at present, if so. */
-  #refused(): Refused | undefined {
+  #refused(remoteAddress: string | undefined): Refused | undefined {
     if (!this.accepting) return Refused.busy("server-closing", "the server is closing", this.#retryAfter);
     if (this.#connections.size + this.#pending >= this.#maxConnections) {
       return Refused.busy("too-many-connections", "the server has as many connections as it takes");
     }
-    if (this.#pending >= this.#limits.maxPendingHandshakes) {
+    if (this.#pending >= this.#defaults.limits.maxPendingHandshakes) {
       return Refused.busy("too-many-handshakes", "too many opening handshakes are waiting");
+    }
+    if (this.#addresses && this.#addresses.count(remoteAddress) >= this.#defaults.limits.maxConnectionsPerAddress) {
+      return Refused.busy("too-many-from-address", "there are too many connections from your address");
     }
     return undefined;
   }
 
-  #add(connection: ServerConnection | undefined): void {
-    if (connection === undefined || connection.readyState === 3) return;
+  #add({ remoteAddress }: UpgradeRequest, connection: ServerConnection | undefined): void {
+    if (connection === undefined) return this.#addresses?.remove(remoteAddress);
+    if (connection.readyState === 3) return;
     this.#opened++;
     this.#connections.add(connection);
     if (!this.accepting) connection.close(CloseCode.GoingAway, "The server is closing");
@@ -288,17 +311,23 @@ function createListener(options: ServeOptions): HttpServer {
   return createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...options.tls });
 }
 
-function listen(http: HttpServer, { port = 0, host, listenOptions }: ServeOptions): Promise<void> {
+function listen(http: HttpServer, { port = 0, host, listenOptions, log }: ServeOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     http.once("error", reject);
     const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
     http.listen({ ...place, ...listenOptions }, () => {
       http.off("error", reject);
       // One that cannot be accepted, for want of a file descriptor perhaps, must not end the process (fault D20).
-      http.on("error", (error) => console.error("A server could not accept a connection:", error));
+      http.on("error", (error) => listenerFailed(error, log));
       resolve();
     });
   });
+}
+
+function listenerFailed(error: Error, log: Log | undefined): void {
+  const message = `The server could not accept a connection: ${error.message}`;
+  if (log) guardedLog(log)?.({ event: "listener-error", level: "error", message, error });
+  else console.error("A server could not accept a connection:", error);
 }
 
 function answerRequests(http: HttpServer, server: Server, request: RequestListener | undefined): void {
@@ -370,7 +399,7 @@ function dispatch(http: HttpServer, servers: readonly Server[], exchange: Upgrad
     const match = server.match(path);
     if (match) return server.upgrade(exchange, match);
   }
-  if (alone) refuse(exchange, Refused.by("unknown-path"));
+  if (alone) servers[0]?.refuseUnknown(exchange);
 }
 
 /** Another protocol was asked for, which nobody here speaks: the request is answered as if it had not been. */

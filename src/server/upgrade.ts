@@ -7,7 +7,6 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
@@ -29,6 +28,7 @@ import {
   type UpgradeRequest,
 } from "./refuse.ts";
 import type { ResolvedRoute, UpgradeContext, UpgradeResult } from "./route.ts";
+import { pathOf } from "./routes.ts";
 import { ServerConnection } from "./server-connection.ts";
 
 /** Where a request goes: the route, what its path's names stand for, and what its connections share. */
@@ -74,7 +74,7 @@ export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcom
 }
 
 async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified: VerifiedRequest): Promise<Outcome> {
-  const { request, socket } = exchange;
+  const { socket } = exchange;
   const { route } = target;
   const early = keepEarlyData(socket);
   const abort = new AbortController();
@@ -86,7 +86,7 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
   socket.once("end", leave).once("close", leave);
   target.closing?.addEventListener("abort", shut);
   try {
-    const asked = ask(target, verified, request, abort.signal);
+    const asked = ask(target, verified, exchange, abort.signal);
     const decision = await Promise.race([asked, aborted(abort.signal)]);
     const head = Buffer.concat([exchange.head, early.stop()]);
     if (decision instanceof Refused) return refuse(exchange, decision);
@@ -107,7 +107,7 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
 async function ask(
   { route, params }: UpgradeTarget,
   verified: VerifiedRequest,
-  request: IncomingMessage,
+  { request, socket, remoteAddress }: UpgradeRequest,
   signal: AbortSignal,
 ): Promise<Decision> {
   const allowed = await checkOrigin(verified.origin, verified.host, route.origin, request);
@@ -116,6 +116,7 @@ async function ask(
   const context: UpgradeContext = {
     request,
     params,
+    remoteAddress: remoteAddress ?? (socket as Partial<Socket>).remoteAddress,
     subprotocols: verified.subprotocols,
     signal,
     get url() {
@@ -175,19 +176,13 @@ function establish(
     data: decision?.data,
     params,
     topics: target.topics,
+    remoteAddress: exchange.remoteAddress,
     path: pathOf(verified.resourceName),
   });
   connection.start(head);
   // A write that failed at once says so a tick later, to the socket that it was on.
   if (own === socket) socket.off("error", ignoreError);
   return connection;
-}
-
-/** The path of a request target, which may be a whole URL (RFC 9112 section 3.2.2), without its query. */
-export function pathOf(target: string): string {
-  const path = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
-  const query = path.indexOf("?");
-  return (query < 0 ? path : path.slice(0, query)) || "/";
 }
 
 /** Takes off what `node:http` set for requests; a Duplex that is no socket has nothing of it. */
@@ -237,7 +232,7 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 function refuseFaulty(exchange: UpgradeRequest, error: unknown): undefined {
-  console.error("A server could not answer an opening handshake:", error);
+  if (!exchange.log) console.error("A server could not answer an opening handshake:", error);
   const refusal = plainRefusal(500, "Cannot open the connection: the server failed");
-  return refuse(exchange, new Refused("application-failed", refusal));
+  return refuse(exchange, new Refused("application-failed", refusal), error);
 }

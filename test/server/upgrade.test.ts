@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { accept, connectionSettings } from "../../src/server/accept.ts";
 import { type Route, resolveRoute, type UpgradeContext } from "../../src/server/route.ts";
+import { pathOf } from "../../src/server/routes.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
-import { pathOf, upgrade } from "../../src/server/upgrade.ts";
+import { upgrade } from "../../src/server/upgrade.ts";
 import { gate, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
 import { httpServer } from "../support/http-server.ts";

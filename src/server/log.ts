@@ -1,0 +1,71 @@
+/**
+ * The logging hook: what an operator wants to read about, as records with a level and a sentence.
+ *
+ * Without a hook nothing is logged but the application's own exceptions, which go to stderr. A hook that throws is
+ * itself reported there and changes nothing.
+ */
+
+import type { CloseReport } from "../connection/close-report.ts";
+import { CloseCode } from "../protocol/close-code.ts";
+import { type RefusedRecord, whence } from "./refuse.ts";
+import type { ServerConnection } from "./server-connection.ts";
+
+interface LogEntry {
+  /** `info` for what clients do, `warn` for what may need a look, `error` for exceptions of the application. */
+  readonly level: "info" | "warn" | "error";
+  /** A sentence; of the client's own words it holds only the path. */
+  readonly message: string;
+}
+
+/** A connection ended because its client broke a rule, or did not take what it was sent. */
+export interface FailedRecord extends LogEntry {
+  readonly event: "failed";
+  readonly connection: ServerConnection;
+  readonly report: CloseReport;
+}
+
+/** A handler of a connection threw, for which it was closed with 1011. */
+export interface HandlerErrorRecord extends LogEntry {
+  readonly event: "handler-error";
+  readonly connection: ServerConnection;
+  readonly error: Error;
+}
+
+/** The listener could not accept a connection. */
+export interface ListenerErrorRecord extends LogEntry {
+  readonly event: "listener-error";
+  readonly error: Error;
+}
+
+/** What `log` is called with; `event` tells the kinds apart. */
+export type LogRecord = RefusedRecord | FailedRecord | HandlerErrorRecord | ListenerErrorRecord;
+
+/** A logging hook. */
+export type Log = (record: LogRecord) => void;
+
+/** A hook that never throws; undefined where there is none. */
+export function guardedLog(log: Log | undefined): Log | undefined {
+  if (log === undefined) return undefined;
+  return (record) => {
+    try {
+      log(record);
+    } catch (error) {
+      console.error("The logging hook threw:", error);
+    }
+  };
+}
+
+/** The record of a connection that failed; undefined for one that ended in any other way. */
+export function failureOf(connection: ServerConnection, report: CloseReport): FailedRecord | undefined {
+  const { violation, sent, error } = report;
+  const because = violation ?? (sent?.code === CloseCode.TryAgainLater ? error?.message : undefined);
+  if (because === undefined) return undefined;
+  const message = `Failed the connection ${whence(connection.path, connection.remoteAddress)}: ${because}`;
+  return { event: "failed", level: "warn", message, connection, report };
+}
+
+/** The record of a handler's exception. */
+export function handlerError(connection: ServerConnection, error: Error): HandlerErrorRecord {
+  const message = `A handler threw on the connection ${whence(connection.path, connection.remoteAddress)}: ${error.message}`;
+  return { event: "handler-error", level: "error", message, connection, error };
+}
