@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, withSharedReads } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, MessageData } from "../../src/connection/handlers.ts";
 import { PreparedMessage } from "../../src/connection/prepared-message.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
-import { closeFrame, closeStatus } from "../support/raw-peer.ts";
+import { closeFrame, closeStatus, RawPeer, socketPair } from "../support/raw-peer.ts";
 import { frameFrom, ownCopy, peerOf, readFrames } from "../support/wire.ts";
 
 const roles: readonly Role[] = ["client", "server"];
@@ -170,7 +170,7 @@ describe.each(roles)("a connection as %s", (role) => {
         peer.send(...texts(numbered(100)), closeFrame(4000, "done"));
         expect(await peer.nextTexts(100)).toEqual(numbered(100));
         expect(closeStatus(await peer.nextFrame())?.code).toBe(4000);
-        if (role === "client") peer.end();
+        peer.end();
         const report = await connection.closed;
         expect(report).toMatchObject({ code: 4000, reason: "done", wasClean: true, initiator: "peer" });
       },
@@ -305,6 +305,29 @@ describe.each(roles)("a connection as %s", (role) => {
       });
       peer.text(...Array<string>(5000).fill(""));
       await until(() => !connection.isReading());
+    });
+
+    test("over reads that are shared, data and unfinished frames stay what they were", async () => {
+      const seen: Buffer[] = [];
+      const ends = await Promise.all([socketPair(), socketPair()]);
+      const peers = ends.map(([near, far]) => {
+        const connection = connectionOver(withSharedReads(near), role, {
+          handlers: { message: (_, data) => seen.push(data as Buffer) },
+        });
+        connection.start();
+        return new RawPeer(far, peerOf(role));
+      });
+      const payload = (index: number) => Buffer.alloc(200 + index * 40, index);
+      for (let index = 0; index < 60; index++) {
+        const bytes = fromPeer(role, { opcode: 2, payload: payload(index) });
+        const peer = peers[index % 2]!;
+        peer.socket.write(bytes.subarray(0, 100 + index));
+        await nextTurn();
+        peer.socket.write(bytes.subarray(100 + index));
+        await until(() => seen.length === index + 1);
+      }
+      expect(seen.every((data, index) => Buffer.compare(data, payload(index)) === 0)).toBe(true);
+      for (const peer of peers) peer.socket.destroy();
     });
 
     test("a stream that is no socket keeps the memory it gave as it was", async () => {
@@ -537,6 +560,40 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(connection.send("still in order")).toBe(true);
       await nextTurn();
       expect(readFrames(socket.written).map(({ payload }) => payload.toString())).toEqual(["still in order"]);
+    });
+  });
+
+  describe("frames that connections share", () => {
+    test("R6455-5.3-1: leave at once, behind a Blob on its way, and never after close; a client has none", async () => {
+      const { peer, connection } = await connectionPair(role);
+      const frame = new PreparedMessage("shared").frame;
+      if (role === "client") {
+        expect(() => connection.sendFrames(frame, 1)).toThrow("a client must mask each frame");
+        return;
+      }
+      connection.send(new Blob(["blob"]));
+      connection.sendFrames(frame, 1);
+      connection.send("own");
+      expect(await peer.nextTexts(3)).toEqual(["blob", "shared", "own"]);
+      connection.close();
+      connection.sendFrames(frame, 1);
+      expect((await peer.nextFrame())?.opcode).toBe(8);
+      expect(connection.sharedCompression).toBeUndefined();
+    });
+
+    test("D04: count for the outbox's limit", async () => {
+      const socket = new HeldDuplex();
+      const connection = connectionOver(socket, role, { limits: { maxOutboxSize: 10 } });
+      connection.start();
+      socket.pace = "stalled";
+      connection.send("more than ten bytes");
+      connection.sendFrames(new Uint8Array(0), 0);
+      expect(connection.readyState).toBe(2);
+    });
+
+    test("are compressed for those who can share it", async () => {
+      const { connection } = await connectionPair(role, { compress: true });
+      expect(connection.sharedCompression?.sharedKey).toBeTypeOf("string");
     });
   });
 
@@ -1176,7 +1233,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test("R7692-6.2-1: messages are inflated and deflated, small and large, in order", async () => {
       const sent: MessageData[] = [];
       const other = peerOf(role);
-      const [near, far] = await import("../support/raw-peer.ts").then(({ socketPair }) => socketPair());
+      const [near, far] = await socketPair();
       const data = [
         "small",
         new Uint8Array(300_000).map((_, i) => i % 251),

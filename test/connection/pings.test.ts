@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { nextPingPayload, Pings } from "../../src/connection/pings.ts";
+import { checkPingPayload, nextPingPayload, Pings } from "../../src/connection/pings.ts";
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
@@ -82,4 +82,20 @@ test("every payload of nextPingPayload is another", () => {
   const payloads = Array.from({ length: 1000 }, () => Buffer.from(nextPingPayload()).toString("hex"));
   expect(new Set(payloads).size).toBe(1000);
   expect(payloads.every((payload) => payload.length === 16)).toBe(true);
+});
+
+test("D10: only a Uint8Array is a payload", () => {
+  for (const payload of [new Uint8Array(2), Buffer.from("a")]) expect(() => checkPingPayload(payload)).not.toThrow();
+  for (const payload of [
+    undefined,
+    null,
+    5,
+    "text",
+    [1],
+    new ArrayBuffer(1),
+    new Float32Array(2),
+    new DataView(new ArrayBuffer(1)),
+  ]) {
+    expect(() => checkPingPayload(payload)).toThrow(TypeError);
+  }
 });
