@@ -14,6 +14,7 @@ import { isBadPort } from "./bad-ports.ts";
 import { connectAs } from "./connect.ts";
 import { type ConnectOptions, resolveConnectOptions } from "./connect-options.ts";
 import { parseWebSocketUrl, portOf } from "./url.ts";
+import { isObject } from "./webidl.ts";
 
 /** What `connect` takes and the standard leaves open: how to reach the server, and what to ask of it. */
 export type WebSocketOptions = Omit<
@@ -29,9 +30,8 @@ export interface CloseStatus {
 
 /** Parses a URL as the constructors do, against the runtime's location where it has one; throws a SyntaxError. */
 export function parseUrl(url: string): URL {
-  const { location } = globalThis as { readonly location?: { readonly href: string } };
   try {
-    return parseWebSocketUrl(url, location?.href);
+    return parseWebSocketUrl(url, location()?.href);
   } catch (error) {
     throw syntaxError((error as Error).message);
   }
@@ -47,10 +47,21 @@ export function checkProtocols(protocols: readonly string[]): void {
   }
 }
 
-/** The options as `connect` takes them: no keepalive unless asked for, and `send` never refuses. */
-export function toConnectOptions(given: WebSocketOptions): ConnectOptions {
+/**
+ * The options as `connect` takes them: no keepalive unless asked for, `send` never refuses, the origin is the location's.
+ *
+ * Anything but an object stands for none. Throws a TypeError or a RangeError for what an option cannot be.
+ */
+export function toConnectOptions(value: WebSocketOptions): ConnectOptions {
+  const given = isObject(value) ? value : {};
   const limits = { maxOutboxSize: Number.POSITIVE_INFINITY, ...given.limits };
-  const options: ConnectOptions = { ...given, keepalive: given.keepalive ?? false, limits };
+  const origin = given.origin ?? location()?.origin;
+  const options: ConnectOptions = {
+    ...given,
+    keepalive: given.keepalive ?? false,
+    limits,
+    ...(origin !== undefined && { origin }),
+  };
   resolveConnectOptions(options);
   return options;
 }
@@ -105,4 +116,9 @@ export function bytesOf(buffer: ArrayBufferLike, offset: number, length: number)
 
 function syntaxError(message: string): DOMException {
   return new DOMException(message, "SyntaxError");
+}
+
+/** Where the program is, in runtimes and tests that have a page; Node has none. */
+function location(): { readonly href: string; readonly origin?: string } | undefined {
+  return (globalThis as { readonly location?: { readonly href: string; readonly origin?: string } }).location;
 }

@@ -133,7 +133,7 @@ export class WebSocket extends EventTarget {
     open(target, {
       ...connectOptions,
       subprotocols,
-      signal: options.signal ? AbortSignal.any([signal, options.signal]) : signal,
+      signal: connectOptions.signal ? AbortSignal.any([signal, connectOptions.signal]) : signal,
       open: (connection) => this.#established(connection),
       message: (_, data) => void setImmediate(WebSocket.#deliver, this, data),
       closing: () => this.#closingByPeer(),

@@ -7,6 +7,7 @@ import { type Certificates, makeCertificates } from "../support/certificates.ts"
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import { scriptedServer } from "../support/scripted-server.ts";
 import { byteByByte, events, next } from "../support/websocket-log.ts";
+import { buildFrame } from "../support/wire.ts";
 
 let server: RawServer;
 let base: string;
@@ -166,6 +167,19 @@ test("WHATWG-2.2-1 the request has no Origin, no Cookie and no Referer, and the 
   expect(request.values("x-token")).toEqual(["secret"]);
 });
 
+test("where the runtime has a location, its origin is the request's, unless the options say another", async () => {
+  const runtime = globalThis as { location?: { href: string; origin: string } };
+  runtime.location = { href: "http://page.test/x", origin: "http://page.test" };
+  try {
+    await run("/404");
+    expect(server.requests.at(-1)!.values("origin")).toEqual(["http://page.test"]);
+    await run("/404", { origin: "http://other.test" });
+    expect(server.requests.at(-1)!.values("origin")).toEqual(["http://other.test"]);
+  } finally {
+    delete runtime.location;
+  }
+});
+
 test("the error of a refused handshake has the status, the header fields and the beginning of the body", async () => {
   const { error } = await run("/404");
   const refused = error as HandshakeError;
@@ -199,6 +213,26 @@ test("WHATWG-4-5 all failures look alike but for what Node adds to the error eve
     rules.push((error as HandshakeError).rule);
   }
   expect(new Set(rules).size).toBeGreaterThan(4);
+  await secure.close();
+  certificates.remove();
+});
+
+test("WHATWG-2.2-1 wss goes over TLS, with the authorities that the options name", async () => {
+  const certificates = makeCertificates();
+  const secure = await rawServer(
+    (request) => Buffer.concat([Buffer.from(acceptance(request)), buildFrame({ opcode: 1, payload: request.target })]),
+    { tls: certificates.server },
+  );
+  const ws = new WebSocket(`https://localhost:${secure.port}/secret`, [], { tls: { ca: certificates.ca } });
+  const { data, origin } = await next(ws, "message");
+  expect([ws.url, data, origin]).toEqual([
+    `wss://localhost:${secure.port}/secret`,
+    "/secret",
+    `wss://localhost:${secure.port}`,
+  ]);
+  const end = next(ws, "close");
+  for (const socket of secure.sockets) socket.destroy();
+  expect((await end).code).toBe(1006);
   await secure.close();
   certificates.remove();
 });

@@ -145,6 +145,12 @@ describe("the constructor", () => {
     expect(thrown(() => (WebSocket as unknown as (url: string) => void)(echo))).toBe("TypeError");
   });
 
+  test.each([["Stray argument"], [null], [5], [undefined]])("takes the third argument %j for none", async (options) => {
+    const ws = new Any(echo, [], options);
+    await next(ws, "open");
+    await closed(ws);
+  });
+
   test("throws for options that cannot be", () => {
     expect(thrown(() => new Any(echo, [], { handshakeTimeout: -1 }))).toBe("RangeError");
     expect(thrown(() => new Any(echo, [], { limits: { nonsense: 1 } }))).toBe("TypeError");
