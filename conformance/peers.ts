@@ -22,14 +22,14 @@ export interface Peer {
 }
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const require = createRequire(import.meta.url);
+const require = createRequire(new URL("peers/rivals/", import.meta.url));
 const python = ["env", `PYTHONPATH=${fileURLToPath(new URL(".cache/python", import.meta.url))}`, "python3"];
 const gorilla = here(".cache/gorilla-echo");
 
 const npm = (name: string) => (): string | undefined =>
   attempt(() => (require(`${name}/package.json`) as { version: string }).version);
 const npmFile = (name: string) => (): string | undefined => {
-  const path = here(`node_modules/${name}/package.json`);
+  const path = here(`peers/rivals/node_modules/${name}/package.json`);
   return existsSync(path) ? (require(path) as { version: string }).version : undefined;
 };
 const openline = (): string | undefined =>
@@ -55,9 +55,14 @@ export const PEERS: readonly Peer[] = [
     version: openline,
     variant: true,
   })),
-  { name: "ws", role: "server", command: [node, here("peers/ws-server.mjs")], version: npm("ws") },
-  { name: "ws", role: "client", command: [node, here("peers/ws-client.mjs"), "{url}"], version: npm("ws") },
-  { name: "undici", role: "client", command: [node, here("peers/undici-client.mjs"), "{url}"], version: npm("undici") },
+  { name: "ws", role: "server", command: [node, here("peers/rivals/ws-server.mjs")], version: npm("ws") },
+  { name: "ws", role: "client", command: [node, here("peers/rivals/ws-client.mjs"), "{url}"], version: npm("ws") },
+  {
+    name: "undici",
+    role: "client",
+    command: [node, here("peers/rivals/undici-client.mjs"), "{url}"],
+    version: npm("undici"),
+  },
   { name: "websockets", role: "server", command: [...python, here("peers/websockets-server.py")], version: websockets },
   {
     name: "websockets",
@@ -69,13 +74,13 @@ export const PEERS: readonly Peer[] = [
   {
     name: "bun",
     role: "server",
-    command: [here("node_modules/.bin/bun"), here("peers/bun-server.mjs")],
+    command: [here("peers/rivals/node_modules/.bin/bun"), here("peers/rivals/bun-server.mjs")],
     version: npmFile("bun"),
   },
   {
     name: "bun",
     role: "client",
-    command: [here("node_modules/.bin/bun"), here("peers/bun-client.mjs"), "{url}"],
+    command: [here("peers/rivals/node_modules/.bin/bun"), here("peers/rivals/bun-client.mjs"), "{url}"],
     version: npmFile("bun"),
   },
 ];

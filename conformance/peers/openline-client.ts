@@ -1,9 +1,6 @@
 /** Echo client on openline: connects to the URL again as soon as a connection has ended. */
+import { connect } from "openline";
 import { compression } from "./compression.ts";
-
-const { connect }: typeof import("../../src/index.ts") = await import(
-  new URL("../../dist/index.js", import.meta.url).href
-);
 
 const [, , url = ""] = process.argv;
 for (;;) {

@@ -1,9 +1,6 @@
 /** Echo server on openline with its default limits and compression switched on. */
+import { serve } from "openline";
 import { compression } from "./compression.ts";
-
-const { serve }: typeof import("../../src/index.ts") = await import(
-  new URL("../../dist/index.js", import.meta.url).href
-);
 
 const server = await serve({
   port: 0,

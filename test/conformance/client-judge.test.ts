@@ -6,7 +6,7 @@ import { type Result, runCases } from "../../conformance/judge/runner.ts";
 import { ClientProcesses } from "../../conformance/judge/sources.ts";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
-const WS = `${process.execPath} ${path("../../conformance/peers/ws-client.mjs")} {url}`;
+const WS = `${process.execPath} ${path("../../conformance/peers/rivals/ws-client.mjs")} {url}`;
 const broken = (fault: string): string => `${process.execPath} ${path("broken-client.mjs")} {url} ${fault}`;
 
 async function resultsOf(command: string, ...ids: string[]): Promise<Result[]> {
