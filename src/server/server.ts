@@ -15,7 +15,7 @@ import {
   ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
-import type { AddressInfo, ListenOptions } from "node:net";
+import type { AddressInfo, ListenOptions, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
@@ -172,7 +172,10 @@ export class Server {
     const connections = [...this.#connections];
     for (const connection of connections) connection.close(CloseCode.GoingAway, "The server is closing");
     await this.#leave(connections, this.#defaults.limits.closeTimeout);
-    if (this.#own) this.#http.closeAllConnections();
+    if (this.#own) {
+      this.#http.closeAllConnections();
+      for (const socket of tlsTransports.get(this.#http) ?? []) socket.destroy();
+    }
     await stopped;
   }
 
@@ -308,8 +311,18 @@ function createListener(options: ServeOptions): HttpServer {
     requireHostHeader: false,
   };
   if (!options.tls) return createServer(http);
-  return createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...options.tls });
+  const server = createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...options.tls });
+  const transports = new Set<Socket>();
+  tlsTransports.set(server, transports);
+  server.on("connection", (socket: Socket) => {
+    transports.add(socket);
+    socket.once("close", () => transports.delete(socket));
+  });
+  return server;
 }
+
+/** The streams under TLS: until its handshake is done, `closeAllConnections` does not know one. */
+const tlsTransports = new WeakMap<HttpServer, Set<Socket>>();
 
 function listen(http: HttpServer, { port = 0, host, listenOptions, log }: ServeOptions): Promise<void> {
   return new Promise((resolve, reject) => {
