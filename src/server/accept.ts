@@ -34,7 +34,7 @@ export async function accept<Data = unknown>(
   const route = resolveRoute(options as Route);
   const exchange = { request, socket, head, log: route.log };
   const connection = await upgrade(
-    { ...exchange, remoteAddress: route.trust && addressOf(exchange, route.trust) },
+    { ...exchange, remoteAddress: route.trust || route.log ? addressOf(exchange, route.trust) : undefined },
     { route, settings: connectionSettings(route), params: {}, topics: options.topics },
   );
   return connection as ServerConnection<Data> | undefined;

@@ -232,7 +232,8 @@ export class Server {
   }
 
   #exchange(request: UpgradeRequest, { trust, log }: ResolvedRoute): UpgradeRequest {
-    const remoteAddress = trust || this.#addresses ? addressOf(request, trust) : undefined;
+    // A log and a count ask for it when the socket no longer knows it.
+    const remoteAddress = trust || log || this.#addresses ? addressOf(request, trust) : undefined;
     return { ...request, refusals: this.#refusals, log, remoteAddress };
   }
 

@@ -9,7 +9,10 @@ import { exchange, openRaw, parseResponse, requestText } from "../support/raw-pe
 
 const servers: Server[] = [];
 afterEach(async () => {
-  for (const server of servers.splice(0)) await server.close();
+  for (const server of servers.splice(0)) {
+    for (const connection of server.connections) connection.terminate();
+    await server.close();
+  }
 });
 
 async function serving(options: ServeOptions): Promise<Server> {

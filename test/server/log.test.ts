@@ -18,7 +18,10 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const server of servers.splice(0)) await server.close();
+  for (const server of servers.splice(0)) {
+    for (const connection of server.connections) connection.terminate();
+    await server.close();
+  }
   stderr.mockRestore();
 });
 
@@ -86,8 +89,8 @@ describe("a connection", () => {
     bad.end();
     await bad.closed;
     await until(() => records.length > 0);
-    const report = expect.objectContaining({ violation: "unknown-opcode" });
-    const message = "Failed the connection at /room from 127.0.0.1: unknown-opcode";
+    const report = expect.objectContaining({ violation: "reserved-opcode" });
+    const message = "Failed the connection at /room from 127.0.0.1: reserved-opcode";
     expect(records).toEqual([{ event: "failed", level: "warn", message, report, connection: expect.anything() }]);
   });
 
