@@ -358,6 +358,8 @@ export class Connection {
   }
 
   #receiveEnd(): void {
+    // A socket that has ended already would make an error of it, which costs as much as a handshake.
+    if (this.#socket.writableEnded) return;
     const { state } = this.endpoint;
     if (state === "discarding" || state === "closed") {
       this.#socket.end();
