@@ -11,7 +11,7 @@ export type {
   ProxyOptions,
   TlsOptions,
 } from "./client/connect-options.ts";
-export { CloseEvent } from "./client/events.ts";
+export { CloseEvent, type CloseEventInit, type ErrorEvent } from "./client/events.ts";
 export type { WebSocketOptions } from "./client/face.ts";
 export { WebSocket, type WebSocketData, type WebSocketEventMap } from "./client/websocket.ts";
 export { type WebSocketCloseInfo, WebSocketError } from "./client/websocket-error.ts";

@@ -218,9 +218,10 @@ export class WebSocket extends EventTarget {
    * more than 123 bytes of UTF-8.
    */
   close(...status: [code?: number, reason?: string]): void {
-    const state = this.#readyState;
+    if (!(#readyState in this)) throw new TypeError("Cannot close: the object is not a WebSocket");
     const code = status[0] === undefined ? undefined : toUnsignedShort(status[0], "clamp");
     const frame = closeStatus(code, status[1] === undefined ? "" : toUSVString(status[1]));
+    const state = this.#readyState;
     if (state === CLOSING || state === CLOSED) return;
     this.#readyState = CLOSING;
     if (state === CONNECTING) {
@@ -238,10 +239,11 @@ export class WebSocket extends EventTarget {
    * Throws an InvalidStateError before `open`; after `close` it sends nothing and says nothing.
    */
   send(data: WebSocketData): void {
-    const state = this.#readyState;
+    if (!(#readyState in this)) throw new TypeError("Cannot send: the object is not a WebSocket");
     // biome-ignore lint/complexity/noArguments: Web IDL counts them
     requireArguments("send", arguments.length, 1);
     const message = toMessage(data);
+    const state = this.#readyState;
     if (state === CONNECTING)
       throw new DOMException("Cannot send: the connection is not open yet", "InvalidStateError");
     const size = sizeOf(message);

@@ -111,6 +111,21 @@ describe("close", () => {
     expect(ws.readyState).toBe(3);
   });
 
+  test("looks at the state after its argument was converted, as send does", async () => {
+    const ws = await opened(echo);
+    const done = events(ws);
+    const closing = {
+      toString: () => {
+        ws.close(3001);
+        return "3002";
+      },
+    };
+    ws.send(closing as unknown as string);
+    expect([ws.readyState, ws.bufferedAmount]).toEqual([2, 4]);
+    ws.close(closing as unknown as number);
+    expect(await done).toEqual(["close 3 3001  clean"]);
+  });
+
   test("WHATWG-3.1-6 sends what was sent before", async () => {
     const ws = await opened(echo);
     received.length = 0;
