@@ -1,5 +1,5 @@
 /**
- * The push view: what the server says about itself and its machine, unasked, as six small charts.
+ * The push view: what the server says about itself and its machine, unasked, as small charts.
  */
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
@@ -71,6 +71,22 @@ const PANELS: readonly Panel[] = [
     atLeast: 5,
     digits: 1,
     note: (sample) => `sent; received ${sample.received.toFixed(1)} /s`,
+  },
+  {
+    name: "Waiting output",
+    unit: "KiB",
+    keys: ["buffered"],
+    atLeast: 1,
+    digits: 1,
+    note: () => "sent and not yet on the network",
+  },
+  {
+    name: "Refused",
+    unit: "",
+    keys: ["refused"],
+    atLeast: 4,
+    digits: 0,
+    note: () => "opening handshakes, since the server started",
   },
 ];
 

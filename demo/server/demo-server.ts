@@ -14,6 +14,7 @@ import { Chat } from "./chat.ts";
 import { Comparison } from "./comparison.ts";
 import type { ServedFile } from "./files.ts";
 import { contentSecurityPolicy, readFiles, sendFile } from "./files.ts";
+import { answerOperations } from "./operations.ts";
 import { PushFeed } from "./push.ts";
 import { Rooms } from "./rooms.ts";
 import { chatRoute, controlRoute, echoRoute, followRoute, pushRoute } from "./routes.ts";
@@ -26,9 +27,14 @@ export interface DemoOptions {
   readonly page: string;
 }
 
+/** Milliseconds over which clients are sent away, and after which those that stay are cut off. */
+const DRAIN_WINDOW = 1000;
+const DRAIN_DEADLINE = 5000;
+
 /** A running demo. */
 export interface Demo {
   readonly port: number;
+  /** Refuses new clients, sends the others away one after another, and stops. */
   close(): Promise<void>;
 }
 
@@ -42,26 +48,26 @@ export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo
   const chat = new Chat(new Rooms(traffic), traffic);
   let policy = contentSecurityPolicy(port);
   const http = createServer((request, response) => {
-    if (comparison.request(request, response)) return;
+    if (answerOperations(server, request, response) || comparison.request(request, response)) return;
     sendPage(files, policy, request, response);
     response.on("close", () => meter.take(request.socket));
   });
   const server = await serve({
     server: http,
     routes: {
-      "/echo": echoRoute(traffic),
-      "/push": pushRoute(traffic, feed),
+      "/echo": echoRoute(),
+      "/push": pushRoute(feed),
       "/compare": controlRoute(traffic, comparison),
-      "/compare/:run/socket": followRoute(traffic, comparison),
-      "/chat/:room": chatRoute(traffic, chat),
+      "/compare/:run/socket": followRoute(comparison),
+      "/chat/:room": chatRoute(chat),
     },
   });
   traffic.attach(server);
   const close = async (): Promise<void> => {
-    feed.close();
     comparison.close();
+    await server.drain({ over: DRAIN_WINDOW, deadline: DRAIN_DEADLINE });
+    feed.close();
     const stopped = new Promise((resolve) => http.close(resolve));
-    await server.close();
     http.closeAllConnections();
     await stopped;
   };

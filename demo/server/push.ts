@@ -4,6 +4,7 @@
  */
 import { availableParallelism, cpus, freemem, loadavg, platform, totalmem } from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { ServerMetrics } from "openline";
 import type { PushMessage, Sample } from "./messages.ts";
 import { SAMPLE_INTERVAL, SAMPLES_KEPT } from "./messages.ts";
 import type { Subscriber, Traffic } from "./traffic.ts";
@@ -54,7 +55,9 @@ export class PushFeed {
       processMemory: round(process.memoryUsage.rss() / MEBIBYTE),
       delayMedian: this.#delayAt(50),
       delayP99: this.#delayAt(99),
-      connections: this.#traffic.connections,
+      connections: now.metrics?.connections ?? 0,
+      buffered: round((now.metrics?.bufferedAmount ?? 0) / 1024),
+      refused: Object.values(now.metrics?.refused ?? {}).reduce((sum, count) => sum + count, 0),
     };
     this.#before = now;
     this.#delay.reset();
@@ -74,8 +77,7 @@ interface Reading {
   readonly idle: number;
   readonly total: number;
   readonly process: number;
-  readonly received: number;
-  readonly sent: number;
+  readonly metrics: ServerMetrics | undefined;
 }
 
 function read(traffic: Traffic): Reading {
@@ -86,18 +88,20 @@ function read(traffic: Traffic): Reading {
     total += times.idle + times.user + times.nice + times.sys + times.irq;
   }
   const { user, system } = process.cpuUsage();
-  const { received, sent } = traffic;
-  return { time: performance.now(), idle, total, process: (user + system) / 1000, received, sent };
+  const metrics = traffic.metrics();
+  return { time: performance.now(), idle, total, process: (user + system) / 1000, metrics };
 }
 
 function difference(before: Reading, now: Reading): Pick<Sample, "machineCpu" | "processCpu" | "received" | "sent"> {
   const elapsed = now.time - before.time;
   const ticks = now.total - before.total;
+  const perSecond = (name: "messagesReceived" | "messagesSent"): number =>
+    round((1000 * ((now.metrics?.[name] ?? 0) - (before.metrics?.[name] ?? 0))) / elapsed);
   return {
     machineCpu: ticks === 0 ? 0 : round(100 * (1 - (now.idle - before.idle) / ticks)),
     processCpu: round((100 * (now.process - before.process)) / elapsed),
-    received: round((1000 * (now.received - before.received)) / elapsed),
-    sent: round((1000 * (now.sent - before.sent)) / elapsed),
+    received: perSecond("messagesReceived"),
+    sent: perSecond("messagesSent"),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * What goes out to the demo's WebSockets, and the counts of all that passes, for the push view: connections open now,
- * messages in each direction. Every route reports here; nothing is estimated.
+ * What goes out to the demo's WebSockets, and the server's own numbers on all that passes, for the push view.
  */
+import type { ServerMetrics } from "openline";
 
 /** As much of a server's connection as the demo's parts need. */
 export interface Subscriber {
@@ -10,16 +10,14 @@ export interface Subscriber {
   unsubscribe(topic: string): boolean;
 }
 
-/** As much of a server as publishes. */
+/** As much of a server as publishes and counts. */
 export interface Publisher {
-  publish(topic: string, data: string): { readonly reached: number };
+  publish(topic: string, data: string): unknown;
+  metrics(): ServerMetrics;
 }
 
-/** Sends, publishes, and keeps running totals since the server started. */
+/** Sends and publishes JSON. */
 export class Traffic {
-  connections = 0;
-  received = 0;
-  sent = 0;
   #publisher: Publisher | undefined;
 
   /** The server that publishes; before it is there, nobody is subscribed to anything. */
@@ -27,14 +25,18 @@ export class Traffic {
     this.#publisher = publisher;
   }
 
+  /** The server's numbers; undefined before it is there. */
+  metrics(): ServerMetrics | undefined {
+    return this.#publisher?.metrics();
+  }
+
   /** Sends a value as JSON text on `connection`. */
   send(connection: Subscriber, message: unknown): void {
     connection.send(JSON.stringify(message));
-    this.sent += 1;
   }
 
   /** Sends a value as JSON text to all who are subscribed to `topic`; it is encoded once for all of them. */
   publish(topic: string, message: unknown): void {
-    this.sent += this.#publisher?.publish(topic, JSON.stringify(message)).reached ?? 0;
+    this.#publisher?.publish(topic, JSON.stringify(message));
   }
 }

@@ -24,7 +24,7 @@ describe("start and stop", () => {
   });
 
   test.each(["SIGINT", "SIGTERM"] as const)(
-    "%s closes connections with 1001 and ends with exit code 0",
+    "%s drains: connections close with 1012, and it ends with exit code 0",
     async (signal) => {
       const other = await startDemo();
       const idle = await open(`ws://127.0.0.1:${other.port}/push`);
@@ -40,11 +40,41 @@ describe("start and stop", () => {
       void other.stop(signal);
       // npm and a terminal both send it.
       const end = other.stop(signal);
-      expect(await closed).toBe(1001);
+      expect(await closed).toBe(1012);
       expect((await held).status).toBeLessThan(300);
       expect(await end).toEqual({ code: 0, signal: null, stderr: "" });
     },
   );
+
+  test("while it drains, /readyz is 503 and new clients are; a second signal ends it at once", async () => {
+    const other = await startDemo();
+    expect((await fetch(`${other.url}/readyz`)).status).toBe(200);
+    const stays = await open(`ws://127.0.0.1:${other.port}/push`);
+    // It never answers the Close, so that the drain lasts.
+    stays.pause();
+    const end = other.stop("SIGTERM");
+    let status = 200;
+    while (status === 200) ({ status } = await fetch(`${other.url}/readyz`));
+    expect(status).toBe(503);
+    await expect(open(`ws://127.0.0.1:${other.port}/echo`)).rejects.toThrow("503");
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    void other.stop("SIGTERM");
+    expect(await end).toMatchObject({ code: 1, signal: null });
+  });
+
+  test("/metrics counts for Prometheus what the server did", async () => {
+    const before = await (await fetch(`${demo.url}/metrics`)).text();
+    const echo = await open(`ws://127.0.0.1:${demo.port}/echo`);
+    const heard = messages(echo);
+    echo.send("{}");
+    await heard();
+    const answer = await fetch(`${demo.url}/metrics`);
+    expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+    const after = await answer.text();
+    const opened = (text: string) => Number(/^openline_connections_opened_total (\d+)$/m.exec(text)?.[1]);
+    expect(opened(after)).toBe(opened(before) + 1);
+    echo.close();
+  });
 
   test("a taken port is one line on stderr and exit code 1", async () => {
     const failure: { end: DemoEnd } = await startDemo(demo.port).then(
