@@ -1,0 +1,100 @@
+/** Draining a server whose 5000 clients talk all the time, from another process: nothing that was accepted is lost. */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { afterEach, expect, test } from "vitest";
+import { route } from "../../src/server/route.ts";
+import { type Server, serve } from "../../src/server/server.ts";
+import type { ServerConnection } from "../../src/server/server-connection.ts";
+import type { ClientsReport } from "../support/busy-clients.ts";
+
+const clientCount = 5000;
+const script = fileURLToPath(new URL("../support/busy-clients.ts", import.meta.url));
+
+let server: Server | undefined;
+let clients: ChildProcess | undefined;
+
+afterEach(async () => {
+  clients?.kill("SIGKILL");
+  for (const connection of server?.connections ?? []) connection.terminate();
+  await server?.close();
+});
+
+/** What the server did for one connection. */
+interface Ledger {
+  readonly id: number;
+  received: number;
+  /** How many replies were accepted: sent while the connection was open. */
+  accepted: number;
+  /** The last number that was published before the connection was told to leave. */
+  lastNews: number;
+}
+
+test("D06: 5000 busy connections lose nothing that was accepted, in either direction", {
+  timeout: 60_000,
+}, async () => {
+  const ledgers: Ledger[] = [];
+  let published = 0;
+  const talk = route({
+    upgrade: () => {
+      const ledger: Ledger = { id: ledgers.length, received: 0, accepted: 0, lastNews: 0 };
+      ledgers.push(ledger);
+      return { data: ledger };
+    },
+    open: (connection) => {
+      connection.send(`i${connection.data.id}`);
+      connection.subscribe("news");
+    },
+    message: (connection, data) => {
+      const ledger = connection.data;
+      ledger.received++;
+      if (Number(data) !== ledger.received) ledger.received = Number.NaN;
+      if (connection.readyState !== 1) return;
+      ledger.accepted++;
+      connection.send(`r${ledger.accepted}`);
+    },
+  });
+  server = await serve({
+    host: "127.0.0.1",
+    limits: { maxConnections: 10_000 },
+    keepalive: false,
+    routes: { "/": talk },
+  });
+  clients = fork(script, [String(server.port), String(clientCount), "500"], { execArgv: ["--import", "tsx"] });
+  expect((await once(clients, "message"))[0]).toBe("open");
+
+  const { connections } = server;
+  const publisher = setInterval(() => {
+    published++;
+    const open = [...connections].filter(({ readyState }) => readyState === 1);
+    expect(server?.publish("news", `n${published}`).reached).toBeGreaterThanOrEqual(open.length);
+    for (const { data } of open as ServerConnection<Ledger>[]) data.lastNews = published;
+  }, 300);
+  const reported = once(clients, "message") as Promise<[ClientsReport]>;
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await server.drain({ over: 3000 });
+  clearInterval(publisher);
+  const [report] = await reported;
+
+  expect(server.connections.size).toBe(0);
+  expect(report.clients).toHaveLength(clientCount);
+  expect(published).toBeGreaterThan(5);
+  const wrong = report.clients.filter((client) => {
+    const ledger = ledgers[client.id];
+    return !(
+      client.gaps === 0 &&
+      client.closeCode === 1012 &&
+      ledger?.received === client.sent &&
+      ledger.accepted === client.lastReply &&
+      client.firstNews === 1 &&
+      client.lastNews === ledger.lastNews &&
+      client.sent > 0
+    );
+  });
+  expect(wrong.map((client) => ({ ...client, ledger: ledgers[client.id] })).slice(0, 3)).toEqual([]);
+  expect(new Set(report.clients.map(({ id }) => id)).size).toBe(clientCount);
+  expect(server.metrics().closed).toEqual({ 1012: clientCount });
+  // The clients left one after another, so that those who were last had gone on talking.
+  const talked = report.clients.map(({ sent }) => sent);
+  expect(Math.max(...talked)).toBeGreaterThan(Math.min(...talked));
+});
