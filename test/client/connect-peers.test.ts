@@ -1,16 +1,25 @@
-/** connect against servers that nobody here wrote: ws, python's websockets and nats-server. */
+/** connect and WebSocket against servers that nobody here wrote: ws, python's websockets, gorilla and nats-server. */
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { WebSocketServer } from "ws";
-import { type Connection, type ConnectOptions, connect, type MessageData } from "../../src/index.ts";
+import {
+  type CloseEvent,
+  type Connection,
+  type ConnectOptions,
+  connect,
+  type MessageData,
+  WebSocket,
+} from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { freePort, startProgram } from "../support/program.ts";
-import { describeWith } from "../support/real-parts.ts";
+import { debianGoPath, describeWith } from "../support/real-parts.ts";
 
 const certificates = makeCertificates();
 const folder = mkdtempSync(join(tmpdir(), "openline-peers-"));
@@ -115,6 +124,47 @@ describeWith("python3-websockets", "python's websockets", (python) => {
   });
 });
 
+describeWith("golang-github-gorilla-websocket-dev", "gorilla's websocket", (go) => {
+  const source = fileURLToPath(new URL("../../conformance/peers/gorilla/main.go", import.meta.url));
+  const program = join(folder, "gorilla-echo");
+  const goCache = fileURLToPath(new URL("../../.cache/go", import.meta.url));
+  beforeAll(() => {
+    const environment = { ...process.env, GO111MODULE: "off", GOPATH: debianGoPath, GOCACHE: goCache };
+    execFileSync(go, ["build", "-o", program, source], { env: environment, stdio: "pipe" });
+  }, 120_000);
+
+  /** Starts the echo server, which prints its URL. */
+  async function startGorilla(): Promise<string> {
+    const child = spawn(program, { stdio: ["ignore", "pipe", "inherit"] });
+    opened.push({ close: () => child.kill("SIGKILL") });
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    return line.toString().trim();
+  }
+
+  it.each([false, true])("echoes, with compression %s", async (compression) => {
+    const connection = await echoesAll(await startGorilla(), { compression });
+    expect(connection.extensions.split(";")[0]).toBe(compression ? "permessage-deflate" : "");
+  });
+
+  it("echoes to WebSocket as to a browser", async () => {
+    const socket = new WebSocket(await startGorilla());
+    socket.binaryType = "arraybuffer";
+    const log: unknown[] = [];
+    socket.onopen = () => {
+      log.push("open");
+      socket.send("text");
+      socket.send(Uint8Array.of(1, 2));
+    };
+    socket.onmessage = ({ data }) => {
+      log.push(data);
+      if (typeof data !== "string") socket.close(1000, "enough");
+    };
+    const [end] = (await once(socket as unknown as EventTarget, "close")) as [CloseEvent];
+    expect(log).toEqual(["open", "text", Uint8Array.of(1, 2).buffer]);
+    expect(end).toMatchObject({ code: 1000, wasClean: true });
+  });
+});
+
 describeWith("nats-server", "nats-server", (executable) => {
   async function startNats(): Promise<number> {
     const [client, port] = [await freePort(), await freePort()];
@@ -147,6 +197,27 @@ describeWith("nats-server", "nats-server", (executable) => {
     expect(await linesUntil(connection, `${payload}\r\n`)).toBe(`MSG topic 1 ${payload.length}\r\n${payload}\r\n`);
     connection.close();
     expect(await connection.closed).toMatchObject({ initiator: "local", sent: { code: 1000 } });
+  });
+
+  it("R6455-7.4.1-2: answers an empty Close with 1005 on the wire, which no endpoint may send", async () => {
+    const connection = await connect(`ws://127.0.0.1:${await startNats()}/`);
+    await linesUntil(connection, "\r\n");
+    connection.close(1005);
+    expect(await connection.closed).toMatchObject({ code: 1006, wasClean: false, violation: "close-code-invalid" });
+  });
+
+  it("S4: speaks with WebSocket", async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${await startNats()}/`);
+    socket.binaryType = "arraybuffer";
+    let text = "";
+    socket.onopen = () => socket.send(Buffer.from('CONNECT {"verbose":false}\r\nPING\r\n'));
+    socket.onmessage = ({ data }) => {
+      text += Buffer.from(data as ArrayBuffer).toString();
+      if (text.endsWith("PONG\r\n")) socket.close(1000);
+    };
+    const [end] = (await once(socket as unknown as EventTarget, "close")) as [CloseEvent];
+    expect(text).toMatch(/^INFO \{.*\r\nPONG\r\n$/);
+    expect(end.wasClean).toBe(true);
   });
 
   it("closes first when it is told nonsense, and the report says how", async () => {

@@ -5,7 +5,7 @@
  * that every one of them was really tried. `.ci/run` installs what the table names.
  */
 import { execFileSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { describe, test } from "vitest";
 
@@ -13,6 +13,8 @@ import { describe, test } from "vitest";
 export const realParts = {
   chromium: "chromium",
   "firefox-esr": "firefox-esr",
+  "golang-github-gorilla-websocket-dev": "go",
+  "golang-go": "go",
   haproxy: "haproxy",
   microsocks: "microsocks",
   "nats-server": "nats-server",
@@ -26,11 +28,11 @@ export type RealPart = keyof typeof realParts;
 
 /**
  * Returns the path of the part's executable, or `undefined` when it is not installed and the run may skip it; throws
- * when it is not installed and `CI` is set. For `python3-websockets` it is the Python that has the package.
+ * when it is not installed and `CI` is set. For a library it is the program that uses it.
  */
 export function realPart(part: RealPart): string | undefined {
   const path = find(realParts[part]);
-  if (path !== undefined && (part !== "python3-websockets" || hasWebsockets(path))) return path;
+  if (path !== undefined && hasLibrary(part, path)) return path;
   if (process.env.CI) throw new Error(`Cannot test with ${part}: it is not installed, and CI skips nothing`);
   return undefined;
 }
@@ -55,6 +57,16 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Where Debian puts the source of Go's libraries: a GOPATH. */
+export const debianGoPath = "/usr/share/gocode";
+
+function hasLibrary(part: RealPart, executable: string): boolean {
+  if (part === "golang-github-gorilla-websocket-dev") {
+    return existsSync(join(debianGoPath, "src/github.com/gorilla/websocket"));
+  }
+  return part !== "python3-websockets" || hasWebsockets(executable);
 }
 
 function hasWebsockets(python: string): boolean {
