@@ -48,7 +48,7 @@ function howMeasured({ machine, command, commit, date, generator, rows }: Result
   const versions = new Map<string, string>();
   for (const { peer } of rows.flatMap(({ samples }) => samples)) {
     const version = peer.version?.();
-    const name = peer.title.replace(/ (with|without|on|client|connect|WebSocket|own).*/, "");
+    const name = peer.title.replace(/(\.serve|'s| (with|without|on|client|connect|WebSocket)\b).*/, "");
     if (version !== undefined && !versions.has(name)) versions.set(name, version);
   }
   const peers = [...versions].map(([name, version]) => `${name} ${version}`).join("; ");

@@ -57,7 +57,7 @@ static size_t expected_cycle, reply;
 static bool learned;              /* no --expect said what to expect, so that the first reply does */
 static char *buffer;
 static int poller;
-static uint64_t replies;
+static uint64_t replies, turns; /* turns: publish mode, those that every connection has */
 static int missing;               /* publish mode: connections that have not the whole reply yet */
 
 static const char *key = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -228,6 +228,7 @@ static void receive(Connection *c, Connection *all, bool publish) {
   record(time - all[0].sent_at[0]);
   missing -= (int)complete;
   if (missing > 0) return;
+  turns++;
   missing = option.connections;
   send_frames(&all[0], 1, now());
 }
@@ -292,9 +293,12 @@ static void turn(Connection *all) {
   }
 }
 
-/* A turn of publications that began inside the window ends inside it. */
+/* Until that time; publications until the turn ends that is under way then. */
 static void load_until(uint64_t time, Connection *all) {
-  while (now() < time || (*option.mode == 'p' && missing < option.connections)) turn(all);
+  for (uint64_t before = turns; now() < time || (*option.mode == 'p' && turns == before);) {
+    before = turns;
+    turn(all);
+  }
 }
 
 static void measure(Connection *all) {

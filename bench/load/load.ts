@@ -36,6 +36,7 @@ const latencies = createHistogram();
 const all: Connection[] = [];
 let replies = 0;
 let missing = count;
+let turnEnded: (() => void) | undefined;
 
 const request = [
   "GET / HTTP/1.1",
@@ -159,14 +160,14 @@ function begin(): void {
   if (mode === "publish") sendFrames(all[0]!, 1);
 }
 
-/** A turn of publications that began inside the window ends inside it. */
+/** Until that time; publications until the turn ends that is under way then. */
 function until(time: number): Promise<void> {
   return new Promise((resolve) => {
-    const look = (): void => {
-      if (performance.now() < time || (mode === "publish" && missing < count)) setImmediate(look);
+    const timeIsUp = (): void => {
+      if (mode === "publish") turnEnded = resolve;
       else resolve();
     };
-    setTimeout(look, time - performance.now());
+    setTimeout(timeIsUp, time - performance.now());
   });
 }
 
@@ -197,6 +198,7 @@ function receive(connection: Connection, chunk: Buffer): void {
   if (missing > 0) return;
   missing = count;
   sendFrames(all[0]!, 1);
+  turnEnded?.();
 }
 
 function check(connection: Connection, chunk: Buffer): void {
