@@ -1,0 +1,98 @@
+/** The caps that all connections of the process share, with clients that hold back over real sockets. */
+import { afterEach, expect, test } from "vitest";
+import type { CloseReport } from "../../src/connection/close-report.ts";
+import { processAssembly } from "../../src/connection/connection.ts";
+import { processOutbox } from "../../src/connection/outbox.ts";
+import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
+import { until } from "../support/connection-pair.ts";
+import { closeStatus, openRaw } from "../support/raw-peer.ts";
+
+const servers: Server[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    for (const connection of server.connections) connection.terminate();
+    await server.close();
+  }
+});
+
+async function serving(options: ServeOptions): Promise<Server> {
+  const server = await serve({ host: "127.0.0.1", ...options });
+  servers.push(server);
+  return server;
+}
+
+test("A02: unfinished messages of all clients together stay below the cap; the longest is closed with 1013", async () => {
+  const most = 1024 * 1024;
+  const reports: CloseReport[] = [];
+  const heard: number[] = [];
+  const server = await serving({
+    limits: { maxProcessAssemblySize: most, maxMessageSize: most },
+    routes: {
+      "/": {
+        message: (_, data) => void heard.push(data.length),
+        close: (_, report) => void reports.push(report),
+      },
+    },
+  });
+  const part = 60_000;
+  const begin = { opcode: 2, fin: false, payload: new Uint8Array(part) };
+  const longest = await openRaw(server.port);
+  longest.send(begin, { ...begin, opcode: 0 });
+  await until(() => processAssembly.total === 2 * part);
+  // Together with the first, 16 more would be over a MiB.
+  const others = await Promise.all(Array.from({ length: 16 }, () => openRaw(server.port)));
+  for (const [index, peer] of others.entries()) {
+    peer.send(begin);
+    await until(() => server.metrics().bytesReceived > (index + 3) * part);
+    expect(processAssembly.total).toBeLessThanOrEqual(most);
+  }
+  expect(closeStatus(await longest.nextFrame())?.code).toBe(1013);
+  longest.end();
+  await until(() => reports.length === 1);
+  expect(reports[0]).toMatchObject({ violation: "too-much-unfinished", initiator: "local" });
+  expect(processAssembly.total).toBe(16 * part);
+  // The others did not notice.
+  for (const peer of others) peer.send({ opcode: 0, payload: "end" });
+  await until(() => heard.length === 16);
+  expect(new Set(heard)).toEqual(new Set([part + 3]));
+  expect(processAssembly.total).toBe(0);
+});
+
+test("D04: what clients that do not read hold together stays below the cap, and who reads notices nothing", async () => {
+  const most = 4 * 1024 * 1024;
+  const reports = new Map<string, CloseReport>();
+  const server = await serving({
+    limits: { maxProcessOutboxSize: most, closeTimeout: 100 },
+    routes: { "/:name": { close: ({ params }, report) => void reports.set(params.name!, report) } },
+  });
+  const stalled = await Promise.all(["a", "b", "c"].map((name) => openRaw(server.port, { path: `/${name}` })));
+  for (const { socket } of stalled) socket.pause();
+  const reader = await openRaw(server.port, { path: "/reader" });
+  await until(() => server.connections.size === 4);
+  const size = 60_000;
+  const letGo = () => [...server.connections].filter(({ readyState }) => readyState !== 1);
+  let number = 0;
+  let highest = 0;
+  // The kernel's buffers hold some megabytes for each first.
+  for (; letGo().length === 0; number++) {
+    for (const connection of server.connections) connection.send(new Uint8Array(size).fill(number & 255));
+    const frame = await reader.nextFrame();
+    expect(frame?.payload.length).toBe(size);
+    expect(frame?.payload[size - 1]).toBe(number & 255);
+    highest = Math.max(highest, processOutbox.total);
+  }
+  expect(highest).toBeGreaterThan(most / 2);
+  expect(highest).toBeLessThanOrEqual(most);
+  expect(letGo().map(({ path }) => path)).not.toContain("/reader");
+  const [loser] = letGo();
+  for (const peer of stalled) peer.socket.resume();
+  const frames = await stalled[["/a", "/b", "/c"].indexOf(loser!.path)]!.allFrames();
+  // Whatever left before is whole; nothing follows the Close.
+  expect(frames.length).toBeLessThan(number);
+  expect(closeStatus(frames.at(-1))).toEqual({ code: 1013, reason: "Too much output is waiting" });
+  for (const frame of frames.slice(0, -1)) expect(frame.payload.length).toBe(size);
+  await until(() => reports.size === 1);
+  const report = reports.get(loser!.path.slice(1));
+  expect(report).toMatchObject({ initiator: "local", sent: { code: 1013 } });
+  expect(report?.error?.message).toMatch(/bytes wait for a peer that does not read$/);
+});
