@@ -19,9 +19,16 @@ export const realParts = {
   microsocks: "microsocks",
   "nats-server": "nats-server",
   nginx: "nginx",
+  "python3-prometheus-client": "/usr/bin/python3",
   "python3-websockets": "/usr/bin/python3",
   tinyproxy: "tinyproxy",
 } as const satisfies Record<string, string>;
+
+/** What Python's parts are imported as. */
+const pythonModules: Readonly<Record<string, string>> = {
+  "python3-prometheus-client": "prometheus_client",
+  "python3-websockets": "websockets",
+};
 
 /** The name of a part: its Debian package. */
 export type RealPart = keyof typeof realParts;
@@ -66,12 +73,13 @@ function hasLibrary(part: RealPart, executable: string): boolean {
   if (part === "golang-github-gorilla-websocket-dev") {
     return existsSync(join(debianGoPath, "src/github.com/gorilla/websocket"));
   }
-  return part !== "python3-websockets" || hasWebsockets(executable);
+  const module = pythonModules[part];
+  return module === undefined || canImport(executable, module);
 }
 
-function hasWebsockets(python: string): boolean {
+function canImport(python: string, module: string): boolean {
   try {
-    execFileSync(python, ["-c", "import websockets"], { stdio: "ignore" });
+    execFileSync(python, ["-c", `import ${module}`], { stdio: "ignore" });
     return true;
   } catch {
     return false;
