@@ -387,7 +387,7 @@ describe("time and abort", () => {
     const before = resources();
     const server = await rawServer((request) => acceptance(request));
     const outcomes = new Set<string>();
-    for (let ticks = 0; ticks < 60; ticks++) {
+    for (let ticks = 0; !outcomes.has("open"); ticks++) {
       const abort = new AbortController();
       const pending = connect(`ws://localhost:${server.port}/`, { signal: abort.signal }).then(
         (connection) => {
