@@ -1,0 +1,34 @@
+/** The page of the limits names each limit of the code once, with its default, and no other. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { connectionLimits, type ServerLimits, serverLimits } from "../../src/connection/limits.ts";
+
+const page = readFileSync(new URL("../../docs/guides/limits.md", import.meta.url), "utf8");
+
+/** The rows of the table under a heading: name and default. */
+function rowsUnder(heading: string): [string, string][] {
+  const section = page.split(/^## /m).find((text) => text.startsWith(heading)) ?? "";
+  return [...section.matchAll(/^\| `(\w+)` \| ([^|]+?) \|/gm)].map(([, name = "", value = ""]) => [name, value]);
+}
+
+/** A default as the page writes it. */
+function written(name: keyof ServerLimits): string {
+  const value = serverLimits[name];
+  if (name === "maxConnections") return "95 % of the limit on open files";
+  if (value === Number.POSITIVE_INFINITY) return "none";
+  if (name.endsWith("Timeout")) return `${value / 1000} s`;
+  if (name === "readBudget") return `${value} ms`;
+  if (!/Size$|Mark$/.test(name)) return String(value);
+  return value >= 1024 * 1024 ? `${value / 1024 / 1024} MiB` : `${value / 1024} KiB`;
+}
+
+const own = Object.keys(connectionLimits) as (keyof ServerLimits)[];
+const others = (Object.keys(serverLimits) as (keyof ServerLimits)[]).filter((name) => !own.includes(name));
+
+test.each([
+  ["Of each connection", own],
+  ["Of a server", others],
+])("%s: each limit with its default, in the order of the code", (heading, names) => {
+  expect(names.length).toBeGreaterThan(5);
+  expect(rowsUnder(heading)).toEqual(names.map((name) => [name, written(name)]));
+});
