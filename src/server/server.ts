@@ -12,11 +12,10 @@ import {
   type Server as HttpServer,
   type IncomingMessage,
   type RequestListener,
-  ServerResponse,
+  type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
 import type { AddressInfo, ListenOptions, Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
@@ -27,19 +26,12 @@ import { verifyRequest } from "../protocol/opening-handshake.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
 import { AddressCounts } from "./address-counts.ts";
+import { attach, detach } from "./attachments.ts";
 import { addressOf } from "./client-address.ts";
 import { closeEvenly, type DrainOptions } from "./drain.ts";
 import { guardedLog, type Log } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
-import {
-  discardInput,
-  ignoreError,
-  plainRefusal,
-  Refused,
-  refuse,
-  type UpgradeRequest,
-  writeRefusal,
-} from "./refuse.ts";
+import { plainRefusal, Refused, refuse, type UpgradeRequest, writeRefusal } from "./refuse.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
 import { pathOf, type RouteMatch, Routes } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
@@ -205,8 +197,14 @@ export class Server {
     return this.#routes.match(path);
   }
 
-  /** @internal Answers an upgrade request at one of our paths. */
-  upgrade(request: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
+  /** @internal See `AttachedServer`. */
+  takeUpgrade(request: UpgradeRequest): boolean {
+    const match = this.match(pathOf(request.request.url ?? ""));
+    if (match) this.#upgrade(request, match);
+    return match !== undefined;
+  }
+
+  #upgrade(request: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
     const exchange = this.#exchange(request, value.route);
     const refused = this.#refused(exchange.remoteAddress);
     if (refused) return refuse(exchange, refused);
@@ -226,7 +224,7 @@ export class Server {
     });
   }
 
-  /** @internal Refuses a path that is nobody's. */
+  /** @internal See `AttachedServer`. */
   refuseUnknown(request: UpgradeRequest): void {
     refuse(this.#exchange(request, this.#defaults), Refused.by("unknown-path"));
   }
@@ -366,67 +364,6 @@ function answerPlainRequest(server: Server, message: IncomingMessage, response: 
   }
   response.writeHead(refusal.status, [["Connection", "close"], ...refusal.headers].flat() as string[]);
   response.end(refusal.body);
-}
-
-// One `upgrade` listener for all that we serve on an HTTP server
-
-interface Attachment {
-  readonly servers: Server[];
-  readonly listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-}
-
-const attachments = new WeakMap<HttpServer, Attachment>();
-
-function attach(http: HttpServer, server: Server): void {
-  const attachment = attachments.get(http);
-  if (attachment) {
-    attachment.servers.push(server);
-    return;
-  }
-  const servers = [server];
-  const listener: Attachment["listener"] = (request, socket, head) => {
-    dispatch(http, servers, { request, socket, head });
-  };
-  attachments.set(http, { servers, listener });
-  http.on("upgrade", listener);
-}
-
-function detach(http: HttpServer, server: Server): void {
-  const attachment = attachments.get(http);
-  const index = attachment?.servers.indexOf(server) ?? -1;
-  if (!attachment || index < 0) return;
-  attachment.servers.splice(index, 1);
-  if (attachment.servers.length > 0) return;
-  attachments.delete(http);
-  http.off("upgrade", attachment.listener);
-}
-
-function dispatch(http: HttpServer, servers: readonly Server[], exchange: UpgradeRequest): void {
-  const { request } = exchange;
-  const alone = http.listenerCount("upgrade") === 1;
-  if (!/websocket/i.test(request.headers.upgrade ?? "")) {
-    if (alone) handAsRequest(http, exchange);
-    return;
-  }
-  const path = pathOf(request.url ?? "");
-  for (const server of servers) {
-    const match = server.match(path);
-    if (match) return server.upgrade(exchange, match);
-  }
-  if (alone) servers[0]?.refuseUnknown(exchange);
-}
-
-/** Another protocol was asked for, which nobody here speaks: the request is answered as if it had not been. */
-function handAsRequest(http: HttpServer, { request, socket }: UpgradeRequest): void {
-  socket.on("error", ignoreError);
-  const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket as never);
-  response.on("finish", () => {
-    socket.end();
-    discardInput(socket);
-  });
-  if (!http.emit("request", request, response)) response.writeHead(426, { Upgrade: "websocket" }).end();
 }
 
 let knownFileLimit: number | undefined;

@@ -99,7 +99,7 @@ function journey(open: () => Promise<Browser>): void {
     await tab.until(`${told} >= 4`);
     const points = `[...document.querySelectorAll(".chart")].map((chart) => Number(chart.dataset.points))`;
     const before = await tab.read<number[]>(points);
-    expect(before).toHaveLength(6);
+    expect(before).toHaveLength(8);
     await tab.until(`Math.min(...${points}) > ${before[0]}`);
     const painted = await tab.read<boolean[]>(
       `[...document.querySelectorAll(".chart canvas")].map((canvas) => canvas.getContext("2d")

@@ -115,7 +115,7 @@ test("each publisher's messages come in its order to everybody else, whoever pub
   const server = await serving({
     routes: {
       "/:name": route({
-        upgrade: ({ params }) => ({ data: params.name }),
+        upgrade: ({ params }) => ({ data: params.name ?? "" }),
         open: (connection) => connection.subscribe("all"),
         message: (connection, data) => void connection.publish("all", `${connection.data} ${data}`),
       }),

@@ -1,0 +1,74 @@
+/**
+ * One `upgrade` listener for all that we serve on an HTTP server, which others may share.
+ *
+ * A path that none of ours claims is refused only when nobody else listens: else it is theirs to answer.
+ */
+
+import { type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { discardInput, ignoreError, type UpgradeRequest } from "./refuse.ts";
+
+/** A server as the listener sees it. */
+export interface AttachedServer {
+  /** Answers an upgrade request, now or later; false when its path is not the server's. */
+  takeUpgrade(exchange: UpgradeRequest): boolean;
+  /** Refuses a path that is nobody's. */
+  refuseUnknown(exchange: UpgradeRequest): void;
+}
+
+interface Attachment {
+  readonly servers: AttachedServer[];
+  readonly listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+const attachments = new WeakMap<HttpServer, Attachment>();
+
+/** Gives a server the upgrade requests of an HTTP server, behind those that have them already. */
+export function attach(http: HttpServer, server: AttachedServer): void {
+  const attachment = attachments.get(http);
+  if (attachment) {
+    attachment.servers.push(server);
+    return;
+  }
+  const servers: AttachedServer[] = [server];
+  const listener: Attachment["listener"] = (request, socket, head) => {
+    dispatch(http, servers, { request, socket, head });
+  };
+  attachments.set(http, { servers, listener });
+  http.on("upgrade", listener);
+}
+
+/** Ends that; the listener goes with the last. */
+export function detach(http: HttpServer, server: AttachedServer): void {
+  const attachment = attachments.get(http);
+  const index = attachment?.servers.indexOf(server) ?? -1;
+  if (!attachment || index < 0) return;
+  attachment.servers.splice(index, 1);
+  if (attachment.servers.length > 0) return;
+  attachments.delete(http);
+  http.off("upgrade", attachment.listener);
+}
+
+function dispatch(http: HttpServer, servers: readonly AttachedServer[], exchange: UpgradeRequest): void {
+  const { request } = exchange;
+  const alone = http.listenerCount("upgrade") === 1;
+  if (!/websocket/i.test(request.headers.upgrade ?? "")) {
+    if (alone) handAsRequest(http, exchange);
+    return;
+  }
+  for (const server of servers) if (server.takeUpgrade(exchange)) return;
+  if (alone) servers[0]?.refuseUnknown(exchange);
+}
+
+/** Another protocol was asked for, which nobody here speaks: the request is answered as if it had not been. */
+function handAsRequest(http: HttpServer, { request, socket }: UpgradeRequest): void {
+  socket.on("error", ignoreError);
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as never);
+  response.on("finish", () => {
+    socket.end();
+    discardInput(socket);
+  });
+  if (!http.emit("request", request, response)) response.writeHead(426, { Upgrade: "websocket" }).end();
+}
