@@ -14,6 +14,12 @@ const unsolicitedPongInterval = 20_000;
 /** How often a connection is looked at, in milliseconds, where nothing asks for more. */
 const lookInterval = 15_000;
 const neverPinged = -1;
+/** Beyond this many bytes of an unfinished message … */
+const slowFrom = 64 * 1024;
+/** … the peer owes 1 KiB in 10 s of the rest (fault A11) … */
+const slowestRate = 1024 / 10_000;
+/** … on average over this many milliseconds. */
+const rateWindow = 60_000;
 
 /** What keepalive sees of its connection, and may do to it. */
 export interface KeptAlive {
@@ -39,6 +45,10 @@ export class Keepalive implements Watched {
   readonly #pace: number;
   #lastReceived: number = currentTick();
   #pingedAt = neverPinged;
+  /** How far an unfinished message had come when it last went on; undefined while none is. */
+  #progress: Mark | undefined;
+  /** Where the window began over which its rate is judged; undefined while it is short. */
+  #rate: Mark | undefined;
 
   /** Without options no Ping is sent; progress is watched all the same. */
   constructor(kept: KeptAlive, options: Required<KeepaliveOptions> | undefined) {
@@ -73,13 +83,16 @@ export class Keepalive implements Watched {
   /** Does what is due, and returns after how many milliseconds to look again. */
   #look(): number {
     const { idle } = this;
-    const { endpoint, limits } = this.#kept;
+    const { endpoint } = this.#kept;
     if (!this.#kept.isReading()) {
-      this.#kept.pong();
       this.#pingedAt = neverPinged;
+      this.#progress = this.#rate = undefined;
+      // A peer that is read by turns hears from us anyway, and some take a Pong that they did not ask for as a fault.
+      if (idle < unsolicitedPongInterval) return Math.min(unsolicitedPongInterval - idle, this.#pace);
+      this.#kept.pong();
       return unsolicitedPongInterval;
     }
-    if (endpoint.insideMessage && idle >= limits.messageIdleTimeout) {
+    if (this.#isMessageSlow()) {
       this.#kept.tooSlow();
       return 0;
     }
@@ -103,4 +116,34 @@ export class Keepalive implements Watched {
     this.#kept.giveUp(`the peer was silent for ${idle} ms and did not answer a Ping`);
     return 0;
   }
+
+  /** Whether an unfinished message stands still, or its rest comes more slowly than a peer owes. */
+  #isMessageSlow(): boolean {
+    const { endpoint, limits } = this.#kept;
+    if (!endpoint.insideMessage) {
+      this.#progress = this.#rate = undefined;
+      return false;
+    }
+    const { messageProgress: bytes } = endpoint;
+    if (this.#progress?.bytes !== bytes) this.#progress = { bytes, tick: this.#lastReceived };
+    return age(this.#progress) >= limits.messageIdleTimeout || this.#isRateLow(bytes);
+  }
+
+  #isRateLow(bytes: number): boolean {
+    const begun = this.#rate;
+    if (begun && bytes >= begun.bytes && age(begun) < rateWindow) return false;
+    this.#rate = bytes > slowFrom ? { bytes, tick: currentTick() } : undefined;
+    return begun !== undefined && bytes >= begun.bytes && bytes - begun.bytes < slowestRate * age(begun);
+  }
+}
+
+/** Bytes of a message, and when they had come. */
+interface Mark {
+  readonly bytes: number;
+  readonly tick: number;
+}
+
+/** Milliseconds since a mark was made. */
+function age({ tick }: Mark): number {
+  return (currentTick() - tick) * tickLength;
 }

@@ -154,9 +154,14 @@ export class Endpoint {
     return this.#inflating !== undefined;
   }
 
+  /** What has come of a message and of a header that are not complete: as long as it changes, they go on. */
+  get messageProgress(): number {
+    return this.unfinishedLength + this.#decoder.headerProgress;
+  }
+
   /** Whether a message or a frame has begun and not ended. */
   get insideMessage(): boolean {
-    return this.#message !== undefined || this.#insideFrame || this.#decoder.insideHeader;
+    return this.#message !== undefined || this.#insideFrame || this.#decoder.headerProgress > 0;
   }
 
   /**

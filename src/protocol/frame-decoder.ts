@@ -56,9 +56,9 @@ export class FrameDecoder implements FrameHeader {
     return this.limit - this.#position;
   }
 
-  /** Whether a header has begun and is not complete. */
-  get insideHeader(): boolean {
-    return this.#cutLength > 0;
+  /** How many bytes of a header have come that is not complete. */
+  get headerProgress(): number {
+    return this.#cutLength;
   }
 
   /** Lets go of a chunk that is read to its end, or of what is left when nothing more will be read. */

@@ -118,6 +118,18 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(end![1] - ping![1]).toBe(20);
   });
 
+  test("a peer that is read by turns gets no Pong that it did not ask for", () => {
+    const { kept, keepalive, done } = keep(role, defaults);
+    kept.reading = false;
+    for (let i = 0; i < 20; i++) {
+      vi.advanceTimersByTime(5 * second);
+      keepalive.received();
+    }
+    expect(done).toEqual([]);
+    vi.advanceTimersByTime(21 * second);
+    expect(done.map(([what]) => what)).toEqual(["pong"]);
+  });
+
   test("D05: while the peer has not read what it was sent, the write timeout judges, and no Ping is added", () => {
     const { kept, done } = keep(role, defaults);
     kept.endpoint.stalled = true;
@@ -152,6 +164,35 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     }
     vi.advanceTimersByTime(600 * second);
     expect(done).toEqual([]);
+  });
+
+  test("A11: Pings between its fragments do not keep an unfinished message alive", () => {
+    const { kept, keepalive, done } = keep(role);
+    feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "begun" }), "whole");
+    for (let i = 0; i < 20; i++) {
+      vi.advanceTimersByTime(5 * second);
+      keepalive.received();
+      feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 9, payload: "" }), "whole");
+    }
+    expect(done).toEqual([["too slow", expect.closeTo(75, -1.2)]]);
+  });
+
+  test.each([
+    ["1000 bytes in 10 s", 1000, ["too slow"]],
+    ["1100 bytes in 10 s", 1100, []],
+  ])("A11: beyond 64 KiB a message goes on with 1 KiB in 10 s: %s", (_, bytes, verdict) => {
+    const { kept, keepalive, done } = keep(role);
+    const fragment = (opcode: number, length: number) => {
+      keepalive.received();
+      const payload = new Uint8Array(length);
+      feed(kept.endpoint, frameFrom(peerOf(role), { opcode, fin: false, payload }), "whole");
+    };
+    fragment(2, 65_537);
+    for (let i = 0; i < 12; i++) {
+      vi.advanceTimersByTime(10 * second);
+      fragment(0, bytes);
+    }
+    expect(done.map(([what]) => what)).toEqual(verdict);
   });
 
   test("A11: a shorter limit is looked after as often as it asks", () => {
