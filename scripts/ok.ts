@@ -21,6 +21,9 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["layers", "tsx scripts/layers.ts"],
   ["tests", `vitest run --coverage --reporter=default --reporter=json --outputFile.json=${reportPath}`],
   ["docs", "tsx scripts/check-docs.ts"],
+  ["rules", "tsx scripts/check-normative.ts --check"],
+  ["pages", "tsx scripts/print-reference.ts --check"],
+  ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
 ];
 
 process.chdir(root);
