@@ -175,7 +175,7 @@ function deflateKept(ours: Direction, payload: Uint8Array): Uint8Array | undefin
   return undefined;
 }
 
-/** Inflates with the kept context; `undefined` for a message that needs jobs: too much output, or blocks after a final one. */
+/** Inflates with the kept context; `undefined` for a message that needs jobs: too much output, or an unusual end. */
 function inflateKept(
   theirs: Direction,
   slot: ContextSlot,
@@ -212,7 +212,7 @@ function inflateWith(
   if (produced < 0) return "invalid-deflate-data";
   if (length + produced > limit) return "message-too-big";
   if (context.unread > 0) return undefined;
-  if (!endsWhole(context, theirs.window !== undefined, produced)) return "invalid-deflate-data";
+  if (!endsWhole(context, theirs.window !== undefined, produced)) return undefined;
   const last = scratch.subarray(0, produced);
   return parts.length === 0 ? compact(last) : new Uint8Array(Buffer.concat([...parts, last]));
 }

@@ -133,7 +133,9 @@ async function inflateStream(
     const lengthBefore = output.length;
     await job.write(finalTail);
     const read = job.bytesRead - payload.length;
-    if (!job.failed && read === finalTail.length - 1 && output.length === lengthBefore) return "whole";
+    // With the tail alone the stream ends where the block that it belongs to is a final one.
+    const ended = read === finalTail.length - 1 || read === removedTail.length;
+    if (!job.failed && ended && output.length === lengthBefore) return "whole";
     if (read >= 0) return "invalid";
   }
   return job.failed ? "invalid" : job.bytesRead;

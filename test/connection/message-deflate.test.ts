@@ -89,6 +89,18 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       expect(await inflatedText(inflater, "f200110000")).toBe(setup.takeover ? "Hello" : "invalid-deflate-data");
     });
 
+    test("R7692-7.2.3.4-1, B06: the empty block that the tail belongs to may itself be a final one", async () => {
+      for (const [payload, text] of [
+        ["01", ""],
+        ["f248cdc9c90701", "Hello"],
+      ] as const) {
+        expect(referenceInflate(hex(payload))?.message).toEqual(new Uint8Array(Buffer.from(text)));
+        const inflater = create(role, setup);
+        expect(await inflatedText(inflater, payload)).toBe(text);
+        expect(await inflatedText(inflater, "f248cdc9c90700")).toBe("Hello");
+      }
+    });
+
     test.each([
       ["a reserved block type", "ff"],
       ["what follows a final block", "f348cdc9c907005a5a5a"],
