@@ -92,7 +92,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
     test("R7692-7.2.3.4-1, B06: the empty block that the tail belongs to may itself be a final one", async () => {
       for (const [payload, text] of [
         ["01", ""],
-        ["f248cdc9c90701", "Hello"],
+        ["f248cdc9c90704", "Hello"],
       ] as const) {
         expect(referenceInflate(hex(payload))?.message).toEqual(new Uint8Array(Buffer.from(text)));
         const inflater = create(role, setup);
