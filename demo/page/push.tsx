@@ -73,6 +73,15 @@ const PANELS: readonly Panel[] = [
     note: (sample) => `sent; received ${sample.received.toFixed(1)} /s`,
   },
   {
+    name: "Bytes",
+    unit: "KiB/s",
+    keys: ["bytesSent", "bytesReceived"],
+    names: ["sent", "received"],
+    atLeast: 1,
+    digits: 1,
+    note: (sample) => `sent; received ${sample.bytesReceived.toFixed(1)} KiB/s`,
+  },
+  {
     name: "Waiting output",
     unit: "KiB",
     keys: ["buffered"],
@@ -86,7 +95,7 @@ const PANELS: readonly Panel[] = [
     keys: ["refused"],
     atLeast: 4,
     digits: 0,
-    note: () => "opening handshakes, since the server started",
+    note: () => "opening handshakes since the start",
   },
 ];
 

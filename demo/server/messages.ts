@@ -23,6 +23,9 @@ export interface Sample {
   readonly connections: number;
   readonly received: number;
   readonly sent: number;
+  /** KiB a second in each direction, framing included. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
   /** KiB that wait in the connections' outboxes, and opening handshakes refused since the server started. */
   readonly buffered: number;
   readonly refused: number;

@@ -92,16 +92,21 @@ function read(traffic: Traffic): Reading {
   return { time: performance.now(), idle, total, process: (user + system) / 1000, metrics };
 }
 
-function difference(before: Reading, now: Reading): Pick<Sample, "machineCpu" | "processCpu" | "received" | "sent"> {
+type Counted = "messagesReceived" | "messagesSent" | "bytesReceived" | "bytesSent";
+type Differences = "machineCpu" | "processCpu" | "received" | "sent" | "bytesReceived" | "bytesSent";
+
+function difference(before: Reading, now: Reading): Pick<Sample, Differences> {
   const elapsed = now.time - before.time;
   const ticks = now.total - before.total;
-  const perSecond = (name: "messagesReceived" | "messagesSent"): number =>
-    round((1000 * ((now.metrics?.[name] ?? 0) - (before.metrics?.[name] ?? 0))) / elapsed);
+  const perSecond = (name: Counted, unit = 1): number =>
+    round((1000 * ((now.metrics?.[name] ?? 0) - (before.metrics?.[name] ?? 0))) / unit / elapsed);
   return {
     machineCpu: ticks === 0 ? 0 : round(100 * (1 - (now.idle - before.idle) / ticks)),
     processCpu: round((100 * (now.process - before.process)) / elapsed),
     received: perSecond("messagesReceived"),
     sent: perSecond("messagesSent"),
+    bytesReceived: perSecond("bytesReceived", 1024),
+    bytesSent: perSecond("bytesSent", 1024),
   };
 }
 
