@@ -26,10 +26,17 @@ async function ask(path: string): Promise<string | Uint8Array | undefined> {
   return answer;
 }
 
-/** Echoes until the case is over; how it ends is the server's to judge, which saw every byte. */
+/**
+ * Echoes until the case is over; how it ends is the server's to judge, which saw every byte. By a handler and not by
+ * `for await`, because a handler has answered a message before the frame behind it is looked at, which may be wrong.
+ */
 async function runCase(number: number): Promise<void> {
   const url = new URL(`/runCase?case=${number}&agent=${encodeURIComponent(agent)}`, server);
-  const connection = await connect(url, { compression: true });
-  for await (const data of connection) connection.send(data);
+  const connection = await connect(url, {
+    compression: true,
+    message: (self, data) => {
+      self.send(data);
+    },
+  });
   await connection.closed;
 }
