@@ -4,9 +4,7 @@
  *
  * `client.ts URL [AGENT]`; the protocol of the control connections is the tool's own (getCaseCount, runCase, updateReports).
  */
-const { connect }: typeof import("../../src/index.ts") = await import(
-  new URL("../../dist/index.js", import.meta.url).href
-);
+import { connect } from "openline";
 
 const [, , server, agent = "openline"] = process.argv;
 if (server === undefined) throw new Error("Cannot run the cases: the first argument is not the fuzzing server's URL");

@@ -3,9 +3,7 @@
  *
  * `server.ts [PORT]` listens on the loopback interface, on any free port when none is given, and prints its URL.
  */
-const { serve }: typeof import("../../src/index.ts") = await import(
-  new URL("../../dist/index.js", import.meta.url).href
-);
+import { serve } from "openline";
 
 const server = await serve({
   port: Number(process.argv[2] ?? 0),
