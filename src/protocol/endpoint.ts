@@ -15,6 +15,7 @@ import { FrameDecoder } from "./frame-decoder.ts";
 import { encodeFrame, encodeTextFrame, requireBytes } from "./frame-encoder.ts";
 import { brokenFrameRule } from "./frame-rules.ts";
 import { MessageAssembler } from "./message-assembler.ts";
+import { MessageParts } from "./message-parts.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 
 /** A whole message: text as a string (or as validated bytes when `textAsBytes` is set), binary as bytes. */
@@ -22,6 +23,16 @@ export interface MessageEvent {
   readonly type: "message";
   readonly text: boolean;
   readonly data: string | Uint8Array;
+}
+
+/** The next part of a message that is handed on before it is complete, see `streaming`; text is cut between characters. */
+export interface PartEvent {
+  readonly type: "part";
+  readonly text: boolean;
+  readonly data: string | Uint8Array;
+  /** Whether it is the first part of its message, and whether it is the last; the last one may be empty. */
+  readonly first: boolean;
+  readonly last: boolean;
 }
 
 /** A Ping, which has been answered already, or a Pong. */
@@ -48,7 +59,7 @@ export interface FailedEvent {
 }
 
 /** What `nextEvent` finds in the bytes received. */
-export type EndpointEvent = MessageEvent | PingPongEvent | CloseEvent | InflateEvent | FailedEvent;
+export type EndpointEvent = MessageEvent | PartEvent | PingPongEvent | CloseEvent | InflateEvent | FailedEvent;
 
 /** What an endpoint needs to know from the start. */
 export interface EndpointOptions {
@@ -75,6 +86,11 @@ export class Endpoint {
   readonly role: Role;
   /** Set while the transport takes nothing: only the Pong for the latest Ping is then kept (section 5.5.3). */
   stalled = false;
+  /**
+   * Whether messages that begin from now on come as `part` events while they arrive, exempt from `maxMessageSize`; one
+   * that is there as a whole, or compressed, is still a `message`.
+   */
+  streaming = false;
 
   #state: EndpointState = "open";
   readonly #maxMessageSize: number;
@@ -370,7 +386,7 @@ export class Endpoint {
     }
     if (isControl(first)) return undefined;
     const length = decoder.payloadLength;
-    if (length + this.unfinishedLength > this.#maxMessageSize) return "message-too-big";
+    if (length + this.unfinishedLength > this.#maxMessageSize && !this.#streams(length)) return "message-too-big";
     if (length === 0 && (first & fin) === 0) {
       this.#message ??= this.#assemble();
       return this.#message.addEmptyFragment(this.#maxEmptyFragments);
@@ -378,9 +394,20 @@ export class Endpoint {
     return undefined;
   }
 
+  /** Whether the frame whose header was read, and which may be long, is of a message that is handed on in parts. */
+  #streams(length: number): boolean {
+    // Beyond this, numbers do not count bytes any more.
+    if (length > Number.MAX_SAFE_INTEGER) return false;
+    if (this.#message !== undefined) return this.#message.parts !== undefined;
+    return this.streaming && (this.#decoder.firstByte & rsv1) === 0;
+  }
+
   #assemble(): MessageAssembler {
     const first = this.#decoder.firstByte;
-    return new MessageAssembler((first & 0x0f) === Opcode.Text, (first & rsv1) !== 0, this.#maxMessageSize);
+    const text = (first & 0x0f) === Opcode.Text;
+    const compressed = (first & rsv1) !== 0;
+    const parts = this.streaming && !compressed ? new MessageParts(text, this.#textAsBytes) : undefined;
+    return new MessageAssembler(text, compressed, this.#maxMessageSize, parts);
   }
 
   #readData(): EndpointEvent | undefined {
@@ -392,6 +419,7 @@ export class Endpoint {
     }
     this.#message ??= this.#assemble();
     const message = this.#message;
+    if (message.parts !== undefined) return this.#readPart(message, message.parts, ends);
     const broken = message.add(decoder.chunk, decoder.start, decoder.end, decoder.remaining);
     if (broken !== undefined) return this.fail(broken);
     if (!ends) return undefined;
@@ -404,6 +432,20 @@ export class Endpoint {
     }
     if (!message.text || this.#textAsBytes) return { type: "message", text: message.text, data: plainBytes(payload) };
     return { type: "message", text: true, data: payload.toString("utf8") };
+  }
+
+  /** What has arrived of a message in parts; undefined when that is no whole character. */
+  #readPart(message: MessageAssembler, parts: MessageParts, last: boolean): PartEvent | FailedEvent | undefined {
+    const { chunk, start, end } = this.#decoder;
+    if (end > start) message.endEmptyRow();
+    const broken = parts.judge(chunk, start, end, last);
+    if (broken !== undefined) return this.fail(broken);
+    if (last) this.#message = undefined;
+    const characters = parts.decode(chunk, start, end);
+    if (!last && (characters === undefined ? start === end : characters === "")) return undefined;
+    const { first } = parts;
+    parts.first = false;
+    return { type: "part", text: message.text, data: characters ?? this.#bytes(), first, last };
   }
 
   /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; `own` when nothing else uses the memory. */

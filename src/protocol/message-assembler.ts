@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Violation } from "./errors.ts";
+import type { MessageParts } from "./message-parts.ts";
 import { Utf8Validator } from "./utf8.ts";
 
 const firstGrowth = 64 * 1024;
@@ -22,23 +23,31 @@ export class MessageAssembler {
   readonly text: boolean;
   /** Whether RSV1 was set on its first frame: the payload is DEFLATE data. */
   readonly compressed: boolean;
-  /** Bytes received so far. */
+  /** Bytes received so far and kept here: none of a message that is handed on in parts. */
   length = 0;
+  /** Set when the message is handed on in parts. */
+  readonly parts: MessageParts | undefined;
   #buffer: Buffer | undefined;
   #utf8: Utf8Validator | undefined;
   #emptyInARow = 0;
   readonly #maxSize: number;
 
-  constructor(text: boolean, compressed: boolean, maxSize: number) {
+  constructor(text: boolean, compressed: boolean, maxSize: number, parts?: MessageParts) {
     this.text = text;
     this.compressed = compressed;
+    this.parts = parts;
     this.#maxSize = maxSize;
-    if (text && !compressed) this.#utf8 = new Utf8Validator();
+    if (text && !compressed && parts === undefined) this.#utf8 = new Utf8Validator();
   }
 
   /** Counts a fragment that carried nothing, and names the broken rule when there were too many in a row. */
   addEmptyFragment(most: number): Violation | undefined {
     return ++this.#emptyInARow > most ? "too-many-empty-fragments" : undefined;
+  }
+
+  /** A fragment that carried something: the next empty one is the first in a row. */
+  endEmptyRow(): void {
+    this.#emptyInARow = 0;
   }
 
   /**
