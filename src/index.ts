@@ -32,6 +32,8 @@ export type {
 } from "./connection/handlers.ts";
 export type { ConnectionLimits, ServerLimits } from "./connection/limits.ts";
 export type { Sendable } from "./connection/message-sender.ts";
+export type { MessageStream } from "./connection/message-stream.ts";
+export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/outgoing-stream.ts";
 export { PreparedMessage } from "./connection/prepared-message.ts";
 export { CloseCode } from "./protocol/close-code.ts";
 export { ProtocolError, type Violation } from "./protocol/errors.ts";

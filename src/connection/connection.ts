@@ -9,23 +9,27 @@ import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
-import type { CloseEvent, Endpoint, EndpointEvent, MessageEvent } from "../protocol/endpoint.ts";
+import type { CloseEvent, Endpoint, EndpointEvent, MessageEvent, PartEvent } from "../protocol/endpoint.ts";
 import type { Violation } from "../protocol/errors.ts";
 import type { Role } from "../protocol/frame.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import { type Counters, channels, newCounters } from "./diagnostics.ts";
+import { duplexOf } from "./duplex.ts";
 import type { ConnectionSettings, MessageData, SendOptions } from "./handlers.ts";
 import { Inbox } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
 import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
+import { type MessageStream, MessageStreams } from "./message-stream.ts";
 import { Outbox } from "./outbox.ts";
+import { CutOff, type Fragments, OutgoingStream, type SendFragmentsOptions } from "./outgoing-stream.ts";
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
 import { ProcessCap } from "./process-cap.ts";
 import { shareReads } from "./shared-reads.ts";
+import { WebStreams } from "./web-streams.ts";
 
 /** What a connection is made of. */
 export interface ConnectionParts<Self> {
@@ -47,6 +51,8 @@ const owner = Symbol("connection");
 /** After this many messages in one go the clock is read (the read budget). */
 const messagesPerLook = 64;
 const reported = new WeakSet<object>();
+/** Errors that a connection has failed for: thrown on by a handler, they are no news. */
+const known = new WeakSet<object>();
 
 /** A socket whose reads go to a buffer that others share, for the connection that is made of it; see `shareReads`. */
 export function withSharedReads(socket: Socket): Socket {
@@ -84,6 +90,9 @@ export class Connection {
   #reading = true;
   /** The rest of what was read is worked on in the next turn. */
   #yielding = false;
+  /** Messages have a reader until the peer's Close, also after ours. */
+  #readToTheEnd = false;
+  #webStreams: WebStreams | undefined;
   /** `close` was called, and stands in line behind what was sent before. */
   #leaving = false;
   /** Bytes of an unfinished message, as the process's cap knows them. */
@@ -162,6 +171,31 @@ export class Connection {
   }
 
   /**
+   * Sends the fragments that an iterable gives as one message, each as it comes; later sends stand in line behind it.
+   *
+   * Waits while the outbox is above its high-water mark. When the iterable throws, or gives what is no string or bytes or
+   * no UTF-8 in a text message, the connection fails with 1011 and the error goes to the `error` handler and rejects the
+   * promise; it also rejects when the connection ends first. Either may be left unhandled. Fragments are not compressed.
+   * Throws a TypeError for what is not iterable.
+   */
+  sendFragments(fragments: Fragments, options: SendFragmentsOptions = {}): Promise<void> {
+    const stream = new OutgoingStream(fragments, options, {
+      endpoint: this.endpoint,
+      sent: () => {
+        this.#outbox.changed();
+        return this.#outbox.reachesHigh() ? this.ready : undefined;
+      },
+      failed: (error) => this.#fragmentsThrew(error),
+    });
+    if (!this.#open) {
+      stream.abandon();
+      return ignorable(Promise.reject(new CutOff()));
+    }
+    this.#counters.messagesSent++;
+    return ignorable(this.#sender.sendLong(stream));
+  }
+
+  /**
    * Sends a Ping; resolves with the round trip in milliseconds when its Pong, or that of a later Ping, has come.
    *
    * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes; rejects when the
@@ -220,16 +254,81 @@ export class Connection {
    * Leaving the loop does not close the connection: another loop goes on where it ended.
    */
   [Symbol.asyncIterator](): AsyncIterator<MessageData, undefined, undefined> {
-    if (this.#settings.handlers.message) {
-      throw new Error("Cannot iterate: the messages go to the message handler");
-    }
+    this.#refuseReader();
+    return { next: () => this.#nextMessage() };
+  }
+
+  /**
+   * Messages in order as streams, each from its first part on, until the connection is over; for messages larger than
+   * memory, which `maxMessageSize` does not bound. Compressed ones come in one part, within that limit.
+   *
+   * A message that has begun to arrive comes in one part, too. From then on all messages are taken in this way; throws
+   * when they go to a handler or another reader.
+   */
+  messages(): AsyncIterable<MessageStream> {
+    if (this.#inbox.streams !== undefined) return this.#inbox.streams;
+    this.#refuseReader();
+    if (this.#inbox.awaited) throw new Error("Cannot stream messages: a loop waits for whole ones");
+    this.endpoint.streaming = true;
+    this.#inbox.streams = new MessageStreams(() => this.#run());
+    return this.#inbox.streams;
+  }
+
+  /**
+   * The messages as a web stream that takes one only when it is asked to; throws when they go to another reader.
+   *
+   * Ends when the connection is over, with an error unless it closed cleanly with 1000, 1001, no code or a code of the
+   * application's (3000 on). Canceling it closes with 1000.
+   */
+  get readable(): ReadableStream<MessageData> {
+    this.#webStreams ??= new WebStreams(this);
+    return this.#webStreams.readable;
+  }
+
+  /**
+   * A web stream of messages to send, whose writes are done when the outbox is below its high-water mark.
+   *
+   * Closing it closes with 1000 and waits for the end, aborting it closes with 1011; it fails when the connection is over.
+   */
+  get writable(): WritableStream<Sendable> {
+    this.#webStreams ??= new WebStreams(this);
+    return this.#webStreams.writable;
+  }
+
+  /**
+   * A Node stream of bytes: reads what the messages hold, text as UTF-8, and sends each write as a binary message.
+   *
+   * Ending it closes with 1000 and it finishes when the connection is over; it fails unless that closed cleanly with 1000
+   * or no code. Destroying it destroys the socket. Throws when the messages go to another reader.
+   */
+  toDuplex(): Duplex {
+    return duplexOf(this);
+  }
+
+  /** @internal For streams, which alone read it then; our Close does not end them, `return` does. */
+  readToTheEnd(): Required<Pick<AsyncIterator<MessageData, undefined>, "next" | "return">> {
+    this.#refuseReader();
+    this.#readToTheEnd = true;
     return {
-      next: () => {
-        const next = this.#inbox.ask();
+      next: () => this.#nextMessage(),
+      return: () => {
+        this.#ignoreMessages();
         this.#run();
-        return next;
+        return Promise.resolve({ done: true, value: undefined });
       },
     };
+  }
+
+  #refuseReader(): void {
+    if (this.#settings.handlers.message) throw new Error("Cannot iterate: the messages go to the message handler");
+    if (this.#inbox.streams || this.#readToTheEnd) throw new Error("Cannot iterate: the messages are read as a stream");
+  }
+
+  #nextMessage(): Promise<IteratorResult<MessageData, undefined>> {
+    if (this.#inbox.streams) this.#refuseReader();
+    const next = this.#inbox.ask();
+    this.#run();
+    return next;
   }
 
   /** @internal For `accept` and `connect`: begins to read; `head` are bytes that came with the handshake. */
@@ -257,7 +356,7 @@ export class Connection {
     this.#sender.afterwards(() => {
       this.endpoint.sendEncoded(frames);
       if (!this.#outbox.insideChunk) this.#outbox.flush();
-    });
+    }, frames.length);
   }
 
   /** @internal For topics. */
@@ -431,15 +530,16 @@ export class Connection {
         if (channels.message.hasSubscribers) {
           channels.message.publish({ connection: this, data: event.data, text: event.text });
         }
-        if (this.#inbox.empty && this.#delivers) return this.#deliver(event);
-        if (!this.#deaf) this.#inbox.push(event);
-        return;
+        return this.#admit(event);
+      case "part":
+        if (event.last) this.#counters.messagesReceived++;
+        return this.#admit(event);
       case "close":
         this.#initiator ??= "peer";
         this.#askBeforeEcho();
         if (!this.#busy && this.#inbox.empty && (this.#delivers || this.#deaf || this.#unused))
           return this.#peerClosed();
-        this.#closeTimer ??= setTimeout(() => this.#peerClosed(), longestEchoDelay);
+        this.#closeTimer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
         return this.#inbox.push(event);
       case "ping":
         return this.#call("ping", event.payload);
@@ -455,6 +555,11 @@ export class Connection {
     }
   }
 
+  #admit(event: MessageEvent | PartEvent): void {
+    if (this.#inbox.empty && this.#delivers) return this.#deliver(event);
+    if (!this.#deaf) this.#inbox.push(event);
+  }
+
   /** Whether the next message or Close in the inbox has somebody to go to. */
   get #delivers(): boolean {
     if (this.#busy || this.#deaf) return false;
@@ -466,10 +571,10 @@ export class Connection {
     return !this.#settings.handlers.message && !this.#inbox.iterated;
   }
 
-  #deliver(event: MessageEvent | CloseEvent): void {
+  #deliver(event: MessageEvent | PartEvent | CloseEvent): void {
     if (event.type === "close") return this.#peerClosed();
     const { handlers } = this.#settings;
-    if (!handlers.message) return this.#inbox.give(event.data);
+    if (!handlers.message) return this.#inbox.give(event);
     try {
       const result = handlers.message(this, event.data, event);
       if (isThenable(result)) this.#await(result);
@@ -526,13 +631,14 @@ export class Connection {
 
   /** An exception in a handler ends its own connection and no other (fault D09). */
   #handlerThrew(thrown: unknown): void {
+    if (typeof thrown === "object" && thrown !== null && known.has(thrown)) return;
     const error =
       thrown instanceof Error ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
     this.#error ??= error;
     this.#ignoreMessages();
     this.close(CloseCode.InternalError);
     if (channels.error.hasSubscribers) channels.error.publish({ connection: this, error });
-    const { handlers } = this.#settings;
+    const { handlers, sharedHandlers = handlers } = this.#settings;
     this.#settings.threw?.(this, error);
     if (handlers.error) {
       try {
@@ -543,12 +649,20 @@ export class Connection {
         reportSecond(second);
       }
     }
-    if (this.#settings.threw || reported.has(handlers)) return;
-    reported.add(handlers);
+    if (this.#settings.threw || reported.has(sharedHandlers)) return;
+    reported.add(sharedHandlers);
     console.error("A connection's handler threw; it was closed with 1011:", error);
   }
 
   // Sending
+
+  /** A message of ours cannot be finished, and only a Close can follow what was sent of it. */
+  #fragmentsThrew(error: unknown): void {
+    this.#leaving = true;
+    this.#closeNow(CloseCode.InternalError, "");
+    this.#handlerThrew(error);
+    if (typeof error === "object" && error !== null) known.add(error);
+  }
 
   /** @internal For the outbox. */
   outboxLow(): void {
@@ -573,7 +687,7 @@ export class Connection {
     this.endpoint.close(code, reason);
     if (this.endpoint.state === "discarding") this.#outbox.flush();
     else this.#outbox.changed();
-    if (!this.#settings.handlers.message) this.#ignoreMessages();
+    if (!this.#settings.handlers.message && !this.#readToTheEnd) this.#ignoreMessages();
     this.#read(true);
     this.#armCloseTimer(this.limits.closeTimeout);
     this.#progress();
@@ -589,8 +703,14 @@ export class Connection {
     if (ready) this.#await(ready);
   }
 
-  /** The application has reached the peer's Close, or its time is up. */
+  /** The application has reached the peer's Close: the echo follows what is being sent. */
   #peerClosed(): void {
+    if (this.#sender.busy) this.#closeTimer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
+    this.#sender.afterwards(() => this.#echoClose());
+  }
+
+  /** It is time for the echo. */
+  #echoClose(): void {
     this.endpoint.echoClose();
     this.#outbox.flush();
     this.#progress();
@@ -639,6 +759,7 @@ export class Connection {
     clearTimeout(this.#closeTimer);
     this.#keepalive.stop();
     this.#outbox.release();
+    this.#sender.stop();
     this.#report = reportClose(this.endpoint, {
       initiator: this.#initiator ?? "transport",
       error: this.#error,

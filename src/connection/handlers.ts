@@ -59,6 +59,8 @@ export interface SendOptions {
 export interface ConnectionSettings<Connection> {
   readonly limits: ConnectionLimits;
   readonly handlers: ConnectionHandlers<Connection>;
+  /** What `handlers` of one connection were made from: an error is reported once for all of them. */
+  readonly sharedHandlers?: object;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Where messages and bytes are counted. */
   readonly counters?: Counters;

@@ -5,10 +5,12 @@
  * whatever the peer sends.
  */
 
-import type { CloseEvent, MessageEvent } from "../protocol/endpoint.ts";
+import type { CloseEvent, MessageEvent, PartEvent } from "../protocol/endpoint.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import type { MessageData } from "./handlers.ts";
+import type { MessageStreams } from "./message-stream.ts";
 
+type Queued = MessageEvent | PartEvent | CloseEvent;
 type Result = IteratorResult<MessageData, undefined>;
 
 /** What an event costs besides its data: without it, a queue of empty messages would have no size. */
@@ -18,11 +20,13 @@ const done: Result = { done: true, value: undefined };
 
 /** The messages, and at last the Close, that one connection has to deliver. */
 export class Inbox {
-  readonly #events: (MessageEvent | CloseEvent)[] = [];
+  readonly #events: Queued[] = [];
   /** Iterators that wait; undefined until somebody iterates. */
   #waiting: Deferred<Result>[] | undefined;
   /** Bytes and UTF-16 units queued, and 64 for each event. */
   size = 0;
+  /** Set when the messages are taken as streams instead. */
+  streams: MessageStreams | undefined;
 
   /** Whether nothing is queued. */
   get empty(): boolean {
@@ -31,22 +35,23 @@ export class Inbox {
 
   /** Whether somebody has iterated, or iterates. */
   get iterated(): boolean {
-    return this.#waiting !== undefined;
+    return this.#waiting !== undefined || this.streams !== undefined;
   }
 
-  /** Whether an iterator waits for a message. */
+  /** Whether an iterator waits for what comes next. */
   get awaited(): boolean {
+    if (this.streams !== undefined) return this.streams.wants;
     return this.#waiting !== undefined && this.#waiting.length > 0;
   }
 
   /** Queues an event behind the others. */
-  push(event: MessageEvent | CloseEvent): void {
+  push(event: Queued): void {
     this.#events.push(event);
     this.size += sizeOf(event);
   }
 
   /** Takes the oldest event; there must be one. */
-  shift(): MessageEvent | CloseEvent {
+  shift(): Queued {
     const event = this.#events.shift()!;
     this.size -= sizeOf(event);
     return event;
@@ -67,16 +72,18 @@ export class Inbox {
   }
 
   /** Gives a message to the iterator that has waited longest; there must be one. */
-  give(data: MessageData): void {
-    this.#waiting!.shift()!.resolve({ done: false, value: data });
+  give(event: MessageEvent | PartEvent): void {
+    if (this.streams !== undefined) this.streams.take(event);
+    else this.#waiting!.shift()!.resolve({ done: false, value: event.data });
   }
 
   /** Nothing will come any more to those who wait. */
   end(): void {
+    this.streams?.end();
     for (const waiting of this.#waiting?.splice(0) ?? []) waiting.resolve(done);
   }
 }
 
-function sizeOf(event: MessageEvent | CloseEvent): number {
-  return eventSize + (event.type === "message" ? event.data.length : 0);
+function sizeOf(event: Queued): number {
+  return eventSize + (event.type === "close" ? 0 : event.data.length);
 }

@@ -27,6 +27,13 @@ export function checkSendable(data: unknown): Outgoing {
   throw new TypeError(`Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kind}`);
 }
 
+/** A message that is sent over a while. */
+export interface LongSend {
+  run(): Promise<void>;
+  /** The connection is over. */
+  stop(): void;
+}
+
 /** The way from `send` to the endpoint. */
 export class MessageSender {
   readonly #endpoint: Endpoint;
@@ -35,6 +42,8 @@ export class MessageSender {
   readonly #onError: (error: unknown) => void;
   /** What waits for the send under way; undefined while none is. */
   #line: (() => void)[] | undefined;
+  #longSend: LongSend | undefined;
+  #stopped = false;
 
   constructor(
     endpoint: Endpoint,
@@ -48,22 +57,45 @@ export class MessageSender {
     this.#onError = onError;
   }
 
+  /** Whether a send is under way that others wait for. */
+  get busy(): boolean {
+    return this.#line !== undefined;
+  }
+
   /** Sends a message now, or after the one under way. */
   send(data: Outgoing, options: SendOptions | undefined): void {
     if (this.#line === undefined) return this.#sendNow(data, options);
     const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
-    const size = sizeOf(kept);
-    this.#outbox.waiting += size;
-    this.#line.push(() => {
-      this.#outbox.waiting -= size;
-      this.#sendNow(kept, options);
+    this.afterwards(() => this.#sendNow(kept, options), sizeOf(kept));
+  }
+
+  /** Runs a send that takes a while, alone; settles as its `run` does. */
+  sendLong(longSend: LongSend): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.afterwards(() => {
+        this.#longSend = longSend;
+        if (this.#stopped) longSend.stop();
+        const sending = longSend.run();
+        sending.then(resolve, reject);
+        this.#hold(sending.catch(() => {}));
+      });
     });
   }
 
-  /** Does something when all that was sent before is in the output. */
-  afterwards(step: () => void): void {
-    if (this.#line === undefined) step();
-    else this.#line.push(step);
+  /** The connection is over. */
+  stop(): void {
+    this.#stopped = true;
+    this.#longSend?.stop();
+  }
+
+  /** Does something when all that was sent before is in the output; `size` bytes wait until then. */
+  afterwards(step: () => void, size = 0): void {
+    if (this.#line === undefined) return step();
+    this.#outbox.waiting += size;
+    this.#line.push(() => {
+      this.#outbox.waiting -= size;
+      step();
+    });
   }
 
   #sendNow(data: Outgoing, options: SendOptions | undefined): void {
@@ -91,7 +123,7 @@ export class MessageSender {
     const line: (() => void)[] = [];
     this.#line = line;
     void sending.catch(this.#onError).then(() => {
-      this.#line = undefined;
+      this.#line = this.#longSend = undefined;
       let next = 0;
       while (next < line.length && this.#line === undefined) line[next++]!();
       // A send of the line takes time itself: the rest waits for that one.

@@ -42,8 +42,8 @@ describe("Inbox", () => {
     const results = [inbox.ask(), inbox.ask(), inbox.ask()];
     expect(inbox.iterated).toBe(true);
     expect(inbox.awaited).toBe(true);
-    inbox.give("a");
-    inbox.give("b");
+    inbox.give(message("a"));
+    inbox.give(message("b"));
     inbox.end();
     expect(await Promise.all(results)).toEqual([
       { done: false, value: "a" },

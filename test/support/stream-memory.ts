@@ -1,0 +1,64 @@
+/**
+ * Run in a process of its own, which nothing else has grown: prints by how many bytes the process grew at its peak while a
+ * connection in the given role took one message of so many MiB, `text` or `binary` through `messages()` or `whole` as a
+ * control, from a peer in the same process.
+ */
+
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { Connection, withSharedReads } from "../../src/connection/connection.ts";
+import { connectionLimits } from "../../src/connection/limits.ts";
+import { Endpoint } from "../../src/protocol/endpoint.ts";
+import type { Role } from "../../src/protocol/frame.ts";
+
+const [role = "", kind = "", mebibytes = ""] = process.argv.slice(2);
+const whole = kind === "whole";
+const MiB = 1024 * 1024;
+
+const server = createServer().listen(0, "127.0.0.1");
+await once(server, "listening");
+const far = connect((server.address() as { port: number }).port, "127.0.0.1");
+const [near] = (await once(server, "connection")) as [Socket];
+
+const connection = new Connection({
+  endpoint: new Endpoint({ role: role as Role, ...(whole && { maxMessageSize: Number(mebibytes) * MiB }) }),
+  socket: role === "server" ? withSharedReads(near) : near,
+  settings: { limits: connectionLimits, handlers: {}, keepalive: undefined },
+});
+const streams = whole ? undefined : connection.messages()[Symbol.asyncIterator]();
+const messages = whole ? connection[Symbol.asyncIterator]() : undefined;
+connection.start();
+
+/** A frame of so many bytes, all `x`; with a key of zeros, masking changes nothing. */
+async function sendFrame(length: number): Promise<void> {
+  const header = Buffer.alloc(role === "server" ? 14 : 10);
+  header[0] = kind === "text" ? 0x81 : 0x82;
+  header[1] = 127 + (role === "server" ? 128 : 0);
+  header.writeBigUInt64BE(BigInt(length), 2);
+  far.write(header);
+  const piece = Buffer.alloc(64 * 1024, "x");
+  for (let sent = 0; sent < length; sent += piece.length) {
+    if (!far.write(piece)) await once(far, "drain");
+  }
+}
+
+async function takeMessage(): Promise<number> {
+  if (messages) return (await messages.next()).value!.length;
+  const { value } = await streams!.next();
+  let length = 0;
+  for await (const part of value!) {
+    length += part.length;
+    if (length % (16 * MiB) < part.length) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return length;
+}
+
+// Everything that runs once has run, and V8 has given its youngest objects what room they get, before the first look.
+await Promise.all([sendFrame(32 * MiB), takeMessage()]);
+const before = process.memoryUsage.rss();
+const [, taken] = await Promise.all([sendFrame(Number(mebibytes) * MiB), takeMessage()]);
+const grown = process.resourceUsage().maxRSS * 1024 - before;
+process.stdout.write(JSON.stringify({ taken, grown }));
+connection.terminate();
+far.destroy();
+server.close();
