@@ -89,6 +89,8 @@ export interface ConnectOptions extends ConnectionHandlers<Connection> {
   readonly keepalive?: boolean | KeepaliveOptions;
   /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
   readonly text?: "string" | "bytes";
+  /** Whether handlers run in the async context (`AsyncLocalStorage`) in which `connect` was called. Default false. */
+  readonly asyncContext?: boolean;
   /** Limits that differ from the defaults. */
   readonly limits?: Partial<ConnectionLimits>;
 }

@@ -4,9 +4,9 @@
  * Whatever goes wrong on the way is one rejection; no stream, timer or listener outlives it.
  */
 
-import type { Buffer } from "node:buffer";
-import type { Duplex } from "node:stream";
+import { captureContext, settingsIn } from "../connection/async-context.ts";
 import { Connection } from "../connection/connection.ts";
+import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
 import { HandshakeError, type HandshakeRule } from "../protocol/handshake-rules.ts";
@@ -45,6 +45,9 @@ export async function connectAs(
   subprotocolRequired: boolean,
 ): Promise<Connection> {
   const resolved = resolveConnectOptions(options);
+  const { limits, keepalive } = resolved;
+  const shared: ConnectionSettings<Connection> = { limits, handlers: options, keepalive };
+  const settings = options.asyncContext ? settingsIn(captureContext(), shared) : shared;
   let destination: Destination | undefined = { url: parseWebSocketUrl(url), trusted: true };
   for (let followed = 0; ; followed++) {
     const attempt = new Attempt(options.signal, resolved.handshakeTimeout);
@@ -55,7 +58,7 @@ export async function connectAs(
         const agreement = verify(opening, resolved, subprotocolRequired);
         options.upgrade?.(opening.response);
         attempt.release();
-        return establish(opening.stream, opening.head, agreement, resolved);
+        return establish(opening, agreement, settings, resolved);
       }
       destination = next;
       attempt.giveUp(undefined);
@@ -110,10 +113,10 @@ function verify(
 }
 
 function establish(
-  socket: Duplex,
-  head: Buffer,
+  { stream: socket, head }: Opening,
   { subprotocol, extensions, deflate }: Agreement,
-  { given, limits, keepalive, compression, textAsBytes }: ResolvedConnectOptions,
+  settings: ConnectionSettings<Connection>,
+  { limits, compression, textAsBytes }: ResolvedConnectOptions,
 ): Connection {
   const connection = new Connection({
     endpoint: new Endpoint({
@@ -124,7 +127,7 @@ function establish(
       textAsBytes,
     }),
     socket,
-    settings: { limits, handlers: given, keepalive },
+    settings,
     deflate: deflate && compression && new MessageDeflate("client", deflate, compression),
     subprotocol,
     extensions,

@@ -67,6 +67,11 @@ export interface RouteOptions {
   readonly keepalive?: boolean | KeepaliveOptions;
   /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
   readonly text?: "string" | "bytes";
+  /**
+   * Whether handlers run in the async context (`AsyncLocalStorage`) in which `upgrade` was called, or that it entered
+   * before its first await. Default false: capturing it costs microseconds a connection.
+   */
+  readonly asyncContext?: boolean;
   /** Limits that differ from the defaults; the server's own are taken from the server's options only. */
   readonly limits?: Partial<ServerLimits>;
   /**
@@ -114,6 +119,7 @@ export interface ResolvedRoute {
   readonly textAsBytes: boolean;
   readonly trust: ProxyTrust | undefined;
   readonly log: Log | undefined;
+  readonly asyncContext: boolean;
 }
 
 /** Resolves a route's options over the server's; throws for what no option can be. */
@@ -135,5 +141,6 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
     textAsBytes: (route.text ?? defaults.text) === "bytes",
     trust: resolveTrust(route.trustProxy ?? defaults.trustProxy),
     log: guardedLog(route.log ?? defaults.log),
+    asyncContext: route.asyncContext ?? defaults.asyncContext ?? false,
   };
 }

@@ -10,6 +10,7 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { type AsyncContext, captureContext, settingsIn } from "../connection/async-context.ts";
 import { withSharedReads } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
@@ -70,7 +71,7 @@ export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcom
   if (!checkOrigin(verified.origin, verified.host, route.origin, exchange.request)) {
     return refuse(exchange, Refused.by("origin-not-allowed"));
   }
-  return establish(exchange, target, verified, undefined, exchange.head);
+  return establish(exchange, target, verified, undefined, route.asyncContext ? captureContext() : undefined);
 }
 
 async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified: VerifiedRequest): Promise<Outcome> {
@@ -78,6 +79,7 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
   const { route } = target;
   const early = keepEarlyData(socket);
   const abort = new AbortController();
+  let context: AsyncContext | undefined;
   const leave = () => abort.abort(new Error("The client left before the handshake was answered"));
   const shut = () => abort.abort(Refused.busy("server-closing", "the server is closing"));
   const timer = setTimeout(() => {
@@ -86,11 +88,13 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
   socket.once("end", leave).once("close", leave);
   target.closing?.addEventListener("abort", shut);
   try {
-    const asked = ask(target, verified, exchange, abort.signal);
+    const asked = ask(target, verified, exchange, abort.signal, () => {
+      if (route.asyncContext) context = captureContext();
+    });
     const decision = await Promise.race([asked, aborted(abort.signal)]);
     const head = Buffer.concat([exchange.head, early.stop()]);
     if (decision instanceof Refused) return refuse(exchange, decision);
-    return establish(exchange, target, verified, decision, head);
+    return establish({ ...exchange, head }, target, verified, decision, context);
   } catch (error) {
     early.stop();
     if (!abort.signal.aborted) return refuseFaulty(exchange, error);
@@ -109,6 +113,7 @@ async function ask(
   verified: VerifiedRequest,
   { request, socket, remoteAddress }: UpgradeRequest,
   signal: AbortSignal,
+  onAsked: () => void,
 ): Promise<Decision> {
   const allowed = await checkOrigin(verified.origin, verified.host, route.origin, request);
   if (!allowed) return Refused.by("origin-not-allowed");
@@ -123,7 +128,9 @@ async function ask(
       return new URL(`${scheme}://${verified.host}${verified.resourceName}`);
     },
   };
-  const decision: unknown = (await route.handlers.upgrade?.(context)) ?? undefined;
+  const deciding: unknown = route.handlers.upgrade?.(context);
+  onAsked();
+  const decision: unknown = (await deciding) ?? undefined;
   if (isResponse(decision)) return new Refused("application", await refusalOfResponse(decision));
   if (decision === undefined || typeof decision === "object") return decision as Decision;
   throw new TypeError(`Cannot decide: upgrade must return an object, a Response or nothing, not ${typeof decision}`);
@@ -135,9 +142,9 @@ function establish(
   target: UpgradeTarget,
   verified: VerifiedRequest,
   decision: UpgradeResult<unknown> | undefined,
-  head: Uint8Array,
+  context: AsyncContext | undefined,
 ): Outcome {
-  const { socket } = exchange;
+  const { socket, head } = exchange;
   const { route, settings, params } = target;
   if (!socket.writable) {
     socket.destroy();
@@ -169,7 +176,7 @@ function establish(
       textAsBytes: route.textAsBytes,
     }),
     socket: own,
-    settings,
+    settings: context === undefined ? settings : settingsIn(context, settings),
     deflate: route.compression && accepted && new MessageDeflate("server", accepted.parameters, route.compression),
     subprotocol,
     extensions: accepted?.response,

@@ -13,6 +13,7 @@ describe("resolveRoute", () => {
       origin: "same-host",
       subprotocols: [],
       textAsBytes: false,
+      asyncContext: false,
     });
     expect(resolveRoute(handlers).handlers).toBe(handlers);
   });
