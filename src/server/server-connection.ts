@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { Connection, type ConnectionParts } from "../connection/connection.ts";
 import type { SendOptions } from "../connection/handlers.ts";
 import type { Sendable } from "../connection/message-sender.ts";
+import type { Fragments, SendFragmentsOptions } from "../connection/outgoing-stream.ts";
 import type { Subscriber } from "../topics/topic.ts";
 import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
 
@@ -84,6 +85,12 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   override send(data: Sendable, options?: SendOptions): boolean {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     return super.send(data, options);
+  }
+
+  /** Sends one message in fragments, behind what was published to this connection before; see `Connection`. */
+  override sendFragments(fragments: Fragments, options?: SendFragmentsOptions): Promise<void> {
+    if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
+    return super.sendFragments(fragments, options);
   }
 
   /** Starts the closing handshake, behind what was published to this connection before; see `Connection`. */

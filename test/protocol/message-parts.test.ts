@@ -66,7 +66,7 @@ describe.each(cases)("messages in parts as $role, $cuts", ({ role, cuts }) => {
       const parts = feed(streaming(role), fromPeer(role, ...frames), cuts).filter(isPart);
       expectOneMessage(parts, true);
       expect(parts.map(({ data }) => data).join("")).toBe(text);
-      for (const { data } of parts) expect((data as string).isWellFormed()).toBe(true);
+      for (const { data } of parts) expect(data).not.toMatch(/\p{Surrogate}/u);
       if (cuts === "bytewise") expect(parts.length).toBeGreaterThanOrEqual(6);
     }
   });
@@ -114,7 +114,7 @@ describe.each(cases)("messages in parts as $role, $cuts", ({ role, cuts }) => {
     ]);
   });
 
-  test("R6455-5.4-3: what may not come inside a message may not come between parts", () => {
+  test("R6455-5.4-1: what may not come inside a message may not come between parts", () => {
     const endpoint = streaming(role);
     const bytes = fromPeer(role, { opcode: 2, fin: false, payload: "x" }, { opcode: 2, payload: "y" });
     expect(feed(endpoint, bytes, cuts).at(-1)).toEqual({ type: "failed", violation: "message-interrupted" });

@@ -65,6 +65,25 @@ describe("ServerConnection", () => {
     expect(closeStatus(frames[3])?.code).toBe(4000);
   });
 
+  test("what is published before fragments comes before them, what is published meanwhile after", async () => {
+    const { open } = await serving(new Topics());
+    const [[peer, one], [, two]] = [await open(), await open()];
+    one.subscribe("a");
+    two.publish("a", "1");
+    const sent = one.sendFragments(
+      (async function* () {
+        yield "2";
+        two.publish("a", "4");
+        await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+        yield "3";
+      })(),
+    );
+    await sent;
+    const frames = await peer.nextFrames(5);
+    expect(frames.map(({ payload }) => payload.toString())).toEqual(["1", "2", "3", "", "4"]);
+    expect(frames.map(({ fin }) => fin)).toEqual([true, false, false, true, true]);
+  });
+
   test("is in no topic once it is over, and cannot be subscribed again", async () => {
     const topics = new Topics();
     const [peer, connection] = await (await serving(topics)).open();
