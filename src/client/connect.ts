@@ -4,8 +4,9 @@
  * Whatever goes wrong on the way is one rejection; no stream, timer or listener outlives it.
  */
 
+import { Socket } from "node:net";
 import { captureContext, settingsIn } from "../connection/async-context.ts";
-import { Connection } from "../connection/connection.ts";
+import { Connection, withSharedReads } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
@@ -15,6 +16,7 @@ import { verifyResponse } from "../protocol/opening-handshake.ts";
 import { type DeflateParameters, verifyDeflateResponse } from "../protocol/permessage-deflate.ts";
 import { Attempt, ignoreError } from "./attempt.ts";
 import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
+import { ConnectTrace } from "./connect-trace.ts";
 import { beginningOf } from "./exchange.ts";
 import { type Opening, open } from "./opening.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
@@ -51,20 +53,24 @@ export async function connectAs(
   let destination: Destination | undefined = { url: parseWebSocketUrl(url), trusted: true };
   for (let followed = 0; ; followed++) {
     const attempt = new Attempt(options.signal, resolved.handshakeTimeout);
+    const trace = new ConnectTrace(destination.url);
     try {
-      const opening = await open(attempt, destination, resolved);
+      const opening = await open(attempt, destination, resolved, trace);
       const next = await nextDestination(attempt, destination, opening, resolved.followRedirects - followed, options);
       if (next === undefined) {
         const agreement = verify(opening, resolved, subprotocolRequired);
         options.upgrade?.(opening.response);
         attempt.release();
-        return establish(opening, agreement, settings, resolved);
+        const connection = establish(opening, agreement, settings, resolved);
+        trace.reached("open", connection);
+        return connection;
       }
       destination = next;
       attempt.giveUp(undefined);
     } catch (error) {
       const reason = attempt.signal.aborted ? attempt.signal.reason : error;
       attempt.giveUp(reason);
+      trace.reached("failed", reason);
       throw reason;
     }
   }
@@ -113,11 +119,14 @@ function verify(
 }
 
 function establish(
-  { stream: socket, head }: Opening,
+  { stream, head }: Opening,
   { subprotocol, extensions, deflate }: Agreement,
   settings: ConnectionSettings<Connection>,
-  { limits, compression, textAsBytes }: ResolvedConnectOptions,
+  { given, limits, compression, textAsBytes }: ResolvedConnectOptions,
 ): Connection {
+  const own = stream instanceof Socket && given.createConnection === undefined;
+  const socket = own ? withSharedReads(stream) : stream;
+  if (socket !== stream) socket.on("error", ignoreError);
   const connection = new Connection({
     endpoint: new Endpoint({
       role: "client",

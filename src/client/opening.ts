@@ -12,6 +12,7 @@ import { fieldValues } from "../protocol/header-fields.ts";
 import { type CreatedRequest, createRequestHeaders } from "../protocol/opening-handshake.ts";
 import type { Attempt } from "./attempt.ts";
 import type { CookieJar, ResolvedConnectOptions, TlsOptions } from "./connect-options.ts";
+import type { ConnectTrace } from "./connect-trace.ts";
 import { addressesOf, dialCustom, dialPath, dialTcp, secure } from "./dial.ts";
 import { type Exchanged, exchange } from "./exchange.ts";
 import { chooseProxy, type ProxyServer } from "./proxy.ts";
@@ -46,6 +47,7 @@ export async function open(
   attempt: Attempt,
   destination: Destination,
   options: ResolvedConnectOptions,
+  trace: ConnectTrace,
 ): Promise<Opening> {
   const { url, trusted } = destination;
   const { given } = options;
@@ -65,9 +67,10 @@ export async function open(
       await attempt.until(turn.come);
       attempt.startTimer();
     }
-    const stream = await reachServer(attempt, way, server, options);
+    const stream = await reachServer(attempt, way, server, options, trace);
     attempt.step = "the response";
     const exchanged = await exchange(attempt, stream, { method: "GET", path: resourceName(url), headers });
+    trace.reached("response", exchanged.response);
     attempt.step = "the cookie jar";
     if (given.cookieJar) await attempt.until(storeCookies(url, exchanged, given.cookieJar));
     return { ...exchanged, secWebSocketKey, stream };
@@ -110,14 +113,31 @@ function turnKeys({ path, addresses }: Way, { host, port }: Peer): readonly stri
 
 async function reachServer(
   attempt: Attempt,
+  way: Way,
+  server: Peer,
+  options: ResolvedConnectOptions,
+  trace: ConnectTrace,
+): Promise<Duplex> {
+  const stream = await reachTransport(attempt, way, server, options);
+  trace.reached("socket", stream);
+  if (!server.encrypted) return stream;
+  // What stands for the server itself may be TLS already; a tunnel never is, whatever leads to the proxy.
+  const direct = way.path === undefined && way.proxy === undefined;
+  const encrypted = direct
+    ? await encrypt(attempt, stream, server)
+    : await secure(attempt, stream, server.host, server.tls);
+  trace.reached("secure", encrypted);
+  return encrypted;
+}
+
+function reachTransport(
+  attempt: Attempt,
   { path, proxy, addresses }: Way,
   server: Peer,
   options: ResolvedConnectOptions,
 ): Promise<Duplex> {
-  if (path === undefined && proxy === undefined) return reach(attempt, server, options, addresses);
-  const stream =
-    path === undefined ? await reachThrough(attempt, proxy!, server, options) : await dialPath(attempt, path);
-  return server.encrypted ? secure(attempt, stream, server.host, server.tls) : stream;
+  if (path !== undefined) return dialPath(attempt, path);
+  return proxy ? reachThrough(attempt, proxy, server, options) : dial(attempt, server, options, addresses);
 }
 
 async function reachThrough(
@@ -127,8 +147,9 @@ async function reachThrough(
   options: ResolvedConnectOptions,
 ): Promise<Duplex> {
   const { host, port, tls } = proxy;
+  const peer: Peer = { host, port, encrypted: proxy.protocol === "https:", tls };
   try {
-    const stream = await reach(attempt, { host, port, encrypted: proxy.protocol === "https:", tls }, options);
+    const stream = await encrypt(attempt, await dial(attempt, peer, options), peer);
     attempt.step = "the proxy's tunnel";
     await tunnel(attempt, stream, proxy, server);
     return stream;
@@ -137,18 +158,19 @@ async function reachThrough(
   }
 }
 
-async function reach(
+async function dial(
   attempt: Attempt,
-  { host, port, encrypted, tls }: Peer,
+  { host, port, encrypted }: Peer,
   { given: { createConnection } }: ResolvedConnectOptions,
   addresses?: readonly LookupAddress[],
 ): Promise<Duplex> {
-  if (createConnection) {
-    const stream = await dialCustom(attempt, createConnection, { host, port, secure: encrypted });
-    return encrypted && !(stream instanceof TLSSocket) ? secure(attempt, stream, host, tls) : stream;
-  }
-  const stream = await dialTcp(attempt, host, port, addresses ?? (await addressesOf(attempt, host)));
-  return encrypted ? secure(attempt, stream, host, tls) : stream;
+  if (createConnection) return dialCustom(attempt, createConnection, { host, port, secure: encrypted });
+  return dialTcp(attempt, host, port, addresses ?? (await addressesOf(attempt, host)));
+}
+
+/** Begins TLS where the peer wants it; a stream of `createConnection` may have done so. */
+async function encrypt(attempt: Attempt, stream: Duplex, { host, encrypted, tls }: Peer): Promise<Duplex> {
+  return encrypted && !(stream instanceof TLSSocket) ? secure(attempt, stream, host, tls) : stream;
 }
 
 async function storeCookies(url: URL, { response }: Exchanged, jar: CookieJar): Promise<void> {

@@ -101,6 +101,7 @@ export class WebSocket extends EventTarget {
   declare static readonly CLOSING: 2;
   declare static readonly CLOSED: 3;
 
+  static readonly #heldInTurn: WebSocket[] = [];
   readonly #url: string;
   readonly #origin: string;
   readonly #handlers = new EventHandlers();
@@ -317,9 +318,12 @@ export class WebSocket extends EventTarget {
     if (this.#held) return;
     this.#settle();
     this.#held = true;
-    setImmediate(() => {
-      this.#held = false;
-    });
+    if (WebSocket.#heldInTurn.push(this) === 1) setImmediate(WebSocket.#releaseHeld);
+  }
+
+  /** One task for all of them: a program that answers each message would pay for one a message. */
+  static #releaseHeld(): void {
+    for (const socket of WebSocket.#heldInTurn.splice(0)) socket.#held = false;
   }
 
   #settle(): void {
@@ -343,9 +347,9 @@ function isSequence(value: unknown): value is Iterable<unknown> {
 /** The conversion to `(BufferSource or Blob or USVString)`. */
 function toMessage(data: unknown): string | Uint8Array | Blob {
   if (typeof data === "string") return data;
-  if (data instanceof Blob) return data;
-  if (types.isArrayBuffer(data)) return bytesOf(data, 0, data.byteLength);
   if (ArrayBuffer.isView(data)) return bytesOf(data.buffer, data.byteOffset, data.byteLength);
+  if (types.isArrayBuffer(data)) return bytesOf(data, 0, data.byteLength);
+  if (data instanceof Blob) return data;
   return toUSVString(data);
 }
 

@@ -133,6 +133,26 @@ export class Connection {
     return this.endpoint.role;
   }
 
+  /** The IP address of the other end of the transport; undefined when that is not TCP, or was closed before anybody asked. */
+  get remoteAddress(): string | undefined {
+    return (this.#socket as Partial<Socket>).remoteAddress;
+  }
+
+  /** The port of the other end of the transport; undefined as `remoteAddress` is. */
+  get remotePort(): number | undefined {
+    return (this.#socket as Partial<Socket>).remotePort;
+  }
+
+  /** The IP address of this end of the transport; undefined as `remoteAddress` is. */
+  get localAddress(): string | undefined {
+    return (this.#socket as Partial<Socket>).localAddress;
+  }
+
+  /** The port of this end of the transport; undefined as `remoteAddress` is. */
+  get localPort(): number | undefined {
+    return (this.#socket as Partial<Socket>).localPort;
+  }
+
   /** Bytes that were sent and have not left the process, framing included. */
   get bufferedAmount(): number {
     return this.#outbox.size;

@@ -2,7 +2,6 @@
  * A connection as the server has it: with what `upgrade` gave it and the path it came in by.
  */
 
-import type { Socket } from "node:net";
 import { Connection, type ConnectionParts } from "../connection/connection.ts";
 import type { SendOptions } from "../connection/handlers.ts";
 import type { Sendable } from "../connection/message-sender.ts";
@@ -28,7 +27,6 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   readonly params: Params;
   /** The path that was asked for, without the query. */
   readonly path: string;
-  readonly #socket: Socket;
   readonly #remoteAddress: string | undefined;
   readonly #topics: Topics | undefined;
   #subscriber: Subscriber | undefined;
@@ -39,7 +37,6 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     this.data = parts.data;
     this.params = parts.params;
     this.path = parts.path;
-    this.#socket = parts.socket as Socket;
     this.#remoteAddress = parts.remoteAddress;
     this.#topics = parts.topics;
   }
@@ -48,8 +45,8 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
    * The client's address, or what proxies say of it that `trustProxy` trusts; undefined when the stream is not TCP, or was
    * closed before anybody asked.
    */
-  get remoteAddress(): string | undefined {
-    return this.#remoteAddress ?? this.#socket.remoteAddress;
+  override get remoteAddress(): string | undefined {
+    return this.#remoteAddress ?? super.remoteAddress;
   }
 
   /** The names of the topics it is subscribed to. */

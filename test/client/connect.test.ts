@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
+import { mostPending } from "../../src/client/turns.ts";
 import {
   accept,
   type Connection,
@@ -71,6 +72,26 @@ describe("a connection", () => {
     });
     await server.close();
     expect(await leftovers(before)).toEqual({});
+  });
+
+  it("knows the addresses of both ends, while it is open", async () => {
+    let peer: Connection | undefined;
+    const server = await serveEcho({
+      routes: {
+        "/": {
+          open: (connection) => {
+            peer = connection;
+          },
+        },
+      },
+    });
+    const connection = await connect(server.url);
+    await vi.waitFor(() => expect(peer).toBeDefined());
+    expect([connection.remoteAddress, connection.remotePort]).toEqual(["127.0.0.1", server.port]);
+    expect(connection.localAddress).toBe("127.0.0.1");
+    expect(peer!.remotePort).toBe(connection.localPort);
+    expect([peer!.remoteAddress, peer!.localAddress, peer!.localPort]).toEqual(["127.0.0.1", "127.0.0.1", server.port]);
+    connection.terminate();
   });
 
   it("goes to handlers, all of them after the promise has resolved", async () => {
@@ -360,6 +381,8 @@ describe("the way to the server", () => {
       },
     });
     expect(targets).toEqual([{ host: "server.test", port: 1234, secure: false }, false]);
+    const { remoteAddress, remotePort, localAddress, localPort } = connection;
+    expect([remoteAddress, remotePort, localAddress, localPort]).toEqual([undefined, undefined, undefined, undefined]);
     connection.send("over a pair of streams");
     expect(await next(connection)).toBe("over a pair of streams");
     connection.close();
@@ -411,6 +434,26 @@ describe("R6455-4.1-2: one opening handshake per address and port at a time", ()
     const different = await both(["ws://a.test/", "ws://b.test/"]);
     expect(most).toBe(2);
     for (const connection of [...same, ...different]) connection.terminate();
+  });
+
+  it("R6455-4.1-3: and only so many to all addresses together", async () => {
+    const requests: (() => void)[] = [];
+    const server = await serveRaw((request, socket) => {
+      requests.push(() => void socket.write(acceptance(request)));
+      return undefined;
+    });
+    const createConnection = () => netConnect(server.port, "127.0.0.1");
+    const connecting = Array.from({ length: mostPending + 5 }, (_, index) => {
+      return connect(`ws://host${index}.test/`, { createConnection });
+    });
+    const together = connect("ws://another.test/", { createConnection, serialize: false });
+    await vi.waitFor(() => expect(requests).toHaveLength(mostPending + 1));
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    expect(requests).toHaveLength(mostPending + 1);
+    for (const answer of requests.splice(0)) answer();
+    await vi.waitFor(() => expect(requests).toHaveLength(5));
+    for (const answer of requests) answer();
+    for (const connection of await Promise.all([...connecting, together])) connection.terminate();
   });
 
   it("unless told otherwise", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { queue, type Turn } from "../../src/client/turns.ts";
+import { mostPending, queue, type Turn } from "../../src/client/turns.ts";
 
 const settle = () => new Promise(setImmediate);
 
@@ -60,10 +60,40 @@ describe("R6455-4.1-2: queue", () => {
     for (const turn of [take("a", "x"), take("b", "x")]) turn.leave();
     await settle();
     const late = take("late", "x");
-    await Promise.resolve();
-    await Promise.resolve();
-    await Promise.resolve();
+    // As many as it takes without anybody to wait for.
+    for (let i = 0; i < 4; i++) await Promise.resolve();
     expect(come).toContain("late");
     late.leave();
+  });
+});
+
+describe("R6455-4.1-3: all together", () => {
+  it("are no more than the limit; a place goes to who has waited longest", async () => {
+    const { come, take } = line();
+    const names = Array.from({ length: mostPending + 3 }, (_, index) => `${index}`);
+    const turns = names.map((name) => take(name, `host ${name}`));
+    await settle();
+    expect(come).toEqual(names.slice(0, mostPending));
+    turns[7]!.leave();
+    await settle();
+    expect(come).toEqual(names.slice(0, mostPending + 1));
+    // Who leaves while waiting gives its place on.
+    turns[mostPending + 1]!.leave();
+    turns[8]!.leave();
+    await settle();
+    expect(come).toEqual(names);
+    for (const turn of turns) turn.leave();
+    await settle();
+  });
+
+  it("does not count who still waits for its address", async () => {
+    const { come, take } = line();
+    const same = Array.from({ length: mostPending + 1 }, (_, index) => take(`${index}`, "x"));
+    const other = take("other", "y");
+    await settle();
+    expect(come).toEqual(["0", "other"]);
+    for (const turn of [...same, other]) turn.leave();
+    await settle();
+    expect(come).toHaveLength(mostPending + 2);
   });
 });

@@ -12,6 +12,8 @@ beforeAll(async () => {
   server = await serve({
     port: 0,
     host: "127.0.0.1",
+    // It shares its process with its clients, which may not read while it is sent much.
+    limits: { maxOutboxSize: 64 * 1024 * 1024 },
     routes: {
       "/echo": {
         message: (connection, data) => {

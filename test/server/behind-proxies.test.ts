@@ -8,12 +8,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
+import { WebSocket } from "../../src/client/websocket.ts";
 import type { CloseReport } from "../../src/connection/close-report.ts";
 import { route } from "../../src/server/route.ts";
 import { type Server, serve } from "../../src/server/server.ts";
 import { freePort, type Program, startProgram } from "../support/program.ts";
 import { openRaw } from "../support/raw-peer.ts";
 import { describeWith } from "../support/real-parts.ts";
+import { events, next, opened } from "../support/websocket-log.ts";
 
 const page = readFileSync(new URL("../../docs/guides/behind-a-proxy.md", import.meta.url), "utf8");
 
@@ -140,6 +142,30 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
     telling.close(4321, "bye");
     expect(await telling.closed).toMatchObject({ code: 4321, wasClean: true });
     expect(await seen).toMatchObject({ code: 4321, reason: "bye", initiator: "peer", wasClean: true });
+  });
+
+  test("the standard's WebSocket is the same in front as behind", async () => {
+    const ws = await opened(`ws://127.0.0.1:${proxy.port}/echo`);
+    ws.binaryType = "arraybuffer";
+    const answers = [];
+    for (const question of ["text", new Uint8Array(70_000).fill(7)]) {
+      ws.send(question);
+      answers.push((await next(ws, "message")).data);
+    }
+    expect(answers[0]).toBe("text");
+    expect(Buffer.from(answers[1]).equals(Buffer.alloc(70_000, 7))).toBe(true);
+    const lines = events(ws);
+    ws.send("close me");
+    expect(await lines).toEqual(["close 3 4001 as you wish clean"]);
+  });
+
+  test("a refusal of the server's or of the proxy's reaches connect and WebSocket", async () => {
+    const url = `ws://127.0.0.1:${proxy.port}/nothing-here`;
+    await expect(connect(url)).rejects.toMatchObject({ rule: "status-not-101", status: 404 });
+    const ws = new WebSocket(url);
+    const failed = next(ws, "error");
+    expect(await events(ws)).toEqual(["error 3", "close 3 1006  unclean"]);
+    expect((await failed).error).toMatchObject({ rule: "status-not-101", status: 404 });
   });
 
   test("D03: our pings keep a connection that is idle for longer than the proxy's timeout", {
