@@ -54,7 +54,8 @@ export function checkProtocols(protocols: readonly string[]): void {
  */
 export function toConnectOptions(value: WebSocketOptions): ConnectOptions {
   const given = isObject(value) ? value : {};
-  const limits = { maxOutboxSize: Number.POSITIVE_INFINITY, ...given.limits };
+  const unlimited = { maxOutboxSize: Number.POSITIVE_INFINITY, maxProcessOutboxSize: Number.POSITIVE_INFINITY };
+  const limits = { ...unlimited, ...given.limits };
   const origin = given.origin ?? location()?.origin;
   const options: ConnectOptions = {
     ...given,

@@ -253,6 +253,7 @@ export class Connection {
   /** Destroys the socket at once; what was not sent or not delivered is lost. */
   terminate(): void {
     this.#initiator ??= "local";
+    this.#error ??= new Error("The connection was terminated on this side");
     this.#ignoreMessages();
     this.#destroy();
   }
@@ -371,12 +372,17 @@ export class Connection {
   /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
   sendFrames(frames: Uint8Array, messageCount: number): void {
     if (!this.#open) return;
-    this.#counters.messagesSent += messageCount;
     if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.outboxTooLarge();
+    this.#counters.messagesSent += messageCount;
     this.#sender.afterwards(() => {
       this.endpoint.sendEncoded(frames);
-      if (!this.#outbox.insideChunk) this.#outbox.flush();
+      this.#outbox.changedShared(frames);
     }, frames.length);
+  }
+
+  /** @internal For topics: whether what is published now will be sent. */
+  takesFrames(): boolean {
+    return this.#open && this.bufferedAmount < this.limits.maxOutboxSize;
   }
 
   /** @internal For topics. */
@@ -780,6 +786,9 @@ export class Connection {
     this.#keepalive.stop();
     this.#outbox.release();
     this.#sender.stop();
+    if (!this.endpoint.closeReceived && !this.endpoint.violation) {
+      this.#error ??= new Error("The stream was closed without a Close frame from the peer");
+    }
     this.#report = reportClose(this.endpoint, {
       initiator: this.#initiator ?? "transport",
       error: this.#error,

@@ -20,7 +20,7 @@ export interface OutboxOwner {
   outboxTooLarge(): void;
 }
 
-/** What all stalled connections have queued; bytes that several of them share are not counted. */
+/** What all stalled connections have queued; bytes that several of them share count once. */
 export const processOutbox: ProcessCap = new ProcessCap();
 
 const waiting: Outbox[] = [];
@@ -40,6 +40,8 @@ export class Outbox implements Holder {
   /** Whether the socket is done with memory once it says so; any other stream may have handed it on to somebody. */
   readonly #returnsMemory: boolean;
   #inTurn = false;
+  /** What it shares with others and the stalled socket has not taken, as the process's cap knows it. */
+  #shared: Uint8Array[] | undefined;
   #high = false;
   /** Payload bytes that wait for a compressor or a Blob and are in no output yet. */
   waiting = 0;
@@ -78,6 +80,18 @@ export class Outbox implements Holder {
     if (this.insideChunk || this.#inTurn) return;
     this.#inTurn = true;
     if (waiting.push(this) === 1) setImmediate(flushWaiting);
+  }
+
+  /** The endpoint has new output that others share: leaves at once unless a chunk is worked on. */
+  changedShared(frames: Uint8Array): void {
+    if (!this.#endpoint.stalled) {
+      if (!this.insideChunk) this.flush();
+      return;
+    }
+    this.#shared ??= [];
+    this.#shared.push(frames);
+    processOutbox.share(frames);
+    this.#note();
   }
 
   /** The turn is over. */
@@ -129,11 +143,13 @@ export class Outbox implements Holder {
   release(): void {
     this.#endpoint.stalled = false;
     processOutbox.note(this, 0, Number.POSITIVE_INFINITY);
+    this.#unshare();
     (this.#socket as Partial<Socket>).setTimeout?.(0);
   }
 
   /** See `Holder`. */
   letGo(): void {
+    this.#unshare();
     this.#owner.outboxTooLarge();
   }
 
@@ -145,8 +161,15 @@ export class Outbox implements Holder {
   }
 
   #note(): void {
-    const own = this.size - this.#endpoint.sharedOutputLength;
-    processOutbox.note(this, own, this.#limits.maxProcessOutboxSize);
+    const most = this.#limits.maxProcessOutboxSize;
+    if (most === Number.POSITIVE_INFINITY) return;
+    const { size } = this;
+    processOutbox.note(this, size - this.#endpoint.sharedOutputLength, most, size);
+  }
+
+  #unshare(): void {
+    for (const frames of this.#shared ?? []) processOutbox.unshare(frames);
+    this.#shared = undefined;
   }
 
   #reportLow(): void {

@@ -9,9 +9,11 @@ export interface Holder {
   letGo(): void;
 }
 
-/** The sum of what is held, and by whom. */
+/** The sum of what is held, and by whom; memory that several share counts once. */
 export class ProcessCap {
-  readonly #held = new Map<Holder, number>();
+  readonly #held = new Map<Holder, { readonly size: number; readonly rank: number }>();
+  /** How many hold each piece of shared memory. */
+  readonly #shared = new Map<Uint8Array, number>();
   #total = 0;
 
   /** Bytes held by all. */
@@ -19,11 +21,32 @@ export class ProcessCap {
     return this.#total;
   }
 
-  /** Notes how much `holder` holds now; when all hold more than `most`, the largest lets go. */
-  note(holder: Holder, size: number, most: number): void {
-    this.#total += size - (this.#held.get(holder) ?? 0);
-    if (size === 0) this.#held.delete(holder);
-    else this.#held.set(holder, size);
+  /** Notes that one more holds bytes which others may hold, too. */
+  share(bytes: Uint8Array): void {
+    const holders = this.#shared.get(bytes) ?? 0;
+    this.#shared.set(bytes, holders + 1);
+    if (holders === 0) this.#total += bytes.length;
+  }
+
+  /** Notes that one fewer does. */
+  unshare(bytes: Uint8Array): void {
+    const holders = this.#shared.get(bytes) ?? 0;
+    if (holders > 1) {
+      this.#shared.set(bytes, holders - 1);
+    } else if (this.#shared.delete(bytes)) {
+      this.#total -= bytes.length;
+    }
+  }
+
+  /**
+   * Notes how much `holder` holds now besides what it shares; when all hold more than `most`, the largest lets go.
+   *
+   * `rank` is what tells the largest: by default the same, but what it shares may count as well.
+   */
+  note(holder: Holder, size: number, most: number, rank: number = size): void {
+    this.#total += size - (this.#held.get(holder)?.size ?? 0);
+    if (rank === 0) this.#held.delete(holder);
+    else this.#held.set(holder, { size, rank });
     while (this.#total > most && this.#held.size > 0) {
       const largest = this.#largest();
       this.note(largest, 0, Number.POSITIVE_INFINITY);
@@ -34,10 +57,10 @@ export class ProcessCap {
   #largest(): Holder {
     let largest: Holder | undefined;
     let most = -1;
-    for (const [holder, size] of this.#held) {
-      if (size <= most) continue;
+    for (const [holder, { rank }] of this.#held) {
+      if (rank <= most) continue;
       largest = holder;
-      most = size;
+      most = rank;
     }
     return largest!;
   }

@@ -106,6 +106,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
       topics: new Set(),
       position: { round: 0, entry: 0 },
       compression: this.sharedCompression,
+      takesFrames: () => this.takesFrames(),
       sendFrames: (frames, messageCount) => this.sendFrames(frames, messageCount),
     };
   }

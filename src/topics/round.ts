@@ -28,6 +28,8 @@ export class Round {
   /** The topics that something was published to. */
   readonly topics: Set<Topic> = new Set();
   readonly #entries: Entry[] = [];
+  /** Subscribers that take nothing, counted once for each topic and number of subscribers: a turn is over too soon for more. */
+  readonly #refusing = new Map<Topic, { readonly of: number; readonly count: number }>();
   readonly #publishers = new Set<Subscriber>();
   readonly #shared = new Map<string, Frames>();
 
@@ -41,6 +43,17 @@ export class Round {
     this.topics.add(topic);
     if (except) this.#publishers.add(except);
     this.#shared.clear();
+  }
+
+  /** How many of the topic's subscribers take nothing at present. */
+  countRefusing(topic: Topic): number {
+    const { size } = topic.subscribers;
+    const known = this.#refusing.get(topic);
+    if (known?.of === size) return known.count;
+    let count = 0;
+    for (const subscriber of topic.subscribers) if (!subscriber.takesFrames()) count++;
+    this.#refusing.set(topic, { of: size, count });
+    return count;
   }
 
   /** Gives a subscriber what it has not got yet of this round. */

@@ -18,6 +18,8 @@ export interface Subscriber {
   readonly position: Position;
   /** How to compress what it shares with others; undefined when it gets shared messages uncompressed. */
   readonly compression: SharedCompression | undefined;
+  /** Whether it takes messages: it is open and reads what it is sent. */
+  takesFrames(): boolean;
   /** Sends whole frames of so many messages; many connections may share the bytes. */
   sendFrames(frames: Uint8Array, messageCount: number): void;
 }

@@ -16,7 +16,7 @@ import type { Subscriber, Topic } from "./topic.ts";
 export interface PublishResult {
   /** Subscribers that it is being sent to. */
   readonly reached: number;
-  /** Subscribers that it is not sent to, because they do not read what they were sent before. */
+  /** Subscribers that it is not sent to: they are closing, or do not read what they were sent before. */
   readonly dropped: number;
 }
 
@@ -64,9 +64,11 @@ export class Topics {
     const message = prepare(data);
     const topic = this.#topics.get(name);
     if (!topic) return { reached: 0, dropped: 0 };
-    this.#round().add(topic, message, except);
-    const reached = topic.subscribers.size - (except && topic.subscribers.has(except) ? 1 : 0);
-    return { reached, dropped: 0 };
+    const round = this.#round();
+    round.add(topic, message, except);
+    const dropped = round.countRefusing(topic);
+    const own = except && topic.subscribers.has(except) && except.takesFrames() ? 1 : 0;
+    return { reached: topic.subscribers.size - dropped - own, dropped };
   }
 
   /** Subscribes; a RangeError when that breaks a limit. A second subscription to the same topic changes nothing. */

@@ -42,6 +42,9 @@ class Idle implements Subscriber {
   readonly compression = undefined;
   served = 0;
   work: () => void = () => {};
+  takesFrames(): boolean {
+    return true;
+  }
   sendFrames(): void {
     this.served++;
     this.work();

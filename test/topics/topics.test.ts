@@ -12,6 +12,12 @@ class Listener implements Subscriber {
   readonly writes: Uint8Array[] = [];
   onFrames: (() => void) | undefined;
 
+  takes = true;
+
+  takesFrames(): boolean {
+    return this.takes;
+  }
+
   sendFrames(frames: Uint8Array): void {
     this.writes.push(frames);
     this.onFrames?.();
@@ -83,6 +89,17 @@ describe("publishing", () => {
     await turn();
     expect(publisher!.heard).toEqual(["theirs", "from outside"]);
     expect(other!.heard).toEqual(["mine", "from outside"]);
+  });
+
+  it("counts who takes nothing as dropped, the publisher not at all", () => {
+    const topics = new Topics();
+    const [first, second, third] = listeners(topics, 3, "t");
+    second!.takes = false;
+    expect(topics.publish("t", "1")).toEqual({ reached: 2, dropped: 1 });
+    expect(topics.publish("t", "2", first)).toEqual({ reached: 1, dropped: 1 });
+    expect(topics.publish("t", "3", second)).toEqual({ reached: 2, dropped: 1 });
+    topics.leave(third!);
+    expect(topics.publish("t", "4")).toEqual({ reached: 1, dropped: 1 });
   });
 
   it("takes bytes, views of them and prepared messages, and refuses anything else", async () => {
