@@ -154,6 +154,8 @@ function compareEvent(event: EndpointEvent, step: Step): void {
     check(event.text === (step.text !== undefined), "Text and binary are mixed up");
     const same = typeof event.data === "string" ? event.data === step.text : equal(event.data, step.bytes!);
     check(same, "The message is another");
+  } else if (event.type === "part") {
+    check(false, "A message came in parts that nobody asked for");
   } else {
     check(equal(event.payload, step.bytes!), "The payload of an event is another");
   }

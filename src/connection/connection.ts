@@ -744,7 +744,6 @@ export class Connection {
 
   #failed(): void {
     this.#initiator ??= "local";
-    this.#ignoreMessages();
   }
 
   /** Takes the next step towards the end, where it is time for it. */

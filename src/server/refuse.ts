@@ -30,9 +30,15 @@ export interface UpgradeRequest {
   readonly remoteAddress?: string | undefined;
 }
 
+/** What is known of a refused handshake; a request that `node:http` could not read is missing. */
+export type RefusedExchange = Omit<UpgradeRequest, "request" | "head"> & Partial<Pick<UpgradeRequest, "request">>;
+
 /** Why a handshake is refused: a rule that the request breaks, or the server's own reason. */
 export type RefusalReason =
   | RefusalRule
+  | "headers-too-large"
+  | "malformed-http"
+  | "request-too-slow"
   | "application"
   | "application-failed"
   | "server-closing"
@@ -70,7 +76,8 @@ export interface RefusedRecord {
   readonly level: "info" | "warn" | "error";
   /** A sentence; of the client's own words it holds only the path. */
   readonly message: string;
-  readonly request: IncomingMessage;
+  /** Undefined when it was not HTTP/1.1, too large or too slow. */
+  readonly request: IncomingMessage | undefined;
   readonly remoteAddress: string | undefined;
   readonly status: number;
   readonly reason: RefusalReason;
@@ -79,20 +86,30 @@ export interface RefusedRecord {
 }
 
 /** Refuses a handshake, counts it, and tells those who listen. */
-export function refuse(exchange: UpgradeRequest, { reason, refusal }: Refused, error?: unknown): undefined {
+export function refuse(exchange: RefusedExchange, refused: Refused, error?: unknown): undefined {
+  noteRefusal(exchange, refused, error);
+  writeRefusal(exchange.socket, refused.refusal);
+}
+
+/** Counts a refusal that is answered elsewhere, and tells those who listen. */
+export function noteRefusal(exchange: RefusedExchange, { reason, refusal }: Refused, error?: unknown): void {
   const { request, refusals } = exchange;
   refusals?.set(reason, (refusals.get(reason) ?? 0) + 1);
   if (channels.refused.hasSubscribers) channels.refused.publish({ request, status: refusal.status, reason });
   exchange.log?.(refusedRecord(exchange, reason, refusal.status, error));
-  writeRefusal(exchange.socket, refusal);
 }
 
-function refusedRecord(exchange: UpgradeRequest, reason: RefusalReason, status: number, error: unknown): RefusedRecord {
+function refusedRecord(
+  exchange: RefusedExchange,
+  reason: RefusalReason,
+  status: number,
+  error: unknown,
+): RefusedRecord {
   const { request, socket, remoteAddress = (socket as Partial<Socket>).remoteAddress } = exchange;
   return {
     event: "refused",
     level: reason === "application-failed" ? "error" : status === 503 ? "warn" : "info",
-    message: `Refused the handshake ${whence(pathOf(request.url ?? ""), remoteAddress)} with ${status}: ${reason}`,
+    message: `Refused the handshake ${whence(pathOf(request?.url ?? "an unknown path"), remoteAddress)} with ${status}: ${reason}`,
     request,
     remoteAddress,
     status,

@@ -16,12 +16,12 @@ import {
 } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
 import type { AddressInfo, ListenOptions, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
-import { refusalOf } from "../protocol/handshake-rules.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
@@ -31,7 +31,7 @@ import { addressOf } from "./client-address.ts";
 import { closeEvenly, type DrainOptions } from "./drain.ts";
 import { guardedLog, type Log } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
-import { plainRefusal, Refused, refuse, type UpgradeRequest, writeRefusal } from "./refuse.ts";
+import { noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
 import { pathOf, type RouteMatch, Routes } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
@@ -192,6 +192,16 @@ export class Server {
     };
   }
 
+  /** @internal Refuses what `node:http` could not read. */
+  refuseUnread(socket: Duplex, refused: Refused): void {
+    refuse({ socket, refusals: this.#refusals, log: this.#defaults.log }, refused);
+  }
+
+  /** @internal Counts a request that is answered as plain HTTP for what it lacks. */
+  noteRefused(request: IncomingMessage, refused: Refused): void {
+    noteRefusal({ request, socket: request.socket, refusals: this.#refusals, log: this.#defaults.log }, refused);
+  }
+
   /** @internal The route of a path, if it is ours. */
   match(path: string): RouteMatch<ServedRoute> | undefined {
     return this.#routes.match(path);
@@ -345,25 +355,34 @@ function listenerFailed(error: Error, log: Log | undefined): void {
 function answerRequests(http: HttpServer, server: Server, request: RequestListener | undefined): void {
   http.on("request", request ?? ((message, response) => answerPlainRequest(server, message, response)));
   http.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === "HPE_HEADER_OVERFLOW")
-      writeRefusal(socket, plainRefusal(431, "The head of the request is too large"));
-    else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
-      writeRefusal(socket, plainRefusal(408, "The request came too slowly"));
-    else if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-    else writeRefusal(socket, plainRefusal(400, "The request is not valid HTTP/1.1"));
+    if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+    else server.refuseUnread(socket, unreadable(error.code));
   });
+}
+
+/** What is answered to bytes that `node:http` could not read as a request, by the code of its error. */
+function unreadable(code: string | undefined): Refused {
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return new Refused("headers-too-large", plainRefusal(431, "The head of the request is too large"));
+  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return new Refused("request-too-slow", plainRefusal(408, "The request came too slowly"));
+  }
+  return new Refused("malformed-http", plainRefusal(400, "The request is not valid HTTP/1.1"));
 }
 
 /** A request that is no handshake: what it lacks on a route's path, else 404. */
 function answerPlainRequest(server: Server, message: IncomingMessage, response: ServerResponse): void {
   const { method = "", httpVersion, url: target = "", rawHeaders } = message;
-  let refusal = refusalOf("unknown-path");
+  let refused = Refused.by("unknown-path");
   if (server.match(pathOf(target))) {
     const verified = verifyRequest({ method, httpVersion, target, rawHeaders });
-    refusal = verified.ok ? refusalOf("missing-upgrade") : verified.refusal;
+    refused = verified.ok ? Refused.by("missing-upgrade") : new Refused(verified.rule, verified.refusal);
+    server.noteRefused(message, refused);
   }
-  response.writeHead(refusal.status, [["Connection", "close"], ...refusal.headers].flat() as string[]);
-  response.end(refusal.body);
+  const { status, headers, body } = refused.refusal;
+  response.writeHead(status, [["Connection", "close"], ...headers].flat() as string[]);
+  response.end(body);
 }
 
 let knownFileLimit: number | undefined;

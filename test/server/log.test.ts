@@ -38,6 +38,25 @@ function throws(): never {
 }
 
 describe("a refused handshake", () => {
+  test.each<[what: string, bytes: string, status: number, reason: string]>([
+    ["a head over 16 KiB", `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431, "headers-too-large"],
+    ["no HTTP", "HELLO\r\n\r\n", 400, "malformed-http"],
+    ["a half head", "GET / HTTP/1.1\r\n", 408, "request-too-slow"],
+    ["no Upgrade", requestText({ headers: { Upgrade: "" } }), 426, "missing-upgrade"],
+  ])("C05: %s is counted and logged although it never came to the handshake", async (_, bytes, status, reason) => {
+    const server = await serving({ limits: { handshakeTimeout: 300 }, routes: { "/": {} } });
+    expect(parseResponse(await exchange(server.port, bytes)).status).toBe(status);
+    expect(server.metrics().refused).toEqual({ [reason]: 1 });
+    expect(records).toMatchObject([{ event: "refused", level: "info", status, reason }]);
+  });
+
+  test("a plain request beside the routes is none", async () => {
+    const server = await serving({ routes: { "/socket": {} } });
+    expect((await ask(server.port, { headers: { Upgrade: "" } })).status).toBe(404);
+    expect(server.metrics().refused).toEqual({});
+    expect(records).toEqual([]);
+  });
+
   test.each<[RawRequest, number, string, string]>([
     [{ headers: { "Sec-WebSocket-Key": "" } }, 400, "info", "missing-key"],
     [{ headers: { Origin: "http://evil.example" } }, 403, "info", "origin-not-allowed"],
