@@ -93,6 +93,24 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(connection.role).toBe(role);
     });
 
+    test.each(ways)(
+      "R6455-7.1.7-3: what was whole before a violation is delivered, nothing after it, by %s",
+      async (_, receive) => {
+        const seen: MessageData[] = [];
+        const { handlers, started } = receive((_connection, data) => void seen.push(data));
+        const { peer, connection } = await connectionPair(role, { handlers });
+        started?.(connection);
+        const frames = [...texts(["one", "two", "three"]), { opcode: 3 }, ...texts(["four"])];
+        peer.socket.write(fromPeer(role, ...frames));
+        expect(closeStatus((await peer.allFrames()).at(-1))?.code).toBe(1002);
+        peer.end();
+        expect(await connection.closed).toMatchObject({ violation: "reserved-opcode", initiator: "local" });
+        await until(() => seen.length === 3);
+        await nextTurn();
+        expect(seen).toEqual(["one", "two", "three"]);
+      },
+    );
+
     test("nothing is lost before somebody iterates", async () => {
       const { peer, connection } = await connectionPair(role);
       peer.text("early", "earlier");
