@@ -81,7 +81,10 @@ export interface ConnectOptions extends ConnectionHandlers<Connection> {
   readonly followRedirects?: number;
   /** Gives the request's cookies and is given the response's. */
   readonly cookieJar?: CookieJar;
-  /** Whether one opening handshake per address and port runs at a time (RFC 6455 section 4.1). Default true. */
+  /**
+   * Whether one opening handshake per address and port runs at a time, and 255 of all together (RFC 6455 section 4.1).
+   * Default true.
+   */
   readonly serialize?: boolean;
   /** Whether to offer permessage-deflate, and how. Default true. */
   readonly compression?: boolean | CompressionOptions;

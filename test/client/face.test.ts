@@ -48,7 +48,10 @@ test("keepalive is off and the outbox has no limit unless the options say so", (
   const plain = toConnectOptions({});
   expect([plain.keepalive, plain.limits?.maxOutboxSize]).toEqual([false, Number.POSITIVE_INFINITY]);
   const given = toConnectOptions({ keepalive: true, limits: { maxOutboxSize: 5, readBudget: 1 } });
-  expect([given.keepalive, given.limits]).toEqual([true, { maxOutboxSize: 5, readBudget: 1 }]);
+  expect([given.keepalive, given.limits]).toEqual([
+    true,
+    { maxOutboxSize: 5, maxProcessOutboxSize: Number.POSITIVE_INFINITY, readBudget: 1 },
+  ]);
 });
 
 test("WHATWG-2.2-4 open refuses a bad port before it connects", async () => {
