@@ -6,7 +6,7 @@
 
 import { Socket } from "node:net";
 import { captureContext, settingsIn } from "../connection/async-context.ts";
-import { Connection, withSharedReads } from "../connection/connection.ts";
+import { Connection } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
@@ -125,8 +125,6 @@ function establish(
   { given, limits, compression, textAsBytes }: ResolvedConnectOptions,
 ): Connection {
   const own = stream instanceof Socket && given.createConnection === undefined;
-  const socket = own ? withSharedReads(stream) : stream;
-  if (socket !== stream) socket.on("error", ignoreError);
   const connection = new Connection({
     endpoint: new Endpoint({
       role: "client",
@@ -135,7 +133,7 @@ function establish(
       compression: deflate !== undefined,
       textAsBytes,
     }),
-    socket,
+    socket: stream,
     settings,
     deflate: deflate && compression && new MessageDeflate("client", deflate, compression),
     subprotocol,
@@ -143,8 +141,8 @@ function establish(
   });
   // After every continuation of the promise, so that handlers may use the variable it was assigned to.
   process.nextTick(() => {
-    connection.start(head);
-    socket.off("error", ignoreError);
+    connection.start(head, own);
+    stream.off("error", ignoreError);
   });
   return connection;
 }

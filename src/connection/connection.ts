@@ -54,15 +54,6 @@ const reported = new WeakSet<object>();
 /** Errors that a connection has failed for: thrown on by a handler, they are no news. */
 const known = new WeakSet<object>();
 
-/** A socket whose reads go to a buffer that others share, for the connection that is made of it; see `shareReads`. */
-export function withSharedReads(socket: Socket): Socket {
-  return shareReads(socket, receiveShared);
-}
-
-function receiveShared(this: OwnedSocket, buffer: Buffer, length: number): void {
-  this[owner]!.receiveShared(buffer, length);
-}
-
 /** See the head of this file. */
 export class Connection {
   /** The agreed subprotocol; empty when none was. */
@@ -119,7 +110,7 @@ export class Connection {
     this.extensions = parts.extensions ?? "";
     this.#counters = parts.settings.counters ?? uncounted;
     this.#outbox = new Outbox(parts.endpoint, this.#socket, parts.settings.limits, this, this.#counters);
-    this.#sender = new MessageSender(parts.endpoint, this.#outbox, parts.deflate, (error) => this.#handlerThrew(error));
+    this.#sender = new MessageSender(parts.endpoint, this.#outbox, parts.deflate, this);
     this.#keepalive = new Keepalive(this, parts.settings.keepalive);
   }
 
@@ -352,14 +343,16 @@ export class Connection {
     return next;
   }
 
-  /** @internal For `accept` and `connect`: begins to read; `head` are bytes that came with the handshake. */
-  start(head?: Uint8Array): void {
+  /**
+   * @internal For `accept` and `connect`: begins to read; `head` are bytes that came with the handshake. The reads of a
+   * socket that is nobody else's go to a buffer that many share.
+   */
+  start(head?: Uint8Array, ownSocket = false): void {
     const socket = this.#socket;
     socket[owner] = this;
-    socket.on("data", socket instanceof Socket ? Connection.#onData : Connection.#onForeignData);
+    if (!(socket instanceof Socket)) socket.on("data", Connection.#onForeignData);
+    else if (!ownSocket || !shareReads(socket, Connection.#onSharedRead)) socket.on("data", Connection.#onData);
     socket.on("end", Connection.#onEnd);
-    socket.on("drain", Connection.#onDrain);
-    socket.on("timeout", Connection.#onTimeout);
     socket.on("error", Connection.#onError);
     socket.on("close", Connection.#onClose);
     if (channels.open.hasSubscribers) channels.open.publish({ connection: this });
@@ -428,10 +421,11 @@ export class Connection {
     this[owner]!.#receive(chunk);
   }
 
-  /** @internal See `withSharedReads`: the bytes are gone when this returns. */
-  receiveShared(buffer: Buffer, length: number): void {
-    this.#receive(buffer, true, length);
-    this.endpoint.releaseChunk();
+  static #onSharedRead(this: OwnedSocket, length: number, buffer: Buffer): boolean {
+    const connection = this[owner]!;
+    connection.#receive(buffer, true, length);
+    connection.endpoint.releaseChunk();
+    return true;
   }
 
   /** Another stream's chunk may be somebody else's memory, which unmasking would change. */
@@ -444,6 +438,7 @@ export class Connection {
   }
 
   static #onDrain(this: OwnedSocket): void {
+    this.off("drain", Connection.#onDrain).off("timeout", Connection.#onTimeout);
     this[owner]!.#outbox.drained();
     this[owner]!.#progress();
   }
@@ -655,6 +650,11 @@ export class Connection {
     });
   }
 
+  /** @internal A send that takes time has failed. */
+  sendingFailed(error: unknown): void {
+    this.#handlerThrew(error);
+  }
+
   /** An exception in a handler ends its own connection and no other (fault D09). */
   #handlerThrew(thrown: unknown): void {
     if (typeof thrown === "object" && thrown !== null && known.has(thrown)) return;
@@ -695,6 +695,11 @@ export class Connection {
     this.#ready?.resolve();
     this.#ready = undefined;
     this.#call("drain");
+  }
+
+  /** @internal For the outbox. */
+  outboxStalled(): void {
+    this.#socket.on("drain", Connection.#onDrain).on("timeout", Connection.#onTimeout);
   }
 
   /** @internal The peer does not read what it is sent (fault D04); for the outbox, too. */

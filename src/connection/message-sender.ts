@@ -34,27 +34,28 @@ export interface LongSend {
   stop(): void;
 }
 
+/** What a sender tells the connection it belongs to. */
+export interface SenderOwner {
+  /** A message could not be sent: its Blob could not be read, or it could not be compressed. */
+  sendingFailed(error: unknown): void;
+}
+
 /** The way from `send` to the endpoint. */
 export class MessageSender {
   readonly #endpoint: Endpoint;
   readonly #outbox: Outbox;
   readonly #deflate: MessageDeflate | undefined;
-  readonly #onError: (error: unknown) => void;
+  readonly #owner: SenderOwner;
   /** What waits for the send under way; undefined while none is. */
   #line: (() => void)[] | undefined;
   #longSend: LongSend | undefined;
   #stopped = false;
 
-  constructor(
-    endpoint: Endpoint,
-    outbox: Outbox,
-    deflate: MessageDeflate | undefined,
-    onError: (error: unknown) => void,
-  ) {
+  constructor(endpoint: Endpoint, outbox: Outbox, deflate: MessageDeflate | undefined, owner: SenderOwner) {
     this.#endpoint = endpoint;
     this.#outbox = outbox;
     this.#deflate = deflate;
-    this.#onError = onError;
+    this.#owner = owner;
   }
 
   /** Whether a send is under way that others wait for. */
@@ -122,13 +123,15 @@ export class MessageSender {
   #hold(sending: Promise<void>): void {
     const line: (() => void)[] = [];
     this.#line = line;
-    void sending.catch(this.#onError).then(() => {
-      this.#line = this.#longSend = undefined;
-      let next = 0;
-      while (next < line.length && this.#line === undefined) line[next++]!();
-      // A send of the line takes time itself: the rest waits for that one.
-      for (; next < line.length; next++) this.#line!.push(line[next]!);
-    });
+    void sending
+      .catch((error) => this.#owner.sendingFailed(error))
+      .then(() => {
+        this.#line = this.#longSend = undefined;
+        let next = 0;
+        while (next < line.length && this.#line === undefined) line[next++]!();
+        // A send of the line takes time itself: the rest waits for that one.
+        for (; next < line.length; next++) this.#line!.push(line[next]!);
+      });
   }
 
   /** Puts a message into the output; a promise when it has to be compressed elsewhere first. */

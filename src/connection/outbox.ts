@@ -16,6 +16,8 @@ import { type Holder, ProcessCap } from "./process-cap.ts";
 export interface OutboxOwner {
   /** Less than the high-water mark is queued again, after `high` was true. */
   outboxLow(): void;
+  /** The socket takes nothing for now: `drained` must be called when it does again. */
+  outboxStalled(): void;
   /** All outboxes together hold too much, and this one the most. */
   outboxTooLarge(): void;
 }
@@ -156,6 +158,7 @@ export class Outbox implements Holder {
   /** The socket is full: from now on it must move within the write timeout, or it emits `timeout`. */
   #stall(): void {
     this.#endpoint.stalled = true;
+    this.#owner.outboxStalled();
     (this.#socket as Partial<Socket>).setTimeout?.(this.#limits.writeTimeout);
     this.#note();
   }

@@ -2,48 +2,53 @@
  * Reads of many sockets into one buffer, which saves the 64 KiB that Node allocates for each read (a fifth of the cost of
  * a small message, measured).
  *
- * `onread` is documented for sockets that connect; an accepted socket's handle is given to a new socket that has it. Where
- * the runtime does not let that happen, the socket is left as it is and reads as Node does by default.
+ * `onread` is documented for sockets that connect. An accepted socket keeps it under the same symbols, which are found on
+ * a socket that was made with it; where the runtime has none, sockets read as Node does by default.
  */
 
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import { readBuffer } from "../protocol/mask-kernel.ts";
 
+/** Called for each read; the bytes at the buffer's beginning are only there until it returns true. */
+export type ReceiveShared = (this: Socket, length: number, buffer: Buffer) => boolean;
+
 /** What is used of a socket besides its public members. */
 interface BareSocket {
-  _handle: { useUserBuffer?: unknown } | null;
-  _server?: unknown;
-  server?: unknown;
+  _handle: { useUserBuffer?: (buffer: Buffer) => void } | null;
+  [key: symbol]: unknown;
 }
 
-/**
- * A socket with the same handle that calls `receive` for each read, whose bytes at the buffer's beginning are only there until it returns; or
- * `socket` itself, which then emits `data`. The old socket must not be used any more.
- */
-export function shareReads(socket: Socket, receive: (this: Socket, buffer: Buffer, length: number) => void): Socket {
-  if (!canShare(socket)) return socket;
-  const buffer = readBuffer;
-  const old = socket as unknown as BareSocket;
-  const options = {
-    handle: old._handle,
-    allowHalfOpen: true,
-    onread: {
-      buffer,
-      callback(this: Socket, length: number): boolean {
-        receive.call(this, buffer, length);
-        return true;
-      },
-    },
-  };
-  old._handle = null;
-  const sharing = new Socket(options as object);
-  // The server that accepted it counts it out by these when it closes.
-  const bare = sharing as unknown as BareSocket;
-  bare._server = old._server;
-  bare.server = old.server;
-  old._server = null;
-  return sharing;
+/** Where a socket keeps its buffer, and what it calls. */
+interface ReadKeys {
+  readonly buffer: symbol;
+  readonly callback: symbol;
+}
+
+const keys = findKeys();
+
+/** Whether each read of this socket now calls `receive`, and it emits no `data`; else it is as it was. */
+export function shareReads(socket: Socket, receive: ReceiveShared): boolean {
+  if (keys === undefined || !canShare(socket)) return false;
+  const bare = socket as unknown as BareSocket;
+  bare[keys.buffer] = readBuffer;
+  bare[keys.callback] = receive;
+  bare._handle!.useUserBuffer!(readBuffer);
+  return true;
+}
+
+function findKeys(): ReadKeys | undefined {
+  if (process.versions.bun !== undefined) return undefined;
+  const onread = { buffer: Buffer.alloc(1), callback: () => true };
+  const example = new Socket({ onread } as object) as unknown as BareSocket;
+  const plain = new Socket() as unknown as BareSocket;
+  const symbols = Object.getOwnPropertySymbols(example);
+  const buffer = symbols.filter((key) => example[key] === onread.buffer);
+  const callback = symbols.filter((key) => example[key] === onread.callback);
+  if (buffer.length !== 1 || callback.length !== 1) return undefined;
+  // A socket without it must have a place for it, which no other socket's shape has to change for.
+  if (!(buffer[0]! in plain && callback[0]! in plain)) return undefined;
+  return { buffer: buffer[0]!, callback: callback[0]! };
 }
 
 function canShare(socket: Socket): boolean {
@@ -51,10 +56,8 @@ function canShare(socket: Socket): boolean {
   return (
     Object.getPrototypeOf(socket) === Socket.prototype &&
     typeof handle?.useUserBuffer === "function" &&
-    process.versions.bun === undefined &&
     !socket.destroyed &&
     !socket.readableEnded &&
-    socket.readableLength === 0 &&
-    socket.writableLength === 0
+    socket.readableLength === 0
   );
 }

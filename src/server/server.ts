@@ -29,13 +29,15 @@ import { AddressCounts } from "./address-counts.ts";
 import { attach, detach } from "./attachments.ts";
 import { addressOf } from "./client-address.ts";
 import { closeEvenly, type DrainOptions } from "./drain.ts";
+import { endFirstLook, lookFirst } from "./first-look.ts";
 import { guardedLog, type Log } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
+import type { RequestHead } from "./request-head.ts";
 import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
 import { pathOf, type RouteMatch, Routes } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { upgrade } from "./upgrade.ts";
+import { upgrade, upgradeAtOnce, verifyAtOnce } from "./upgrade.ts";
 
 /** The options of `serve`. */
 export interface ServeOptions<Path extends string = string> extends RouteOptions {
@@ -160,6 +162,7 @@ export class Server {
   async close(): Promise<void> {
     detach(this.#http, this);
     this.#closing.abort();
+    endFirstLook(this.#http);
     const stopped = this.#own ? this.#stopListening() : undefined;
     const connections = [...this.#connections];
     for (const connection of connections) connection.close(CloseCode.GoingAway, "The server is closing");
@@ -226,12 +229,27 @@ export class Server {
       ownSockets: this.#own,
       closing: this.#closing.signal,
     });
-    if (!(outcome instanceof Promise)) return this.#add(exchange, outcome);
+    if (!(outcome instanceof Promise)) return this.#add(exchange.remoteAddress, outcome);
     this.#pending++;
     void outcome.then((connection) => {
       this.#pending--;
-      this.#add(exchange, connection);
+      this.#add(exchange.remoteAddress, connection);
     });
+  }
+
+  /** @internal See `FirstTaker`. */
+  takeHead(head: RequestHead, socket: Socket): boolean {
+    const match = this.#routes.match(pathOf(head.target));
+    if (match === undefined) return false;
+    const { route } = match.value;
+    const verified = verifyAtOnce(head, route);
+    if (verified === undefined) return false;
+    const remoteAddress = route.log || this.#addresses ? socket.remoteAddress : undefined;
+    if (this.#refused(remoteAddress)) return false;
+    this.#addresses?.add(remoteAddress);
+    const target = { ...match.value, params: match.params, topics: this.#topics, ownSockets: true };
+    this.#add(remoteAddress, upgradeAtOnce(socket, target, verified, remoteAddress));
+    return true;
   }
 
   /** @internal See `AttachedServer`. */
@@ -260,7 +278,7 @@ export class Server {
     return undefined;
   }
 
-  #add({ remoteAddress }: UpgradeRequest, connection: ServerConnection | undefined): void {
+  #add(remoteAddress: string | undefined, connection: ServerConnection | undefined): void {
     if (connection === undefined) return this.#addresses?.remove(remoteAddress);
     if (connection.readyState === 3) return;
     this.#opened++;
@@ -303,6 +321,7 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   const server = new Server(http, shared === undefined, options as ServeOptions);
   if (!shared) {
     answerRequests(http, server, options.request);
+    if (!options.tls) lookFirst(http, server, resolveRoute({}, options as ServeOptions).limits.handshakeTimeout);
     await listen(http, options as ServeOptions);
   }
   attach(http, server);

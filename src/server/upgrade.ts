@@ -11,7 +11,6 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type AsyncContext, captureContext, settingsIn } from "../connection/async-context.ts";
-import { withSharedReads } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
@@ -28,6 +27,7 @@ import {
   refuse,
   type UpgradeRequest,
 } from "./refuse.ts";
+import type { RequestHead } from "./request-head.ts";
 import type { ResolvedRoute, UpgradeContext, UpgradeResult } from "./route.ts";
 import { pathOf } from "./routes.ts";
 import { ServerConnection } from "./server-connection.ts";
@@ -45,7 +45,8 @@ export interface UpgradeTarget {
   readonly closing?: AbortSignal | undefined;
 }
 
-type Decision = UpgradeResult<unknown> | Refused | undefined;
+type Decided = UpgradeResult<unknown> | undefined;
+type Decision = Decided | Refused;
 type Outcome = ServerConnection | undefined;
 
 /** How much may arrive before the handshake is answered; then reading stops. */
@@ -72,6 +73,35 @@ export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcom
     return refuse(exchange, Refused.by("origin-not-allowed"));
   }
   return establish(exchange, target, verified, undefined, route.asyncContext ? captureContext() : undefined);
+}
+
+/**
+ * What a regular request asks for, where nothing is left to decide and nothing to refuse; undefined leaves it to
+ * `upgrade`.
+ */
+export function verifyAtOnce({ target, rawHeaders }: RequestHead, route: ResolvedRoute): VerifiedRequest | undefined {
+  if (route.handlers.upgrade || route.trust || route.asyncContext || typeof route.origin === "function")
+    return undefined;
+  const verified = verifyRequest({ method: "GET", httpVersion: "1.1", target, rawHeaders });
+  if (!verified.ok) return undefined;
+  return checkOrigin(verified.origin, verified.host, route.origin, undefined) ? verified : undefined;
+}
+
+/** Answers a request that `verifyAtOnce` has passed. */
+export function upgradeAtOnce(
+  socket: Socket,
+  target: UpgradeTarget,
+  verified: VerifiedRequest,
+  remoteAddress: string | undefined,
+): ServerConnection {
+  return open(
+    { socket, head: nothing, remoteAddress },
+    target,
+    verified,
+    answer(target.route, verified, undefined),
+    undefined,
+    undefined,
+  );
 }
 
 async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified: VerifiedRequest): Promise<Outcome> {
@@ -136,7 +166,7 @@ async function ask(
   throw new TypeError(`Cannot decide: upgrade must return an object, a Response or nothing, not ${typeof decision}`);
 }
 
-/** Writes the 101 and makes the connection. */
+/** Says yes, or 500 when the application's decision cannot be written. */
 function establish(
   exchange: UpgradeRequest,
   target: UpgradeTarget,
@@ -144,29 +174,54 @@ function establish(
   decision: UpgradeResult<unknown> | undefined,
   context: AsyncContext | undefined,
 ): Outcome {
-  const { socket, head } = exchange;
-  const { route, settings, params } = target;
+  const { socket } = exchange;
   if (!socket.writable) {
     socket.destroy();
     return undefined;
   }
-  const accepted = route.compression && acceptDeflate(verified.extensions, route.compression);
-  let response: string;
-  let subprotocol: string | undefined;
+  let answered: Answer;
   try {
-    subprotocol = chooseSubprotocol(verified.subprotocols, route.subprotocols, decision?.subprotocol);
-    response = createResponse({
-      secWebSocketKey: verified.secWebSocketKey,
-      subprotocol,
-      extensions: accepted?.response,
-      headers: headerEntries(decision?.headers),
-    });
+    answered = answer(target.route, verified, decision);
   } catch (error) {
     return refuseFaulty(exchange, error);
   }
+  const connection = open(exchange, target, verified, answered, decision?.data, context);
+  // A write that failed at once says so a tick later.
+  socket.off("error", ignoreError);
+  return connection;
+}
+
+interface Answer {
+  readonly response: string;
+  readonly subprotocol: string | undefined;
+  readonly accepted: ReturnType<typeof acceptDeflate>;
+}
+
+/** The 101 and what it settles; throws for a decision that cannot be written. */
+function answer(route: ResolvedRoute, verified: VerifiedRequest, decision: Decided): Answer {
+  const accepted = route.compression && acceptDeflate(verified.extensions, route.compression);
+  const subprotocol = chooseSubprotocol(verified.subprotocols, route.subprotocols, decision?.subprotocol);
+  const response = createResponse({
+    secWebSocketKey: verified.secWebSocketKey,
+    subprotocol,
+    extensions: accepted?.response,
+    headers: headerEntries(decision?.headers),
+  });
+  return { response, subprotocol, accepted };
+}
+
+/** Writes the 101 and makes the connection. */
+function open(
+  { socket, head, remoteAddress }: Pick<UpgradeRequest, "socket" | "head" | "remoteAddress">,
+  target: UpgradeTarget,
+  verified: VerifiedRequest,
+  { response, subprotocol, accepted }: Answer,
+  data: unknown,
+  context: AsyncContext | undefined,
+): ServerConnection {
+  const { route, settings, params } = target;
   prepareSocket(socket as Socket);
   socket.write(response, "latin1");
-  const own = target.ownSockets ? withSharedReads(socket as Socket) : socket;
   const connection = new ServerConnection({
     endpoint: new Endpoint({
       role: "server",
@@ -175,20 +230,18 @@ function establish(
       compression: accepted !== undefined,
       textAsBytes: route.textAsBytes,
     }),
-    socket: own,
+    socket,
     settings: context === undefined ? settings : settingsIn(context, settings),
     deflate: route.compression && accepted && new MessageDeflate("server", accepted.parameters, route.compression),
     subprotocol,
     extensions: accepted?.response,
-    data: decision?.data,
+    data,
     params,
     topics: target.topics,
-    remoteAddress: exchange.remoteAddress,
+    remoteAddress,
     path: pathOf(verified.resourceName),
   });
-  connection.start(head);
-  // A write that failed at once says so a tick later, to the socket that it was on.
-  if (own === socket) socket.off("error", ignoreError);
+  connection.start(head, target.ownSockets);
   return connection;
 }
 

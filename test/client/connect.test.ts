@@ -205,7 +205,8 @@ describe("a connection", () => {
       data: 1,
       // Every socket has one of Node's own.
       end: 2,
-      drain: 1,
+      // Listened to only while it is full.
+      drain: 0,
       error: 1,
       close: 1,
     });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
-import { type Connection, withSharedReads } from "../../src/connection/connection.ts";
+import type { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, MessageData } from "../../src/connection/handlers.ts";
 import { PreparedMessage } from "../../src/connection/prepared-message.ts";
 import type { Role } from "../../src/protocol/frame.ts";
@@ -329,10 +329,11 @@ describe.each(roles)("a connection as %s", (role) => {
       const seen: Buffer[] = [];
       const ends = await Promise.all([socketPair(), socketPair()]);
       const peers = ends.map(([near, far]) => {
-        const connection = connectionOver(withSharedReads(near), role, {
+        const connection = connectionOver(near, role, {
           handlers: { message: (_, data) => seen.push(data as Buffer) },
         });
-        connection.start();
+        connection.start(undefined, true);
+        expect(near.listenerCount("data")).toBe(0);
         return new RawPeer(far, peerOf(role));
       });
       const payload = (index: number) => Buffer.alloc(200 + index * 40, index);

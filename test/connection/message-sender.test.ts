@@ -16,7 +16,7 @@ const roles: readonly Role[] = ["client", "server"];
 function make(role: Role, compress = false) {
   const socket = new HeldDuplex(100_000_000);
   const endpoint = new Endpoint({ role, compression: compress });
-  const owner = { outboxLow: () => {}, outboxTooLarge: () => {} };
+  const owner = { outboxLow: () => {}, outboxStalled: () => {}, outboxTooLarge: () => {} };
   const outbox = new Outbox(endpoint, socket, connectionLimits, owner, newCounters());
   const parameters = {
     serverNoContextTakeover: true,
@@ -28,7 +28,7 @@ function make(role: Role, compress = false) {
     ? new MessageDeflate(role, parameters, { threshold: 100, level: 1, memLevel: 8 })
     : undefined;
   const errors: unknown[] = [];
-  const sender = new MessageSender(endpoint, outbox, deflate, (error) => errors.push(error));
+  const sender = new MessageSender(endpoint, outbox, deflate, { sendingFailed: (error) => errors.push(error) });
   const frames = async (count: number): Promise<ReadFrame[]> => {
     for (let i = 0; i < 1000; i++) {
       await nextTurn();

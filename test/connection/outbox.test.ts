@@ -13,9 +13,10 @@ const roles: readonly Role[] = ["client", "server"];
 function make(role: Role, limits = {}, socket = new HeldDuplex()) {
   const endpoint = new Endpoint({ role });
   const counters = newCounters();
-  const told = { low: 0, tooLarge: 0 };
+  const told = { low: 0, stalled: 0, tooLarge: 0 };
   const owner = {
     outboxLow: () => void told.low++,
+    outboxStalled: () => void told.stalled++,
     outboxTooLarge: () => {
       told.tooLarge++;
       endpoint.discardOutput();
@@ -96,10 +97,10 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(outbox.reachesHigh()).toBe(true);
     await nextTurn();
     expect(outbox.high).toBe(true);
-    expect(told.low).toBe(0);
+    expect(told).toMatchObject({ low: 0, stalled: 1 });
     socket.flow();
     await nextTurn();
-    expect(told.low).toBe(1);
+    expect(told).toMatchObject({ low: 1, stalled: 1 });
     expect(outbox.high).toBe(false);
   });
 

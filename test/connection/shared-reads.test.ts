@@ -13,7 +13,7 @@ afterEach(() => {
 
 /** An accepted socket, the other end of it, and the server that accepted it. */
 async function accepted(): Promise<{ near: Socket; far: Socket; server: Server }> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, "127.0.0.1");
+  const server = createServer({ allowHalfOpen: true }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const far = connect({ port: (server.address() as { port: number }).port, host: "127.0.0.1" });
   const [near] = (await once(server, "connection")) as [Socket];
@@ -22,60 +22,72 @@ async function accepted(): Promise<{ near: Socket; far: Socket; server: Server }
 }
 
 describe("shareReads", () => {
-  test("gives the handle to a socket that reads into one buffer, and all else works as before", async () => {
+  test("an accepted socket reads into one buffer, and all else works as before", async () => {
     const { near, far, server } = await accepted();
     const chunks: Buffer[] = [];
     const memories = new Set<ArrayBufferLike>();
-    const sharing = shareReads(near, (buffer, length) => {
+    near.on("data", () => expect.unreachable("read by itself"));
+    const shared = shareReads(near, function (length, buffer) {
+      expect(this).toBe(near);
       memories.add(buffer.buffer);
       chunks.push(Buffer.from(buffer.subarray(0, length)));
+      return true;
     });
-    opened.push(sharing);
-    expect(sharing).not.toBe(near);
-    sharing.resume();
+    expect(shared).toBe(true);
     far.write("one");
     await until(() => chunks.length === 1);
     far.write("two");
     await until(() => chunks.length === 2);
     expect(Buffer.concat(chunks).toString()).toBe("onetwo");
     expect(memories.size).toBe(1);
-    expect(sharing.remoteAddress).toBe("127.0.0.1");
-    sharing.write("answer");
+    near.write("answer");
     expect(String((await once(far, "data"))[0])).toBe("answer");
-    sharing.pause();
+    near.pause();
     far.write("three");
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(chunks).toHaveLength(2);
-    sharing.resume();
+    near.resume();
     await until(() => chunks.length === 3);
     // The server counts it out when it closes.
     const closed = once(server.close(), "close");
-    sharing.destroy();
+    near.destroy();
     await closed;
+  });
+
+  test("a socket that has been read by itself goes on in the shared buffer", async () => {
+    const { near, far, server } = await accepted();
+    server.close();
+    far.write("by itself");
+    expect(String((await once(near, "data"))[0])).toBe("by itself");
+    const chunks: string[] = [];
+    const receive = (length: number, buffer: Buffer): boolean => chunks.push(buffer.toString("latin1", 0, length)) > 0;
+    expect(shareReads(near, receive)).toBe(true);
+    near.resume();
+    far.write("shared");
+    await until(() => chunks.length === 1);
+    expect(chunks).toEqual(["shared"]);
   });
 
   test("tells the end of the stream", async () => {
     const { near, far, server } = await accepted();
     server.close();
-    const sharing = shareReads(near, () => {});
-    opened.push(sharing);
-    sharing.resume();
+    expect(shareReads(near, () => true)).toBe(true);
+    near.resume();
     far.end();
-    await once(sharing, "end");
-    sharing.end();
-    await once(sharing, "close");
+    await once(near, "end");
+    near.end();
+    await once(near, "close");
   });
 
   test("leaves alone what is no plain socket, is gone, or has bytes of its own", async () => {
-    const stream = new HeldDuplex() as unknown as Socket;
-    expect(shareReads(stream, () => {})).toBe(stream);
+    expect(shareReads(new HeldDuplex() as unknown as Socket, () => true)).toBe(false);
     const gone = await accepted();
     gone.server.close();
     gone.near.destroy();
-    expect(shareReads(gone.near, () => {})).toBe(gone.near);
+    expect(shareReads(gone.near, () => true)).toBe(false);
     const busy = await accepted();
     busy.server.close();
     busy.near.unshift(Buffer.from("unread"));
-    expect(shareReads(busy.near, () => {})).toBe(busy.near);
+    expect(shareReads(busy.near, () => true)).toBe(false);
   });
 });

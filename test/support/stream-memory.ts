@@ -6,7 +6,7 @@
 
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { Connection, withSharedReads } from "../../src/connection/connection.ts";
+import { Connection } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frame.ts";
@@ -22,12 +22,12 @@ const [near] = (await once(server, "connection")) as [Socket];
 
 const connection = new Connection({
   endpoint: new Endpoint({ role: role as Role, ...(whole && { maxMessageSize: Number(mebibytes) * MiB }) }),
-  socket: role === "server" ? withSharedReads(near) : near,
+  socket: near,
   settings: { limits: connectionLimits, handlers: {}, keepalive: undefined },
 });
 const streams = whole ? undefined : connection.messages()[Symbol.asyncIterator]();
 const messages = whole ? connection[Symbol.asyncIterator]() : undefined;
-connection.start();
+connection.start(undefined, role === "server");
 
 /** A frame of so many bytes, all `x`; with a key of zeros, masking changes nothing. */
 async function sendFrame(length: number): Promise<void> {
