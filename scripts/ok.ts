@@ -23,6 +23,7 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["docs", "tsx scripts/check-docs.ts"],
   ["rules", "tsx scripts/check-normative.ts --check"],
   ["pages", "tsx scripts/print-reference.ts --check"],
+  ["conformance", "tsx conformance/main.ts"],
   ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
 ];
 
