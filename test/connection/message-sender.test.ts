@@ -162,7 +162,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(await frames(count + 2)).toHaveLength(count + 2);
   });
 
-  test("R7692-6-2, R7692-8-1: messages from the threshold on are compressed, by option all or none", async () => {
+  test("B08, R7692-6-2, R7692-8-1: messages from the threshold on are compressed, by option all or none", async () => {
     const { sender, frames } = make(role, true);
     const long = "a".repeat(100);
     const cases: [data: string | Uint8Array | PreparedMessage, compress: boolean | undefined, rsv: number][] = [

@@ -172,6 +172,13 @@ describe("memory at its peak", () => {
     expect(unstopped.grown).toBeGreaterThan(100 * mebibyte);
   });
 
+  test("B03: a connection that keeps its contexts costs at most 128 KiB", () => {
+    const { grown } = measure("takeover", "400");
+    expect(grown / 400).toBeLessThan(128 * 1024);
+    // The control: it is contexts that were measured.
+    expect(grown / 400).toBeGreaterThan(32 * 1024);
+  });
+
   test("B04: 30 000 small messages in a row leave less than 64 MiB", () => {
     expect(measure("deflates", "30000").grown).toBeLessThan(64 * mebibyte);
   });

@@ -2,7 +2,8 @@
  * Run in a process of its own, which nothing else has grown: prints by how many bytes the process grew at its peak.
  *
  * `bomb LIMIT` inflates 100 MiB of zeros with that limit, as the only message; `deflates COUNT` compresses that many
- * messages of 1 KiB, all before anything else runs.
+ * messages of 1 KiB, all before anything else runs; `takeover COUNT` keeps the contexts of that many connections, each with
+ * one message of 1 KiB each way.
  */
 import { constants, deflateRawSync } from "node:zlib";
 import { MessageDeflate } from "../../src/connection/message-deflate.ts";
@@ -18,7 +19,18 @@ const deflate = new MessageDeflate("server", parameters, { threshold: 0, level: 
 const zeros = deflateRawSync(new Uint8Array(1 << 20), { finishFlush: constants.Z_SYNC_FLUSH });
 const bomb = Buffer.concat([...Array<Buffer>(100).fill(zeros)]).subarray(0, -4);
 
+const kept: MessageDeflate[] = [];
+
 async function run(count: number): Promise<unknown> {
+  if (task === "takeover") {
+    const agreed = { ...parameters, serverNoContextTakeover: false, clientNoContextTakeover: false };
+    for (let index = 0; index < count; index++) {
+      const each = new MessageDeflate("server", agreed, { threshold: 0, level: 3, memLevel: 5 });
+      await each.inflate(await each.deflate(new Uint8Array(1024).fill(index)), 1024);
+      kept.push(each);
+    }
+    return "done";
+  }
   if (task === "bomb") return await deflate.inflate(bomb, count);
   for (let index = 0; index < count; index++) await deflate.deflate(new Uint8Array(1024).fill(index));
   return "done";
