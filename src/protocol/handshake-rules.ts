@@ -94,6 +94,7 @@ const table = {
     status: 400,
     text: "the request has more than one Origin header field",
   },
+  "host-not-allowed": { section: "10.2", status: 421, text: "the Host header field names another server" },
   "origin-not-allowed": { section: "4.2.2", status: 403, text: "the origin of the request is not allowed" },
   "unknown-path": { section: "4.2.2", status: 404, text: "nothing is served at this path" },
 

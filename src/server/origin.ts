@@ -49,6 +49,24 @@ export function checkOrigin<Request>(
   return policy === "same-host" ? isSameHost(parsed, host) : policy.some((entry) => isSameOrigin(parsed, entry));
 }
 
+/** The names of `hosts` as `isHostAllowed` compares them; throws a TypeError for one that is no host or has a port. */
+export function hostSet(hosts: readonly string[]): ReadonlySet<string> {
+  return new Set(
+    hosts.map((host) => {
+      const authority = parseAuthority(host);
+      if (authority?.port === "" && !host.includes("*")) return authority.host;
+      throw new TypeError(
+        `Cannot answer to the host ${JSON.stringify(host)}: it is not a host name or an address alone`,
+      );
+    }),
+  );
+}
+
+/** Whether a `Host` field names one of the hosts, on whatever port; every one does where there is no list. */
+export function isHostAllowed(hostField: string, hosts: ReadonlySet<string> | undefined): boolean {
+  return hosts === undefined || hosts.has(parseAuthority(hostField)?.host ?? "");
+}
+
 type Origin = { readonly scheme: string; readonly host: string; readonly port: string };
 
 const defaultPorts: ReadonlyMap<string, string> = new Map([

@@ -14,7 +14,7 @@ import {
 } from "../protocol/permessage-deflate.ts";
 import { type ProxyTrust, resolveTrust, type TrustProxy } from "./client-address.ts";
 import { guardedLog, type Log } from "./log.ts";
-import { checkOriginPolicy, type OriginPolicy } from "./origin.ts";
+import { checkOriginPolicy, hostSet, type OriginPolicy } from "./origin.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The names in a path and their values: `/rooms/:room` gives `{ room: string }`. */
@@ -59,6 +59,11 @@ export interface RouteOptions {
    * the `Host` field. A list of origins, a function, or `"any"`.
    */
   readonly origin?: OriginPolicy<IncomingMessage>;
+  /**
+   * The host names, without ports, that the server answers to; a request for another is refused with 421. Default: all.
+   * Where clients reach a server inside a private network by name, this keeps out pages whose name was pointed at it.
+   */
+  readonly hosts?: readonly string[];
   /** The subprotocols that the server speaks; of the client's, the first of these is chosen. Default none. */
   readonly subprotocols?: readonly string[];
   /** Whether to accept permessage-deflate, and how. Default false. */
@@ -115,6 +120,7 @@ export interface ResolvedRoute {
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   readonly compression: CompressionSettings | undefined;
   readonly origin: OriginPolicy<IncomingMessage>;
+  readonly hosts: ReadonlySet<string> | undefined;
   readonly subprotocols: readonly string[];
   readonly textAsBytes: boolean;
   readonly trust: ProxyTrust | undefined;
@@ -128,6 +134,7 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
   const origin = route.origin ?? defaults.origin ?? "same-host";
   const subprotocols = route.subprotocols ?? defaults.subprotocols ?? [];
   checkOriginPolicy(origin);
+  const hosts = route.hosts ?? defaults.hosts;
   for (const subprotocol of subprotocols) {
     if (!isToken(subprotocol)) throw new TypeError(`Cannot speak the subprotocol "${subprotocol}": it is not a token`);
   }
@@ -137,6 +144,7 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
     keepalive: resolveKeepalive(route.keepalive ?? defaults.keepalive),
     compression: compression === false ? undefined : compressionSettings(compression),
     origin,
+    hosts: hosts && hostSet(hosts),
     subprotocols,
     textAsBytes: (route.text ?? defaults.text) === "bytes",
     trust: resolveTrust(route.trustProxy ?? defaults.trustProxy),

@@ -17,7 +17,7 @@ import { Endpoint } from "../protocol/endpoint.ts";
 import { createResponse, type VerifiedRequest, verifyRequest } from "../protocol/opening-handshake.ts";
 import { acceptDeflate } from "../protocol/permessage-deflate.ts";
 import type { Topics } from "../topics/topics.ts";
-import { checkOrigin } from "./origin.ts";
+import { checkOrigin, isHostAllowed } from "./origin.ts";
 import {
   ignoreError,
   isResponse,
@@ -68,6 +68,7 @@ export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcom
   });
   if (!verified.ok) return refuse(exchange, new Refused(verified.rule, verified.refusal));
   const { route } = target;
+  if (!isHostAllowed(verified.host, route.hosts)) return refuse(exchange, Refused.by("host-not-allowed"));
   if (typeof route.origin === "function" || route.handlers.upgrade) return decide(exchange, target, verified);
   if (!checkOrigin(verified.origin, verified.host, route.origin, exchange.request)) {
     return refuse(exchange, Refused.by("origin-not-allowed"));
@@ -83,7 +84,7 @@ export function verifyAtOnce({ target, rawHeaders }: RequestHead, route: Resolve
   if (route.handlers.upgrade || route.trust || route.asyncContext || typeof route.origin === "function")
     return undefined;
   const verified = verifyRequest({ method: "GET", httpVersion: "1.1", target, rawHeaders });
-  if (!verified.ok) return undefined;
+  if (!verified.ok || !isHostAllowed(verified.host, route.hosts)) return undefined;
   return checkOrigin(verified.origin, verified.host, route.origin, undefined) ? verified : undefined;
 }
 

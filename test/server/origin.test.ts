@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { checkOrigin, checkOriginPolicy, type OriginPolicy } from "../../src/server/origin.ts";
+import { checkOrigin, checkOriginPolicy, hostSet, isHostAllowed, type OriginPolicy } from "../../src/server/origin.ts";
+import { serve } from "../../src/server/server.ts";
+import { exchange, openRaw, parseResponse, requestText } from "../support/raw-peer.ts";
 
 const list = ["https://example.com", "http://localhost:3000"];
 
@@ -98,5 +100,53 @@ describe("checkOriginPolicy", () => {
     ["https://a@b"],
   ])("C09: throws for the list entry %j, which would never match as meant", (entry) => {
     expect(() => checkOriginPolicy(["https://example.com", entry])).toThrow(TypeError);
+  });
+});
+
+describe("the hosts that a server answers to", () => {
+  const hosts = hostSet(["Example.com", "127.0.0.1", "[::1]"]);
+
+  it.each(["example.com", "EXAMPLE.com:8080", "127.0.0.1:9998", "[::1]", "[::1]:443"])("C09: %s is one", (host) => {
+    expect(isHostAllowed(host, hosts)).toBe(true);
+    expect(isHostAllowed(host, undefined)).toBe(true);
+  });
+
+  it.each([
+    "evil.example",
+    "example.com.evil.example",
+    "127.0.0.2",
+    "a.example.com",
+    "",
+    "example.com:80@evil.example",
+  ])("C09, C10: %j is none", (host) => {
+    expect(isHostAllowed(host, hosts)).toBe(false);
+  });
+
+  it.each(["example.com:80", "http://example.com", "a b", "", "*.example.com"])("throws for %j", (host) => {
+    expect(() => hostSet([host])).toThrow(TypeError);
+  });
+
+  it("C09: a name that was pointed at the server gets 421, with a page's own origin or none", async () => {
+    const server = await serve({
+      host: "127.0.0.1",
+      hosts: ["127.0.0.1"],
+      routes: { "/": {}, "/async": { upgrade() {} } },
+    });
+    const ask = async (path: string, headers: Record<string, string>) =>
+      parseResponse(await exchange(server.port, requestText({ path, headers })));
+    for (const path of ["/", "/async"]) {
+      const rebound = { Host: "evil.example", Origin: "http://evil.example" };
+      expect((await ask(path, rebound)).status).toBe(421);
+      const { Origin: _, ...silent } = rebound;
+      expect((await ask(path, silent)).status).toBe(421);
+      const peer = await openRaw(server.port, { path, headers: { Host: `127.0.0.1:${server.port}` } });
+      peer.end();
+    }
+    expect(server.metrics().refused).toEqual({ "host-not-allowed": 4 });
+    // The control: without the list the rebound name is the same host.
+    const open = await serve({ host: "127.0.0.1", routes: { "/": {} } });
+    const peer = await openRaw(open.port, { headers: { Host: "evil.example", Origin: "http://evil.example" } });
+    peer.end();
+    await Promise.all([server.close(), open.close()]);
   });
 });
