@@ -11,6 +11,7 @@ export type {
   ProxyOptions,
   TlsOptions,
 } from "./client/connect-options.ts";
+export type { ConnectAttempt, ConnectStep } from "./client/connect-trace.ts";
 export { CloseEvent, type CloseEventInit, type ErrorEvent } from "./client/events.ts";
 export type { WebSocketOptions } from "./client/face.ts";
 export { WebSocket, type WebSocketData, type WebSocketEventMap } from "./client/websocket.ts";
