@@ -365,6 +365,10 @@ export class Connection {
   /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
   sendFrames(frames: Uint8Array, messageCount: number): void {
     if (!this.#open) return;
+    if (!this.#sender.busy && this.#outbox.writeShared(frames)) {
+      this.#counters.messagesSent += messageCount;
+      return;
+    }
     if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.outboxTooLarge();
     this.#counters.messagesSent += messageCount;
     this.#sender.afterwards(() => {

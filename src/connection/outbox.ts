@@ -96,6 +96,17 @@ export class Outbox implements Holder {
     this.#note();
   }
 
+  /** Writes whole frames as they are; false, and nothing done, unless there is nothing that they would have to wait for. */
+  writeShared(frames: Uint8Array): boolean {
+    const endpoint = this.#endpoint;
+    const socket = this.#socket;
+    if (endpoint.role === "client" || this.insideChunk || this.#high) return false;
+    if (endpoint.stalled || endpoint.outputLength > 0 || !socket.writable || socket.writableLength > 0) return false;
+    this.#counters.bytesSent += frames.length;
+    if (!socket.write(frames) && socket.writableNeedDrain) this.#stall();
+    return true;
+  }
+
   /** The turn is over. */
   flushTurn(): void {
     this.#inTurn = false;

@@ -86,6 +86,27 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(outbox.size).toBe(0);
   });
 
+  test("frames that others share are written at once and as they are, where nothing is before them", async () => {
+    const { endpoint, socket, send, outbox, counters } = make(role);
+    const frames = Buffer.from([0x82, 1, 7]);
+    // A client masks each frame.
+    if (role === "client") return expect(outbox.writeShared(frames)).toBe(false);
+    expect(outbox.writeShared(frames)).toBe(true);
+    expect(socket.writes).toEqual([frames]);
+    expect(counters.bytesSent).toBe(3);
+    outbox.insideChunk = true;
+    expect(outbox.writeShared(frames)).toBe(false);
+    outbox.insideChunk = false;
+    send("before them");
+    expect(outbox.writeShared(frames)).toBe(false);
+    await nextTurn();
+    socket.pace = "stalled";
+    expect(outbox.writeShared(Buffer.alloc(100_000))).toBe(true);
+    expect(endpoint.stalled).toBe(true);
+    expect(outbox.writeShared(frames)).toBe(false);
+    expect(socket.writes).toHaveLength(3);
+  });
+
   test("the owner is told once when the size is below the mark again", async () => {
     const { socket, send, outbox, told } = make(role, { outboxHighWaterMark: 30_000 });
     socket.on("drain", () => outbox.drained());

@@ -1,0 +1,48 @@
+/**
+ * A server in a process of its own that tells what its connections cost, in numbers that no machine's speed changes.
+ *
+ * It sends its port, and answers every message of its parent: `heap` with the bytes of heap in use and the connections,
+ * `publish` with the calls of `write` that three messages published in one turn to all have made, `written` with the
+ * calls since it was asked last. It runs with `--expose-gc`.
+ */
+import { Socket } from "node:net";
+import { serve } from "../../src/index.ts";
+
+let writes = 0;
+const { write } = Socket.prototype;
+Socket.prototype.write = function (this: Socket, ...given: never[]): boolean {
+  writes++;
+  return (write as (...given: never[]) => boolean).apply(this, given);
+} as typeof write;
+
+const server = await serve({
+  host: "127.0.0.1",
+  routes: {
+    "/": {
+      open: (connection) => connection.subscribe("all"),
+      message: (connection, data) => void connection.send(data),
+    },
+    "/idle": {},
+  },
+});
+
+process.on("message", async (asked: "heap" | "publish" | "written") => {
+  const before = asked === "written" ? 0 : writes;
+  if (asked === "publish") {
+    for (const text of ["one", "two", "three"]) server.publish("all", text);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  if (asked === "heap") for (let round = 0; round < 3; round++) await collected();
+  process.send!({
+    heap: process.memoryUsage().heapUsed,
+    connections: server.connections.size,
+    writes: writes - before,
+  });
+  if (asked === "written") writes = 0;
+});
+process.send!({ port: server.port });
+
+async function collected(): Promise<void> {
+  (globalThis as unknown as { gc(): void }).gc();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}
