@@ -57,10 +57,10 @@ async function httpTunnel(
   if (exchanged.head.length > 0) stream.unshift(exchanged.head);
 }
 
-/** Node hands over the stream after any answer to CONNECT; of a body, as much is read as its length says. */
+/** Node hands over the stream after any answer to CONNECT; of a body, as much is read as its length says, or comes. */
 async function beginningOfRefusal(attempt: Attempt, stream: Duplex, { response, head }: Exchanged): Promise<Buffer> {
   const at = response.rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "content-length");
-  const announced = at < 0 ? head.length : Number(response.rawHeaders[at + 1]);
+  const announced = at < 0 ? mostBody : Number(response.rawHeaders[at + 1]);
   const missing = Math.min(announced, mostBody) - head.length;
   if (!(missing > 0)) return head.subarray(0, mostBody);
   return Buffer.concat([head, await beginningOf(attempt, stream, missing)]);
