@@ -142,29 +142,33 @@ describe.each(["ws", "wss"])("%s", (scheme) => {
     ["toClient", "stall"],
     ["toClient", "halfClose"],
     ["toClient", "reset"],
-  ])("tells what happened when bytes %s %s, at every byte", async (direction, kind) => {
-    const lengths = await measure(scheme, direction);
-    // TLS has ten times the bytes and most of its costs: outside CI a prime step visits every record, header and tag.
-    const step = scheme === "ws" || process.env.CI ? 1 : 29;
-    const cases: number[] = [];
-    for (let at = 0; at <= lengths.whole; at += step) cases.push(at);
-    const phases = { refused: 0, broken: 0, clean: 0 };
-    await each(cases, async (at) => {
-      const fault = { kind, at };
-      const patience = {
-        opening: at < lengths.opensAfter - lengths.slack ? short : long,
-        open: at < lengths.whole - lengths.slack ? short : long,
-      };
-      const outcome = await converse(scheme, { [direction]: fault }, kind === "stall" ? patience : undefined);
-      check(`${scheme} ${direction}`, fault, outcome, lengths);
-      if (outcome.error) phases.refused++;
-      else if (outcome.report!.wasClean) phases.clean++;
-      else phases.broken++;
-    });
-    expect(phases.refused + phases.broken + phases.clean).toBe(cases.length);
-    expect(phases.refused).toBeGreaterThan(0);
-    expect(phases.broken).toBeGreaterThan(0);
-  }, 300_000);
+  ])(
+    "tells what happened when bytes %s %s, at every byte",
+    async (direction, kind) => {
+      const lengths = await measure(scheme, direction);
+      // TLS has ten times the bytes and most of its costs: outside CI a prime step visits every record, header and tag.
+      const step = scheme === "ws" || process.env.CI ? 1 : 29;
+      const cases: number[] = [];
+      for (let at = 0; at <= lengths.whole; at += step) cases.push(at);
+      const phases = { refused: 0, broken: 0, clean: 0 };
+      await each(cases, async (at) => {
+        const fault = { kind, at };
+        const patience = {
+          opening: at < lengths.opensAfter - lengths.slack ? short : long,
+          open: at < lengths.whole - lengths.slack ? short : long,
+        };
+        const outcome = await converse(scheme, { [direction]: fault }, kind === "stall" ? patience : undefined);
+        check(`${scheme} ${direction}`, fault, outcome, lengths);
+        if (outcome.error) phases.refused++;
+        else if (outcome.report!.wasClean) phases.clean++;
+        else phases.broken++;
+      });
+      expect(phases.refused + phases.broken + phases.clean).toBe(cases.length);
+      expect(phases.refused).toBeGreaterThan(0);
+      expect(phases.broken).toBeGreaterThan(0);
+    },
+    300_000,
+  );
 });
 
 /** How many bytes of a direction make the handshake and the whole conversation, give or take. */
