@@ -13,7 +13,7 @@ import { OutputBuffer } from "../protocol/output-buffer.ts";
 const fin = 0x80;
 const rsv1 = 0x40;
 /** Longer messages are shared as they are: compressing one at once would hold the event loop for too long. */
-const longestCompressed = 256 * 1024;
+const longestCompressed = 64 * 1024;
 
 /** How a connection compresses what it shares with others; see `MessageDeflate`. */
 export interface SharedCompression {
