@@ -21,7 +21,12 @@ export type OriginPolicy<Request = unknown> =
 
 /** Throws a TypeError when a list has an entry that no origin equals: `example.com`, one with a path, or with a `*`. */
 export function checkOriginPolicy(policy: OriginPolicy<never>): void {
-  if (!Array.isArray(policy)) return;
+  if (policy === "same-host" || policy === "any" || typeof policy === "function") return;
+  if (!Array.isArray(policy)) {
+    throw new TypeError(
+      `Cannot use the origin policy ${String(policy)}: it is "same-host", "any", a list or a function`,
+    );
+  }
   for (const entry of policy) {
     if (parseOrigin(entry) === undefined || entry.includes("*")) {
       throw new TypeError(

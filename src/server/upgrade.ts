@@ -163,9 +163,23 @@ async function ask(
   onAsked();
   const decision: unknown = (await deciding) ?? undefined;
   if (isResponse(decision)) return new Refused("application", await refusalOfResponse(decision));
-  if (decision === undefined || typeof decision === "object") return decision as Decision;
-  throw new TypeError(`Cannot decide: upgrade must return an object, a Response or nothing, not ${typeof decision}`);
+  if (decision !== undefined) checkDecision(decision);
+  return decision as Decision;
 }
+
+/** Throws a TypeError for what may have been meant as a refusal: whom an application lets in, it says. */
+function checkDecision(decision: unknown): void {
+  if (typeof decision !== "object") {
+    throw new TypeError(`Cannot decide: upgrade must return an object, a Response or nothing, not ${typeof decision}`);
+  }
+  const strange = Object.keys(decision as object).find((key) => !decisionKeys.has(key));
+  if (strange === undefined) return;
+  throw new TypeError(
+    `Cannot decide: upgrade may return data, subprotocol and headers, not ${strange}; a Response refuses`,
+  );
+}
+
+const decisionKeys: ReadonlySet<string> = new Set(["data", "subprotocol", "headers"]);
 
 /** Says yes, or 500 when the application's decision cannot be written. */
 function establish(

@@ -90,6 +90,10 @@ describe("checkOriginPolicy", () => {
     }
   });
 
+  it.each(["*", "https://example.com", "", null, 1, {}])("throws for %j, which is no policy", (policy) => {
+    expect(() => checkOriginPolicy(policy as never)).toThrow(/^Cannot use the origin policy .*: it is "same-host"/);
+  });
+
   it.each([
     ["null"],
     ["example.com"],
