@@ -32,6 +32,8 @@ export interface CloseReport {
   readonly lastReceivedAgo: number;
   /** Bytes that were queued and never left. */
   readonly bufferedAmount: number;
+  /** Messages that were sent and never handed to the socket. */
+  readonly unsentMessages: number;
 }
 
 /** What the connection knows besides its endpoint when it ends. */
@@ -40,6 +42,7 @@ export interface CloseEvidence {
   readonly error: Error | undefined;
   readonly lastReceivedAgo: number;
   readonly bufferedAmount: number;
+  readonly unsentMessages: number;
 }
 
 /** Writes the report. */
@@ -57,5 +60,6 @@ export function reportClose(endpoint: Endpoint, evidence: CloseEvidence): CloseR
     ...(received && { received }),
     lastReceivedAgo: evidence.lastReceivedAgo,
     bufferedAmount: evidence.bufferedAmount,
+    unsentMessages: evidence.unsentMessages,
   };
 }

@@ -93,6 +93,8 @@ export class Connection {
   #error: Error | undefined;
   /** What had not left when the socket was given up: it forgets that itself, before it says that it is closed. */
   #unsent: number | undefined;
+  /** Messages that were thrown away because the peer did not read them. */
+  #unsentMessages = 0;
   #closeTimer: NodeJS.Timeout | undefined;
   #drained = 0;
   #report: CloseReport | undefined;
@@ -372,7 +374,7 @@ export class Connection {
     if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.outboxTooLarge();
     this.#counters.messagesSent += messageCount;
     this.#sender.afterwards(() => {
-      this.endpoint.sendEncoded(frames);
+      this.endpoint.sendEncoded(frames, messageCount);
       this.#outbox.changedShared(frames);
     }, frames.length);
   }
@@ -711,6 +713,7 @@ export class Connection {
     this.#error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
     // What the socket holds already goes with the socket alone.
     if (!this.#open) return void this.#destroy();
+    this.#unsentMessages = this.endpoint.waitingMessages;
     this.endpoint.discardOutput();
     this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
   }
@@ -802,7 +805,9 @@ export class Connection {
       error: this.#error,
       lastReceivedAgo: this.#keepalive.idle,
       bufferedAmount: this.#unsent ?? this.bufferedAmount,
+      unsentMessages: this.#unsentMessages + this.endpoint.waitingMessages,
     });
+    this.#counters.messagesUnsent += this.#report.unsentMessages;
     this.endpoint.receiveEnd();
     this.#noteUnfinished(0);
     this.#pings?.rejectAll();

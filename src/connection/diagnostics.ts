@@ -10,6 +10,8 @@ import { type Channel, channel } from "node:diagnostics_channel";
 export interface Counters {
   messagesReceived: number;
   messagesSent: number;
+  /** Messages counted as sent that never reached their socket, of connections that are over. */
+  messagesUnsent: number;
   /** Bytes of the WebSocket protocol, framing and compression included. */
   bytesReceived: number;
   bytesSent: number;
@@ -17,7 +19,7 @@ export interface Counters {
 
 /** Counters at zero. */
 export function newCounters(): Counters {
-  return { messagesReceived: 0, messagesSent: 0, bytesReceived: 0, bytesSent: 0 };
+  return { messagesReceived: 0, messagesSent: 0, messagesUnsent: 0, bytesReceived: 0, bytesSent: 0 };
 }
 
 /**

@@ -150,7 +150,12 @@ export class Endpoint {
     return this.#output.length + pong;
   }
 
-  /** How many of them belong to others as well, see `sendEncoded`. */
+  /** Whole messages in the output. */
+  get waitingMessages(): number {
+    return this.#output.messages;
+  }
+
+  /** How many bytes of the output belong to others as well, see `sendEncoded`. */
   get sharedOutputLength(): number {
     return this.#output.sharedLength;
   }
@@ -251,6 +256,7 @@ export class Endpoint {
     this.#refuseInterleaving(this.#sendingFragments);
     if (typeof data === "string") encodeTextFrame(this.#output, this.role, fin | Opcode.Text, data);
     else encodeFrame(this.#output, this.role, fin | Opcode.Binary, data);
+    this.#output.endMessages(1, this.stalled);
     return true;
   }
 
@@ -259,6 +265,7 @@ export class Endpoint {
     if (!this.#sending) return false;
     this.#refuseInterleaving(this.#sendingFragments);
     encodeFrame(this.#output, this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
+    this.#output.endMessages(1, this.stalled);
     return true;
   }
 
@@ -273,11 +280,15 @@ export class Endpoint {
     const opcode = position.first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
     encodeFrame(this.#output, this.role, (position.last ? fin : 0) | opcode, payload);
     this.#sendingFragments = !position.last;
+    if (position.last) this.#output.endMessages(1, this.stalled);
     return true;
   }
 
-  /** Sends bytes that are whole, unmasked frames already; for a server, which may share them between connections. */
-  sendEncoded(frames: Uint8Array): boolean {
+  /**
+   * Sends bytes that are whole, unmasked frames already, of `messageCount` messages; for a server, which may share them
+   * between connections.
+   */
+  sendEncoded(frames: Uint8Array, messageCount = 1): boolean {
     if (this.role === "client") throw new Error("Cannot send: a client must mask each frame with a key of its own");
     if (!this.#sending) return false;
     this.#refuseInterleaving(this.#sendingFragments);
@@ -290,6 +301,7 @@ export class Endpoint {
       requireBytes(frames);
       this.#output.append(frames, true);
     }
+    this.#output.endMessages(messageCount, this.stalled);
     return true;
   }
 

@@ -25,6 +25,10 @@ export class OutputBuffer {
   #piecesLength = 0;
   /** Bytes gathered that others hold as well. */
   sharedLength = 0;
+  /** Whole messages gathered, as far as `endMessages` was told of them. */
+  messages = 0;
+  /** Where they end, while they wait for a transport that takes nothing: what may be dropped lies between two ends. */
+  #ends: number[] | undefined;
   /** Slabs whose bytes are in pieces. */
   #filled: Buffer[] = [];
   /** Whether pieces were taken of which nobody has said yet what became of them: their slabs must stay untouched. */
@@ -35,6 +39,14 @@ export class OutputBuffer {
   /** Bytes gathered and not taken. */
   get length(): number {
     return this.#piecesLength + this.position - this.#from;
+  }
+
+  /** Notes that what was gathered so far ends with `count` whole messages, and where if they must wait. */
+  endMessages(count: number, wait: boolean): void {
+    this.messages += count;
+    if (!wait) return;
+    this.#ends ??= [];
+    this.#ends.push(this.length);
   }
 
   /** Makes room for `length` bytes (at most `slabSize`) in one piece, and returns where they go in `slab`. */
@@ -56,9 +68,7 @@ export class OutputBuffer {
     const only = this.#pieces.length === 0 && !this.#leavesAtOnce && this.position - this.#from < slabSize / 4;
     this.#cutPiece();
     const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#piecesLength = 0;
-    this.sharedLength = 0;
+    this.#forgetPieces();
     if (only && pieces.length === 1) {
       pieces[0] = Buffer.from(pieces[0]!);
       this.#recycle();
@@ -86,10 +96,16 @@ export class OutputBuffer {
 
   /** Forgets what was gathered. */
   clear(): void {
+    this.#forgetPieces();
+    this.#recycle();
+  }
+
+  #forgetPieces(): void {
     this.#pieces = [];
     this.#piecesLength = 0;
     this.sharedLength = 0;
-    this.#recycle();
+    this.messages = 0;
+    this.#ends = undefined;
   }
 
   #nextSlab(): void {

@@ -45,6 +45,9 @@ export function prometheusText(metrics: ServerMetrics): string {
       ['{direction="received"}', metrics.messagesReceived],
       ['{direction="sent"}', metrics.messagesSent],
     ]),
+    family("counter", "openline_messages_unsent_total", "Messages counted as sent that never reached their socket", [
+      ["", metrics.messagesUnsent],
+    ]),
     family("counter", "openline_bytes_total", "Bytes of the WebSocket protocol", [
       ['{direction="received"}', metrics.bytesReceived],
       ['{direction="sent"}', metrics.bytesSent],

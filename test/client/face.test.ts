@@ -21,6 +21,7 @@ const report: CloseReport = {
   phase: "closing",
   lastReceivedAgo: 0,
   bufferedAmount: 0,
+  unsentMessages: 0,
 };
 
 test("WHATWG-3.1-4 a program may send 1000 and 3000 to 4999", () => {

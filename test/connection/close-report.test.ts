@@ -5,7 +5,13 @@ import type { Role } from "../../src/protocol/frame.ts";
 import { closeFrame } from "../support/raw-peer.ts";
 import { feed, frameFrom, peerOf } from "../support/wire.ts";
 
-const evidence = { initiator: "transport", error: undefined, lastReceivedAgo: 3000, bufferedAmount: 7 } as const;
+const evidence = {
+  initiator: "transport",
+  error: undefined,
+  lastReceivedAgo: 3000,
+  bufferedAmount: 7,
+  unsentMessages: 2,
+} as const;
 
 describe.each<Role>(["client", "server"])("the close report of a %s", (role) => {
   const receive = (endpoint: Endpoint, code?: number, reason?: string) =>
@@ -22,6 +28,7 @@ describe.each<Role>(["client", "server"])("the close report of a %s", (role) => 
       error,
       lastReceivedAgo: 3000,
       bufferedAmount: 7,
+      unsentMessages: 2,
     });
   });
 

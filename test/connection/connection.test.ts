@@ -470,8 +470,25 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(closeStatus(frames[1])).toEqual({ code: 1013, reason: "Too much output is waiting" });
       connection.terminate();
       const report = await connection.closed;
-      expect(report).toMatchObject({ code: 1006, initiator: "local", sent: { code: 1013 } });
+      expect(report).toMatchObject({ code: 1006, initiator: "local", sent: { code: 1013 }, unsentMessages: sent });
       expect(report.error?.message).toMatch(/^Cannot send: \d+ bytes wait for a peer that does not read$/);
+    });
+
+    test("D04: the report counts the messages of every kind that waited for the socket, in whole ones", async () => {
+      const socket = new HeldDuplex();
+      const connection = connectionOver(socket, role);
+      connection.start();
+      socket.pace = "stalled";
+      connection.send(new Uint8Array(20_000));
+      await nextTurn();
+      connection.send("text");
+      connection.send(new Uint8Array(70_000));
+      connection.send(new Blob(["waits for its bytes"]));
+      void connection.sendFragments(["three ", "fragments, ", "one message"]);
+      void connection.ping();
+      await until(() => connection.endpoint.waitingMessages === 4);
+      connection.terminate();
+      expect((await connection.closed).unsentMessages).toBe(4);
     });
 
     test("D04: the cap of the process closes the connection that holds most", async () => {
@@ -712,6 +729,7 @@ describe.each(roles)("a connection as %s", (role) => {
         received: { code: 4001, reason: "" },
         lastReceivedAgo: 0,
         bufferedAmount: 0,
+        unsentMessages: 0,
       });
       expect(connection.readyState).toBe(3);
     });

@@ -4,7 +4,7 @@ import { channels, newCounters } from "../../src/connection/diagnostics.ts";
 
 test("counters begin at zero, each its own", () => {
   const counters = newCounters();
-  expect(counters).toEqual({ messagesReceived: 0, messagesSent: 0, bytesReceived: 0, bytesSent: 0 });
+  expect(counters).toEqual({ messagesReceived: 0, messagesSent: 0, messagesUnsent: 0, bytesReceived: 0, bytesSent: 0 });
   counters.messagesSent++;
   expect(newCounters().messagesSent).toBe(0);
 });

@@ -184,6 +184,26 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(takeFrames(endpoint).map(({ payload }) => payload.toString())).toEqual(["3", "4"]);
     });
 
+    test("D04 counts the whole messages, not the fragments and control frames, that a stalled transport has not taken", () => {
+      const endpoint = open();
+      endpoint.sendMessage("left in time");
+      takeBytes(endpoint);
+      endpoint.stalled = true;
+      endpoint.sendMessage("text");
+      endpoint.sendMessage(new Uint8Array(100_000));
+      endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false });
+      endpoint.sendFragment(true, Buffer.from("b"), { first: false, last: false });
+      expect(endpoint.waitingMessages).toBe(2);
+      endpoint.sendFragment(true, Buffer.from("c"), { first: false, last: true });
+      endpoint.ping(new Uint8Array(0));
+      endpoint.sendCompressed(true, Buffer.from([0]));
+      if (role === "server") endpoint.sendEncoded(Buffer.from([0x81, 0, 0x81, 0]), 2);
+      else for (const data of ["", ""]) endpoint.sendMessage(data);
+      expect(endpoint.waitingMessages).toBe(6);
+      takeBytes(endpoint);
+      expect(endpoint.waitingMessages).toBe(0);
+    });
+
     test("R6455-5.5.2-2 R6455-5.5.1-4 a Pong that is owed leaves before our Close, and none after both", () => {
       const endpoint = open();
       endpoint.stalled = true;

@@ -68,6 +68,21 @@ describe("gathering", () => {
     expect(output.sharedLength).toBe(0);
   });
 
+  test("counts the messages until they are taken or forgotten", () => {
+    const output = new OutputBuffer();
+    put(output, "one");
+    output.endMessages(1, false);
+    output.append(Buffer.from("two and three"));
+    output.endMessages(2, true);
+    expect(output.messages).toBe(3);
+    output.take();
+    output.taken(false);
+    expect(output.messages).toBe(0);
+    output.endMessages(1, true);
+    output.clear();
+    expect(output.messages).toBe(0);
+  });
+
   test("clear forgets all of it", () => {
     const output = new OutputBuffer();
     put(output, "gone");

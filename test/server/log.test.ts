@@ -114,7 +114,7 @@ describe("a connection", () => {
   });
 
   test("D04: that does not read is logged", async () => {
-    const { port } = await serving({
+    const server = await serving({
       limits: { maxOutboxSize: 1000, closeTimeout: 50 },
       routes: {
         "/": {
@@ -125,9 +125,11 @@ describe("a connection", () => {
         },
       },
     });
-    await openRaw(port);
+    await openRaw(server.port);
     await until(() => records.length > 0);
-    expect(records).toMatchObject([{ event: "failed", level: "warn", report: { sent: { code: 1013 } } }]);
+    const report = { sent: { code: 1013 }, unsentMessages: 2 };
+    expect(records).toMatchObject([{ event: "failed", level: "warn", report }]);
+    expect(server.metrics()).toMatchObject({ messagesSent: 2, messagesUnsent: 2 });
     expect(records[0]?.message).toMatch(/wait for a peer that does not read$/);
   });
 });

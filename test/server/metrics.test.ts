@@ -14,6 +14,7 @@ const metrics: ServerMetrics = {
   refused: { "missing-key": 4, "too-many-from-address": 1 },
   messagesReceived: 1e15,
   messagesSent: 8,
+  messagesUnsent: 5,
   bytesReceived: 123_456_789_012,
   bytesSent: 2 ** 53,
   bufferedAmount: 77,
@@ -69,6 +70,7 @@ describeWith("python3-prometheus-client", "a Prometheus parser", (python) => {
           [{ direction: "sent" }, 8],
         ],
       ],
+      ["openline_messages_unsent", "counter", [[{}, 5]]],
       [
         "openline_bytes",
         "counter",
@@ -101,6 +103,7 @@ describeWith("python3-prometheus-client", "a Prometheus parser", (python) => {
       "openline_handshakes_refused_total unknown-path": 1,
       "openline_messages_total received": 1,
       "openline_messages_total sent": 1,
+      "openline_messages_unsent_total ": 0,
       "openline_bytes_total received": 11,
       "openline_bytes_total sent": 7,
     });
