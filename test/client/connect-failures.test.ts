@@ -68,7 +68,6 @@ describe("a response that breaks a rule", () => {
     ["wrong-response-upgrade", "R6455-4.1-22 Upgrade twice", { Upgrade: ["websocket", "websocket"] }],
     ["wrong-response-connection", "R6455-4.1-23 without Connection", { Connection: undefined }],
     ["wrong-response-connection", "R6455-4.1-23 another Connection", { Connection: "keep-alive" }],
-    ["wrong-response-connection", "a tab behind Connection", { Connection: "Upgrade\t" }],
     ["missing-accept", "R6455-4.1-24 without Sec-WebSocket-Accept", { "Sec-WebSocket-Accept": undefined }],
     [
       "wrong-accept",
@@ -116,6 +115,13 @@ describe("a response that breaks a rule", () => {
       "Sec-WebSocket-Accept" in fields! && !fields["Sec-WebSocket-Accept"] ? "Upgrade" : "Sec-WebSocket-Accept",
     );
   });
+
+  it.runIf(process.version.startsWith("v20."))(
+    "a tab behind Connection, which Node 20 takes for no upgrade",
+    async () => {
+      await failsWith("wrong-response-connection", (request) => acceptance(request, { Connection: "Upgrade\t" }));
+    },
+  );
 
   it("fails with duplicate-accept", async () => {
     await failsWith("duplicate-accept", (request) =>

@@ -241,7 +241,8 @@ describe("a shared server", () => {
     http.maxHeadersCount = 2;
     await serving({ server: http, routes: { "/a": says("a") } });
     const headers = { Upgrade: "", "X-1": "1", "X-2": "2", upgrade: "websocket" };
-    expect((await answer(port, { path: "/a", headers })).status).toBe(426);
+    // Newer versions of Node refuse such a request themselves.
+    expect((await answer(port, { path: "/a", headers })).status).toBeOneOf([426, 431]);
   });
 });
 
