@@ -1,0 +1,453 @@
+/**
+ * Our server under a raw client whose transport fails after every byte of the opening handshake, of data and of the
+ * closing handshake: nothing uncaught, nothing left open, and a report that says what happened (C04, C16, D01, D16).
+ */
+import { spawn } from "node:child_process";
+import { getEventListeners, once } from "node:events";
+import { createServer, type Server as HttpServer } from "node:http";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
+import { connect as tlsConnect } from "node:tls";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { type CloseReport, type Route, type Server, serve } from "../../src/index.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import {
+  checkReport,
+  conversation,
+  eventually,
+  inParallel,
+  listenersOf,
+  messagesBy,
+  places,
+  type RawEnd,
+  registerSockets,
+  type Strike,
+  strike,
+  strikes,
+  tlsOver,
+  togetherFor,
+  watchUncaught,
+} from "../support/injection.ts";
+import { requestText } from "../support/raw-peer.ts";
+import { leftovers, resources } from "../support/resources.ts";
+
+/** What the server under test saw of one client. */
+interface Seen {
+  upgrades: number;
+  signal?: AbortSignal;
+  opened: number;
+  readonly messages: (string | Uint8Array)[];
+  readonly errors: Error[];
+  report?: CloseReport;
+}
+
+/** One strike. */
+interface Case {
+  readonly target: "own" | "shared" | "tls";
+  readonly path: string;
+  readonly kind: Strike;
+  readonly closer: "peer" | "tested";
+  /** Bytes sent, those of the request among them. */
+  readonly at: number;
+  /** Whether the strike waits until the server has read all that. */
+  readonly exact: boolean;
+}
+
+const script = conversation("client");
+const certificates = makeCertificates();
+const sockets = registerSockets();
+const uncaught = watchUncaught();
+const stderr = vi.spyOn(console, "error");
+const seen = new Map<string, Seen>();
+const ports = new Map<Case["target"], number>();
+const servers: Server[] = [];
+let shared: HttpServer;
+let before: Record<string, number> = {};
+let listenersBefore: unknown;
+let ids = 1000;
+
+/** Requests of all clients are of one length. */
+const requestFor = (path: string, id: string): Buffer => {
+  const headers = { "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits" };
+  return Buffer.from(requestText({ path: `${path}/${id}`, headers }), "latin1");
+};
+const lengthOfRequest = (path: string) => requestFor(path, "1000").length;
+const whole = (path: string) => lengthOfRequest(path) + script.bytes.length;
+
+function seenBy(id: string): Seen {
+  let entry = seen.get(id);
+  if (!entry) {
+    entry = { upgrades: 0, opened: 0, messages: [], errors: [] };
+    seen.set(id, entry);
+  }
+  return entry;
+}
+
+/** A route that notes what it sees; the side under test closes after the last message when the path says so. */
+function noting(closes: boolean): Route<unknown, { id: string }> {
+  return {
+    open: ({ params }) => void seenBy(params.id).opened++,
+    message: (connection, data) => {
+      const { messages } = seenBy(connection.params.id);
+      messages.push(data);
+      if (closes && messages.length === script.messages.length) connection.close(1000, "done");
+    },
+    close: ({ params }, report) => {
+      seenBy(params.id).report = report;
+    },
+    error: ({ params }, error) => void seenBy(params.id).errors.push(error),
+  };
+}
+
+function deciding(decide: (signal: AbortSignal) => unknown, rest: Route<unknown, { id: string }> = noting(false)) {
+  return {
+    ...rest,
+    upgrade: ({ params, signal }: { params: { id: string }; signal: AbortSignal }) => {
+      const entry = seenBy(params.id);
+      entry.upgrades++;
+      entry.signal = signal;
+      return decide(signal) as never;
+    },
+  };
+}
+
+const turns = async () => {
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+const routes = {
+  "/peer/:id": noting(false),
+  "/self/:id": noting(true),
+  "/late/:id": deciding(turns),
+  "/slow/:id": deciding(turns, noting(true)),
+  // Decides for the client when nobody is there any more: that must open nothing.
+  "/wait/:id": deciding(
+    (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve({}), { once: true })),
+  ),
+  "/401_/:id": deciding(() => new Response("Who are you?", { status: 401 })),
+  "/403_/:id": { ...noting(false), origin: () => false },
+};
+const options = {
+  routes,
+  compression: true,
+  keepalive: { interval: 1000, timeout: 1000 },
+  limits: { handshakeTimeout: 250, upgradeTimeout: 250, closeTimeout: 150, messageIdleTimeout: 2000 },
+} as const;
+
+beforeAll(async () => {
+  shared = createServer({ headersTimeout: 250, connectionsCheckingInterval: 100 });
+  shared.on("request", (_, response) => response.end());
+  shared.listen(0, "127.0.0.1");
+  await once(shared, "listening");
+  const own = await serve({ host: "127.0.0.1", ...options });
+  const tls = await serve({ host: "127.0.0.1", tls: certificates.server, ...options });
+  servers.push(own, tls, await serve({ server: shared, ...options }));
+  ports
+    .set("own", own.port)
+    .set("tls", tls.port)
+    .set("shared", (shared.address() as AddressInfo).port);
+  // A first connection makes what stays for good.
+  await tell({ target: "own", path: "/peer", kind: "cut", closer: "peer", at: whole("/peer"), exact: true });
+  before = resources();
+  listenersBefore = [listenersOf(process), listenersOf(shared)];
+});
+
+afterEach(async () => {
+  expect(await leftovers(before)).toEqual({});
+  expect([listenersOf(process), listenersOf(shared)]).toEqual(listenersBefore);
+  for (const server of servers) {
+    const { connections, pendingHandshakes, opened, closed, bufferedAmount } = server.metrics();
+    expect({ connections, pendingHandshakes, bufferedAmount }).toEqual({
+      connections: 0,
+      pendingHandshakes: 0,
+      bufferedAmount: 0,
+    });
+    expect(Object.values(closed).reduce((sum, count) => sum + count, 0)).toBe(opened);
+  }
+  expect(uncaught.caught).toEqual([]);
+  expect(stderr.mock.calls).toEqual([]);
+});
+
+afterAll(async () => {
+  for (const server of servers) await server.close();
+  shared.close();
+  sockets.stop();
+  uncaught.stop();
+  certificates.remove();
+});
+
+/** Says what a case says, strikes, waits for the server to be done with it, and returns what both sides saw. */
+async function tell(one: Case): Promise<{ entry: Seen; answer: string }> {
+  const id = String(ids++ % 9000).padStart(4, "0");
+  seen.delete(id);
+  const entry = seenBy(id);
+  const request = requestFor(one.path, id);
+  const bytes = Buffer.concat([request, script.bytes]).subarray(0, one.at);
+  const tcp = connect({ port: ports.get(one.target)!, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+  tcp.on("error", () => {});
+  await once(tcp, "connect");
+  const { localPort } = tcp;
+  const end: RawEnd = { tcp, stream: one.target === "tls" ? tlsOver(tcp, "client", { ca: certificates.ca }) : tcp };
+  let answer = "";
+  end.stream.on("data", (chunk: Buffer) => {
+    answer += chunk.toString("latin1");
+  });
+  if (one.target === "tls") await once(end.stream, "secureConnect");
+  const told = () => `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
+  await new Promise((resolve) => (bytes.length > 0 ? end.stream.write(bytes, resolve) : resolve(undefined)));
+  await eventually(() => sockets.accepted(localPort!) !== undefined, told);
+  const accepted = sockets.accepted(localPort!)!;
+  if (one.exact) {
+    const sent = one.at - request.length;
+    const due = sent < 0 || /^\/(?:wait|40)/.test(one.path) ? 0 : messagesBy(script, sent).length;
+    if (one.target !== "tls") await eventually(() => accepted.bytesRead >= one.at, told);
+    await eventually(() => entry.messages.length === due, told);
+    if (sent >= 0 && one.path === "/wait") await eventually(() => entry.upgrades === 1, told);
+    if (sent >= 0 && /^\/(?:peer|self|late|slow)$/.test(one.path)) await eventually(() => entry.opened === 1, told);
+    if (sent >= 0 && one.path.startsWith("/40")) await eventually(() => answer.includes("\r\n\r\n"), told);
+  }
+  strike(end, one.kind);
+  await eventually(() => accepted.closed, told);
+  if (entry.opened > 0) await eventually(() => entry.report !== undefined, told);
+  // The signal's listeners are done a moment after the socket is.
+  if (entry.signal) await turns();
+  sockets.forget(localPort!);
+  tcp.destroy();
+  if (!tcp.closed) await once(tcp, "close");
+  return { entry, answer };
+}
+
+/** Tells a case whose route opens connections, and holds the outcome to it. */
+async function checkOpening(one: Case): Promise<"refused" | "broken" | "clean"> {
+  const { entry, answer } = await tell(one);
+  const told = `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
+  const sent = one.at - lengthOfRequest(one.path);
+  expect(entry.errors, told).toEqual([]);
+  if (sent < 0 || (!one.exact && entry.opened === 0)) {
+    expect([entry.opened, entry.messages.length, entry.report], told).toEqual([0, 0, undefined]);
+    // What is answered to half a request is not a 101.
+    if (sent < 0) expect(answer, told).toMatch(/^(?:HTTP\/1\.1 4|$)/);
+    return "refused";
+  }
+  expect(entry.opened, told).toBe(1);
+  const whole = messagesBy(script, sent);
+  expect(entry.messages, told).toEqual(one.exact ? whole : whole.slice(0, entry.messages.length));
+  checkReport(entry.report!, script, { kind: one.kind, closer: one.closer, sent }, one.exact);
+  return entry.report!.wasClean ? "clean" : "broken";
+}
+
+/** Every byte of a conversation in which the client closes, and of a Close that answers the server's. */
+function allPlaces(target: Case["target"], kind: Strike, step: number, paths: readonly [string, string]): Case[] {
+  const [peer, tested] = paths;
+  const beforeClose = lengthOfRequest(tested) + script.beforeClose;
+  return [
+    ...places(0, whole(peer), step).map(
+      (at) => ({ target, path: peer, kind, closer: "peer", at, exact: true }) as const,
+    ),
+    ...places(beforeClose, whole(tested)).map(
+      (at) => ({ target, path: tested, kind, closer: "tested", at, exact: true }) as const,
+    ),
+  ];
+}
+
+async function checkAll(cases: readonly Case[], kind: Strike): Promise<void> {
+  const counts = { refused: 0, broken: 0, clean: 0 };
+  await inParallel(cases, togetherFor(kind), async (one) => void counts[await checkOpening(one)]++);
+  expect(counts.refused).toBeGreaterThan(0);
+  expect(counts.broken).toBeGreaterThan(0);
+  expect(counts.clean).toBeGreaterThan(0);
+}
+
+describe.each(strikes)("C04, D01, D16: a client whose transport fails: %s", (kind) => {
+  it("after every byte of a conversation with an own listener, and behind an async upgrade on a shared server", async () => {
+    await checkAll(
+      [...allPlaces("own", kind, 1, ["/peer", "/self"]), ...allPlaces("shared", kind, 1, ["/late", "/slow"])],
+      kind,
+    );
+  }, 60_000);
+
+  it("over TLS, at every 13th byte and at every byte of the closing handshake", async () => {
+    await checkAll(allPlaces("tls", kind, 13, ["/peer", "/self"]), kind);
+  }, 60_000);
+});
+
+describe("C04: a client that does not wait for the server to have read", () => {
+  it.each<Strike>(["cut", "reset", "halfClose"])("%s after every byte", async (kind) => {
+    const cases = [
+      ...allPlaces("own", kind, 1, ["/peer", "/self"]),
+      ...allPlaces("shared", kind, 1, ["/late", "/slow"]),
+    ];
+    const counts = { refused: 0, broken: 0, clean: 0 };
+    await inParallel(
+      cases,
+      togetherFor(kind),
+      async (one) => void counts[await checkOpening({ ...one, exact: false })]++,
+    );
+    expect(counts.refused).toBeGreaterThan(0);
+    expect(counts.broken + counts.clean).toBeGreaterThan(0);
+  });
+});
+
+describe("C04, C16: a client that fails while an async upgrade is undecided", () => {
+  it.each(strikes)(
+    "%s after every byte of what follows the request: it is told, and nothing opens",
+    async (kind) => {
+      const cases = (["own", "shared", "tls"] as const).flatMap((target) =>
+        places(lengthOfRequest("/wait"), whole("/wait"), target === "tls" ? 13 : 1).map(
+          (at) => ({ target, path: "/wait", kind, closer: "peer", at, exact: true }) as const,
+        ),
+      );
+      await inParallel(cases, togetherFor(kind), async (one) => {
+        const { entry, answer } = await tell(one);
+        const told = `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
+        expect([entry.upgrades, entry.opened, entry.messages, entry.errors], told).toEqual([1, 0, [], []]);
+        expect(entry.signal!.aborted, told).toBe(true);
+        if (kind === "stall") expect(answer, told).toMatch(/^HTTP\/1\.1 503 /);
+        else expect([answer, String(entry.signal!.reason)], told).toEqual(["", `Error: ${left}`]);
+        expect(getEventListeners(entry.signal!, "abort"), told).toEqual([]);
+      });
+    },
+    30_000,
+  );
+});
+
+describe("C04: a client that fails after it was refused", () => {
+  it.each(strikes)("%s after every byte of what follows its request", async (kind) => {
+    const refusals = { "/401_": 401, "/403_": 403, "/404_": 404 };
+    const cases = (["own", "shared", "tls"] as const).flatMap((target) =>
+      Object.keys(refusals).flatMap((path) =>
+        places(lengthOfRequest(path), whole(path), target === "tls" ? 23 : 5).map(
+          (at) => ({ target, path, kind, closer: "peer", at, exact: true }) as const,
+        ),
+      ),
+    );
+    await inParallel(cases, togetherFor(kind), async (one) => {
+      const { entry, answer } = await tell(one);
+      const told = `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
+      expect([entry.opened, entry.messages, entry.errors], told).toEqual([0, [], []]);
+      expect(answer, told).toMatch(new RegExp(`^HTTP/1\\.1 ${refusals[one.path as keyof typeof refusals]} `));
+    });
+  });
+});
+
+describe("C04: a client that fails within the TLS handshake", () => {
+  it.each(strikes)("%s after every byte of its first flight", async (kind) => {
+    const flight = await firstFlight();
+    expect(flight.length).toBeGreaterThan(200);
+    await inParallel(places(0, flight.length), togetherFor(kind), async (at) => {
+      const tcp = connect({ port: ports.get("tls")!, host: "127.0.0.1", allowHalfOpen: true });
+      tcp.on("error", () => {}).resume();
+      await once(tcp, "connect");
+      const { localPort } = tcp;
+      if (at > 0) await new Promise((resolve) => tcp.write(flight.subarray(0, at), resolve));
+      await eventually(
+        () => sockets.accepted(localPort!) !== undefined,
+        () => `its socket, ${at}`,
+      );
+      const accepted = sockets.accepted(localPort!)!;
+      strike({ tcp, stream: tcp }, kind);
+      await eventually(
+        () => accepted.closed,
+        () => `the end after ${at} bytes`,
+      );
+      sockets.forget(localPort!);
+      tcp.destroy();
+      if (!tcp.closed) await once(tcp, "close");
+    });
+  });
+});
+
+describe("C04: a thousand resets", () => {
+  it.each(["own", "shared"] as const)(
+    "while an async upgrade is undecided, %s listener: no crash, no leak",
+    async (target) => {
+      const requests: WeakRef<AbortSignal>[] = [];
+      await inParallel(
+        Array.from({ length: 1000 }, (_, i) => i),
+        50,
+        async (i) => {
+          // Before the server has read the request, while it is asked, and after it has answered.
+          const path = i % 4 === 0 ? "/late" : i % 4 === 1 ? "/401_" : "/wait";
+          const at = lengthOfRequest(path) + (i % 3) * 40;
+          const { entry } = await tell({ target, path, kind: "reset", closer: "peer", at, exact: i % 2 === 0 });
+          expect(entry.errors).toEqual([]);
+          if (path === "/wait") expect(entry.opened).toBe(0);
+          if (entry.signal) requests.push(new WeakRef(entry.signal));
+          delete entry.signal;
+        },
+      );
+      expect(requests.length).toBeGreaterThan(500);
+      await eventually(
+        () => collect() && requests.filter((signal) => signal.deref() !== undefined).length < 10,
+        () => `${requests.filter((signal) => signal.deref() !== undefined).length} of their signals to be collected`,
+      );
+    },
+  );
+});
+
+describe("the control", () => {
+  it.each(["undecided", "refused"])(
+    "C04: a plain upgrade handler without an error listener dies of the reset, %s",
+    async (how) => {
+      const answer = how === "refused" ? 'socket.write("HTTP/1.1 401 Unauthorized\\r\\n\\r\\n");' : "";
+      const program = `
+      const http = require("node:http").createServer();
+      http.on("upgrade", (request, socket) => { ${answer} process.stdout.write("asked"); });
+      http.listen(0, "127.0.0.1", () => process.stdout.write(http.address().port + "\\n"));
+      setTimeout(() => process.exit(0), 8000);`;
+      const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "pipe"] });
+      let printed = "";
+      let complained = "";
+      child.stdout.on("data", (chunk) => (printed += chunk));
+      child.stderr.on("data", (chunk) => (complained += chunk));
+      const exited = once(child, "exit");
+      await eventually(
+        () => printed.includes("\n"),
+        () => `a port: ${complained}`,
+      );
+      const tcp = connect({ port: Number.parseInt(printed, 10), host: "127.0.0.1", allowHalfOpen: true });
+      await once(tcp, "connect");
+      tcp.write(requestText());
+      await eventually(
+        () => printed.endsWith("asked"),
+        () => `the handler: ${complained}`,
+      );
+      strike({ tcp, stream: tcp }, "reset");
+      expect(await exited).toEqual([1, null]);
+      expect(complained).toMatch(/ECONNRESET/);
+    },
+  );
+});
+
+const left = "The client left before the handshake was answered";
+
+/** Collects garbage. */
+const collect = (() => {
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  return () => {
+    gc();
+    return true;
+  };
+})();
+
+/** What a TLS client sends before it is answered. */
+async function firstFlight(): Promise<Buffer> {
+  const listener = createTcpServer();
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const client = tlsConnect({
+    port: (listener.address() as AddressInfo).port,
+    host: "127.0.0.1",
+    servername: "localhost",
+  });
+  client.on("error", () => {});
+  const [socket] = (await once(listener, "connection")) as [Socket];
+  const [flight] = (await once(socket, "data")) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  listener.close();
+  await once(listener, "close");
+  return flight;
+}
