@@ -179,6 +179,27 @@ describe("what it keeps", () => {
     expect(decoder.unread).toBe(0);
   });
 
+  test("keepPart moves the part read last and what follows it to memory of their own", () => {
+    const decoder = new FrameDecoder();
+    const frames = ["gone", "kept", "next"].map((payload) => buildFrame({ opcode: 1, payload, key: testKey }));
+    const shared = ownCopy(Buffer.concat([...frames, Buffer.from("not received")]));
+    const received = shared.length - "not received".length;
+    decoder.push(shared, received);
+    for (let i = 0; i < 2; i++) {
+      decoder.readHeader();
+      decoder.readPayload();
+    }
+    decoder.keepPart();
+    shared.fill(0);
+    expect([decoder.start, decoder.end, decoder.limit, decoder.unread]).toEqual([0, 4, 14, frames[2]!.length]);
+    expect(decoder.chunk.buffer.byteLength).toBe(14);
+    expect(decoder.chunk.toString("latin1", 0, 4)).toBe("kept");
+    expect(decoder.readHeader()).toBe(true);
+    decoder.readPayload();
+    expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("next");
+    expect(decoder.unread).toBe(0);
+  });
+
   test("R6455-5.6-1 tells whether a masked part is ASCII, and never claims so for what it did not look at", () => {
     const decoder = new FrameDecoder();
     const see = (bytes: Uint8Array): number => {

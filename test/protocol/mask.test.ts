@@ -1,6 +1,7 @@
 /** Masking against the formula of RFC 6455 section 5.3, at every alignment, and the keys. */
 import { describe, expect, test } from "vitest";
 import { createMaskingKey, mask, maskCopy } from "../../src/protocol/mask.ts";
+import { maskReadBuffer, readBuffer } from "../../src/protocol/mask-kernel.ts";
 
 const key = 0x37fa213d;
 const keyBytes = [0x37, 0xfa, 0x21, 0x3d];
@@ -10,7 +11,13 @@ function sample(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 151 + 7) % 256);
 }
 
-function expected(bytes: Uint8Array, start: number, end: number, phase: number, by = keyBytes): Uint8Array {
+function expected(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  phase: number,
+  by: readonly number[] = keyBytes,
+): Uint8Array {
   return bytes.map((byte, i) => (i < start || i >= end ? byte : byte ^ by[(i - start + phase) % 4]!));
 }
 
@@ -63,6 +70,40 @@ describe("mask", () => {
       expect(mask(ascii, 0, length, key, 1) & 0x80).toBe(0);
     }
     expect(mask(sample(128), 0, 128, key, 0) & 0x80).toBe(0x80);
+  });
+});
+
+describe("mask in the buffer that sockets read into", () => {
+  test("R6455-5.3-3 is the formula at every length and phase, with keys of either sign", () => {
+    expect(maskReadBuffer).toBeDefined();
+    for (const [by, bytes] of [
+      [key, keyBytes],
+      [negativeKey, [0xfe, 0xdc, 0xba, 0x98]],
+    ] as const) {
+      for (const length of [0, 1, 2, 3, 4, 5, 31, 32, 33, 64, 130]) {
+        for (const phase of [0, 1, 2, 3, 2 ** 32 + 3]) {
+          const before = sample(length + 9);
+          readBuffer.set(before);
+          mask(readBuffer, 3, 3 + length, by, phase);
+          const wanted = expected(before, 3, 3 + length, phase % 4, bytes);
+          expect(readBuffer.subarray(0, before.length).equals(wanted)).toBe(true);
+        }
+      }
+    }
+  });
+
+  test("R6455-5.6-1 bit 7 of the result tells at any length whether every byte is ASCII", () => {
+    for (const length of [5, 200]) {
+      for (const [wanted, character] of [
+        [0x00, 0x7f],
+        [0x80, 0x80],
+      ] as const) {
+        readBuffer.fill(0x41, 0, length);
+        readBuffer[length - 1] = character;
+        mask(readBuffer, 0, length, key, 0);
+        expect(mask(readBuffer, 0, length, key, 0) & 0x80).toBe(wanted);
+      }
+    }
   });
 });
 
