@@ -14,6 +14,7 @@ import { isControl, Opcode, type Role } from "./frame.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { encodeFrame, encodeTextFrame, requireBytes } from "./frame-encoder.ts";
 import { brokenFrameRule } from "./frame-rules.ts";
+import { freeMemory } from "./free-memory.ts";
 import { MessageAssembler } from "./message-assembler.ts";
 import { MessageParts } from "./message-parts.ts";
 import { OutputBuffer } from "./output-buffer.ts";
@@ -377,6 +378,7 @@ export class Endpoint {
   #stopParsing(): void {
     this.#decoder.discard();
     this.#insideFrame = false;
+    this.#message?.discard();
     this.#message = undefined;
     this.#control = undefined;
     this.#latestPing = undefined;
@@ -443,7 +445,9 @@ export class Endpoint {
       return { type: "inflate", payload };
     }
     if (!message.text || this.#textAsBytes) return { type: "message", text: message.text, data: plainBytes(payload) };
-    return { type: "message", text: true, data: payload.toString("utf8") };
+    const data = payload.toString("utf8");
+    freeMemory(payload);
+    return { type: "message", text: true, data };
   }
 
   /** What has arrived of a message in parts; undefined when that is no whole character. */

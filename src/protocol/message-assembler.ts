@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Violation } from "./errors.ts";
+import { freeMemory } from "./free-memory.ts";
 import type { MessageParts } from "./message-parts.ts";
 import { Utf8Validator } from "./utf8.ts";
 
@@ -68,10 +69,24 @@ export class MessageAssembler {
 
   /** The whole payload, in memory of exactly its size that nothing else uses; names the rule if text breaks off. */
   finish(): Buffer | Violation {
-    if (this.#utf8 !== undefined && !this.#utf8.complete) return "text-not-utf8";
+    if (this.#utf8 !== undefined && !this.#utf8.complete) {
+      this.discard();
+      return "text-not-utf8";
+    }
     const buffer = this.#buffer;
+    this.#buffer = undefined;
     if (buffer === undefined) return Buffer.alloc(0);
-    return buffer.length === this.length ? buffer : exactCopy(buffer, this.length);
+    if (buffer.length === this.length) return buffer;
+    const exact = Buffer.allocUnsafeSlow(this.length);
+    buffer.copy(exact, 0, 0, this.length);
+    freeMemory(buffer);
+    return exact;
+  }
+
+  /** The message will not be finished: its memory is free at once. */
+  discard(): void {
+    if (this.#buffer !== undefined) freeMemory(this.#buffer);
+    this.#buffer = undefined;
   }
 
   #grow(added: number, coming: number): void {
@@ -82,12 +97,7 @@ export class MessageAssembler {
     const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, ofFrame, ofFragments));
     this.#buffer?.copy(grown, 0, 0, this.length);
+    this.discard();
     this.#buffer = grown;
   }
-}
-
-function exactCopy(buffer: Buffer, length: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(length);
-  buffer.copy(copy, 0, 0, length);
-  return copy;
 }

@@ -1,0 +1,36 @@
+import { execFileSync } from "node:child_process";
+import { describe, expect, test } from "vitest";
+import { freeMemory, leastFreed } from "../../src/protocol/free-memory.ts";
+
+describe("freeMemory", () => {
+  test("takes the memory away at once, and leaves small pieces to the garbage collector", () => {
+    const large = Buffer.allocUnsafeSlow(leastFreed);
+    const { buffer } = large;
+    freeMemory(large);
+    expect([large.length, buffer.byteLength]).toEqual([0, 0]);
+    const small = Buffer.allocUnsafeSlow(leastFreed - 1);
+    freeMemory(small);
+    expect(small.length).toBe(leastFreed - 1);
+  });
+
+  test.each([
+    ["freed", true],
+    ["control: left to the garbage collector", false],
+  ])("A02: of 256 MiB, 1 MiB after another, %s", (_, frees) => {
+    const module = new URL("../../src/protocol/free-memory.ts", import.meta.url).href;
+    const script = `
+      const { freeMemory } = await import(${JSON.stringify(module)});
+      const { external } = process.memoryUsage();
+      let most = 0;
+      for (let i = 0; i < 256; i++) {
+        const bytes = Buffer.allocUnsafeSlow(1 << 20).fill(i);
+        if (${frees}) freeMemory(bytes);
+        most = Math.max(most, process.memoryUsage().external - external);
+      }
+      console.log(most);`;
+    const args = ["--import", "tsx", "--input-type=module", "--eval", script];
+    const most = Number(execFileSync(process.execPath, args, { encoding: "utf8" }));
+    if (frees) expect(most).toBeLessThan(2 << 20);
+    else expect(most).toBeGreaterThan(8 << 20);
+  });
+});
