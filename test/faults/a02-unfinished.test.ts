@@ -1,0 +1,62 @@
+/** A02: many clients that each hold all but the last byte of a message, at a quarter of the default sizes. */
+import { describe, expect, test } from "vitest";
+import type { Role } from "../../src/protocol/frame.ts";
+import type { RawPeer } from "../support/raw-peer.ts";
+import { KiB, MiB, startTarget, type Target } from "../support/target.ts";
+import { frameFrom, peerOf } from "../support/wire.ts";
+
+const most = 4 * MiB;
+/** As many whole messages as the default cap of 256 MiB has room for 16 MiB. */
+const cap = 16 * most;
+const key = 0;
+
+/** The header of a message of the largest size in one frame; a key of zeros spares the attacker its masking. */
+function header(role: Role): Buffer {
+  const bytes = frameFrom(peerOf(role), { opcode: 2, lengthBits: 64, announced: BigInt(most) });
+  return role === "server" ? bytes.fill(key, 10) : bytes;
+}
+
+/** Each peer in turn sends 64 KiB more of its message, all but its last byte; stops when all are done or gone. */
+async function holdBack(target: Target, peers: readonly RawPeer[]): Promise<void> {
+  const piece = Buffer.alloc(64 * KiB, 0x78);
+  for (const { socket } of peers) socket.write(header(target.role));
+  for (let sent = 0; sent < most; sent += piece.length) {
+    const bytes = sent + piece.length < most ? piece : piece.subarray(1);
+    const writing = peers.filter(({ socket, ended }) => !ended && socket.writable);
+    await Promise.all(writing.map(({ socket }) => new Promise((resolve) => socket.write(bytes, resolve))));
+  }
+}
+
+describe.each<Role>(["server", "client"])("%s", (role) => {
+  test("A02: 200 unfinished messages stay below the cap of the process and a fifth; the largest go with 1013", async () => {
+    const limits = { maxMessageSize: most, maxProcessAssemblySize: cap };
+    const target = await startTarget({ what: "ours", role, options: { limits }, unmaps: true });
+    const peers = await target.openMany(200);
+    const grown = await target.growth(async () => {
+      await holdBack(target, peers);
+      await target.until(({ closes }) => closes.length >= 200 - 16);
+    });
+    const { open, closes } = await target.look();
+    expect(grown).toBeLessThan(1.2 * cap);
+    expect(new Set(closes)).toEqual(new Set([1013]));
+    expect(open).toBeGreaterThan(0);
+    const left = peers.filter(({ ended }) => !ended);
+    expect(left).toHaveLength(open);
+    // Who is left can finish.
+    left[0]!.socket.write(Buffer.from("x"));
+    await target.until(({ binaryLength }) => binaryLength === most);
+    expect(await target.echoes()).toBe(true);
+  });
+
+  test.each(["ours", "old ws"] as const)("A02 control: without the cap, %s holds them all", async (what) => {
+    const options = what === "ours" ? { limits: { maxMessageSize: most } } : { maxPayload: most };
+    const target = await startTarget({ what, role, options, unmaps: true });
+    const peers = await target.openMany(25);
+    const grown = await target.growth(async () => {
+      const { bytesRead } = await target.look();
+      await holdBack(target, peers);
+      await target.until((look) => look.bytesRead - bytesRead >= 25 * (most - 1));
+    });
+    expect(grown).toBeGreaterThan(1.2 * cap);
+  });
+});
