@@ -6,7 +6,7 @@
 
 import { type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { discardInput, ignoreError, type UpgradeRequest } from "./refuse.ts";
+import { answerUnderWay, behindUnanswered, discardInput, ignoreError, refuse, type UpgradeRequest } from "./refuse.ts";
 
 /** A server as the listener sees it. */
 export interface AttachedServer {
@@ -61,8 +61,10 @@ function dispatch(http: HttpServer, servers: readonly AttachedServer[], exchange
 }
 
 /** Another protocol was asked for, which nobody here speaks: the request is answered as if it had not been. */
-function handAsRequest(http: HttpServer, { request, socket }: UpgradeRequest): void {
+function handAsRequest(http: HttpServer, exchange: UpgradeRequest): void {
+  const { request, socket } = exchange;
   socket.on("error", ignoreError);
+  if (answerUnderWay(socket)) return refuse(exchange, behindUnanswered());
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket as never);

@@ -4,7 +4,7 @@
  * Never keeps the transport for another request: what a client sent behind its request may be meant as frames.
  */
 
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { channels } from "../connection/diagnostics.ts";
@@ -41,6 +41,7 @@ export type RefusalReason =
   | "request-too-slow"
   | "application"
   | "application-failed"
+  | "behind-unanswered"
   | "server-closing"
   | "too-many-connections"
   | "too-many-from-address"
@@ -123,12 +124,34 @@ export function whence(path: string, remoteAddress: string | undefined): string 
   return `at ${path} from ${remoteAddress ?? "an unknown address"}`;
 }
 
-/** Writes the refusal and closes; what still arrives is thrown away, for at most a second. */
+/**
+ * Writes the refusal and closes; what still arrives is thrown away, for at most a second.
+ *
+ * Where an earlier request of the same socket is still being answered, that answer ends it instead: the refusal would be
+ * taken for it.
+ */
 export function writeRefusal(socket: Duplex, refusal: Refusal): void {
   if (socket.destroyed) return;
   socket.on("error", ignoreError);
-  socket.end(createRefusal(refusal));
+  const earlier = answerUnderWay(socket);
+  if (earlier) earlier.once("close", () => socket.end());
+  else socket.end(createRefusal(refusal));
   discardInput(socket);
+}
+
+/**
+ * The response of `node:http` that is being written to a socket. A request that asks to upgrade behind one that is not
+ * answered yet is handed over all the same, and the answer would stand between the frames (fault C08).
+ */
+export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
+  // The one place where Node says so; a stream of anybody else has none.
+  return (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
+}
+
+/** For a request that came before an earlier one was answered. */
+export function behindUnanswered(): Refused {
+  const refusal = plainRefusal(400, "Cannot open the connection: an earlier request is not answered yet");
+  return new Refused("behind-unanswered", refusal);
 }
 
 /** Throws away what still arrives on a stream that we have ended, for at most a second. */

@@ -19,6 +19,8 @@ import { acceptDeflate } from "../protocol/permessage-deflate.ts";
 import type { Topics } from "../topics/topics.ts";
 import { checkOrigin, isHostAllowed } from "./origin.ts";
 import {
+  answerUnderWay,
+  behindUnanswered,
   ignoreError,
   isResponse,
   plainRefusal,
@@ -60,6 +62,7 @@ const nothing = Buffer.alloc(0);
  */
 export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcome | Promise<Outcome> {
   exchange.socket.on("error", ignoreError);
+  if (answerUnderWay(exchange.socket)) return refuse(exchange, behindUnanswered());
   const verified = verifyRequest({
     method: exchange.request.method ?? "",
     httpVersion: exchange.request.httpVersion,
