@@ -11,13 +11,13 @@ import { CloseCode, type CloseStatus, decodeClosePayload, encodeClosePayload } f
 import { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
 import { type Violation, violations } from "./errors.ts";
 import { isControl, Opcode, type Role } from "./frame.ts";
-import { FrameDecoder } from "./frame-decoder.ts";
+import { type FrameDecoder, giveDecoder, takeDecoder } from "./frame-decoder.ts";
 import { encodeFrame, encodeTextFrame, requireBytes } from "./frame-encoder.ts";
 import { brokenFrameRule } from "./frame-rules.ts";
 import { freeMemory } from "./free-memory.ts";
 import { MessageAssembler } from "./message-assembler.ts";
 import { MessageParts } from "./message-parts.ts";
-import { OutputBuffer } from "./output-buffer.ts";
+import { giveOutput, type OutputBuffer, takeOutput } from "./output-buffer.ts";
 
 /** A whole message: text as a string (or as validated bytes when `textAsBytes` is set), binary as bytes. */
 export interface MessageEvent {
@@ -75,6 +75,23 @@ export interface EndpointOptions {
   readonly textAsBytes?: boolean;
 }
 
+/** Options with their defaults; endpoints that are made from the same ones share them. */
+export class EndpointSettings implements Required<EndpointOptions> {
+  readonly role: Role;
+  readonly maxMessageSize: number;
+  readonly maxEmptyFragments: number;
+  readonly compression: boolean;
+  readonly textAsBytes: boolean;
+
+  constructor(options: EndpointOptions) {
+    this.role = options.role;
+    this.maxMessageSize = Math.min(options.maxMessageSize ?? 16 * 1024 * 1024, constants.MAX_STRING_LENGTH);
+    this.maxEmptyFragments = options.maxEmptyFragments ?? 1024;
+    this.compression = options.compression ?? false;
+    this.textAsBytes = options.textAsBytes ?? false;
+  }
+}
+
 const fin = 0x80;
 const rsv1 = 0x40;
 /** Small payloads share the memory of their chunk when that is at most this long; longer chunks are not kept for them. */
@@ -82,9 +99,8 @@ const sharedChunk = 4096;
 /** Up to this length V8 keeps an array's bytes on its heap, and a loop copies them faster than a call (measured). */
 const shortCopy = 64;
 
-/** See the head of this file. */
+/** See the head of this file. What it needs only while bytes are under way, it holds only then: most connections idle. */
 export class Endpoint {
-  readonly role: Role;
   /** Set while the transport takes nothing: only the Pong for the latest Ping is then kept (section 5.5.3). */
   stalled = false;
   /**
@@ -94,30 +110,28 @@ export class Endpoint {
   streaming = false;
 
   #state: EndpointState = "open";
-  readonly #maxMessageSize: number;
-  readonly #maxEmptyFragments: number;
-  readonly #compression: boolean;
-  readonly #textAsBytes: boolean;
-  readonly #decoder = new FrameDecoder();
-  readonly #output = new OutputBuffer();
-  #insideFrame = false;
+  readonly #settings: EndpointSettings;
+  /** There from the first byte of a frame to its last. */
+  #decoder: FrameDecoder | undefined;
+  /** There while there is output. */
+  #output: OutputBuffer | undefined;
   #message: MessageAssembler | undefined;
   #control: Buffer | undefined;
   #latestPing: Uint8Array | undefined;
   #inflating: MessageAssembler | undefined;
   /** Whether a fragmented message of ours has begun and not ended. */
   #sendingFragments = false;
-  #borrowed = false;
   #closeSent: CloseStatus | undefined;
   #closeReceived: CloseStatus | undefined;
   #violation: Violation | undefined;
 
   constructor(options: EndpointOptions) {
-    this.role = options.role;
-    this.#maxMessageSize = Math.min(options.maxMessageSize ?? 16 * 1024 * 1024, constants.MAX_STRING_LENGTH);
-    this.#maxEmptyFragments = options.maxEmptyFragments ?? 1024;
-    this.#compression = options.compression ?? false;
-    this.#textAsBytes = options.textAsBytes ?? false;
+    this.#settings = options instanceof EndpointSettings ? options : new EndpointSettings(options);
+  }
+
+  /** Which side of the connection this is. */
+  get role(): Role {
+    return this.#settings.role;
   }
 
   /** Where the connection stands, see `transitions`. */
@@ -148,22 +162,22 @@ export class Endpoint {
   /** Bytes in the output that were not taken yet, with the Pong that is kept while the transport is stalled. */
   get outputLength(): number {
     const pong = this.#latestPing === undefined ? 0 : this.#latestPing.length + (this.role === "client" ? 6 : 2);
-    return this.#output.length + pong;
+    return (this.#output?.length ?? 0) + pong;
   }
 
   /** Whole messages in the output. */
   get waitingMessages(): number {
-    return this.#output.messages;
+    return this.#output?.messages ?? 0;
   }
 
   /** How many bytes of the output belong to others as well, see `sendEncoded`. */
   get sharedOutputLength(): number {
-    return this.#output.sharedLength;
+    return this.#output?.sharedLength ?? 0;
   }
 
   /** Bytes received and not parsed yet. */
   get unparsedLength(): number {
-    return this.#decoder.unread;
+    return this.#decoder?.unread ?? 0;
   }
 
   /** Bytes received of a message that is not complete. */
@@ -178,12 +192,15 @@ export class Endpoint {
 
   /** What has come of a message and of a header that are not complete: as long as it changes, they go on. */
   get messageProgress(): number {
-    return this.unfinishedLength + this.#decoder.headerProgress;
+    return this.unfinishedLength + (this.#decoder?.headerProgress ?? 0);
   }
 
   /** Whether a message or a frame has begun and not ended. */
   get insideMessage(): boolean {
-    return this.#message !== undefined || this.#insideFrame || this.#decoder.headerProgress > 0;
+    const decoder = this.#decoder;
+    return (
+      this.#message !== undefined || (decoder !== undefined && (decoder.remaining > 0 || decoder.headerProgress > 0))
+    );
   }
 
   /**
@@ -194,40 +211,42 @@ export class Endpoint {
    */
   receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
     if (!this.#parsing) return;
-    const decoder = this.#decoder;
-    decoder.push(chunk, length);
-    this.#borrowed = borrowed || decoder.chunk.length !== decoder.chunk.buffer.byteLength;
+    this.#decoder ??= takeDecoder();
+    this.#decoder.push(chunk, length, borrowed);
   }
 
   /** Copies what is left of a borrowed chunk. */
   releaseChunk(): void {
-    this.#decoder.keepUnread();
+    this.#decoder?.keepUnread();
   }
 
   /** The transport has ended, in whatever way; events not asked for before are lost, but for a message to be inflated. */
   receiveEnd(): void {
     this.#move("transportEnded");
     this.#stopParsing();
-    this.#output.clear();
+    this.#clearOutput();
   }
 
   /** Parses up to the next event; undefined when more bytes are needed or nothing more will be parsed. */
   nextEvent(): EndpointEvent | undefined {
     const decoder = this.#decoder;
+    if (decoder === undefined) return undefined;
     while (this.#parsing && this.#inflating === undefined) {
-      if (!this.#insideFrame) {
+      if (decoder.remaining === 0) {
         if (!decoder.readHeader()) break;
-        const broken = this.#judgeHeader();
+        const broken = this.#judgeHeader(decoder);
         if (broken !== undefined) return this.fail(broken);
-        this.#insideFrame = true;
       }
       decoder.readPayload();
-      if (decoder.remaining === 0) this.#insideFrame = false;
-      const event = isControl(decoder.firstByte) ? this.#readControl() : this.#readData();
+      const event = isControl(decoder.firstByte) ? this.#readControl(decoder) : this.#readData(decoder);
       if (event !== undefined) return event;
       if (decoder.remaining > 0) break;
     }
-    if (decoder.unread === 0) decoder.discard();
+    if (decoder.unread > 0) return undefined;
+    decoder.discard();
+    if (decoder.remaining > 0 || decoder.headerProgress > 0) return undefined;
+    this.#decoder = undefined;
+    giveDecoder(decoder);
     return undefined;
   }
 
@@ -241,9 +260,9 @@ export class Endpoint {
     this.#inflating = undefined;
     if (this.#violation !== undefined) return { type: "failed", violation: this.#violation };
     if (typeof outcome === "string") return this.fail(outcome);
-    if (outcome.length > this.#maxMessageSize) return this.fail("message-too-big");
+    if (outcome.length > this.#settings.maxMessageSize) return this.fail("message-too-big");
     const bytes = Buffer.from(outcome.buffer, outcome.byteOffset, outcome.length);
-    return this.#deliver(message.text, bytes, 0, bytes.length, 0x80, true);
+    return this.#deliver(message.text, bytes, 0, bytes.length, 0x80, undefined);
   }
 
   /**
@@ -255,9 +274,9 @@ export class Endpoint {
   sendMessage(data: string | Uint8Array): boolean {
     if (!this.#sending) return false;
     this.#refuseInterleaving(this.#sendingFragments);
-    if (typeof data === "string") encodeTextFrame(this.#output, this.role, fin | Opcode.Text, data);
-    else encodeFrame(this.#output, this.role, fin | Opcode.Binary, data);
-    this.#output.endMessages(1, this.stalled);
+    if (typeof data === "string") encodeTextFrame(this.#gather(), this.role, fin | Opcode.Text, data);
+    else encodeFrame(this.#gather(), this.role, fin | Opcode.Binary, data);
+    this.#gather().endMessages(1, this.stalled);
     return true;
   }
 
@@ -265,8 +284,8 @@ export class Endpoint {
   sendCompressed(text: boolean, payload: Uint8Array): boolean {
     if (!this.#sending) return false;
     this.#refuseInterleaving(this.#sendingFragments);
-    encodeFrame(this.#output, this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
-    this.#output.endMessages(1, this.stalled);
+    encodeFrame(this.#gather(), this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
+    this.#gather().endMessages(1, this.stalled);
     return true;
   }
 
@@ -279,9 +298,9 @@ export class Endpoint {
     if (!this.#sending) return false;
     this.#refuseInterleaving(position.first === this.#sendingFragments);
     const opcode = position.first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
-    encodeFrame(this.#output, this.role, (position.last ? fin : 0) | opcode, payload);
+    encodeFrame(this.#gather(), this.role, (position.last ? fin : 0) | opcode, payload);
     this.#sendingFragments = !position.last;
-    if (position.last) this.#output.endMessages(1, this.stalled);
+    if (position.last) this.#gather().endMessages(1, this.stalled);
     return true;
   }
 
@@ -294,15 +313,16 @@ export class Endpoint {
     if (!this.#sending) return false;
     this.#refuseInterleaving(this.#sendingFragments);
     // Behind other small output they are copied, so that all leaves in one write; alone they go out as they are.
-    if (frames.length <= sharedChunk && this.#output.length > 0) {
-      const at = this.#output.reserve(frames.length);
-      this.#output.slab.set(frames, at);
-      this.#output.position = at + frames.length;
+    const output = this.#gather();
+    if (frames.length <= sharedChunk && output.length > 0) {
+      const at = output.reserve(frames.length);
+      output.slab.set(frames, at);
+      output.position = at + frames.length;
     } else {
       requireBytes(frames);
-      this.#output.append(frames, true);
+      output.append(frames, true);
     }
-    this.#output.endMessages(messageCount, this.stalled);
+    output.endMessages(messageCount, this.stalled);
     return true;
   }
 
@@ -325,7 +345,7 @@ export class Endpoint {
     const payload = encodeClosePayload(code, reason);
     if (!this.#sending) return;
     this.#sendLatestPong();
-    encodeFrame(this.#output, this.role, fin | Opcode.Close, payload);
+    encodeFrame(this.#gather(), this.role, fin | Opcode.Close, payload);
     this.#closeSent = { code, reason };
     this.#move("closeSent");
   }
@@ -348,18 +368,36 @@ export class Endpoint {
   /** The bytes to write now, in order; `outputTaken` must follow before anything else is sent. */
   takeOutput(): Uint8Array[] {
     this.#sendLatestPong();
-    return this.#output.take();
+    return this.#output?.take() ?? [];
   }
 
   /** Says whether all that was taken has left the process, so that its memory can be used again. */
   outputTaken(left: boolean): void {
-    this.#output.taken(left);
+    this.#output?.taken(left);
+    this.#letGoOfOutput();
   }
 
   /** Forgets the output that was not taken. */
   discardOutput(): void {
     this.#latestPing = undefined;
-    this.#output.clear();
+    this.#clearOutput();
+  }
+
+  #gather(): OutputBuffer {
+    this.#output ??= takeOutput();
+    return this.#output;
+  }
+
+  #clearOutput(): void {
+    this.#output?.clear();
+    this.#letGoOfOutput();
+  }
+
+  #letGoOfOutput(): void {
+    const output = this.#output;
+    if (output === undefined || !output.asNew) return;
+    this.#output = undefined;
+    giveOutput(output);
   }
 
   get #parsing(): boolean {
@@ -376,8 +414,7 @@ export class Endpoint {
 
   /** Nothing more will be parsed: lets go of all that was received and not delivered, and of the Pong owed for it. */
   #stopParsing(): void {
-    this.#decoder.discard();
-    this.#insideFrame = false;
+    this.#decoder = undefined;
     this.#message?.discard();
     this.#message = undefined;
     this.#control = undefined;
@@ -388,52 +425,54 @@ export class Endpoint {
     if (interleaved) throw new Error("Cannot send: the frames of one message must follow one another");
   }
 
-  #judgeHeader(): Violation | undefined {
-    const decoder = this.#decoder;
+  #judgeHeader(decoder: FrameDecoder): Violation | undefined {
     const messageUnderWay = this.#message !== undefined;
     const first = decoder.firstByte;
     // A whole text or binary message with a 7-bit length is nearly all traffic and breaks no rule.
     const plain = (first === 0x81 || first === 0x82) && decoder.lengthBits === 7 && !messageUnderWay;
     if (!plain || decoder.masked !== (this.role === "server")) {
-      const broken = brokenFrameRule(decoder, { role: this.role, compression: this.#compression, messageUnderWay });
+      const broken = brokenFrameRule(decoder, {
+        role: this.role,
+        compression: this.#settings.compression,
+        messageUnderWay,
+      });
       if (broken !== undefined) return broken;
     }
     if (isControl(first)) return undefined;
     const length = decoder.payloadLength;
-    if (length + this.unfinishedLength > this.#maxMessageSize && !this.#streams(length)) return "message-too-big";
+    if (length + this.unfinishedLength > this.#settings.maxMessageSize && !this.#streams(decoder))
+      return "message-too-big";
     if (length === 0 && (first & fin) === 0) {
-      this.#message ??= this.#assemble();
-      return this.#message.addEmptyFragment(this.#maxEmptyFragments);
+      this.#message ??= this.#assemble(decoder);
+      return this.#message.addEmptyFragment(this.#settings.maxEmptyFragments);
     }
     return undefined;
   }
 
   /** Whether the frame whose header was read, and which may be long, is of a message that is handed on in parts. */
-  #streams(length: number): boolean {
+  #streams({ firstByte, payloadLength }: FrameDecoder): boolean {
     // Beyond this, numbers do not count bytes any more.
-    if (length > Number.MAX_SAFE_INTEGER) return false;
+    if (payloadLength > Number.MAX_SAFE_INTEGER) return false;
     if (this.#message !== undefined) return this.#message.parts !== undefined;
-    return this.streaming && (this.#decoder.firstByte & rsv1) === 0;
+    return this.streaming && (firstByte & rsv1) === 0;
   }
 
-  #assemble(): MessageAssembler {
-    const first = this.#decoder.firstByte;
+  #assemble({ firstByte: first }: FrameDecoder): MessageAssembler {
     const text = (first & 0x0f) === Opcode.Text;
     const compressed = (first & rsv1) !== 0;
-    const parts = this.streaming && !compressed ? new MessageParts(text, this.#textAsBytes) : undefined;
-    return new MessageAssembler(text, compressed, this.#maxMessageSize, parts);
+    const parts = this.streaming && !compressed ? new MessageParts(text, this.#settings.textAsBytes) : undefined;
+    return new MessageAssembler(text, compressed, this.#settings.maxMessageSize, parts);
   }
 
-  #readData(): EndpointEvent | undefined {
-    const decoder = this.#decoder;
+  #readData(decoder: FrameDecoder): EndpointEvent | undefined {
     const ends = decoder.remaining === 0 && (decoder.firstByte & fin) !== 0;
     if (ends && this.#message === undefined && (decoder.firstByte & rsv1) === 0) {
       const text = (decoder.firstByte & 0x0f) === Opcode.Text;
-      return this.#deliver(text, decoder.chunk, decoder.start, decoder.end, decoder.seen, false);
+      return this.#deliver(text, decoder.chunk, decoder.start, decoder.end, decoder.seen, decoder);
     }
-    this.#message ??= this.#assemble();
+    this.#message ??= this.#assemble(decoder);
     const message = this.#message;
-    if (message.parts !== undefined) return this.#readPart(message, message.parts, ends);
+    if (message.parts !== undefined) return this.#readPart(decoder, message, ends);
     const broken = message.add(decoder.chunk, decoder.start, decoder.end, decoder.remaining);
     if (broken !== undefined) return this.fail(broken);
     if (!ends) return undefined;
@@ -444,15 +483,17 @@ export class Endpoint {
       this.#inflating = message;
       return { type: "inflate", payload };
     }
-    if (!message.text || this.#textAsBytes) return { type: "message", text: message.text, data: plainBytes(payload) };
+    if (!message.text || this.#settings.textAsBytes)
+      return { type: "message", text: message.text, data: plainBytes(payload) };
     const data = payload.toString("utf8");
     freeMemory(payload);
     return { type: "message", text: true, data };
   }
 
   /** What has arrived of a message in parts; undefined when that is no whole character. */
-  #readPart(message: MessageAssembler, parts: MessageParts, last: boolean): PartEvent | FailedEvent | undefined {
-    const { chunk, start, end } = this.#decoder;
+  #readPart(decoder: FrameDecoder, message: MessageAssembler, last: boolean): PartEvent | FailedEvent | undefined {
+    const { chunk, start, end } = decoder;
+    const parts = message.parts!;
     if (end > start) message.endEmptyRow();
     const broken = parts.judge(chunk, start, end, last);
     if (broken !== undefined) return this.fail(broken);
@@ -461,19 +502,19 @@ export class Endpoint {
     if (!last && (characters === undefined ? start === end : characters === "")) return undefined;
     const { first } = parts;
     parts.first = false;
-    return { type: "part", text: message.text, data: characters ?? this.#bytes(), first, last };
+    return { type: "part", text: message.text, data: characters ?? bytesOf(decoder), first, last };
   }
 
-  /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; `own` when nothing else uses the memory. */
+  /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; without a decoder, nothing else uses the memory. */
   #deliver(
     text: boolean,
     chunk: Buffer,
     start: number,
     end: number,
     seen: number,
-    own: boolean,
+    decoder: FrameDecoder | undefined,
   ): MessageEvent | FailedEvent {
-    if (text && !this.#textAsBytes) {
+    if (text && !this.#settings.textAsBytes) {
       if ((seen & 0x80) === 0) return { type: "message", text, data: chunk.toString("latin1", start, end) };
       const data = chunk.toString("utf8", start, end);
       // Decoding turns what is not UTF-8 into U+FFFD, so most text needs no second pass.
@@ -481,33 +522,10 @@ export class Endpoint {
       return { type: "message", text, data };
     }
     if (text && (seen & 0x80) !== 0 && !isUtf8(chunk.subarray(start, end))) return this.fail("text-not-utf8");
-    return { type: "message", text, data: own ? plainBytes(chunk) : this.#bytes() };
+    return { type: "message", text, data: decoder === undefined ? plainBytes(chunk) : bytesOf(decoder) };
   }
 
-  /** The bytes as the application gets them: a view of the chunk if that wastes no memory, else a copy. */
-  #bytes(): Uint8Array {
-    const decoder = this.#decoder;
-    const length = decoder.end - decoder.start;
-    const rest = decoder.limit - decoder.start;
-    if (this.#borrowed && rest > length && rest <= sharedChunk) {
-      // More messages follow: one copy serves them all.
-      decoder.keepPart();
-      this.#borrowed = false;
-    }
-    const { chunk, start, end, limit } = decoder;
-    if (!this.#borrowed && (limit <= sharedChunk || length * 2 >= limit)) {
-      return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, length);
-    }
-    if (length <= shortCopy) {
-      const bytes = new Uint8Array(length);
-      for (let i = 0; i < length; i++) bytes[i] = chunk[start + i]!;
-      return bytes;
-    }
-    return new Uint8Array(chunk.subarray(start, end));
-  }
-
-  #readControl(): EndpointEvent | undefined {
-    const decoder = this.#decoder;
+  #readControl(decoder: FrameDecoder): EndpointEvent | undefined {
     const part = decoder.chunk.subarray(decoder.start, decoder.end);
     if (decoder.remaining > 0 || this.#control !== undefined) {
       this.#control = this.#control === undefined ? Buffer.from(part) : Buffer.concat([this.#control, part]);
@@ -520,7 +538,7 @@ export class Endpoint {
     if (opcode === Opcode.Pong) return { type: "pong", payload };
     // A Ping is answered until a Close was received, also after our own Close (section 5.5.2).
     if (this.stalled) this.#latestPing = payload.slice();
-    else encodeFrame(this.#output, this.role, fin | Opcode.Pong, payload);
+    else encodeFrame(this.#gather(), this.role, fin | Opcode.Pong, payload);
     return { type: "ping", payload };
   }
 
@@ -538,17 +556,38 @@ export class Endpoint {
       throw new RangeError(`Cannot send: a control frame carries at most 125 bytes, not ${payload.length}`);
     }
     if (!this.#sending) return false;
-    encodeFrame(this.#output, this.role, fin | opcode, payload);
+    encodeFrame(this.#gather(), this.role, fin | opcode, payload);
     return true;
   }
 
   #sendLatestPong(): void {
     if (this.#latestPing === undefined) return;
-    encodeFrame(this.#output, this.role, fin | Opcode.Pong, this.#latestPing);
+    encodeFrame(this.#gather(), this.role, fin | Opcode.Pong, this.#latestPing);
     this.#latestPing = undefined;
   }
 }
 
 function plainBytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length);
+}
+
+/** The bytes as the application gets them: a view of the chunk if that wastes no memory, else a copy. */
+function bytesOf(decoder: FrameDecoder): Uint8Array {
+  const length = decoder.end - decoder.start;
+  const rest = decoder.limit - decoder.start;
+  if (decoder.borrowed && rest > length && rest <= sharedChunk) {
+    // More messages follow: one copy serves them all.
+    decoder.keepPart();
+    decoder.borrowed = false;
+  }
+  const { chunk, start, end, limit } = decoder;
+  if (!decoder.borrowed && (limit <= sharedChunk || length * 2 >= limit)) {
+    return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, length);
+  }
+  if (length <= shortCopy) {
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = chunk[start + i]!;
+    return bytes;
+  }
+  return new Uint8Array(chunk.subarray(start, end));
 }

@@ -11,6 +11,18 @@ import { mask } from "./mask.ts";
 
 const empty = Buffer.alloc(0);
 const longestHeader = 14;
+const decodersKept = 32;
+const pool: FrameDecoder[] = [];
+
+/** A decoder at the beginning of a frame, whoever had it before. */
+export function takeDecoder(): FrameDecoder {
+  return pool.pop() ?? new FrameDecoder();
+}
+
+/** Takes back one that is at the beginning of a frame and holds no chunk. */
+export function giveDecoder(decoder: FrameDecoder): void {
+  if (pool.length < decodersKept) pool.push(decoder);
+}
 
 /** Reads frames; the fields describe the frame and the part of its payload that were read last. */
 export class FrameDecoder implements FrameHeader {
@@ -30,6 +42,8 @@ export class FrameDecoder implements FrameHeader {
   end = 0;
   /** What `mask` told of that part: bit 7 is clear only if every byte is known to be ASCII. */
   seen = 0x80;
+  /** Whether somebody else uses the chunk's memory, too. */
+  borrowed = false;
 
   #maskingKey = 0;
   /** Where the next unread byte of the chunk is. */
@@ -38,8 +52,8 @@ export class FrameDecoder implements FrameHeader {
   #cut: Buffer | undefined;
   #cutLength = 0;
 
-  /** Takes the next `length` bytes from the transport; they may be overwritten. */
-  push(chunk: Buffer, length: number = chunk.length): void {
+  /** Takes the next `length` bytes from the transport; they may be overwritten, and are not kept if only borrowed. */
+  push(chunk: Buffer, length: number = chunk.length, borrowed = false): void {
     if (this.unread > 0) {
       const unread = this.chunk.subarray(this.#position, this.limit);
       this.chunk = Buffer.concat([unread, chunk.subarray(0, length)]);
@@ -49,6 +63,7 @@ export class FrameDecoder implements FrameHeader {
       this.limit = length;
     }
     this.#position = 0;
+    this.borrowed = borrowed || this.chunk.length !== this.chunk.buffer.byteLength;
   }
 
   /** Bytes that were pushed and not read yet. */

@@ -13,6 +13,18 @@ export const slabSize: number = 66 * 1024;
 const slabsKept = 32;
 const pool: Buffer[] = [];
 const none: Buffer = Buffer.alloc(0);
+const buffersKept = 32;
+const buffers: OutputBuffer[] = [];
+
+/** One that is as new, whoever had it before. */
+export function takeOutput(): OutputBuffer {
+  return buffers.pop() ?? new OutputBuffer();
+}
+
+/** Takes back one that is as new. */
+export function giveOutput(output: OutputBuffer): void {
+  if (buffers.length < buffersKept) buffers.push(output);
+}
 
 /** Gathers output; `slab` and `position` are for the frame encoder, which writes after `reserve`. */
 export class OutputBuffer {
@@ -39,6 +51,11 @@ export class OutputBuffer {
   /** Bytes gathered and not taken. */
   get length(): number {
     return this.#piecesLength + this.position - this.#from;
+  }
+
+  /** Whether it holds nothing, and knows nothing of its transport that a new one would not. */
+  get asNew(): boolean {
+    return this.length === 0 && this.slab === none && !this.#inFlight && this.#leavesAtOnce;
   }
 
   /** Notes that what was gathered so far ends with `count` whole messages, and where if they must wait. */

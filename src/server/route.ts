@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { type ConnectionHandlers, type KeepaliveOptions, resolveKeepalive } from "../connection/handlers.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
+import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint.ts";
 import { isToken } from "../protocol/header-fields.ts";
 import type { HeaderEntries } from "../protocol/opening-handshake.ts";
 import {
@@ -122,7 +123,8 @@ export interface ResolvedRoute {
   readonly origin: OriginPolicy<IncomingMessage>;
   readonly hosts: ReadonlySet<string> | undefined;
   readonly subprotocols: readonly string[];
-  readonly textAsBytes: boolean;
+  /** What the endpoints of its connections have in common, without compression and with it. */
+  readonly endpoints: { readonly plain: EndpointSettings; readonly compressed: EndpointSettings };
   readonly trust: ProxyTrust | undefined;
   readonly log: Log | undefined;
   readonly asyncContext: boolean;
@@ -138,15 +140,22 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
   for (const subprotocol of subprotocols) {
     if (!isToken(subprotocol)) throw new TypeError(`Cannot speak the subprotocol "${subprotocol}": it is not a token`);
   }
+  const limits = resolveLimits(serverLimits, { ...defaults.limits, ...route.limits });
+  const { maxMessageSize, maxEmptyFragments } = limits;
+  const textAsBytes = (route.text ?? defaults.text) === "bytes";
+  const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, textAsBytes };
   return {
     handlers: route,
-    limits: resolveLimits(serverLimits, { ...defaults.limits, ...route.limits }),
+    limits,
     keepalive: resolveKeepalive(route.keepalive ?? defaults.keepalive),
     compression: compression === false ? undefined : compressionSettings(compression),
     origin,
     hosts: hosts && hostSet(hosts),
     subprotocols,
-    textAsBytes: (route.text ?? defaults.text) === "bytes",
+    endpoints: {
+      plain: new EndpointSettings(endpoint),
+      compressed: new EndpointSettings({ ...endpoint, compression: true }),
+    },
     trust: resolveTrust(route.trustProxy ?? defaults.trustProxy),
     log: guardedLog(route.log ?? defaults.log),
     asyncContext: route.asyncContext ?? defaults.asyncContext ?? false,

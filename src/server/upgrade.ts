@@ -241,13 +241,7 @@ function open(
   prepareSocket(socket as Socket);
   socket.write(response, "latin1");
   const connection = new ServerConnection({
-    endpoint: new Endpoint({
-      role: "server",
-      maxMessageSize: route.limits.maxMessageSize,
-      maxEmptyFragments: route.limits.maxEmptyFragments,
-      compression: accepted !== undefined,
-      textAsBytes: route.textAsBytes,
-    }),
+    endpoint: new Endpoint(accepted === undefined ? route.endpoints.plain : route.endpoints.compressed),
     socket,
     settings: context === undefined ? settings : settingsIn(context, settings),
     deflate: route.compression && accepted && new MessageDeflate("server", accepted.parameters, route.compression),

@@ -750,6 +750,47 @@ describe("frames that are encoded already", () => {
   });
 });
 
+describe.each(["client", "server"] as const)("many endpoints side by side, each a %s", (role) => {
+  /** More than are ever kept for the next. */
+  const count = 100;
+
+  test("A06 hand each other on what they need for a while, and never a byte of their frames", () => {
+    const endpoints = Array.from({ length: count }, () => new Endpoint({ role }));
+    const texts = endpoints.map((_, index) => `message ${index} ${"x".repeat(index * 3)}`);
+    const inputs = texts.map((payload) => frameFrom(peerOf(role), { opcode: 1, payload }));
+    const received = endpoints.map((): unknown[] => []);
+    const sent = endpoints.map((): Buffer[] => []);
+    for (let at = 0; at < Math.max(...inputs.map(({ length }) => length)); at++) {
+      for (const [index, endpoint] of endpoints.entries()) {
+        if (at >= inputs[index]!.length) continue;
+        endpoint.receive(ownCopy(inputs[index]!.subarray(at, at + 1)));
+        received[index]!.push(...drain(endpoint));
+        endpoint.sendMessage(`answer ${index} ${at}`);
+        if (at % 3 === index % 3) sent[index]!.push(takeBytes(endpoint));
+      }
+    }
+    for (const [index, endpoint] of endpoints.entries()) {
+      expect(received[index]).toEqual([{ type: "message", text: true, data: texts[index] }]);
+      const frames = readFrames(Buffer.concat([...sent[index]!, takeBytes(endpoint)]));
+      expect(frames.map(({ payload }) => payload.toString())).toEqual(
+        Array.from(inputs[index]!, (_, at) => `answer ${index} ${at}`),
+      );
+    }
+  });
+
+  test("R6455-7.1.7-1 one that fails takes with it what it was reading", () => {
+    for (let round = 0; round < count; round++) {
+      const failing = new Endpoint({ role, maxMessageSize: 10 });
+      failing.receive(ownCopy(frameFrom(peerOf(role), { opcode: 1, payload: "far too long" })));
+      expect(failing.nextEvent()).toEqual({ type: "failed", violation: "message-too-big" });
+      expect(failing.nextEvent()).toBeUndefined();
+      const next = new Endpoint({ role });
+      next.receive(ownCopy(frameFrom(peerOf(role), { opcode: 1, payload: "short" })));
+      expect(drain(next)).toEqual([{ type: "message", text: true, data: "short" }]);
+    }
+  });
+});
+
 describe("the memory of what is handed out", () => {
   function messages(chunk: Buffer, role: Role, borrowed = false): Uint8Array[] {
     const endpoint = new Endpoint({ role });
