@@ -22,8 +22,8 @@ export class Utf8Validator {
       if (!this.#step(bytes[from++]!)) return false;
     }
     const cut = lastCharacterStart(bytes, from, end);
-    if (cut > from && !isUtf8(bytes.subarray(from, cut))) return false;
-    for (let i = Math.max(cut, from); i < end; i++) {
+    if (!isUtf8(bytes.subarray(from, cut))) return false;
+    for (let i = cut; i < end; i++) {
       if (!this.#step(bytes[i]!)) return false;
     }
     return true;
@@ -53,15 +53,13 @@ export class Utf8Validator {
   }
 }
 
-/** Where the last character begins if it might be cut off by `end`, else `end`. */
+/** Where the last character begins if it is so near to `end` that it might be cut off, else `end`. */
 function lastCharacterStart(bytes: Uint8Array, start: number, end: number): number {
-  for (let back = 1; back <= 3 && end - back >= start; back++) {
-    const byte = bytes[end - back]!;
+  const nearest = Math.max(start, end - 3);
+  for (let at = end - 1; at >= nearest; at--) {
+    const byte = bytes[at]!;
     if (byte < 0x80) return end;
-    if (byte >= 0xc0) {
-      const length = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
-      return length > back ? end - back : end;
-    }
+    if (byte >= 0xc0) return at;
   }
   return end;
 }
