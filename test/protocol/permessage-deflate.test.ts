@@ -120,7 +120,9 @@ describe("the options", () => {
   });
 
   test.each([false, null, "on", 1])("%s is neither true nor an object", (options) => {
-    expect(() => compressionSettings(options as unknown as true)).toThrow(TypeError);
+    expect(() => compressionSettings(options as unknown as true)).toThrow(
+      new TypeError("Cannot use the compression options: they are neither true nor an object"),
+    );
   });
 });
 
@@ -254,6 +256,15 @@ describe("the client's check of the response", () => {
       clientNoContextTakeover: true,
       serverMaxWindowBits: 15,
       clientMaxWindowBits: 12,
+    });
+  });
+
+  test("R7692-7.1: where neither side wished for anything, nothing is restricted", () => {
+    expect(verify("permessage-deflate", easy)).toEqual({
+      serverNoContextTakeover: false,
+      clientNoContextTakeover: false,
+      serverMaxWindowBits: 15,
+      clientMaxWindowBits: 15,
     });
   });
 
