@@ -105,7 +105,8 @@ export function acceptance(
   return `${text}\r\n`;
 }
 
-function readRequest(head: string, rest: Buffer): ReceivedRequest {
+/** Takes the head of a request apart. */
+export function readRequest(head: string, rest: Buffer): ReceivedRequest {
   const [first = "", ...lines] = head.split("\r\n");
   const [method = "", target = ""] = first.split(" ");
   const fields = lines.map((line) => {
