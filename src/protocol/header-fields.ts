@@ -130,7 +130,7 @@ const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
 const CLOSE_BRACKET = 0x5d;
 
-/** Stands for a position when the text breaks the grammar. */
+/** Stands for a position when the text breaks the grammar; no character is there. */
 const MALFORMED = -1;
 
 const tokenCharacter = 1;
@@ -189,7 +189,6 @@ function parseParameters(text: string, start: number, parameters: [string, strin
     at = skipWhitespace(text, nameEnd);
     if (at < text.length && text.charCodeAt(at) === EQUALS)
       at = parseParameterValue(text, skipWhitespace(text, at + 1), parameter);
-    if (at === MALFORMED) return MALFORMED;
   }
   return at;
 }
@@ -209,14 +208,13 @@ function parseQuotedToken(text: string, start: number, parameter: [string, strin
   for (;;) {
     const end = skipCharacters(text, at, tokenCharacter);
     value += text.slice(at, end);
-    if (end >= text.length) return MALFORMED;
     const code = text.charCodeAt(end);
     if (code === QUOTE) {
       if (value === "") return MALFORMED;
       parameter[1] = value;
       return skipWhitespace(text, end + 1);
     }
-    if (code !== BACKSLASH || skipCharacters(text, end + 1, tokenCharacter, end + 2) === end + 1) return MALFORMED;
+    if (code !== BACKSLASH || !isOfClass(text.charCodeAt(end + 1), tokenCharacter)) return MALFORMED;
     value += text.slice(end + 1, end + 2);
     at = end + 2;
   }
@@ -224,15 +222,18 @@ function parseQuotedToken(text: string, start: number, parameter: [string, strin
 
 /** Past a comma and the whitespace after it; the end of the text will do as well. */
 function skipComma(text: string, at: number): number {
-  if (at === MALFORMED || at >= text.length) return at;
+  if (at >= text.length) return at;
   return text.charCodeAt(at) === COMMA ? skipWhitespace(text, at + 1) : MALFORMED;
 }
 
-function skipCharacters(text: string, start: number, characterClass: number, limit: number = text.length): number {
-  const end = Math.min(limit, text.length);
+function skipCharacters(text: string, start: number, characterClass: number): number {
   let at = start;
-  while (at < end && ((characterClasses[text.charCodeAt(at)] ?? 0) & characterClass) !== 0) at++;
+  while (at < text.length && isOfClass(text.charCodeAt(at), characterClass)) at++;
   return at;
+}
+
+function isOfClass(code: number, characterClass: number): boolean {
+  return ((characterClasses[code] ?? 0) & characterClass) !== 0;
 }
 
 function skipWhitespace(text: string, start: number): number {
@@ -245,7 +246,7 @@ function trimWhitespace(text: string): string {
   const start = skipWhitespace(text, 0);
   let end = text.length;
   while (end > start && isWhitespace(text.charCodeAt(end - 1))) end--;
-  return start === 0 && end === text.length ? text : text.slice(start, end);
+  return text.slice(start, end);
 }
 
 function isWhitespace(code: number): boolean {
