@@ -1,0 +1,98 @@
+/**
+ * What a soak must hold, as a list of findings, each with its figure and its bound.
+ */
+import type { LoadCounts, ServerCounts } from "./orders.ts";
+import { fitLine, type Sample } from "./series.ts";
+
+/** All that a soak came to. */
+export interface Outcome {
+  readonly minutes: number;
+  readonly samples: readonly Sample[];
+  /** The sum of all load processes. */
+  readonly load: LoadCounts;
+  /** The server before the load began, and after all had left. */
+  readonly before: ServerState;
+  readonly after: ServerState;
+  /** How the server process ended, and what it wrote to stderr. */
+  readonly exitCode: number | null;
+  readonly stderr: string;
+}
+
+/** The server at one time. */
+export interface ServerState {
+  readonly counts: ServerCounts;
+  readonly descriptors: number;
+}
+
+/** One thing that must hold. */
+export interface Finding {
+  readonly ok: boolean;
+  readonly title: string;
+  readonly detail: string;
+}
+
+const MiB = 1024 * 1024;
+
+/**
+ * The first part of a run, in which memory grows to what the load needs: a third, ten minutes at most.
+ */
+export function warmUp(minutes: number): number {
+  return Math.min(minutes / 3, 10) * 60;
+}
+
+/**
+ * How much the server's memory may grow in ten minutes, in MiB, where it is fitted over so many minutes.
+ *
+ * The memory of a steady process still moves by some MiB; over `m` minutes that tilts the line by so much more, the
+ * shorter they are. An hour can tell 1 MiB in ten minutes, three minutes cannot.
+ */
+export function slopeBound(minutes: number): number {
+  const fitted = minutes - warmUp(minutes) / 60;
+  return Math.max(1, 80 / fitted);
+}
+
+/** The slopes of the server's memory after the warm-up and each time after garbage was collected, in MiB in ten minutes. */
+export function slopes({ samples, minutes }: Pick<Outcome, "samples" | "minutes">): { rss: number; heap: number } {
+  const steady = samples.filter(({ time, collected }) => collected && time >= warmUp(minutes) && time <= minutes * 60);
+  const slope = (value: (sample: Sample) => number) =>
+    (fitLine(steady.map((sample) => [sample.time, value(sample)])).slope * 600) / MiB;
+  return { rss: slope(({ rss }) => rss), heap: slope(({ heap, external }) => heap + external) };
+}
+
+/** Judges an outcome. */
+export function judge(outcome: Outcome): Finding[] {
+  const { load, before, after, minutes } = outcome;
+  const unanswered = load.sent - load.answered - load.cut;
+  const errors = load.errors + after.counts.errors;
+  const { rss, heap } = slopes(outcome);
+  const bound = slopeBound(minutes);
+  const more = moreHandles(before.counts.handles, after.counts.handles);
+  const slope = (value: number) => `${value.toFixed(2)} MiB in ten minutes, at most ${bound.toFixed(1)}`;
+  return [
+    finding("nothing lost, reordered or damaged", errors === 0, `${errors} errors`),
+    finding("every message answered", unanswered === 0, `${unanswered} of ${load.sent} missing`),
+    finding("resident memory steady", rss < bound, slope(rss)),
+    finding("heap steady", heap < bound, slope(heap)),
+    finding(
+      "descriptors back",
+      after.descriptors <= before.descriptors,
+      `${before.descriptors} before, ${after.descriptors} after`,
+    ),
+    finding("handles back", more === "", more === "" ? "none more than before" : more),
+    finding(
+      "the server ended by itself, in silence",
+      outcome.exitCode === 0 && outcome.stderr === "",
+      `exit code ${outcome.exitCode}${outcome.stderr && `: ${outcome.stderr.slice(0, 1000)}`}`,
+    ),
+  ];
+}
+
+function finding(title: string, ok: boolean, detail: string): Finding {
+  return { ok, title, detail };
+}
+
+/** The kinds of handles of which there are more than before. */
+export function moreHandles(before: ServerCounts["handles"], after: ServerCounts["handles"]): string {
+  const kinds = Object.entries(after).filter(([kind, count]) => count > (before[kind] ?? 0));
+  return kinds.map(([kind, count]) => `${kind}: ${before[kind] ?? 0} before, ${count} after`).join("; ");
+}
