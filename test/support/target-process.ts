@@ -40,11 +40,11 @@ const application: Application = {
   },
   message(data, reply) {
     seen.messages++;
+    for (const until = performance.now() + spin; performance.now() < until; );
+    if (typeof data === "string") return reply(data);
+    seen.binaryLength += data.length;
     if (turn.messages++ === 0) setImmediate(endTurn);
     turn.length += data.length;
-    for (const until = performance.now() + spin; performance.now() < until; );
-    if (typeof data === "string") reply(data);
-    else seen.binaryLength += data.length;
   },
   pong() {
     seen.pongs++;
@@ -104,10 +104,10 @@ async function listen(): Promise<number> {
 async function connectTo(port: number): Promise<void> {
   const url = `ws://127.0.0.1:${port}/`;
   if (what === "ours") {
-    await connect(url, { ...options, ...handlers });
+    await connect(url, { compression: false, ...options, ...handlers });
     return;
   }
-  const ws = new oldWs.WebSocket(url, options);
+  const ws = new oldWs.WebSocket(url, { perMessageDeflate: false, ...options });
   await new Promise<void>((resolve, reject) => {
     ws.once("error", reject);
     // Before the first message that came with the handshake.

@@ -46,7 +46,7 @@ export interface Look {
   readonly messages: number;
   readonly binaryLength: number;
   readonly pongs: number;
-  /** How many messages, and how much data, were delivered in one turn of its event loop at most. */
+  /** How many binary messages, and how much data in them, were delivered in one turn of its event loop at most. */
   readonly mostInATurn: number;
   readonly mostLengthInATurn: number;
   readonly open: number;
