@@ -50,6 +50,10 @@ const uncounted = newCounters();
 const owner = Symbol("connection");
 /** After this many messages in one go the clock is read (the read budget). */
 const messagesPerLook = 64;
+/** Reads from this length on are timed: libuv may hand us 32 in a row before anybody else has a turn. */
+const longRead = 64 * 1024;
+/** Milliseconds that long reads took in this turn of the event loop, in all connections. */
+let turnWork = 0;
 const reported = new WeakSet<object>();
 /** Errors that a connection has failed for: thrown on by a handler, they are no news. */
 const known = new WeakSet<object>();
@@ -477,10 +481,19 @@ export class Connection {
       return;
     }
     this.#counters.bytesReceived += length;
+    const began = length < longRead ? 0 : performance.now();
     this.endpoint.receive(chunk, borrowed, length);
     this.#run();
     const { unfinishedLength } = this.endpoint;
     if (unfinishedLength !== this.#unfinished) this.#noteUnfinished(unfinishedLength);
+    if (began !== 0) this.#worked(performance.now() - began);
+  }
+
+  /** Fragments and control frames are no messages that `#pump` would count, and cost time all the same (fault A07). */
+  #worked(time: number): void {
+    if (turnWork === 0) setImmediate(forgetTurn);
+    turnWork += time;
+    if (turnWork >= this.limits.readBudget && this.#reading) this.#yield();
   }
 
   #receiveEnd(): void {
@@ -840,4 +853,8 @@ function describe(thrown: unknown): string {
 
 function reportSecond(error: unknown): void {
   console.error("A connection's error handler threw:", error);
+}
+
+function forgetTurn(): void {
+  turnWork = 0;
 }

@@ -315,6 +315,34 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(perTurn).toBeLessThanOrEqual(256);
     });
 
+    test("A07: a flood of fragments, of which no message comes, takes one long read a turn", async () => {
+      const fragments = (opcode: number): Buffer =>
+        fromPeer(
+          role,
+          { opcode, fin: false, payload: "x" },
+          ...Array(30_000).fill({ opcode: 0, fin: false, payload: "x" }),
+        );
+      const turnsOf = async (readBudget: number): Promise<number[]> => {
+        const seen: number[] = [];
+        let turns = 0;
+        const socket = new HeldDuplex();
+        const connection = connectionOver(socket, role, { limits: { readBudget }, handlers: {} });
+        connection.start();
+        socket.on("data", () => seen.push(turns));
+        const tick = () => {
+          turns++;
+          if (seen.length < 4) setImmediate(tick);
+        };
+        for (const opcode of [2, 0, 0, 0]) socket.push(fragments(opcode));
+        setImmediate(tick);
+        await until(() => seen.length === 4);
+        expect(connection.endpoint.state).toBe("open");
+        return seen;
+      };
+      expect(new Set(await turnsOf(0)).size).toBe(4);
+      expect(new Set(await turnsOf(Number.POSITIVE_INFINITY)).size).toBe(1);
+    });
+
     test("A07: empty messages fill the queue as well", async () => {
       const { opened } = gate();
       const { peer, connection } = await connectionPair(role, {
