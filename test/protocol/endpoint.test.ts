@@ -477,19 +477,19 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
 
     test("A11 R6455-10.4-1 tells what is unfinished: a header, a frame, a message", () => {
       const endpoint = open();
-      const state = (): unknown => [endpoint.insideMessage, endpoint.unfinishedLength];
-      expect(state()).toEqual([false, 0]);
+      const state = (): unknown => [endpoint.insideMessage, endpoint.unfinishedLength, endpoint.messageProgress];
+      expect(state()).toEqual([false, 0, 0]);
       const frame = wire({ opcode: 1, payload: "abcdefgh", fin: false });
       feed(endpoint, frame.subarray(0, 1), cuts);
-      expect(state()).toEqual([true, 0]);
+      expect(state()).toEqual([true, 0, 1]);
       feed(endpoint, frame.subarray(1, -5), cuts);
-      expect(state()).toEqual([true, 3]);
+      expect(state()).toEqual([true, 3, 3]);
       feed(endpoint, frame.subarray(-5), cuts);
-      expect(state()).toEqual([true, 8]);
+      expect(state()).toEqual([true, 8, 8]);
       receive(endpoint, { opcode: 0, payload: "end" });
-      expect(state()).toEqual([false, 0]);
+      expect(state()).toEqual([false, 0, 0]);
       feed(endpoint, wire({ opcode: 9, payload: "ping" }).subarray(0, -1), cuts);
-      expect(state()).toEqual([true, 0]);
+      expect(state()).toEqual([true, 0, 0]);
     });
   });
 

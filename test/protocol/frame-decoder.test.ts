@@ -1,7 +1,7 @@
 /** Headers and payloads out of chunks that are cut anywhere. */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
-import { FrameDecoder } from "../../src/protocol/frame-decoder.ts";
+import { FrameDecoder, giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
 import { buildFrame, type Cuts, cut, ownCopy, testKey } from "../support/wire.ts";
 
 interface Decoded {
@@ -211,5 +211,16 @@ describe("what it keeps", () => {
     expect(see(buildFrame({ opcode: 1, payload: "ascii", key: testKey }))).toBe(0);
     expect(see(buildFrame({ opcode: 1, payload: "é", key: testKey }))).toBe(0x80);
     expect(see(buildFrame({ opcode: 1, payload: "ascii" }))).toBe(0x80);
+  });
+});
+
+describe("decoders that are handed on", () => {
+  test("D08 a decoder given back is taken again, and at most 32 are kept", () => {
+    const decoders = Array.from({ length: 40 }, () => takeDecoder());
+    expect(new Set(decoders).size).toBe(40);
+    for (const decoder of decoders) giveDecoder(decoder);
+    const again = Array.from({ length: 40 }, () => takeDecoder());
+    expect(new Set(again).size).toBe(40);
+    expect(again.filter((decoder) => decoders.includes(decoder))).toHaveLength(32);
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { freeMemory, leastFreed } from "../../src/protocol/free-memory.ts";
 
 describe("freeMemory", () => {
@@ -11,6 +11,16 @@ describe("freeMemory", () => {
     const small = Buffer.allocUnsafeSlow(leastFreed - 1);
     freeMemory(small);
     expect(small.length).toBe(leastFreed - 1);
+  });
+
+  test("leaves it to the garbage collector where there are no channels", async () => {
+    vi.stubGlobal("MessageChannel", undefined);
+    vi.resetModules();
+    const without = await import("../../src/protocol/free-memory.ts");
+    vi.unstubAllGlobals();
+    const large = Buffer.allocUnsafeSlow(leastFreed);
+    without.freeMemory(large);
+    expect(large.length).toBe(leastFreed);
   });
 
   test.each([

@@ -1,7 +1,7 @@
 /** Output gathered and taken: the bytes stay in order, and stay what they are until they have left. */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
-import { OutputBuffer, slabSize } from "../../src/protocol/output-buffer.ts";
+import { giveOutput, OutputBuffer, slabSize, takeOutput } from "../../src/protocol/output-buffer.ts";
 
 function put(output: OutputBuffer, text: string): void {
   const at = output.reserve(text.length);
@@ -93,6 +93,43 @@ describe("gathering", () => {
     expect(output.take()).toEqual([]);
     put(output, "new");
     expect(join(output.take())).toBe("new");
+  });
+});
+
+describe("buffers that are handed on", () => {
+  test("D08 a buffer given back is taken again, and at most 32 are kept", () => {
+    const outputs = Array.from({ length: 40 }, () => takeOutput());
+    expect(new Set(outputs).size).toBe(40);
+    for (const output of outputs) giveOutput(output);
+    const again = Array.from({ length: 40 }, () => takeOutput());
+    expect(new Set(again).size).toBe(40);
+    expect(again.filter((output) => outputs.includes(output))).toHaveLength(32);
+  });
+
+  test("D12 only one that holds nothing, and whose transport took all at once, is as new", () => {
+    const output = new OutputBuffer();
+    const states: boolean[] = [];
+    const note = (): void => void states.push(output.asNew);
+    note();
+    put(output, "x");
+    note();
+    output.take();
+    note();
+    output.taken(true);
+    note();
+    output.append(Buffer.from("long"));
+    note();
+    output.take();
+    note();
+    output.taken(false);
+    note();
+    put(output, "y");
+    output.take();
+    output.taken(true);
+    note();
+    output.reserve(1);
+    note();
+    expect(states).toEqual([true, false, false, true, false, false, false, true, false]);
   });
 });
 
