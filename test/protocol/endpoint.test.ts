@@ -5,7 +5,13 @@
  */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
-import { Endpoint, type EndpointEvent, type EndpointOptions, type PartEvent } from "../../src/protocol/endpoint.ts";
+import {
+  Endpoint,
+  type EndpointEvent,
+  type EndpointOptions,
+  EndpointSettings,
+  type PartEvent,
+} from "../../src/protocol/endpoint.ts";
 import { type Violation, violations } from "../../src/protocol/errors.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import {
@@ -723,6 +729,19 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
   });
 });
 
+test("R6455-10.4-1 settings made once serve many endpoints", () => {
+  const settings = new EndpointSettings({ role: "server", maxMessageSize: 3 });
+  for (let i = 0; i < 2; i++) {
+    const endpoint = new Endpoint(settings);
+    expect(endpoint.role).toBe("server");
+    const frames = ["abc", "abcd"].map((payload) => frameFrom("client", { opcode: 1, payload }));
+    expect(feed(endpoint, Buffer.concat(frames))).toEqual([
+      { type: "message", text: true, data: "abc" },
+      { type: "failed", violation: "message-too-big" },
+    ]);
+  }
+});
+
 describe("frames that are encoded already", () => {
   test("R6455-5.1-1 a client refuses them, for they are not masked", () => {
     const endpoint = new Endpoint({ role: "client" });
@@ -735,6 +754,7 @@ describe("frames that are encoded already", () => {
     const endpoint = new Endpoint({ role: "server" });
     const small = frameFrom("server", { opcode: 1, payload: "shared" });
     const long = frameFrom("server", { opcode: 2, payload: "y".repeat(5000) });
+    expect(endpoint.sharedOutputLength).toBe(0);
     endpoint.sendMessage("own");
     endpoint.sendEncoded(small);
     endpoint.sendEncoded(long);
