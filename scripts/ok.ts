@@ -20,6 +20,7 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["format", "biome check --linter-enabled=false"],
   ["layers", "tsx scripts/layers.ts"],
   ["tests", `vitest run --coverage --reporter=default --reporter=json --outputFile.json=${reportPath}`],
+  ["coverage", "tsx scripts/check-coverage.ts"],
   ["docs", "tsx scripts/check-docs.ts"],
   ["rules", "tsx scripts/check-normative.ts --check"],
   ["pages", "tsx scripts/print-reference.ts --check"],
