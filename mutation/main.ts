@@ -1,0 +1,92 @@
+/**
+ * `npm run mutation [-- <name> …] [--save]`: changes the files of src/protocol/ in small ways, one at a time, and runs the
+ * file's own tests on each change; a change that no test notices survives.
+ *
+ * Prints the survivors and a row for each file; `--save` puts the rows into the page, whose other rows stay as they are.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { constants, setPriority } from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+/** The files with decisions in them; the others of src/protocol/ are tables and re-exports. */
+const files = [
+  "close-code",
+  "endpoint",
+  "endpoint-state",
+  "frame-decoder",
+  "frame-encoder",
+  "frame-rules",
+  "handshake-rules",
+  "header-fields",
+  "mask",
+  "message-assembler",
+  "message-parts",
+  "opening-handshake",
+  "output-buffer",
+  "permessage-deflate",
+  "utf8",
+] as const;
+const page = "docs/explanation/mutation-testing.md";
+const reportPath = ".cache/mutation.json";
+
+/** The part of Stryker's report that is read. */
+interface Report {
+  readonly files: Readonly<Record<string, { readonly mutants: readonly { readonly status: string }[] }>>;
+}
+
+const { values, positionals } = parseArgs({ options: { save: { type: "boolean" } }, allowPositionals: true });
+const unknown = positionals.find((name) => !(files as readonly string[]).includes(name));
+if (unknown !== undefined) throw new Error(`Cannot change ${unknown}: the files are ${files.join(", ")}`);
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+install();
+mkdirSync(".cache", { recursive: true });
+const rows = (positionals.length > 0 ? positionals : files).map(measure);
+console.log(rows.join("\n"));
+if (values.save) save(rows);
+
+function install(): void {
+  if (modifiedAt("mutation/node_modules/.package-lock.json") >= modifiedAt("mutation/package-lock.json")) return;
+  run("npm", ["ci", "--prefix", "mutation", "--no-audit", "--no-fund", "--loglevel=error"]);
+}
+
+/** Runs Stryker on one file, and returns its row of the table. */
+function measure(name: string): string {
+  const stryker = "mutation/node_modules/@stryker-mutator/core/bin/stryker.js";
+  const source = `src/protocol/${name}.ts`;
+  process.env.MUTATION_SOURCE = source;
+  rmSync(reportPath, { force: true });
+  run(process.execPath, [stryker, "run", "mutation/stryker.config.json", "--mutate", source]);
+  const statuses = (JSON.parse(readFileSync(reportPath, "utf8")) as Report).files[source]!.mutants.map(
+    ({ status }) => status,
+  );
+  const count = (...wanted: string[]): number => statuses.filter((status) => wanted.includes(status)).length;
+  const killed = count("Killed", "Timeout");
+  const survived = count("Survived", "NoCoverage");
+  const score = ((100 * killed) / (killed + survived)).toFixed(1);
+  return `| ${name} | ${killed + survived} | ${killed} | ${survived} | ${score} % |`;
+}
+
+/** Replaces the rows of the page's table whose first cell is the same. */
+function save(measured: readonly string[]): void {
+  let text = readFileSync(page, "utf8");
+  for (const row of measured) {
+    const start = row.slice(0, row.indexOf("|", 1) + 1);
+    const at = text.indexOf(`\n${start}`) + 1;
+    if (at === 0) throw new Error(`Cannot save the row of ${start}: ${page} has none that begins like it`);
+    text = text.slice(0, at) + row + text.slice(text.indexOf("\n", at));
+  }
+  writeFileSync(page, text);
+}
+
+function modifiedAt(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function run(command: string, args: readonly string[]): void {
+  const { status } = spawnSync(command, args, { stdio: "inherit", shell: process.platform === "win32" });
+  if (status !== 0) throw new Error(`Cannot go on: ${command} ${args.join(" ")} failed`);
+}
