@@ -1,0 +1,144 @@
+/** D04 and D05: peers that read slowly, or not at all, while they are sent more and more. */
+import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import type { CloseReport } from "../../src/connection/close-report.ts";
+import { connectionLimits } from "../../src/connection/limits.ts";
+import { connect } from "../../src/index.ts";
+import type { Role } from "../../src/protocol/frame.ts";
+import { connectionPair, until } from "../support/connection-pair.ts";
+import { nextTurn } from "../support/held-duplex.ts";
+import { openRaw } from "../support/raw-peer.ts";
+import { acceptance, rawServer } from "../support/raw-server.ts";
+import { afterwards, oldServing, serving } from "../support/serving.ts";
+
+const MiB = 1024 * 1024;
+const message = "x".repeat(1024);
+const count = 40_000;
+/** With its header, as a server sends it. */
+const frameLength = 1028;
+
+/** Opens a connection, and counts what it reads. */
+async function reader(port: number): Promise<{ socket: Socket; bytes: number }> {
+  const { socket } = await openRaw(port);
+  const reading = { socket, bytes: 0 };
+  socket.removeAllListeners("data").on("data", (chunk: Buffer) => {
+    reading.bytes += chunk.length;
+  });
+  return reading;
+}
+
+/** Calls `send` for each message, and waits for the reader now and then. */
+async function broadcast(send: () => void, reading: { bytes: number }): Promise<void> {
+  for (let sent = 1; sent <= count; sent++) {
+    send();
+    if (sent % 1000 === 0) await until(() => reading.bytes >= sent * frameLength);
+  }
+}
+
+describe("D04 a client that does not read", () => {
+  test("D04: of 40,000 messages to all it holds 16 MiB at most, is let go with 1013, and the others get each", async () => {
+    const reports: CloseReport[] = [];
+    const server = await serving({
+      routes: {
+        "/": { open: (connection) => connection.subscribe("all"), close: (_, report) => void reports.push(report) },
+      },
+    });
+    const stalled = await openRaw(server.port);
+    stalled.socket.pause();
+    const reading = await reader(server.port);
+    await until(() => server.subscriberCount("all") === 2);
+    const [held] = server.connections;
+    let most = 0;
+    await broadcast(() => {
+      server.publish("all", message);
+      most = Math.max(most, held!.bufferedAmount);
+    }, reading);
+    expect(reading.bytes).toBe(count * frameLength);
+    expect(most).toBeGreaterThan(connectionLimits.outboxHighWaterMark);
+    // What one turn publishes comes on top.
+    expect(most).toBeLessThanOrEqual(connectionLimits.maxOutboxSize + 1 * MiB);
+    expect(held!.readyState).not.toBe(1);
+    stalled.socket.destroy();
+    await until(() => reports.length === 1);
+    expect(reports[0]).toMatchObject({ initiator: "local", sent: { code: 1013 } });
+    reading.socket.destroy();
+  });
+
+  test("D04 control: ws 8.17.0 holds all that the network did not take", async () => {
+    const { server, port } = await oldServing();
+    const stalled = await openRaw(port);
+    stalled.socket.pause();
+    const reading = await reader(port);
+    await until(() => server.clients.size === 2);
+    const [held] = server.clients;
+    await broadcast(() => {
+      for (const client of server.clients) client.send(message);
+    }, reading);
+    expect(held!.bufferedAmount).toBeGreaterThan(connectionLimits.maxOutboxSize + 8 * MiB);
+    for (const client of server.clients) client.terminate();
+    reading.socket.destroy();
+  });
+});
+
+describe("D04 a server that does not read", () => {
+  async function sendingTo(maxOutboxSize: number): Promise<{ most: number; report: Promise<CloseReport> }> {
+    const server = await rawServer((request, socket) => {
+      process.nextTick(() => socket.pause());
+      return acceptance(request);
+    });
+    afterwards(() => server.close());
+    const limits = { maxOutboxSize, closeTimeout: 100, writeTimeout: 1000 };
+    const connection = await connect(`ws://127.0.0.1:${server.port}/`, { limits, compression: false });
+    const report = connection.closed;
+    let most = 0;
+    for (let sent = 1; sent <= count; sent++) {
+      connection.send(message);
+      most = Math.max(most, connection.bufferedAmount);
+      if (sent % 1000 === 0) await nextTurn();
+    }
+    if (connection.readyState === 1) connection.terminate();
+    return { most, report };
+  }
+
+  test("D04: our client holds 16 MiB at most, and closes", async () => {
+    const { most, report } = await sendingTo(connectionLimits.maxOutboxSize);
+    expect(most).toBeLessThanOrEqual(connectionLimits.maxOutboxSize + 2 * frameLength);
+    expect(await report).toMatchObject({ initiator: "local", code: 1006 });
+    expect((await report).error?.message).toMatch(/does not read/);
+  });
+
+  test("D04 control: without the limit it holds all that the network did not take", async () => {
+    const { most } = await sendingTo(Number.POSITIVE_INFINITY);
+    expect(most).toBeGreaterThan(connectionLimits.maxOutboxSize + 8 * MiB);
+  });
+});
+
+describe.each<Role>(["server", "client"])("D05 a peer that takes nothing: as %s", (role) => {
+  /** What has become of a connection with full buffers; the peer sends a Pong so often, while it reads nothing. */
+  async function standing(writeTimeout: number, pongEvery?: number): Promise<CloseReport | "open"> {
+    const { connection, peer } = await connectionPair(role, { limits: { writeTimeout } });
+    peer.socket.pause();
+    connection.send(new Uint8Array(12 * MiB));
+    const timer = pongEvery === undefined ? undefined : setInterval(() => peer.send({ opcode: 10 }), pongEvery);
+    const outcome = await Promise.race([connection.closed, delay(2500, "open" as const)]);
+    clearInterval(timer);
+    return outcome;
+  }
+
+  test("D05: is given up once no byte moved in either direction for writeTimeout, 45 s by default", async () => {
+    expect(connectionLimits.writeTimeout).toBe(45_000);
+    const report = await standing(1000);
+    expect(report).toMatchObject({ code: 1006, wasClean: false });
+    expect((report as CloseReport).bufferedAmount).toBeGreaterThan(0);
+    expect((report as CloseReport).error?.message).toMatch(/no byte left or arrived for 1000 ms/);
+  });
+
+  test("D05: one that reads nothing but sends is not given up", async () => {
+    expect(await standing(1000, 50)).toBe("open");
+  });
+
+  test("D05 control: without writeTimeout it stands", async () => {
+    expect(await standing(Number.POSITIVE_INFINITY)).toBe("open");
+  });
+});
