@@ -4,8 +4,9 @@
  */
 
 import { Buffer } from "node:buffer";
+import { types } from "node:util";
 import type { Endpoint } from "../protocol/endpoint.ts";
-import { longestCopied } from "../protocol/frame-encoder.ts";
+import { lengthOf, longestCopied, plainView } from "../protocol/frame-encoder.ts";
 import type { SendOptions } from "./handlers.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import type { Outbox } from "./outbox.ts";
@@ -17,12 +18,16 @@ export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob | PreparedM
 /** The forms that are sent; every other one is a view of these. */
 export type Outgoing = string | Uint8Array | Blob | PreparedMessage;
 
+const blobSize = Object.getOwnPropertyDescriptor(Blob.prototype, "size")!.get! as (this: Blob) => number;
+
 /** The data in a form that can be sent; a TypeError for what has none (fault D10). */
 export function checkSendable(data: unknown): Outgoing {
   if (typeof data === "string" || data instanceof Uint8Array) return data;
-  if (data instanceof PreparedMessage || data instanceof Blob) return data;
+  if (data instanceof PreparedMessage) return data;
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (types.isArrayBuffer(data)) return new Uint8Array(data);
+  // What only inherits from Blob has no size.
+  if (data instanceof Blob && blobSize.call(data) >= 0) return data;
   const kind = data === null ? "null" : typeof data;
   throw new TypeError(`Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kind}`);
 }
@@ -108,14 +113,15 @@ export class MessageSender {
   }
 
   async #sendBlob(data: Blob, options: SendOptions | undefined): Promise<void> {
-    const { size } = data;
+    const size = sizeOf(data);
     this.#outbox.waiting += size;
-    let bytes: ArrayBuffer;
+    let bytes: unknown;
     try {
       bytes = await data.arrayBuffer();
     } finally {
       this.#outbox.waiting -= size;
     }
+    if (!types.isArrayBuffer(bytes)) throw new TypeError("Cannot send: what the Blob gave is no ArrayBuffer");
     await this.#encode(new Uint8Array(bytes), options);
   }
 
@@ -174,12 +180,12 @@ export class MessageSender {
 
   /** Bytes that stay as they are while a compressor works: only a server may refer to the caller's, if they are many. */
   #ownBytes(data: Uint8Array): Uint8Array {
-    return this.#endpoint.role === "server" && data.length > longestCopied ? data : new Uint8Array(data);
+    return this.#endpoint.role === "server" && lengthOf(data) > longestCopied ? plainView(data) : new Uint8Array(data);
   }
 }
 
 function sizeOf(data: Outgoing): number {
   if (typeof data === "string") return Buffer.byteLength(data);
   if (data instanceof PreparedMessage) return sizeOf(data.data);
-  return data instanceof Blob ? data.size : data.length;
+  return data instanceof Blob ? blobSize.call(data) : lengthOf(data);
 }

@@ -12,7 +12,7 @@ import { type EndpointState, readyStates, type Transition, transitions } from ".
 import { type Violation, violations } from "./errors.ts";
 import { isControl, Opcode, type Role } from "./frame.ts";
 import { type FrameDecoder, giveDecoder, takeDecoder } from "./frame-decoder.ts";
-import { encodeFrame, encodeTextFrame, requireBytes } from "./frame-encoder.ts";
+import { encodeFrame, encodeTextFrame, lengthOf, requireBytes } from "./frame-encoder.ts";
 import { brokenFrameRule } from "./frame-rules.ts";
 import { freeMemory } from "./free-memory.ts";
 import { MessageAssembler } from "./message-assembler.ts";
@@ -552,8 +552,9 @@ export class Endpoint {
   }
 
   #sendControl(opcode: Opcode, payload: Uint8Array): boolean {
-    if (payload.length > 125) {
-      throw new RangeError(`Cannot send: a control frame carries at most 125 bytes, not ${payload.length}`);
+    const length = lengthOf(payload);
+    if (length > 125) {
+      throw new RangeError(`Cannot send: a control frame carries at most 125 bytes, not ${length}`);
     }
     if (!this.#sending) return false;
     encodeFrame(this.#gather(), this.role, fin | opcode, payload);

@@ -14,6 +14,9 @@ import type { OutputBuffer } from "./output-buffer.ts";
 export const longestCopied: number = 64 * 1024;
 
 const longestHeader = 14;
+const readLength = getterOf<number>("length");
+const readOffset = getterOf<number>("byteOffset");
+const readBuffer = getterOf<ArrayBuffer>("buffer");
 /** Up to this many UTF-16 units an ASCII string is written faster here than by a call into the runtime (measured). */
 const shortText = 32;
 /** A string of this many units fits a 16-bit length, and so a slab, even if each takes three bytes. */
@@ -21,10 +24,9 @@ const slabText = Math.floor(0xffff / 3);
 
 /** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. A TypeError for what has no length in bytes. */
 export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {
-  const length = payload.length;
-  // Not so either for what has no length at all.
-  if (!(length <= longestCopied)) {
-    encodeLongFrame(output, role, firstByte, payload);
+  const length = lengthOf(payload);
+  if (length > longestCopied) {
+    encodeLongFrame(output, role, firstByte, plainView(payload));
     return;
   }
   const at = output.reserve(length + longestHeader);
@@ -33,6 +35,24 @@ export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number,
   output.slab.set(payload, start);
   if (role === "client") mask(output.slab, start, start + length, key, 0);
   output.position = start + length;
+}
+
+/**
+ * The length that memory really has, in elements; a TypeError for what is no typed array. What an object says of itself
+ * may be anything, and a frame as long as that would carry memory of others (fault D10).
+ */
+export function lengthOf(bytes: Uint8Array): number {
+  try {
+    return readLength.call(bytes);
+  } catch {
+    throw new TypeError("Cannot send: the data is not a Uint8Array");
+  }
+}
+
+/** The same memory, seen by nothing that could say otherwise; a TypeError for what is not made of bytes. */
+export function plainView(bytes: Uint8Array): Buffer {
+  requireBytes(bytes);
+  return Buffer.from(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
 }
 
 /** Throws a TypeError for what is not made of bytes: its length would spoil the output. */
@@ -59,8 +79,7 @@ export function encodeTextFrame(output: OutputBuffer, role: Role, firstByte: num
   output.position = start + length;
 }
 
-function encodeLongFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {
-  requireBytes(payload);
+function encodeLongFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Buffer): void {
   const at = output.reserve(longestHeader);
   const key = role === "client" ? createMaskingKey() : 0;
   output.position = writeHeader(output.slab, at, role, firstByte, payload.length, key);
@@ -111,4 +130,9 @@ function maskedCopy(payload: Uint8Array, key: number): Uint8Array {
   const copy = Buffer.allocUnsafeSlow(payload.length);
   maskCopy(payload, copy, 0, key);
   return copy;
+}
+
+/** The runtime's own getter of every typed array. */
+function getterOf<Value>(name: "buffer" | "byteOffset" | "length"): (this: Uint8Array) => Value {
+  return Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get!;
 }

@@ -119,7 +119,29 @@ test("a server does not copy a long payload", () => {
   const payload = Buffer.alloc(longestCopied + 1, 1);
   const output = new OutputBuffer();
   encodeFrame(output, "server", 0x82, payload);
-  expect(output.take()[1]).toBe(payload);
+  const [, piece] = output.take();
+  expect([piece!.buffer, piece!.byteOffset, piece!.length]).toEqual([
+    payload.buffer,
+    payload.byteOffset,
+    payload.length,
+  ]);
+  expect(piece!.buffer).toBe(payload.buffer);
+});
+
+test.each([10, longestCopied + 1])("D10 %i bytes that claim to be more or fewer are sent as they are", (length) => {
+  for (const claimed of [0, 3, -1, Number.NaN, length + 1000, 2 ** 40]) {
+    for (const role of ["server", "client"] as const) {
+      const output = new OutputBuffer();
+      output.reserve(60_000);
+      output.slab.fill(0xee);
+      const payload = Object.defineProperty(new Uint8Array(length).fill(7), "length", { value: claimed });
+      encodeFrame(output, role, 0x82, Object.defineProperty(payload, "buffer", { value: new ArrayBuffer(1) }));
+      encodeFrame(output, role, 0x82, Buffer.from("after"));
+      const [frame, after] = readFrames(Buffer.concat(output.take()));
+      expect(frame!.payload.equals(Buffer.alloc(length, 7))).toBe(true);
+      expect(after!.payload.toString()).toBe("after");
+    }
+  }
 });
 
 test("R6455-5.3-2 R6455-6.1-3 D11 each frame of a client has a key of its own", () => {
