@@ -7,6 +7,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
+import { flamePictures } from "./flames.ts";
 import { prepareGenerator } from "./generator.ts";
 import { lock } from "./lock.ts";
 import { type Machine, machine, newResults, type Results, type RowResult } from "./machine.ts";
@@ -25,7 +26,9 @@ const usage = `npm run bench -- [rows] [options]
   --rounds N       default 5, for memory 3
   --duration MS    how long a load is measured in each round; default 800
   --peers A,B      only these peers, by id
-  --save           writes bench/results/ and the table in README.md as well
+  --node N         with that version of Node, such as 26, which npm installs into .cache/bench/
+  --flames         where the time of E2 goes: flame graphs of ws and openline
+  --save           writes bench/results/, docs/images/ and the table in README.md as well
 `;
 
 const { values, positionals } = parseArgs({
@@ -33,6 +36,8 @@ const { values, positionals } = parseArgs({
   options: {
     all: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
+    flames: { type: "boolean", default: false },
+    node: { type: "string" },
     rounds: { type: "string" },
     duration: { type: "string", default: "800" },
     peers: { type: "string" },
@@ -40,6 +45,9 @@ const { values, positionals } = parseArgs({
     help: { type: "boolean", default: false },
   },
 });
+
+const picturesFolder = `${benchFolder}../docs/images/`;
+const written: string[] = [];
 
 if (values.help) console.log(usage);
 else process.exitCode = (await main()) ? 0 : 1;
@@ -52,6 +60,7 @@ async function main(): Promise<boolean> {
   const settings: RunSettings = { generator: generator.command, warmup: 300, duration: wholeNumber("duration", 800) };
   const here = machine();
   warnOfOthers(here);
+  if (values.flames) return await drawFlames(settings);
   const unable = prepare(chosen);
   const results = newResults(here, commandLine(), generator.title, settings);
   const progress = new Progress(chosen.reduce((sum, row) => sum + roundsOf(row) * peersOf(row, unable).length, 0));
@@ -60,6 +69,14 @@ async function main(): Promise<boolean> {
   progress.end();
   write(results);
   return results.rows.every((row) => row.missing.every(({ failed }) => !failed));
+}
+
+async function drawFlames(settings: RunSettings): Promise<true> {
+  const drawn = await flamePictures(settings);
+  writeFiles(workFolder, drawn);
+  if (values.save) writeFiles(picturesFolder, drawn);
+  console.log(`Written: ${written.join(" ")}`);
+  return true;
 }
 
 function chooseRows(from: readonly Row[]): Row[] {
@@ -158,21 +175,26 @@ function warnOfOthers({ loadBefore }: Machine): void {
 }
 
 function write(results: Results): void {
-  const name = values.scaling ? "scaling" : "results";
-  const folders = [workFolder, ...(values.save ? [`${benchFolder}results/`] : [])];
+  const name = `${values.scaling ? "scaling" : "results"}${values.node === undefined ? "" : `-node-${values.node}`}`;
   const text = markdown(results);
-  for (const folder of folders) {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(`${folder}${name}.json`, `${JSON.stringify(results, plain, 2)}\n`);
-    writeFileSync(`${folder}${name}.md`, text);
-    if (!values.scaling) continue;
-    for (const [file, svg] of pictures(results)) writeFileSync(`${folder}${file}`, svg);
+  const files = new Map([
+    [`${name}.json`, `${JSON.stringify(results, plain, 2)}\n`],
+    [`${name}.md`, text],
+  ]);
+  const drawn = values.scaling ? pictures(results) : new Map<string, string>();
+  writeFiles(workFolder, [...files, ...drawn]);
+  if (values.save) writeFiles(`${benchFolder}results/`, files);
+  if (values.save && values.node === undefined) writeFiles(picturesFolder, drawn);
+  console.log(`\n${text}\nWritten: ${written.join(" ")}`);
+  if (values.save && name === "results") console.log(updateReadme(`${benchFolder}../README.md`, results));
+}
+
+function writeFiles(folder: string, files: Iterable<readonly [name: string, content: string]>): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, content] of files) {
+    writeFileSync(`${folder}${name}`, content);
+    written.push(relative(process.cwd(), `${folder}${name}`));
   }
-  console.log(`\n${text}`);
-  console.log(
-    `Written: ${folders.map((folder) => `${relative(process.cwd(), folder)}/${name}.json and .md`).join(", ")}`,
-  );
-  if (values.save && !values.scaling) console.log(updateReadme(`${benchFolder}../README.md`, results));
 }
 
 /** A peer in the JSON is its id, title and version. */

@@ -2,7 +2,7 @@
  * Whom the figures are for: how each is started, why it may be missing, its version.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Command, worksHere } from "./processes.ts";
 
@@ -115,6 +115,32 @@ export const servers = {
   },
 } satisfies Record<string, Peer>;
 
+const unchecked = `${workFolder}unchecked`;
+
+/** openline watched in one way or another, and with nothing in it that could be watched message by message. */
+export const watched = {
+  channels: {
+    ...servers.openline,
+    id: "channels",
+    title: "openline with all channels",
+    environment: { BENCH_WATCH: "channels" },
+  },
+  log: { ...servers.openline, id: "log", title: "openline with log", environment: { BENCH_WATCH: "log" } },
+  metrics: {
+    ...servers.openline,
+    id: "metrics",
+    title: "openline with metrics",
+    environment: { BENCH_WATCH: "metrics" },
+  },
+  unchecked: {
+    ...servers.openline,
+    id: "unchecked",
+    title: "openline without the check",
+    environment: { OPENLINE_DIST: unchecked },
+    prepare: buildUnchecked,
+  },
+} satisfies Record<string, Peer>;
+
 /** The clients, each a program of its own. */
 export const clients = {
   connect: {
@@ -173,6 +199,16 @@ function nodeProgram(name: string, ...args: string[]): Command {
 
 function packageVersion(folder: string): string {
   return (JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as { version: string }).version;
+}
+
+/** A copy of the build whose connections do not look whether a channel has a listener. */
+function buildUnchecked(): string | undefined {
+  cpSync(process.env.OPENLINE_DIST ?? `${benchFolder}../dist`, unchecked, { recursive: true });
+  const path = `${unchecked}/connection/connection.js`;
+  const source = readFileSync(path, "utf8");
+  const without = source.replace(/if \(channels\.message\.hasSubscribers\)/, "if (false)");
+  writeFileSync(path, without);
+  return source === without ? "its look for listeners was not found" : undefined;
 }
 
 function buildGorilla(): string | undefined {

@@ -19,45 +19,28 @@ export interface Line {
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
-/** For a page with a light or a dark background. */
-export type Theme = "light" | "dark";
+/** What has a colour of its own. */
+type Ink = Peer["column"] | "text" | "quiet" | "grid" | "background";
 
-interface Colours extends Readonly<Record<Peer["column"], string>> {
-  readonly text: string;
-  readonly quiet: string;
-  readonly grid: string;
-}
-
-const colours: Readonly<Record<Theme, Colours>> = {
-  light: {
-    text: "#1f2328",
-    quiet: "#59636e",
-    grid: "#d8dee4",
-    openline: "#0969da",
-    ws: "#bc4c00",
-    bun: "#8250df",
-    floor: "#6e7781",
-    others: "#1a7f37",
-  },
-  dark: {
-    text: "#f0f6fc",
-    quiet: "#9198a1",
-    grid: "#30363d",
-    openline: "#58a6ff",
-    ws: "#f0883e",
-    bun: "#bc8cff",
-    floor: "#8b949e",
-    others: "#3fb950",
-  },
+/** The colours of the inks on a light page and on a dark one. */
+const colours: Readonly<Record<Ink, readonly [light: string, dark: string]>> = {
+  text: ["#1f2328", "#f0f6fc"],
+  quiet: ["#59636e", "#9198a1"],
+  grid: ["#d8dee4", "#30363d"],
+  background: ["#ffffff", "#0d1117"],
+  openline: ["#0969da", "#58a6ff"],
+  ws: ["#bc4c00", "#f0883e"],
+  bun: ["#8250df", "#bc8cff"],
+  floor: ["#6e7781", "#8b949e"],
+  others: ["#1a7f37", "#3fb950"],
 };
 
 const [width, height] = [820, 420];
 const area = { left: 64, right: 560, top: 52, bottom: 364 };
 const labelHeight = 18;
 
-/** The chart as a whole SVG document; its background is transparent. */
-export function drawChart(chart: Chart, theme: Theme): string {
-  const colour = colours[theme];
+/** The chart as a whole SVG document, in the colours of the reader's light or dark scheme. */
+export function drawChart(chart: Chart): string {
   const points = chart.lines.flatMap((line) => line.points);
   const x = scale(
     points.map((point) => point.x),
@@ -68,20 +51,31 @@ export function drawChart(chart: Chart, theme: Theme): string {
     [area.bottom, area.top],
   );
   const parts = [
-    text(area.left, 24, chart.title, { fill: colour.text, size: 16, weight: 600 }),
-    text(area.left, area.top - 10, `${chart.yTitle}, logarithmic, less is better`, { fill: colour.quiet }),
-    text(area.right, height - 12, chart.xTitle, { fill: colour.quiet, anchor: "end" }),
-    ...decades(y.range).map((value) => gridLine(y.at(value), axisLabel(value), colour)),
+    `<style>${styles()}</style>`,
+    `<rect width="${width}" height="${height}" fill="currentColor" class="background"/>`,
+    text(area.left, 24, chart.title, { ink: "text", size: 16, weight: 600 }),
+    text(area.left, area.top - 10, `${chart.yTitle}, logarithmic, less is better`, { ink: "quiet" }),
+    text(area.right, height - 12, chart.xTitle, { ink: "quiet", anchor: "end" }),
+    ...decades(y.range).map((value) => gridLine(y.at(value), axisLabel(value))),
     ...distinct(points.map((point) => point.x)).map((value) =>
-      text(x.at(value), area.bottom + 20, axisLabel(value), { fill: colour.quiet, anchor: "middle" }),
+      text(x.at(value), area.bottom + 20, axisLabel(value), { ink: "quiet", anchor: "middle" }),
     ),
-    ...chart.lines.map((line) => polyline(line, { x, y }, colour)),
-    ...labels(chart.lines, y, colour),
+    ...chart.lines.map((line) => polyline(line, { x, y })),
+    ...labels(chart.lines, y),
   ];
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
     `role="img" font-family="system-ui, sans-serif">\n<title>${escaped(chart.title)}</title>\n${parts.join("\n")}\n</svg>\n`
   );
+}
+
+/** Each ink is a class that sets `color`, which every shape draws with. */
+function styles(): string {
+  const rules = (scheme: 0 | 1): string =>
+    Object.entries(colours)
+      .map(([ink, values]) => `.${ink}{color:${values[scheme]}}`)
+      .join("");
+  return `${rules(0)}@media(prefers-color-scheme:dark){${rules(1)}}`;
 }
 
 interface Scale {
@@ -103,19 +97,16 @@ function decades([low, high]: readonly [number, number]): number[] {
   return powers.flatMap((power) => steps.map((step) => step * power)).filter((value) => value >= low && value <= high);
 }
 
-function polyline({ points, column }: Line, { x, y }: { x: Scale; y: Scale }, colour: Colours): string {
-  const places = points.map((point) => `${round(x.at(point.x))},${round(y.at(point.y))}`);
-  const stroke = `stroke="${colour[column]}" stroke-width="${column === "openline" ? 3 : 2}"`;
+function polyline({ points, column }: Line, { x, y }: { x: Scale; y: Scale }): string {
+  const places = points.map((point) => [round(x.at(point.x)), round(y.at(point.y))] as const);
   const dashes = column === "floor" ? ' stroke-dasharray="5 4"' : "";
-  const dots = places.map((place) => {
-    const [cx, cy] = place.split(",");
-    return `<circle cx="${cx}" cy="${cy}" r="3.5" fill="${colour[column]}"/>`;
-  });
-  return `<polyline points="${places.join(" ")}" fill="none" ${stroke}${dashes}/>${dots.join("")}`;
+  const line = `points="${places.join(" ")}" fill="none" stroke="currentColor" stroke-width="${column === "openline" ? 3 : 2}"`;
+  const dots = places.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3.5" fill="currentColor"/>`);
+  return `<g class="${column}"><polyline ${line}${dashes}/>${dots.join("")}</g>`;
 }
 
 /** The names at the lines' ends, moved apart where they would lie over each other. */
-function labels(lines: readonly Line[], y: Scale, colour: Colours): string[] {
+function labels(lines: readonly Line[], y: Scale): string[] {
   const wanted = lines.map((line) => ({ line, at: y.at(line.points.at(-1)!.y) })).sort((a, b) => a.at - b.at);
   let free = area.top;
   const placed = wanted.map(({ line, at }) => {
@@ -127,17 +118,18 @@ function labels(lines: readonly Line[], y: Scale, colour: Colours): string[] {
   return placed.map(({ line, place }) => {
     const title = `${line.title} ${digits(line.points.at(-1)!.y)}`;
     const weight = line.column === "openline" ? 600 : 400;
-    return text(area.right + 12, place - below + 4, title, { fill: colour[line.column], weight });
+    return text(area.right + 12, place - below + 4, title, { ink: line.column, weight });
   });
 }
 
-function gridLine(at: number, label: string, colour: Colours): string {
-  const line = `<line x1="${area.left}" x2="${area.right}" y1="${round(at)}" y2="${round(at)}" stroke="${colour.grid}"/>`;
-  return line + text(area.left - 8, at + 4, label, { fill: colour.quiet, anchor: "end" });
+function gridLine(at: number, label: string): string {
+  const ends = `x1="${area.left}" x2="${area.right}" y1="${round(at)}" y2="${round(at)}"`;
+  const line = `<line ${ends} stroke="currentColor" class="grid"/>`;
+  return line + text(area.left - 8, at + 4, label, { ink: "quiet", anchor: "end" });
 }
 
 interface TextStyle {
-  readonly fill: string;
+  readonly ink: Ink;
   readonly size?: number;
   readonly weight?: number;
   readonly anchor?: "start" | "middle" | "end";
@@ -147,9 +139,9 @@ function text(
   x: number,
   y: number,
   content: string,
-  { fill, size = 12, weight = 400, anchor = "start" }: TextStyle,
+  { ink, size = 12, weight = 400, anchor = "start" }: TextStyle,
 ): string {
-  const style = `fill="${fill}" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}"`;
+  const style = `class="${ink}" fill="currentColor" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}"`;
   return `<text x="${round(x)}" y="${round(y)}" ${style}>${escaped(content)}</text>`;
 }
 
@@ -167,6 +159,7 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-function escaped(content: string): string {
+/** Text as it stands in XML. */
+export function escaped(content: string): string {
   return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

@@ -2,7 +2,7 @@
  * The rows: what each one does, whom it measures, and the figures that are to be reached.
  */
 import type { Job } from "../servers/job.ts";
-import { clients, type Peer, servers } from "./peers.ts";
+import { clients, type Peer, servers, watched } from "./peers.ts";
 
 /** How the load drives a server, and what a message is. */
 export interface Load {
@@ -156,6 +156,21 @@ export const rows: readonly Row[] = [
     peers: [openline, attached, ws, bun, floorHandshake, gorilla],
     unit: "CPU µs per connection",
     targets: [must(0.8, ws), aim(1.2, floorHandshake)],
+  },
+  {
+    id: "O1",
+    title: "E2 while somebody watches, or nobody can",
+    kind: "server",
+    job: "echo",
+    load: { mode: "echo", connections: 100, inflight: 16, size: 64 },
+    peers: [openline, ...Object.values(watched)],
+    unit: perMessage,
+    targets: [
+      must(1.05, watched.unchecked),
+      { ...aim(1.05, openline), subject: watched.log.id },
+      { ...aim(1.05, openline), subject: watched.metrics.id },
+      { ...aim(1.3, openline), subject: watched.channels.id },
+    ],
   },
   idleRow("M1", "8000 idle connections", { connections: 8000 }, [
     { level: "must", subject: attached.id, bound: 5.5 },

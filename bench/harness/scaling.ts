@@ -1,9 +1,9 @@
 /**
- * How cost grows: rows at many connections, sizes and subscribers, each series one picture in a light and a dark dress.
+ * How cost grows: rows at many connections, sizes and subscribers, each series one picture.
  */
 import type { Results } from "./machine.ts";
-import type { Peer } from "./peers.ts";
-import { type Chart, drawChart, type Theme } from "./plot.ts";
+import { type Peer, servers } from "./peers.ts";
+import { type Chart, drawChart } from "./plot.ts";
 import { echoRow, idleRow, publishRow, type Row } from "./rows.ts";
 import { figuresOf } from "./statistics.ts";
 
@@ -14,8 +14,15 @@ interface Series {
   readonly xTitle: string;
   readonly yTitle: string;
   readonly xs: readonly number[];
+  readonly peers: readonly Peer[];
   row(id: string, x: number): Row;
 }
+
+/** The better floor of each: small messages and large ones differ in it. */
+const { openline, attached, ws, bun, floorData, floorOnread } = servers;
+const small: readonly Peer[] = [openline, ws, bun, floorOnread];
+const large: readonly Peer[] = [openline, ws, bun, floorData];
+const idle: readonly Peer[] = [openline, attached, ws, bun, floorData];
 
 const upTo10000 = [1, 10, 100, 1000, 10_000];
 const KiB = 1024;
@@ -27,6 +34,7 @@ const series: readonly Series[] = [
     xTitle: "connections",
     yTitle: "CPU µs per message",
     xs: upTo10000,
+    peers: small,
     row: (id, x) => echoRow(id, `echo of 64 B, ${x} connections, 1 in flight`, { connections: x, size: 64 }),
   },
   {
@@ -35,6 +43,7 @@ const series: readonly Series[] = [
     xTitle: "connections",
     yTitle: "CPU µs per message",
     xs: upTo10000,
+    peers: small,
     row: (id, x) =>
       echoRow(id, `echo of 64 B, ${x} connections, 16 in flight`, { connections: x, inflight: 16, size: 64 }),
   },
@@ -44,6 +53,7 @@ const series: readonly Series[] = [
     xTitle: "bytes of a message",
     yTitle: "CPU µs per message",
     xs: [16, 256, 4 * KiB, 64 * KiB, KiB * KiB, 16 * KiB * KiB],
+    peers: large,
     row: (id, x) => echoRow(id, `echo of ${x} B, 8 connections, 1 in flight`, { connections: 8, size: x }),
   },
   {
@@ -52,6 +62,7 @@ const series: readonly Series[] = [
     xTitle: "subscribers",
     yTitle: "CPU µs per delivery",
     xs: upTo10000,
+    peers: large,
     row: (id, x) => publishRow(id, `64 B to ${x} subscribers, one publish a turn`, { connections: x, publications: 1 }),
   },
   {
@@ -60,6 +71,7 @@ const series: readonly Series[] = [
     xTitle: "subscribers",
     yTitle: "CPU µs per delivery",
     xs: [1, 10, 100, 1000],
+    peers: large,
     row: (id, x) =>
       publishRow(id, `64 B to ${x} subscribers, 100 publishes a turn`, { connections: x, publications: 100 }),
   },
@@ -69,13 +81,14 @@ const series: readonly Series[] = [
     xTitle: "connections",
     yTitle: "KiB per connection",
     xs: [1000, 3000, 10_000],
+    peers: idle,
     row: (id, x) => idleRow(id, `${x} idle connections`, { connections: x }),
   },
 ];
 
 /** All rows of all series. */
-export const scalingRows: readonly Row[] = series.flatMap(({ id, xs, row }) =>
-  xs.map((x) => ({ ...row(`${id}@${x}`, x), rounds: 3 })),
+export const scalingRows: readonly Row[] = series.flatMap(({ id, xs, peers, row }) =>
+  xs.map((x) => ({ ...row(`${id}@${x}`, x), peers, rounds: 3 })),
 );
 
 /** The pictures that the results hold, by file name. */
@@ -84,9 +97,7 @@ export function pictures(results: Results): Map<string, string> {
   for (const one of series) {
     const chart = chartOf(one, results);
     if (chart.lines.length === 0) continue;
-    for (const theme of ["light", "dark"] satisfies Theme[]) {
-      files.set(`scaling-${one.id.toLowerCase()}-${theme}.svg`, drawChart(chart, theme));
-    }
+    files.set(`scaling-${one.id.toLowerCase()}.svg`, drawChart(chart));
   }
   return files;
 }

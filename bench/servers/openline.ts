@@ -1,8 +1,10 @@
 /**
  * openline with its defaults, every check and limit on; compression only where the job is about it.
  *
- * OPENLINE_DIST names the folder of another build to measure; BENCH_SHARED=1 attaches to a server of node:http.
+ * OPENLINE_DIST names the folder of another build to measure; BENCH_SHARED=1 attaches to a server of node:http;
+ * BENCH_WATCH says what watches: every one of the `channels`, a `log`, or somebody who reads the `metrics` each second.
  */
+import { subscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Route, Server, ServerConnection } from "openline";
@@ -17,13 +19,18 @@ interface WithTopics {
 const dist = process.env.OPENLINE_DIST;
 const openline = (await import(dist ? `${dist}/index.js` : "openline")) as typeof import("openline");
 
+const watch = process.env.BENCH_WATCH;
+let seen = 0;
 const shared = process.env.BENCH_SHARED === "1" ? createServer() : undefined;
 if (shared) await new Promise<void>((resolve) => void shared.listen(0, "127.0.0.1", resolve));
 const server = await openline.serve({
   ...(shared ? { server: shared } : { host: "127.0.0.1" }),
   compression: job === "deflate" && { threshold: 0 },
+  ...(watch === "log" && { log: () => void seen++ }),
   routes: { "/": route() },
 });
+if (watch === "metrics") setInterval(() => void openline.prometheusText(server.metrics()), 1000).unref();
+if (watch === "channels") watchChannels();
 const remark = job === "publish" ? (hasTopics(server) ? "server.publish" : "a loop of send(prepared)") : "";
 listening(shared ? (shared.address() as AddressInfo).port : server.port, remark);
 
@@ -31,6 +38,11 @@ function route(): Route {
   if (job === "sink") return { message: (connection) => void connection.send("ok") };
   if (job === "publish") return publisher();
   return { message: (connection, data) => void connection.send(data) };
+}
+
+function watchChannels(): void {
+  const names = ["open", "close", "message", "error"].map((event) => `openline:connection:${event}`);
+  for (const name of [...names, "openline:handshake:refused"]) subscribe(name, () => void seen++);
 }
 
 function publisher(): Route {
