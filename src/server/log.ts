@@ -43,16 +43,21 @@ export type LogRecord = RefusedRecord | FailedRecord | HandlerErrorRecord | List
 /** A logging hook. */
 export type Log = (record: LogRecord) => void;
 
-/** A hook that never throws; undefined where there is none. */
+/** A hook that never throws, nor rejects where it is an async function; undefined where there is none. */
 export function guardedLog(log: Log | undefined): Log | undefined {
   if (log === undefined) return undefined;
   return (record) => {
     try {
-      log(record);
+      const logged: unknown = log(record);
+      if (logged instanceof Promise) logged.catch(logFailed);
     } catch (error) {
-      console.error("The logging hook threw:", error);
+      logFailed(error);
     }
   };
+}
+
+function logFailed(error: unknown): void {
+  console.error("The logging hook threw:", error);
 }
 
 /** The record of a connection that failed; undefined for one that ended in any other way. */
