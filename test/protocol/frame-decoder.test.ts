@@ -143,6 +143,18 @@ describe("what it keeps", () => {
     expect(decoder.payloadLength).toBe(70_000);
   });
 
+  test("D12 a chunk that nothing was left before is read where it is, and unmasked in place", () => {
+    const decoder = new FrameDecoder();
+    for (let i = 0; i < 2; i++) {
+      const chunk = ownCopy(buildFrame({ opcode: 1, payload: "here", key: testKey }));
+      decoder.push(chunk);
+      expect(decoder.chunk).toBe(chunk);
+      decoder.readHeader();
+      decoder.readPayload();
+      expect(chunk.toString("latin1", 6)).toBe("here");
+    }
+  });
+
   test("an empty chunk changes nothing", () => {
     const decoder = new FrameDecoder();
     decoder.push(ownCopy(new Uint8Array(0)));
