@@ -190,9 +190,12 @@ export class Endpoint {
     return this.#inflating !== undefined;
   }
 
-  /** What has come of a message and of a header that are not complete: as long as it changes, they go on. */
+  /**
+   * What has come of a message and of a header that are not complete: as long as it changes, they go on. Counts what was
+   * handed on in parts as well.
+   */
   get messageProgress(): number {
-    return this.unfinishedLength + (this.#decoder?.headerProgress ?? 0);
+    return this.unfinishedLength + (this.#message?.handedOn ?? 0) + (this.#decoder?.headerProgress ?? 0);
   }
 
   /** Whether a message or a frame has begun and not ended. */
@@ -494,7 +497,7 @@ export class Endpoint {
   #readPart(decoder: FrameDecoder, message: MessageAssembler, last: boolean): PartEvent | FailedEvent | undefined {
     const { chunk, start, end } = decoder;
     const parts = message.parts!;
-    if (end > start) message.endEmptyRow();
+    message.handOn(end - start);
     const broken = parts.judge(chunk, start, end, last);
     if (broken !== undefined) return this.fail(broken);
     if (last) this.#message = undefined;

@@ -26,6 +26,8 @@ export class MessageAssembler {
   readonly compressed: boolean;
   /** Bytes received so far and kept here: none of a message that is handed on in parts. */
   length = 0;
+  /** Bytes received and handed on in parts. */
+  handedOn = 0;
   /** Set when the message is handed on in parts. */
   readonly parts: MessageParts | undefined;
   #buffer: Buffer | undefined;
@@ -46,9 +48,10 @@ export class MessageAssembler {
     return ++this.#emptyInARow > most ? "too-many-empty-fragments" : undefined;
   }
 
-  /** A fragment that carried something: the next empty one is the first in a row. */
-  endEmptyRow(): void {
-    this.#emptyInARow = 0;
+  /** Counts bytes of a part that is handed on; if there are any, the next empty fragment is the first in a row. */
+  handOn(length: number): void {
+    this.handedOn += length;
+    if (length > 0) this.#emptyInARow = 0;
   }
 
   /**

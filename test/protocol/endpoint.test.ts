@@ -509,6 +509,15 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       feed(endpoint, wire({ opcode: 9, payload: "ping" }).subarray(0, -1), cuts);
       expect(state()).toEqual([true, 0, 0]);
     });
+
+    test("A11 what is handed on in parts goes on as well, though none of it is kept", () => {
+      const endpoint = open();
+      endpoint.streaming = true;
+      feed(endpoint, wire({ opcode: 2, payload: "abcdefgh" }).subarray(0, -5), cuts);
+      expect([endpoint.unfinishedLength, endpoint.messageProgress]).toEqual([0, 3]);
+      feed(endpoint, wire({ opcode: 2, payload: "abcdefgh" }).subarray(-5, -1), cuts);
+      expect([endpoint.unfinishedLength, endpoint.messageProgress]).toEqual([0, 7]);
+    });
   });
 
   describe("compressed messages", () => {

@@ -121,12 +121,12 @@ describe("limits", () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
-  test("A07 a part that carries nothing does not end the row, and endEmptyRow does", () => {
+  test("A07 a part that carries nothing does not end the row, and handOn with a length does", () => {
     const message = new MessageAssembler(false, false, maxSize);
     expect(message.addEmptyFragment(1)).toBeUndefined();
     message.add(Buffer.from("a"), 1, 1, 0);
     expect(message.addEmptyFragment(1)).toBe("too-many-empty-fragments");
-    message.endEmptyRow();
+    message.handOn(1);
     expect(message.addEmptyFragment(1)).toBeUndefined();
   });
 
