@@ -134,6 +134,7 @@ export class Target {
       const headers = compressed ? { "Sec-WebSocket-Extensions": deflateElement } : {};
       for (let made = 0; made < count; made++) peers.push(await openRaw(this.port, { headers }));
     }
+    for (const { socket } of peers) socket.setNoDelay(true);
     this.#peers.push(...peers);
     return peers;
   }
@@ -217,12 +218,14 @@ export async function echoesOn(peer: RawPeer): Promise<boolean> {
 
 /** Writes the bytes so many times, as fast as the other side takes them; stops when it is gone. Returns how often it did. */
 export async function pour({ socket, closed }: RawPeer, bytes: Uint8Array, times: number): Promise<number> {
+  // A reset is no failure of the attack.
+  const drained = () => Promise.race([new Promise((resolve) => socket.once("drain", resolve)), closed]);
   let written = 0;
   while (written < times && !socket.destroyed && socket.writable) {
     written++;
-    if (!socket.write(bytes)) await Promise.race([once(socket, "drain"), closed]);
+    if (!socket.write(bytes)) await drained();
   }
-  while (!socket.destroyed && socket.writableLength > 0) await Promise.race([once(socket, "drain"), closed]);
+  while (!socket.destroyed && socket.writableLength > 0) await drained();
   return written;
 }
 
