@@ -7,6 +7,8 @@ import { frameFrom } from "../support/wire.ts";
 interface Told {
   readonly port: number;
   readonly heap: number;
+  readonly allocated: number;
+  readonly collections: number;
   readonly connections: number;
   readonly writes: number;
 }
@@ -18,7 +20,7 @@ async function told(): Promise<Told> {
   return (await once(child, "message"))[0] as Told;
 }
 
-async function ask(what: "heap" | "publish" | "written"): Promise<Told> {
+async function ask(what: "heap" | "publish" | "written" | "allocated"): Promise<Told> {
   const answer = told();
   child.send(what);
   return await answer;
@@ -30,9 +32,42 @@ async function open(count: number, path: string): Promise<RawPeer[]> {
   return peers;
 }
 
+/** Sends `count` messages of 64 bytes in chunks of `burst`, each after all replies to the one before. */
+async function echo(path: string, { opcode, count, burst }: Echo): Promise<void> {
+  const [peer] = await open(1, path);
+  const frames = Array.from({ length: burst }, () => frameFrom("client", { opcode, payload: "x".repeat(64) }));
+  const chunk = Buffer.concat(frames);
+  for (let sent = 0; sent < count; sent += burst) {
+    peer!.socket.write(chunk);
+    await peer!.until(() => peer!.received.length >= burst * 66);
+    peer!.received = peer!.received.subarray(burst * 66);
+  }
+  peer!.socket.destroy();
+}
+
+interface Echo {
+  readonly opcode: number;
+  readonly count: number;
+  readonly burst: number;
+}
+
+/** Bytes that the server allocates for each message once its code is compiled. */
+async function allocatedPerMessage(path: string, echoes: Omit<Echo, "count">): Promise<number> {
+  const count = 5000;
+  await echo(path, { ...echoes, count: 15_000 });
+  await ask("heap");
+  const before = await ask("allocated");
+  await echo(path, { ...echoes, count });
+  const after = await ask("allocated");
+  expect(after.collections).toBe(before.collections);
+  return (after.allocated - before.allocated) / count;
+}
+
 beforeAll(async () => {
   const script = new URL("../support/counted-server.ts", import.meta.url).pathname;
-  child = fork(script, { execArgv: ["--expose-gc", "--import", "tsx"] });
+  child = fork(script, {
+    execArgv: ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64", "--import", "tsx"],
+  });
   port = (await told()).port;
 });
 
@@ -56,6 +91,19 @@ describe("what a connection costs, whatever the machine", () => {
     expect(await peer!.nextTexts(16)).toEqual(messages);
     expect((await ask("written")).writes).toBe(1);
     peer!.socket.destroy();
+  });
+
+  test.each<[string, number, Omit<Echo, "count">]>([
+    ["text in bursts of 16", 450, { opcode: 1, burst: 16 }],
+    ["binary in bursts of 16", 450, { opcode: 2, burst: 16 }],
+    ["text one by one", 950, { opcode: 1, burst: 1 }],
+    ["binary one by one", 1100, { opcode: 2, burst: 1 }],
+  ])("the echo of 64 bytes of %s allocates less than %i bytes", async (_, bound, echoes) => {
+    expect(await allocatedPerMessage("/", echoes)).toBeLessThan(bound);
+  });
+
+  test("a handler that allocates needlessly is seen to exceed it", async () => {
+    expect(await allocatedPerMessage("/wasteful", { opcode: 2, burst: 16 })).toBeGreaterThan(1100);
   });
 
   test("three messages published in one turn are one write for each subscriber", async () => {

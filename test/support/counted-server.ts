@@ -22,19 +22,30 @@ const server = await serve({
       open: (connection) => connection.subscribe("all"),
       message: (connection, data) => void connection.send(data),
     },
+    "/wasteful": { message: (connection, data) => void connection.send(Uint8Array.from([...(data as Uint8Array)])) },
     "/idle": {},
   },
 });
 
-process.on("message", async (asked: "heap" | "publish" | "written") => {
+let collections = 0;
+new PerformanceObserver((list) => {
+  collections += list.getEntries().length;
+}).observe({ entryTypes: ["gc"] });
+
+process.on("message", async (asked: "heap" | "publish" | "written" | "allocated") => {
   const before = asked === "written" ? 0 : writes;
   if (asked === "publish") {
     for (const text of ["one", "two", "three"]) server.publish("all", text);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   if (asked === "heap") for (let round = 0; round < 3; round++) await collected();
+  // The observer is told of collections later.
+  if (asked === "allocated") await new Promise((resolve) => setTimeout(resolve, 20));
+  const { heapUsed, external } = process.memoryUsage();
   process.send!({
-    heap: process.memoryUsage().heapUsed,
+    heap: heapUsed,
+    allocated: heapUsed + external,
+    collections,
     connections: server.connections.size,
     writes: writes - before,
   });
