@@ -243,7 +243,7 @@ export function verifyResponse(response: HandshakeResponse, options: VerifyRespo
   if (subprotocol !== undefined && !options.subprotocols.includes(subprotocol)) fail("unexpected-subprotocol");
   const extensions = readExtensions(fieldValues(rawHeaders, "sec-websocket-extensions"));
   if (typeof extensions === "string") return fail("malformed-response-extensions");
-  if (extensions.length > 0 && !options.extensionsOffered) fail("unexpected-extension", extensions[0]?.name);
+  if (extensions.length > 0 && !options.extensionsOffered) fail("unexpected-extension", extensions[0]!.name);
   return { subprotocol, extensions };
 }
 
