@@ -2,7 +2,7 @@
  * One timer for all connections: a wheel of one-second slots, turned only while something is on it.
  *
  * Time is counted in ticks of the wheel, not read from a clock, so a process that was suspended does not take its own
- * absence for its peers' silence.
+ * absence for its peers' silence; and each tick comes after what waits in the sockets was read (fault D19).
  */
 
 const slotCount = 64;
@@ -35,7 +35,8 @@ export function watchAfter(watched: Watched, ticks: number): void {
   watched.slot = (now + Math.min(Math.max(Math.ceil(ticks), 1), slotCount - 1)) % slotCount;
   slots[watched.slot]!.add(watched);
   watchedCount++;
-  timer ??= setInterval(turn, tickLength).unref();
+  // The event loop polls its sockets between timers and immediates.
+  timer ??= setInterval(() => setImmediate(turn), tickLength).unref();
 }
 
 /** Takes it off the wheel. */

@@ -10,10 +10,13 @@ const made: Keepalive[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers();
+  // The fake one waits a millisecond; there are no sockets here that would have to be read before.
+  vi.stubGlobal("setImmediate", (look: () => void) => look());
 });
 
 afterEach(() => {
   for (const keepalive of made.splice(0)) keepalive.stop();
+  vi.unstubAllGlobals();
   vi.useRealTimers();
 });
 

@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { currentTick, unwatch, type Watched, watchAfter } from "../../src/connection/timer-wheel.ts";
+import { socketPair } from "../support/raw-peer.ts";
 
 const made: Watched[] = [];
 
@@ -21,10 +23,13 @@ function watched(again: (look: number) => number = () => 0): Watched & { readonl
 
 beforeEach(() => {
   vi.useFakeTimers();
+  // The fake one waits a millisecond; there are no sockets here that would have to be read before.
+  vi.stubGlobal("setImmediate", (look: () => void) => look());
 });
 
 afterEach(() => {
   for (const one of made.splice(0)) unwatch(one);
+  vi.unstubAllGlobals();
   vi.useRealTimers();
 });
 
@@ -100,5 +105,33 @@ describe("the timer wheel", () => {
     vi.advanceTimersByTime(1000);
     expect(currentTick() - before).toBe(1);
     expect(one.looks).toEqual([]);
+  });
+
+  test("D19: what came while the process was stopped is read before anybody is looked at", async () => {
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
+    const [near, far] = await socketPair();
+    const order: string[] = [];
+    const done = new Promise<void>((resolve) => {
+      const one: Watched = {
+        slot: -1,
+        watch: () => {
+          order.push("looked");
+          resolve();
+          return 0;
+        },
+      };
+      made.push(one);
+      watchAfter(one, 1);
+    });
+    near.on("data", () => order.push("read"));
+    far.write("an answer");
+    await once(near, "resume");
+    // Stopped until the tick is overdue.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1200);
+    await done;
+    near.destroy();
+    far.destroy();
+    expect(order).toEqual(["read", "looked"]);
   });
 });
