@@ -2,7 +2,9 @@
  * A load process of the soak: keeps its share of connections open, sends its share of messages, lets some connections
  * come and go, and does harm on others.
  *
- * It sends no more than the server can answer: while a second's worth of messages is unanswered it waits.
+ * It asks for no more than the server can do: while a fiftieth of a second's messages are unanswered it waits, and none
+ * is sent away while there are fewer than planned. Node takes one new connection a turn of its event loop; where turns
+ * are long because a thousand messages wait, who wants to connect waits for ever.
  */
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
@@ -14,7 +16,9 @@ const tick = 10;
 /** How long it takes until all are connected, at least, in milliseconds. */
 const rampTime = 20_000;
 /** How many opening handshakes run at once: together with another load's fewer than a listener's backlog, which is 511. */
-const mostOpening = 100;
+const mostOpening = 50;
+/** How many messages may be unanswered, in milliseconds at the planned rate, and at least. */
+const mostUnanswered = { time: 20, count: 20 };
 /** Published, of all messages; so many at once to one connection, and how often. */
 const publishShare = 0.004;
 const burst = { length: 8, share: 0.01 };
@@ -60,6 +64,7 @@ function report(): void {
 async function run(plan: LoadPlan): Promise<void> {
   const abuse = Promise.all(Array.from({ length: plan.abusers }, () => abuseOnAndOn(plan)));
   const leaving = new Set<Promise<void>>();
+  const mostWaiting = Math.max((plan.rate * mostUnanswered.time) / 1000, mostUnanswered.count);
   let [opening, nextId, ripe, toSend, toEnd] = [0, plan.firstId, false, 0, 0];
   for (let last = performance.now(); !ending.signal.aborted; ) {
     await delay(tick);
@@ -74,9 +79,9 @@ async function run(plan: LoadPlan): Promise<void> {
     }
     // Before all are connected the rate is in proportion.
     const share = clients.length / plan.connections;
-    toSend = Math.min(toSend + (plan.rate * share * passed) / 1000, plan.rate);
-    toSend -= send(Math.min(Math.floor(toSend), plan.rate - (counts.sent - counts.answered - counts.cut)));
-    if (!ripe) continue;
+    toSend = Math.min(toSend + (plan.rate * share * passed) / 1000, mostWaiting);
+    toSend -= send(Math.min(Math.floor(toSend), mostWaiting - (counts.sent - counts.answered - counts.cut)));
+    if (!ripe || clients.length < plan.connections - mostOpening) continue;
     for (toEnd += (plan.churn * passed) / 1000; toEnd >= 1; toEnd--) {
       const end = endOne().finally(() => leaving.delete(end));
       leaving.add(end);

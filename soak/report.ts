@@ -1,8 +1,9 @@
 /**
  * What a soak leaves behind: the series as CSV, a picture of it in light and dark, and the verdict as a page.
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, release, totalmem, type } from "node:os";
+import { cpus, loadavg, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { drawPanels, type Panel } from "./picture.ts";
 import { fitLine, type Sample, toCsv } from "./series.ts";
@@ -93,7 +94,7 @@ function resultPage(plan: SoakPlan, outcome: Outcome, findings: readonly Finding
   ];
   return `# A soak of ${plan.minutes} minutes
 
-\`npm run soak -- ${arguments_(plan)}\` on ${new Date().toISOString().slice(0, 10)}: ${here()}.
+\`npm run soak -- ${arguments_(plan)}\` on ${new Date().toISOString().slice(0, 10)}${commit()}: ${here()}.
 
 |  | asked for | reached |
 | --- | --- | --- |
@@ -117,10 +118,22 @@ function arguments_({ minutes, connections, rate, churn }: SoakPlan): string {
   return `--minutes ${minutes} --connections ${connections} --rate ${rate} --churn ${churn}`;
 }
 
+/** The commit that was soaked, where there is git. */
+function commit(): string {
+  try {
+    const options = { cwd: import.meta.dirname, encoding: "utf8", stdio: "pipe" } as const;
+    return ` at ${execFileSync("git", ["describe", "--always", "--dirty"], options).trim()}`;
+  } catch {
+    return "";
+  }
+}
+
 function here(): string {
   const memory = Math.round(totalmem() / 2 ** 30);
   const cpu = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} CPUs`;
-  return `Node ${process.versions.node}, ${cpu}, ${memory} GiB, ${type()} ${release().split("-")[0]}`;
+  const system = `${type()} ${release().split("-")[0]}`;
+  const load = loadavg().map((average) => average.toFixed(1));
+  return `Node ${process.versions.node}, ${cpu}, ${memory} GiB, ${system}, load average ${load.at(-1)} at the end`;
 }
 
 function count(value: number): string {
