@@ -98,6 +98,55 @@ test("R6455-5.4-1 a message in parts leaves its text to them", () => {
   expect(message.add(Buffer.from([0xff]), 0, 1, 0)).toBeUndefined();
 });
 
+describe("memory that is let go of", () => {
+  /** Every buffer that is allocated from here on. */
+  function watchBuffers(): Buffer[] {
+    const buffers: Buffer[] = [];
+    const allocate = Buffer.allocUnsafeSlow;
+    vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation((size) => {
+      const buffer = allocate(size);
+      buffers.push(buffer);
+      return buffer;
+    });
+    return buffers;
+  }
+
+  /** A text of which 70 000 bytes have come, in a frame of 100 000. */
+  function begin(): MessageAssembler {
+    const message = new MessageAssembler(true, false, maxSize);
+    expect(message.add(Buffer.alloc(70_000, 0x61), 0, 70_000, 30_000)).toBeUndefined();
+    return message;
+  }
+
+  test("A02 discard frees it at once, and may be called twice", () => {
+    const buffers = watchBuffers();
+    const message = begin();
+    expect(buffers.map(({ length }) => length)).toEqual([100_000]);
+    message.discard();
+    message.discard();
+    expect(buffers.map(({ length }) => length)).toEqual([0]);
+  });
+
+  test("A02 growing and finishing free what was copied, and a payload is the caller's", () => {
+    const buffers = watchBuffers();
+    const message = begin();
+    message.add(Buffer.alloc(40_000, 0x62), 0, 40_000, 0);
+    const payload = message.finish() as Buffer;
+    expect(buffers.map(({ length }) => length)).toEqual([0, 0, 110_000]);
+    expect(payload).toBe(buffers[2]);
+    message.discard();
+    expect(payload.equals(Buffer.from("a".repeat(70_000) + "b".repeat(40_000)))).toBe(true);
+  });
+
+  test("A02 a text that breaks off is freed", () => {
+    const buffers = watchBuffers();
+    const message = begin();
+    message.add(Buffer.from([0xc3]), 0, 1, 0);
+    expect(message.finish()).toBe("text-not-utf8");
+    expect(buffers.map(({ length }) => length)).toEqual([0]);
+  });
+});
+
 describe("limits", () => {
   test("A07 empty fragments are counted in a row, and a byte starts the count anew", () => {
     const message = new MessageAssembler(false, false, maxSize);
@@ -121,10 +170,18 @@ describe("limits", () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
+  test("A11 counts what is handed on, and keeps none of it", () => {
+    const message = new MessageAssembler(false, false, maxSize);
+    expect(message.handedOn).toBe(0);
+    for (const length of [5, 0, 3]) message.handOn(length);
+    expect([message.handedOn, message.length]).toEqual([8, 0]);
+  });
+
   test("A07 a part that carries nothing does not end the row, and handOn with a length does", () => {
     const message = new MessageAssembler(false, false, maxSize);
     expect(message.addEmptyFragment(1)).toBeUndefined();
     message.add(Buffer.from("a"), 1, 1, 0);
+    message.handOn(0);
     expect(message.addEmptyFragment(1)).toBe("too-many-empty-fragments");
     message.handOn(1);
     expect(message.addEmptyFragment(1)).toBeUndefined();
