@@ -16,6 +16,7 @@ import { type CloseReport, reportClose } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import { type Counters, channels, newCounters } from "./diagnostics.ts";
 import { duplexOf } from "./duplex.ts";
+import { Ending } from "./ending.ts";
 import type { ConnectionSettings, MessageData, SendOptions } from "./handlers.ts";
 import { Inbox } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
@@ -72,38 +73,23 @@ export class Connection {
   readonly #socket: OwnedSocket;
   readonly #settings: ConnectionSettings<this>;
   readonly #deflate: MessageDeflate | undefined;
-  readonly #counters: Counters;
   readonly #outbox: Outbox;
-  readonly #sender: MessageSender;
   readonly #keepalive: Keepalive;
-  readonly #inbox = new Inbox();
+  /** There from the first send that has to wait, or that others could wait for. */
+  #sender: MessageSender | undefined;
+  /** There from the first message that has to wait, or reader. */
+  #inbox: Inbox | undefined;
+  /** There from the first sign of the end, or the first who asks to be told of it. */
+  #ending: Ending | undefined;
   #pings: Pings | undefined;
   /** A handler's promise is awaited. */
   #busy = false;
-  /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
-  #deaf = false;
   #reading = true;
   /** The rest of what was read is worked on in the next turn. */
   #yielding = false;
-  /** Messages have a reader until the peer's Close, also after ours. */
-  #readToTheEnd = false;
   #webStreams: WebStreams | undefined;
-  /** `close` was called, and stands in line behind what was sent before. */
-  #leaving = false;
   /** Bytes of an unfinished message, as the process's cap knows them. */
   #unfinished = 0;
-
-  #initiator: CloseReport["initiator"] | undefined;
-  #error: Error | undefined;
-  /** What had not left when the socket was given up: it forgets that itself, before it says that it is closed. */
-  #unsent: number | undefined;
-  /** Messages that were thrown away because the peer did not read them. */
-  #unsentMessages = 0;
-  #closeTimer: NodeJS.Timeout | undefined;
-  #drained = 0;
-  #report: CloseReport | undefined;
-  #reportDelivered = false;
-  #closed: Deferred<CloseReport> | undefined;
   #ready: Deferred<void> | undefined;
 
   /** @internal For `accept` and `connect`; nothing is read before `start`. */
@@ -114,9 +100,7 @@ export class Connection {
     this.#deflate = parts.deflate;
     this.subprotocol = parts.subprotocol ?? "";
     this.extensions = parts.extensions ?? "";
-    this.#counters = parts.settings.counters ?? uncounted;
-    this.#outbox = new Outbox(parts.endpoint, this.#socket, parts.settings.limits, this, this.#counters);
-    this.#sender = new MessageSender(parts.endpoint, this.#outbox, parts.deflate, this);
+    this.#outbox = new Outbox(parts.endpoint, this.#socket, this);
     this.#keepalive = new Keepalive(this, parts.settings.keepalive);
   }
 
@@ -157,9 +141,10 @@ export class Connection {
 
   /** Resolves with the report when the connection is over; never rejects. */
   get closed(): Promise<CloseReport> {
-    this.#closed ??= deferred<CloseReport>();
-    if (this.#reportDelivered) this.#closed.resolve(this.#report!);
-    return this.#closed.promise;
+    const end = this.#end;
+    end.closed ??= deferred<CloseReport>();
+    if (end.reportDelivered) end.closed.resolve(end.report!);
+    return end.closed.promise;
   }
 
   /** Resolves when less than the high-water mark is queued after `send` returned false, or the connection is over. */
@@ -182,8 +167,15 @@ export class Connection {
       this.outboxTooLarge();
       return false;
     }
-    this.#counters.messagesSent++;
-    this.#sender.send(message, options);
+    this.counters.messagesSent++;
+    // Nearly all that is sent needs nothing of what a sender holds.
+    const plain = typeof message === "string" || message instanceof Uint8Array;
+    if (plain && options === undefined && this.#sender === undefined && this.#deflate === undefined) {
+      this.endpoint.sendMessage(message);
+      this.#outbox.changed();
+    } else {
+      this.#makeSender().send(message, options);
+    }
     return !this.#outbox.reachesHigh();
   }
 
@@ -208,8 +200,8 @@ export class Connection {
       stream.abandon();
       return ignorable(Promise.reject(new CutOff()));
     }
-    this.#counters.messagesSent++;
-    return ignorable(this.#sender.sendLong(stream));
+    this.counters.messagesSent++;
+    return ignorable(this.#makeSender().sendLong(stream));
   }
 
   /**
@@ -243,14 +235,14 @@ export class Connection {
   close(code: number = CloseCode.NormalClosure, reason = ""): void {
     encodeClosePayload(code, reason);
     if (!this.#open) return;
-    this.#leaving = true;
-    this.#sender.afterwards(() => this.#closeNow(code, reason));
+    this.#end.leaving = true;
+    this.#afterwards(() => this.#closeNow(code, reason));
   }
 
   /** Destroys the socket at once; what was not sent or not delivered is lost. */
   terminate(): void {
-    this.#initiator ??= "local";
-    this.#error ??= new Error("The connection was terminated on this side");
+    this.#end.initiator ??= "local";
+    this.#end.error ??= new Error("The connection was terminated on this side");
     this.#ignoreMessages();
     this.#destroy();
   }
@@ -284,12 +276,13 @@ export class Connection {
    * when they go to a handler or another reader.
    */
   messages(): AsyncIterable<MessageStream> {
-    if (this.#inbox.streams !== undefined) return this.#inbox.streams;
+    if (this.#inbox?.streams !== undefined) return this.#inbox.streams;
     this.#refuseReader();
-    if (this.#inbox.awaited) throw new Error("Cannot stream messages: a loop waits for whole ones");
+    const inbox = this.#makeInbox();
+    if (inbox.awaited) throw new Error("Cannot stream messages: a loop waits for whole ones");
     this.endpoint.streaming = true;
-    this.#inbox.streams = new MessageStreams(() => this.#run());
-    return this.#inbox.streams;
+    inbox.streams = new MessageStreams(() => this.#run());
+    return inbox.streams;
   }
 
   /**
@@ -326,7 +319,7 @@ export class Connection {
   /** @internal For streams, which alone read it then; our Close does not end them, `return` does. */
   readToTheEnd(): Required<Pick<AsyncIterator<MessageData, undefined>, "next" | "return">> {
     this.#refuseReader();
-    this.#readToTheEnd = true;
+    this.#makeInbox().readToTheEnd = true;
     return {
       next: () => this.#nextMessage(),
       return: () => {
@@ -339,12 +332,15 @@ export class Connection {
 
   #refuseReader(): void {
     if (this.#settings.handlers.message) throw new Error("Cannot iterate: the messages go to the message handler");
-    if (this.#inbox.streams || this.#readToTheEnd) throw new Error("Cannot iterate: the messages are read as a stream");
+    if (this.#inbox?.streams || this.#inbox?.readToTheEnd) {
+      throw new Error("Cannot iterate: the messages are read as a stream");
+    }
   }
 
   #nextMessage(): Promise<IteratorResult<MessageData, undefined>> {
-    if (this.#inbox.streams) this.#refuseReader();
-    const next = this.#inbox.ask();
+    const inbox = this.#makeInbox();
+    if (inbox.streams) this.#refuseReader();
+    const next = inbox.ask();
     this.#run();
     return next;
   }
@@ -371,13 +367,13 @@ export class Connection {
   /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
   sendFrames(frames: Uint8Array, messageCount: number): void {
     if (!this.#open) return;
-    if (!this.#sender.busy && this.#outbox.writeShared(frames)) {
-      this.#counters.messagesSent += messageCount;
+    if (!this.#sender?.busy && this.#outbox.writeShared(frames)) {
+      this.counters.messagesSent += messageCount;
       return;
     }
     if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.outboxTooLarge();
-    this.#counters.messagesSent += messageCount;
-    this.#sender.afterwards(() => {
+    this.counters.messagesSent += messageCount;
+    this.#afterwards(() => {
       this.endpoint.sendEncoded(frames, messageCount);
       this.#outbox.changedShared(frames);
     }, frames.length);
@@ -393,9 +389,14 @@ export class Connection {
     return this.#deflate?.sharedKey === undefined ? undefined : this.#deflate;
   }
 
-  /** @internal For keepalive. */
+  /** @internal For the outbox and keepalive. */
   get limits(): ConnectionLimits {
     return this.#settings.limits;
+  }
+
+  /** @internal For the outbox. */
+  get counters(): Counters {
+    return this.#settings.counters ?? uncounted;
   }
 
   /** @internal For keepalive. */
@@ -422,8 +423,8 @@ export class Connection {
 
   /** @internal For keepalive. */
   giveUp(because: string): void {
-    this.#initiator ??= "transport";
-    this.#error ??= new Error(`The connection was given up: ${because}`);
+    this.#end.initiator ??= "transport";
+    this.#end.error ??= new Error(`The connection was given up: ${because}`);
     this.#destroy();
   }
 
@@ -459,8 +460,9 @@ export class Connection {
   }
 
   static #onError(this: OwnedSocket, error: Error): void {
-    this[owner]!.#error ??= error;
-    this[owner]!.#unsent ??= this[owner]!.bufferedAmount;
+    const end = this[owner]!.#end;
+    end.error ??= error;
+    end.unsent ??= this[owner]!.bufferedAmount;
   }
 
   static #onClose(this: OwnedSocket): void {
@@ -468,7 +470,32 @@ export class Connection {
   }
 
   get #open(): boolean {
-    return !this.#leaving && (this.endpoint.state === "open" || this.endpoint.state === "peerClosing");
+    return !this.#ending?.leaving && (this.endpoint.state === "open" || this.endpoint.state === "peerClosing");
+  }
+
+  get #end(): Ending {
+    this.#ending ??= new Ending();
+    return this.#ending;
+  }
+
+  get #report(): CloseReport | undefined {
+    return this.#ending?.report;
+  }
+
+  #makeSender(): MessageSender {
+    this.#sender ??= new MessageSender(this.endpoint, this.#outbox, this.#deflate, this);
+    return this.#sender;
+  }
+
+  #makeInbox(): Inbox {
+    this.#inbox ??= new Inbox();
+    return this.#inbox;
+  }
+
+  /** Does something when all that was sent before is in the output; see `MessageSender`. */
+  #afterwards(step: () => void, size = 0): void {
+    if (this.#sender === undefined) step();
+    else this.#sender.afterwards(step, size);
   }
 
   // Receiving
@@ -476,11 +503,11 @@ export class Connection {
   #receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
     this.#keepalive.received();
     if (this.endpoint.state === "discarding") {
-      this.#drained += length;
-      if (this.#drained > drainSize) this.#destroy();
+      this.#end.drained += length;
+      if (this.#end.drained > drainSize) this.#destroy();
       return;
     }
-    this.#counters.bytesReceived += length;
+    this.counters.bytesReceived += length;
     const began = length < longRead ? 0 : performance.now();
     this.endpoint.receive(chunk, borrowed, length);
     this.#run();
@@ -503,8 +530,8 @@ export class Connection {
     if (state === "discarding" || state === "closed") {
       this.#socket.end();
     } else if (state !== "peerClosing") {
-      this.#initiator ??= "transport";
-      this.#error ??= new Error("The peer ended the stream without a Close frame");
+      this.#end.initiator ??= "transport";
+      this.#end.error ??= new Error("The peer ended the stream without a Close frame");
       this.#socket.end();
       this.#armCloseTimer(this.limits.closeTimeout);
     }
@@ -525,13 +552,13 @@ export class Connection {
   }
 
   #pump(): void {
-    const inbox = this.#inbox;
     let began = 0;
     for (let handled = 1; ; handled++) {
-      if (!inbox.empty && this.#delivers) {
+      const inbox = this.#inbox;
+      if (inbox !== undefined && !inbox.empty && this.#delivers) {
         this.#deliver(inbox.shift());
       } else {
-        if (inbox.size >= this.limits.inboundHighWaterMark) return this.#read(false);
+        if ((inbox?.size ?? 0) >= this.limits.inboundHighWaterMark) return this.#read(false);
         const event = this.endpoint.nextEvent();
         if (event === undefined) break;
         this.#handle(event);
@@ -566,21 +593,21 @@ export class Connection {
   #handle(event: EndpointEvent): void {
     switch (event.type) {
       case "message":
-        this.#counters.messagesReceived++;
+        this.counters.messagesReceived++;
         if (channels.message.hasSubscribers) {
           channels.message.publish({ connection: this, data: event.data, text: event.text });
         }
         return this.#admit(event);
       case "part":
-        if (event.last) this.#counters.messagesReceived++;
+        if (event.last) this.counters.messagesReceived++;
         return this.#admit(event);
       case "close":
-        this.#initiator ??= "peer";
+        this.#end.initiator ??= "peer";
         this.#askBeforeEcho();
-        if (!this.#busy && this.#inbox.empty && (this.#delivers || this.#deaf || this.#unused))
+        if (!this.#busy && this.#caughtUp && (this.#delivers || this.#end.deaf || this.#unused))
           return this.#peerClosed();
-        this.#closeTimer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
-        return this.#inbox.push(event);
+        this.#end.timer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
+        return this.#makeInbox().push(event);
       case "ping":
         return this.#call("ping", event.payload);
       case "pong": {
@@ -596,25 +623,30 @@ export class Connection {
   }
 
   #admit(event: MessageEvent | PartEvent): void {
-    if (this.#inbox.empty && this.#delivers) return this.#deliver(event);
-    if (!this.#deaf) this.#inbox.push(event);
+    if (this.#caughtUp && this.#delivers) return this.#deliver(event);
+    if (!this.#ending?.deaf) this.#makeInbox().push(event);
+  }
+
+  /** Whether all that was parsed is delivered. */
+  get #caughtUp(): boolean {
+    return this.#inbox === undefined || this.#inbox.empty;
   }
 
   /** Whether the next message or Close in the inbox has somebody to go to. */
   get #delivers(): boolean {
-    if (this.#busy || this.#deaf) return false;
-    return this.#settings.handlers.message !== undefined || this.#inbox.awaited;
+    if (this.#busy || this.#ending?.deaf) return false;
+    return this.#settings.handlers.message !== undefined || this.#inbox?.awaited === true;
   }
 
   /** Whether nobody has asked for messages yet, in either way. */
   get #unused(): boolean {
-    return !this.#settings.handlers.message && !this.#inbox.iterated;
+    return !this.#settings.handlers.message && !this.#inbox?.iterated;
   }
 
   #deliver(event: MessageEvent | PartEvent | CloseEvent): void {
     if (event.type === "close") return this.#peerClosed();
     const { handlers } = this.#settings;
-    if (!handlers.message) return this.#inbox.give(event);
+    if (!handlers.message) return this.#inbox!.give(event);
     try {
       const result = handlers.message(this, event.data, event);
       if (isThenable(result)) this.#await(result);
@@ -679,7 +711,7 @@ export class Connection {
     if (typeof thrown === "object" && thrown !== null && known.has(thrown)) return;
     const error =
       thrown instanceof Error ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
-    this.#error ??= error;
+    this.#end.error ??= error;
     this.#ignoreMessages();
     this.close(CloseCode.InternalError);
     if (channels.error.hasSubscribers) channels.error.publish({ connection: this, error });
@@ -703,7 +735,7 @@ export class Connection {
 
   /** A message of ours cannot be finished, and only a Close can follow what was sent of it. */
   #fragmentsThrew(error: unknown): void {
-    this.#leaving = true;
+    this.#end.leaving = true;
     this.#closeNow(CloseCode.InternalError, "");
     this.#handlerThrew(error);
     if (typeof error === "object" && error !== null) known.add(error);
@@ -723,10 +755,10 @@ export class Connection {
 
   /** @internal The peer does not read what it is sent (fault D04); for the outbox, too. */
   outboxTooLarge(): void {
-    this.#error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
+    this.#end.error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
     // What the socket holds already goes with the socket alone.
     if (!this.#open) return void this.#destroy();
-    this.#unsentMessages = this.endpoint.waitingMessages;
+    this.#end.unsentMessages = this.endpoint.waitingMessages;
     this.endpoint.discardOutput();
     this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
   }
@@ -734,19 +766,19 @@ export class Connection {
   // Closing
 
   #closeNow(code: number, reason: string): void {
-    this.#initiator ??= "local";
+    this.#end.initiator ??= "local";
     this.endpoint.close(code, reason);
     if (this.endpoint.state === "discarding") this.#outbox.flush();
     else this.#outbox.changed();
-    if (!this.#settings.handlers.message && !this.#readToTheEnd) this.#ignoreMessages();
+    if (!this.#settings.handlers.message && !this.#inbox?.readToTheEnd) this.#ignoreMessages();
     this.#read(true);
     this.#armCloseTimer(this.limits.closeTimeout);
     this.#progress();
   }
 
   #ignoreMessages(): void {
-    this.#deaf = true;
-    this.#inbox.clear();
+    this.#end.deaf = true;
+    this.#inbox?.clear();
   }
 
   #askBeforeEcho(): void {
@@ -756,8 +788,8 @@ export class Connection {
 
   /** The application has reached the peer's Close: the echo follows what is being sent. */
   #peerClosed(): void {
-    if (this.#sender.busy) this.#closeTimer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
-    this.#sender.afterwards(() => this.#echoClose());
+    if (this.#sender?.busy) this.#end.timer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
+    this.#afterwards(() => this.#echoClose());
   }
 
   /** It is time for the echo. */
@@ -768,7 +800,7 @@ export class Connection {
   }
 
   #failed(): void {
-    this.#initiator ??= "local";
+    this.#end.initiator ??= "local";
   }
 
   /** Takes the next step towards the end, where it is time for it. */
@@ -788,57 +820,61 @@ export class Connection {
   }
 
   #armCloseTimer(after: number): void {
-    clearTimeout(this.#closeTimer);
-    if (this.#report) return;
-    this.#closeTimer = setTimeout(() => {
+    const end = this.#end;
+    clearTimeout(end.timer);
+    if (end.report) return;
+    end.timer = setTimeout(() => {
       // While our Close is on its way, the write timeout watches over it.
       if (this.#outbox.size > 0 && !this.endpoint.violation && !this.#socket.destroyed)
         return this.#armCloseTimer(after);
-      this.#error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
+      end.error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
       this.#destroy();
     }, after);
   }
 
   #destroy(): void {
-    this.#unsent ??= this.bufferedAmount;
+    this.#end.unsent ??= this.bufferedAmount;
     this.#socket.destroy();
   }
 
   #transportClosed(): void {
-    if (this.#report) return;
-    clearTimeout(this.#closeTimer);
+    const end = this.#end;
+    if (end.report) return;
+    clearTimeout(end.timer);
     this.#keepalive.stop();
     this.#outbox.release();
-    this.#sender.stop();
+    this.#sender?.stop();
     if (!this.endpoint.closeReceived && !this.endpoint.violation) {
-      this.#error ??= new Error("The stream was closed without a Close frame from the peer");
+      end.error ??= new Error("The stream was closed without a Close frame from the peer");
     }
-    this.#report = reportClose(this.endpoint, {
-      initiator: this.#initiator ?? "transport",
-      error: this.#error,
+    const report = reportClose(this.endpoint, {
+      initiator: end.initiator ?? "transport",
+      error: end.error,
       lastReceivedAgo: this.#keepalive.idle,
-      bufferedAmount: this.#unsent ?? this.bufferedAmount,
-      unsentMessages: this.#unsentMessages + this.endpoint.waitingMessages,
+      bufferedAmount: end.unsent ?? this.bufferedAmount,
+      unsentMessages: end.unsentMessages + this.endpoint.waitingMessages,
     });
-    this.#counters.messagesUnsent += this.#report.unsentMessages;
+    end.report = report;
+    this.counters.messagesUnsent += report.unsentMessages;
     this.endpoint.receiveEnd();
     this.#noteUnfinished(0);
     this.#pings?.rejectAll();
     this.#ready?.resolve();
     this.#deflate?.release();
-    this.#settings.ended?.(this, this.#report);
-    if (channels.close.hasSubscribers) channels.close.publish({ connection: this, report: this.#report });
+    this.#settings.ended?.(this, report);
+    if (channels.close.hasSubscribers) channels.close.publish({ connection: this, report });
     this.#run();
   }
 
   /** What was received before the end is handled first, where a handler does it. */
   #deliverReport(): void {
-    if (this.#settings.handlers.message && (this.#busy || !this.#inbox.empty)) return;
-    this.#inbox.end();
-    if (this.#reportDelivered) return;
-    this.#reportDelivered = true;
-    this.#closed?.resolve(this.#report!);
-    this.#call("close", this.#report!);
+    if (this.#settings.handlers.message && (this.#busy || !this.#caughtUp)) return;
+    this.#inbox?.end();
+    const end = this.#end;
+    if (end.reportDelivered) return;
+    end.reportDelivered = true;
+    end.closed?.resolve(end.report!);
+    this.#call("close", end.report!);
   }
 }
 

@@ -27,6 +27,8 @@ export class Inbox {
   size = 0;
   /** Set when the messages are taken as streams instead. */
   streams: MessageStreams | undefined;
+  /** Whether messages have a reader until the peer's Close, also after ours. */
+  readToTheEnd = false;
 
   /** Whether nothing is queued. */
   get empty(): boolean {

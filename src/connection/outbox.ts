@@ -12,8 +12,10 @@ import type { Counters } from "./diagnostics.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { type Holder, ProcessCap } from "./process-cap.ts";
 
-/** What an outbox tells the connection it belongs to. */
+/** What an outbox asks and tells the connection it belongs to. */
 export interface OutboxOwner {
+  readonly limits: ConnectionLimits;
+  readonly counters: Counters;
   /** Less than the high-water mark is queued again, after `high` was true. */
   outboxLow(): void;
   /** The socket takes nothing for now: `drained` must be called when it does again. */
@@ -36,11 +38,7 @@ function flushWaiting(): void {
 export class Outbox implements Holder {
   readonly #endpoint: Endpoint;
   readonly #socket: Duplex;
-  readonly #limits: ConnectionLimits;
   readonly #owner: OutboxOwner;
-  readonly #counters: Counters;
-  /** Whether the socket is done with memory once it says so; any other stream may have handed it on to somebody. */
-  readonly #returnsMemory: boolean;
   #inTurn = false;
   /** What it shares with others and the stalled socket has not taken, as the process's cap knows it. */
   #shared: Uint8Array[] | undefined;
@@ -50,13 +48,10 @@ export class Outbox implements Holder {
   /** Set while a chunk is worked on: its end flushes. */
   insideChunk = false;
 
-  constructor(endpoint: Endpoint, socket: Duplex, limits: ConnectionLimits, owner: OutboxOwner, counters: Counters) {
+  constructor(endpoint: Endpoint, socket: Duplex, owner: OutboxOwner) {
     this.#endpoint = endpoint;
     this.#socket = socket;
-    this.#limits = limits;
     this.#owner = owner;
-    this.#counters = counters;
-    this.#returnsMemory = socket instanceof Socket;
   }
 
   /** Bytes that have not left the process, framing included. */
@@ -71,7 +66,7 @@ export class Outbox implements Holder {
 
   /** Whether the size is at the high-water mark or above; if so, `outboxLow` is called when it is below again. */
   reachesHigh(): boolean {
-    const high = this.size >= this.#limits.outboxHighWaterMark;
+    const high = this.size >= this.#owner.limits.outboxHighWaterMark;
     if (high) this.#high = true;
     return high;
   }
@@ -102,7 +97,7 @@ export class Outbox implements Holder {
     const socket = this.#socket;
     if (endpoint.role === "client" || this.insideChunk || this.#high) return false;
     if (endpoint.stalled || endpoint.outputLength > 0 || !socket.writable || socket.writableLength > 0) return false;
-    this.#counters.bytesSent += frames.length;
+    this.#owner.counters.bytesSent += frames.length;
     if (!socket.write(frames) && socket.writableNeedDrain) this.#stall();
     return true;
   }
@@ -118,7 +113,7 @@ export class Outbox implements Holder {
     const endpoint = this.#endpoint;
     const socket = this.#socket;
     if (endpoint.stalled || socket.destroyed || !socket.writable) return;
-    this.#counters.bytesSent += endpoint.outputLength;
+    this.#owner.counters.bytesSent += endpoint.outputLength;
     const pieces = endpoint.takeOutput();
     if (pieces.length === 0) return;
     if (pieces.length === 1) {
@@ -129,7 +124,8 @@ export class Outbox implements Holder {
       socket.uncork();
     }
     const left = socket.writableLength === 0;
-    endpoint.outputTaken(left && this.#returnsMemory);
+    // Any other stream may have handed the memory on to somebody.
+    endpoint.outputTaken(left && socket instanceof Socket);
     if (!left && socket.writableNeedDrain) this.#stall();
     if (this.#high) this.#reportLow();
   }
@@ -170,12 +166,12 @@ export class Outbox implements Holder {
   #stall(): void {
     this.#endpoint.stalled = true;
     this.#owner.outboxStalled();
-    (this.#socket as Partial<Socket>).setTimeout?.(this.#limits.writeTimeout);
+    (this.#socket as Partial<Socket>).setTimeout?.(this.#owner.limits.writeTimeout);
     this.#note();
   }
 
   #note(): void {
-    const most = this.#limits.maxProcessOutboxSize;
+    const most = this.#owner.limits.maxProcessOutboxSize;
     if (most === Number.POSITIVE_INFINITY) return;
     const { size } = this;
     processOutbox.note(this, size - this.#endpoint.sharedOutputLength, most, size);
@@ -187,7 +183,7 @@ export class Outbox implements Holder {
   }
 
   #reportLow(): void {
-    if (this.size >= this.#limits.outboxHighWaterMark) return;
+    if (this.size >= this.#owner.limits.outboxHighWaterMark) return;
     this.#high = false;
     this.#owner.outboxLow();
   }

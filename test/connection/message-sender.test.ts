@@ -16,8 +16,13 @@ const roles: readonly Role[] = ["client", "server"];
 function make(role: Role, compress = false) {
   const socket = new HeldDuplex(100_000_000);
   const endpoint = new Endpoint({ role, compression: compress });
-  const owner = { outboxLow: () => {}, outboxStalled: () => {}, outboxTooLarge: () => {} };
-  const outbox = new Outbox(endpoint, socket, connectionLimits, owner, newCounters());
+  const outbox = new Outbox(endpoint, socket, {
+    limits: connectionLimits,
+    counters: newCounters(),
+    outboxLow: () => {},
+    outboxStalled: () => {},
+    outboxTooLarge: () => {},
+  });
   const parameters = {
     serverNoContextTakeover: true,
     clientNoContextTakeover: true,

@@ -15,6 +15,8 @@ function make(role: Role, limits = {}, socket = new HeldDuplex()) {
   const counters = newCounters();
   const told = { low: 0, stalled: 0, tooLarge: 0 };
   const owner = {
+    limits: { ...connectionLimits, ...limits },
+    counters,
     outboxLow: () => void told.low++,
     outboxStalled: () => void told.stalled++,
     outboxTooLarge: () => {
@@ -22,7 +24,7 @@ function make(role: Role, limits = {}, socket = new HeldDuplex()) {
       endpoint.discardOutput();
     },
   };
-  const outbox = new Outbox(endpoint, socket, { ...connectionLimits, ...limits }, owner, counters);
+  const outbox = new Outbox(endpoint, socket, owner);
   const send = (data: string | Uint8Array) => {
     endpoint.sendMessage(data);
     outbox.changed();
