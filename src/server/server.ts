@@ -6,7 +6,7 @@
  */
 
 import { setMaxListeners } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import {
   createServer,
   type Server as HttpServer,
@@ -405,14 +405,19 @@ function answerPlainRequest(server: Server, message: IncomingMessage, response: 
 }
 
 let knownFileLimit: number | undefined;
+/** What is left at least for other files, and for clients that are told to come later. */
+const spareFiles = 16;
 
-/** 95 % of the limit on open files where the system tells it (fault D20). */
+/** 95 % of the limit on open files where the system tells it, without those open already where it is small (fault D20). */
 function fileLimit(): number {
   if (knownFileLimit === undefined) {
     knownFileLimit = Number.POSITIVE_INFINITY;
     if (process.platform === "linux") {
       const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
-      if (soft !== undefined) knownFileLimit = Math.floor(Number(soft) * 0.95);
+      if (soft !== undefined) {
+        const free = Number(soft) - readdirSync("/proc/self/fd").length - spareFiles;
+        knownFileLimit = Math.max(1, Math.min(Math.floor(Number(soft) * 0.95), free));
+      }
     }
   }
   return knownFileLimit;
