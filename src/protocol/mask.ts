@@ -38,7 +38,8 @@ export function maskCopy(source: Uint8Array, target: Uint8Array, offset: number,
 /** The key as it applies `phase` bytes into the payload. */
 function rotate(key: number, phase: number): number {
   const bits = (phase & 3) << 3;
-  return bits === 0 ? key : (key << bits) | (key >>> (32 - bits));
+  // With 0 bits the second shift is by 32, which is one by 0.
+  return (key << bits) | (key >>> (32 - bits));
 }
 
 /** The word with its bytes in the opposite order. */
