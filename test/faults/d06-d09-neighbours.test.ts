@@ -95,7 +95,7 @@ describe.each<Role>(["server", "client"])("D07 one connection with more work tha
 describe("D08 what an idle connection holds", () => {
   /** Bytes of buffers for each of 200 connections that have had one frame, in a chunk of 60 KB, from its peer. */
   async function heldBy(kind: "openline" | "ws"): Promise<number> {
-    const child = startChild("idle-memory.ts", [kind], ["--expose-gc"]);
+    const child = startChild("idle-memory.ts", [kind], { flags: ["--expose-gc"] });
     const { port } = await child.told<{ port: number }>();
     const ask = async () => {
       child.process.send("buffers");

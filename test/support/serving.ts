@@ -1,5 +1,5 @@
 /** Servers for one test, ours and the control's, gone with everything on them when the test is over. */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { afterEach } from "vitest";
@@ -56,10 +56,24 @@ export interface Child {
   readonly exited: Promise<{ readonly code: number | null; readonly stderr: string }>;
 }
 
+/** How a program is started, besides its arguments. */
+export interface ChildOptions {
+  /** Options of Node. */
+  readonly flags?: readonly string[];
+  /** How many files it may have open. */
+  readonly fileLimit?: number;
+}
+
 /** Starts a program of `test/support`. */
-export function startChild(name: string, args: readonly string[] = [], flags: readonly string[] = []): Child {
+export function startChild(
+  name: string,
+  args: readonly string[] = [],
+  { flags = [], fileLimit }: ChildOptions = {},
+): Child {
   const script = new URL(name, import.meta.url).pathname;
-  const child = fork(script, args, { execArgv: [...flags, "--import", "tsx"], silent: true });
+  const command = [process.execPath, ...flags, "--import", "tsx", script, ...args];
+  const limited = fileLimit === undefined ? 'exec "$@"' : `ulimit -n ${fileLimit} && exec "$@"`;
+  const child = spawn("sh", ["-c", limited, "sh", ...command], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
   let stderr = "";
   child.stderr!.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
