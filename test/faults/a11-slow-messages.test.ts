@@ -7,6 +7,7 @@ import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
 import type { ConnectionLimits } from "../../src/connection/limits.ts";
 import { connect, serve } from "../../src/index.ts";
 import type { Role } from "../../src/protocol/frame.ts";
+import { gate } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
 import { oldWs } from "../support/old-ws.ts";
 import { closeStatus, openRaw, RawPeer } from "../support/raw-peer.ts";
@@ -139,15 +140,15 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   });
 
   test("A11: the time in which we do not read does not count", async () => {
-    const opened = await open(role, {
-      limits: { inboundHighWaterMark: 1 },
-      handlers: { message: () => new Promise(() => {}) },
-    });
-    opened.peer.text("never done", "in the queue");
+    const busy = gate();
+    const handlers = { message: () => busy.opened };
+    const opened = await open(role, { limits: { inboundHighWaterMark: 1 }, handlers });
+    opened.peer.text("takes its time", "in the queue");
     while (opened.connection.isReading()) await nextTurn();
     opened.peer.socket.write(begun(role, 100));
     await pass(10 * minute);
     expect(opened.connection.readyState).toBe(1);
+    busy.open();
   });
 
   test("A11 control: without the limit a message stands still for ever", async () => {

@@ -24,6 +24,8 @@ export interface TargetOptions {
   readonly spin?: number;
   /** Whether the C library gives every large block back to the system, instead of keeping it for the next. */
   readonly unmaps?: boolean;
+  /** Whether it shall die of the attack: its last words are not shown. */
+  readonly dies?: boolean;
 }
 
 /** What a connection does with what arrives. */
@@ -79,7 +81,11 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
   const script = new URL("./target-process.ts", import.meta.url).pathname;
   const execArgv = ["--expose-gc", "--import", "tsx"];
   const env = options.unmaps ? { ...process.env, MALLOC_MMAP_THRESHOLD_: String(128 * KiB) } : process.env;
-  const child = fork(script, [JSON.stringify(options)], { execArgv, env });
+  const child = fork(script, [JSON.stringify(options)], {
+    execArgv,
+    env,
+    stdio: ["ignore", "inherit", options.dies ? "ignore" : "inherit", "ipc"],
+  });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
   const opened: RawPeer[] = [];
   const server =
