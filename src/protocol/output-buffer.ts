@@ -82,7 +82,7 @@ export class OutputBuffer {
 
   /** Everything gathered, in order; the caller says with `taken` what became of it. */
   take(): Uint8Array[] {
-    const only = this.#pieces.length === 0 && !this.#leavesAtOnce && this.position - this.#from < slabSize / 4;
+    const only = this.#pieces.length === 0 && !this.#leavesAtOnce && this.length < slabSize / 4;
     this.#cutPiece();
     const pieces = this.#pieces;
     this.#forgetPieces();

@@ -229,6 +229,7 @@ describe("what it keeps", () => {
 describe("decoders that are handed on", () => {
   test("D08 a decoder given back is taken again, and at most 32 are kept", () => {
     const decoders = Array.from({ length: 40 }, () => takeDecoder());
+    for (const decoder of decoders) expect(decoder.unread).toBe(0);
     expect(new Set(decoders).size).toBe(40);
     for (const decoder of decoders) giveDecoder(decoder);
     const again = Array.from({ length: 40 }, () => takeDecoder());

@@ -44,6 +44,10 @@ describe("gathering", () => {
     for (let i = 0; i < 100; i++) put(output, "x");
     expect(output.take()).toHaveLength(1);
     output.taken(true);
+    put(output, "x".repeat(slabSize - 10));
+    put(output, "y".repeat(10));
+    expect(output.take()).toHaveLength(1);
+    output.taken(true);
     for (const letter of "abc") put(output, letter.repeat(slabSize - 10));
     expect(output.length).toBe(3 * (slabSize - 10));
     const pieces = output.take();
@@ -99,6 +103,7 @@ describe("gathering", () => {
 describe("buffers that are handed on", () => {
   test("D08 a buffer given back is taken again, and at most 32 are kept", () => {
     const outputs = Array.from({ length: 40 }, () => takeOutput());
+    for (const output of outputs) expect(output.asNew).toBe(true);
     expect(new Set(outputs).size).toBe(40);
     for (const output of outputs) giveOutput(output);
     const again = Array.from({ length: 40 }, () => takeOutput());
@@ -110,6 +115,7 @@ describe("buffers that are handed on", () => {
     const output = new OutputBuffer();
     const states: boolean[] = [];
     const note = (): void => void states.push(output.asNew);
+    output.take();
     note();
     put(output, "x");
     note();
@@ -161,12 +167,33 @@ describe("memory", () => {
     for (const output of again) put(output, "y");
     expect(again.filter((output) => slabs.has(output.slab.buffer))).toHaveLength(32);
     for (const output of again) output.clear();
-    const many = new OutputBuffer();
-    for (let i = 0; i < 40; i++) put(many, "z".repeat(slabSize));
-    many.clear();
-    put(many, "z");
-    expect(many.slab).toHaveLength(slabSize);
-    many.clear();
+  });
+
+  /** Fills this many slabs, and returns the output and them. */
+  function fill(count: number): { output: OutputBuffer; slabs: Buffer[] } {
+    const output = new OutputBuffer();
+    const slabs: Buffer[] = [];
+    for (let i = 0; i < count; i++) {
+      put(output, "z".repeat(slabSize));
+      slabs.push(output.slab);
+    }
+    expect(new Set(slabs).size).toBe(count);
+    return { output, slabs };
+  }
+
+  test("D08 all the slabs of one connection go back to the pool, and no more than it keeps", () => {
+    const three = fill(3);
+    three.output.take();
+    three.output.taken(true);
+    expect(new Set(fill(3).slabs)).toEqual(new Set(three.slabs));
+    const many = fill(40);
+    many.output.clear();
+    const again = fill(40);
+    expect(again.slabs.filter((slab) => many.slabs.includes(slab))).toHaveLength(32);
+    const others = fill(40);
+    others.output.clear();
+    again.output.clear();
+    expect(fill(40).slabs.filter((slab) => again.slabs.includes(slab))).toHaveLength(0);
   });
 
   test("D12 what was taken and has not left keeps its bytes while others write", () => {
@@ -206,6 +233,27 @@ describe("memory", () => {
     put(output, "next");
     expect(output.take()[0]!.buffer).toBe(output.slab.buffer);
     output.taken(true);
+  });
+
+  test("D08 long output of a stalled transport is not copied, nor what is not in a slab, and none is none", () => {
+    const output = new OutputBuffer();
+    for (const [length, copied] of [
+      [slabSize / 4 - 1, true],
+      [slabSize / 4, false],
+    ] as const) {
+      put(output, "x");
+      output.take();
+      output.taken(false);
+      put(output, "y".repeat(length));
+      const { slab } = output;
+      expect(output.take()[0]!.buffer === slab.buffer).toBe(!copied);
+    }
+    output.taken(false);
+    const long = Buffer.from("long");
+    output.append(long);
+    expect(output.take()[0]).toBe(long);
+    output.taken(false);
+    expect(output.take()).toEqual([]);
   });
 
   test("D12 clear while a write is under way leaves the bytes of the write alone", () => {
