@@ -4,7 +4,7 @@
 import type { Socket } from "node:net";
 import { createInflateRaw, inflateRawSync } from "node:zlib";
 import { Connection } from "../../src/connection/connection.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
+import { type ConnectionLimits, connectionLimits } from "../../src/connection/limits.ts";
 import type { MessageDeflate } from "../../src/connection/message-deflate.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import { FrameDecoder } from "../../src/protocol/frame-decoder.ts";
@@ -47,14 +47,15 @@ export const standIns = {
     if (bits !== undefined) createInflateRaw({ windowBits: Number(bits) }).close();
     return acceptance(request);
   },
-  /** Inflates each message at once, however large it is (B07). */
+  /** Inflates each message at once, however large it is, and as many in a turn as there are (B07). */
   "inflates at once": (application) => (request, socket) => {
     const tail = Buffer.from("0000ffff010000ffff", "hex");
     const deflate = {
       inflate: (payload: Uint8Array) => new Uint8Array(inflateRawSync(Buffer.concat([payload, tail]))),
       release: () => {},
     };
-    converse(application, socket, { deflate: deflate as unknown as MessageDeflate });
+    const limits = { ...connectionLimits, readBudget: Number.POSITIVE_INFINITY };
+    converse(application, socket, { deflate: deflate as unknown as MessageDeflate, limits });
     return acceptance(request, { "Sec-WebSocket-Extensions": "permessage-deflate; client_no_context_takeover" });
   },
 } as const satisfies Record<string, StandIn>;
@@ -62,16 +63,21 @@ export const standIns = {
 interface Differences {
   readonly pong?: (payload: Uint8Array) => void;
   readonly deflate?: MessageDeflate;
+  readonly limits?: ConnectionLimits;
 }
 
 /** A connection of ours with the application, once the answer to its handshake has been sent. */
-function converse(application: Application, socket: Socket, { pong, deflate }: Differences): void {
+function converse(
+  application: Application,
+  socket: Socket,
+  { pong, deflate, limits = connectionLimits }: Differences,
+): void {
   const connection = new Connection({
     endpoint: new Endpoint({ role: "server", compression: deflate !== undefined }),
     socket,
     deflate,
     settings: {
-      limits: connectionLimits,
+      limits,
       keepalive: undefined,
       handlers: {
         message: (self, data) => application.message(data, (text) => void self.send(text, { compress: false })),
