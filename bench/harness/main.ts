@@ -11,7 +11,7 @@ import { flamePictures } from "./flames.ts";
 import { prepareGenerator } from "./generator.ts";
 import { lock } from "./lock.ts";
 import { type Machine, machine, newResults, type Results, type RowResult } from "./machine.ts";
-import { markdown, updateReadme } from "./markdown.ts";
+import { markdown, updateFigures, updateReadme } from "./markdown.ts";
 import { benchFolder, type Peer, workFolder } from "./peers.ts";
 import { Progress } from "./progress.ts";
 import { type Row, rows } from "./rows.ts";
@@ -46,6 +46,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
+const page = `${benchFolder}../docs/explanation/performance.md`;
 const picturesFolder = `${benchFolder}../docs/images/`;
 const written: string[] = [];
 
@@ -186,6 +187,8 @@ function write(results: Results): void {
   if (values.save) writeFiles(`${benchFolder}results/`, files);
   if (values.save && values.node === undefined) writeFiles(picturesFolder, drawn);
   console.log(`\n${text}\nWritten: ${written.join(" ")}`);
+  if (values.save)
+    console.log(`Figures written into ${relative(process.cwd(), page)}: ${updateFigures(page, name, results)}`);
   if (values.save && name === "results") console.log(updateReadme(`${benchFolder}../README.md`, results));
 }
 

@@ -12,6 +12,8 @@ const columns: readonly { readonly id: Peer["column"]; readonly title: string }[
   { id: "bun", title: "Bun" },
   { id: "floor", title: "raw sockets" },
 ];
+/** `<!-- results E2 openline/ws -->0.087<!-- -->`: a figure of a file of results, or the ratio of two. */
+const placeholder = /(<!-- ([\w-]+) ([\w@]+) ([\w-]+)(?:\/([\w-]+))? -->)[^<]*(<!-- -->)/g;
 const marker = /(<!-- bench -->\n)[\s\S]*?(<!-- \/bench -->)/;
 
 /** The whole report. */
@@ -42,6 +44,34 @@ export function updateReadme(path: string, results: Results): string {
     text.replace(marker, (_, begin: string, end: string) => `${begin}${section}${end}`),
   );
   return "The table in README.md is new";
+}
+
+/**
+ * Writes the figures that stand in a page's sentences, as far as they belong to the results of that name and were measured;
+ * returns how many were written. `floor` is the best of the raw sockets.
+ */
+export function updateFigures(path: string, name: string, { rows }: Results): number {
+  let count = 0;
+  const figureOf = (id: string, peer: string | undefined): number | undefined => {
+    const row = rows.find((result) => result.row.id === id);
+    const figures = row
+      ? figuresOf(row).filter((figure) => peer === figure.peer.id || peer === figure.peer.column)
+      : [];
+    const named = figures.find((figure) => figure.peer.id === peer);
+    return (
+      named?.median ??
+      (peer === "floor" && figures.length > 0 ? Math.min(...figures.map(({ median }) => median)) : undefined)
+    );
+  };
+  const text = readFileSync(path, "utf8").replace(placeholder, (whole, head, results, id, peer, other, end) => {
+    const value = results === name ? figureOf(id, peer) : undefined;
+    const divisor = other === undefined ? 1 : figureOf(id, other);
+    if (value === undefined || divisor === undefined) return whole;
+    count++;
+    return `${head}${digits(value / divisor)}${end}`;
+  });
+  writeFileSync(path, text);
+  return count;
 }
 
 function howMeasured({ machine, command, commit, date, generator, rows }: Results): string {
