@@ -39,6 +39,9 @@ export interface LongSend {
   stop(): void;
 }
 
+/** The options of one send, as they were at the call. */
+type Asked = { readonly [Option in keyof SendOptions]-?: SendOptions[Option] | undefined };
+
 /** What a sender tells the connection it belongs to. */
 export interface SenderOwner {
   /** A message could not be sent: its Blob could not be read, or it could not be compressed. */
@@ -70,9 +73,11 @@ export class MessageSender {
 
   /** Sends a message now, or after the one under way. */
   send(data: Outgoing, options: SendOptions | undefined): void {
-    if (this.#line === undefined) return this.#sendNow(data, options);
+    // Read here, where a getter that throws has somebody to throw to.
+    const asked = options ? { compress: options.compress, copy: options.copy } : undefined;
+    if (this.#line === undefined) return this.#sendNow(data, asked);
     const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
-    this.afterwards(() => this.#sendNow(kept, options), sizeOf(kept));
+    this.afterwards(() => this.#sendNow(kept, asked), sizeOf(kept));
   }
 
   /** Runs a send that takes a while, alone; settles as its `run` does. */
@@ -104,7 +109,7 @@ export class MessageSender {
     });
   }
 
-  #sendNow(data: Outgoing, options: SendOptions | undefined): void {
+  #sendNow(data: Outgoing, options: Asked | undefined): void {
     if (data instanceof Blob) {
       return this.#hold(this.#sendBlob(data, options));
     }
@@ -112,7 +117,7 @@ export class MessageSender {
     if (sending) this.#hold(sending);
   }
 
-  async #sendBlob(data: Blob, options: SendOptions | undefined): Promise<void> {
+  async #sendBlob(data: Blob, options: Asked | undefined): Promise<void> {
     const size = sizeOf(data);
     this.#outbox.waiting += size;
     let bytes: unknown;
@@ -141,7 +146,7 @@ export class MessageSender {
   }
 
   /** Puts a message into the output; a promise when it has to be compressed elsewhere first. */
-  #encode(data: string | Uint8Array | PreparedMessage, options: SendOptions | undefined): Promise<void> | undefined {
+  #encode(data: string | Uint8Array | PreparedMessage, options: Asked | undefined): Promise<void> | undefined {
     const deflate = this.#deflate;
     if (deflate && options?.compress !== false && (options?.compress || sizeOf(data) >= deflate.threshold)) {
       return this.#encodeCompressed(deflate, data);

@@ -108,6 +108,22 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(outbox.waiting).toBe(0);
   });
 
+  test("D09: options are read at the call, which throws what their getters throw, also while others are under way", async () => {
+    const { sender, frames, errors } = make(role);
+    const hostile = Object.defineProperty({}, "copy", {
+      get: () => {
+        throw new Error("Not for you");
+      },
+    });
+    expect(() => sender.send("lost", hostile)).toThrow("Not for you");
+    sender.send(new Blob(["blob"]), undefined);
+    expect(() => sender.send("lost", hostile)).toThrow("Not for you");
+    expect(() => sender.send(new Blob(["lost"]), hostile)).toThrow("Not for you");
+    sender.send("next", undefined);
+    expect((await frames(2)).map(({ payload }) => payload.toString())).toEqual(["blob", "next"]);
+    expect(errors).toEqual([]);
+  });
+
   test("D12: bytes may change after the call, also while they stand in line", async () => {
     const { sender, frames } = make(role);
     const [first, second] = [new Uint8Array(1000).fill(1), new Uint8Array(100_000).fill(2)];
