@@ -33,8 +33,8 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   test("B07: those that are inflated at once are held against the budget of 2 ms each for itself", async () => {
     const target = await startTarget({ what: "ours", role, options: { compression: true }, spin: 1 });
     await flood(target, 250 * KiB);
-    // The first look notes the time, the next see 1 and 2 ms gone.
-    expect((await target.look()).mostInATurn).toBeLessThanOrEqual(4);
+    // The first look notes the time, the next see 1 and 2 ms gone; a turn may end one chunk and begin another.
+    expect((await target.look()).mostInATurn).toBeLessThanOrEqual(8);
     expect(await target.echoes()).toBe(true);
   });
 });
