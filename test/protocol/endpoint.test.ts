@@ -869,6 +869,43 @@ describe("the memory of what is handed out", () => {
     }
   });
 
+  /** A chunk of this length: one frame with this payload, and one with the rest. */
+  function pair(payloadLength: number, chunkLength: number): Buffer {
+    const first = frameFrom("server", { opcode: 2, payload: Buffer.alloc(payloadLength, 1) });
+    const rest = chunkLength - first.length;
+    const payload = Buffer.alloc(rest - (rest < 128 ? 2 : 4), 2);
+    const chunk = ownCopy(Buffer.concat([first, frameFrom("server", { opcode: 2, payload })]));
+    expect(chunk).toHaveLength(chunkLength);
+    return chunk;
+  }
+
+  test.each([
+    [10, 4096, true],
+    [10, 4097, false],
+    [65, 4097, false],
+    [3000, 6000, true],
+    [2999, 6000, false],
+  ])("D08 %i bytes of a chunk of %i are a view of it: %s, else a copy of their own", (length, chunkLength, view) => {
+    const chunk = pair(length, chunkLength);
+    const [data] = messages(chunk, "client");
+    expect(data).toEqual(new Uint8Array(length).fill(1));
+    expect(data!.buffer === chunk.buffer).toBe(view);
+    expect(data!.buffer.byteLength).toBe(view ? chunkLength : length);
+  });
+
+  test.each([
+    [4096 + 2, true],
+    [4096 + 3, false],
+  ])("D08 of a borrowed chunk of %i bytes with a frame behind, one copy serves all: %s", (chunkLength, one) => {
+    const chunk = pair(10, chunkLength);
+    const [first, second] = messages(chunk, "client", true);
+    expect(first).toEqual(new Uint8Array(10).fill(1));
+    expect(second).toEqual(new Uint8Array(chunkLength - 16).fill(2));
+    expect(first!.buffer === second!.buffer).toBe(one);
+    expect(first!.buffer.byteLength).toBe(one ? chunkLength - 2 : 10);
+    expect(second!.buffer.byteLength).toBe(one ? chunkLength - 2 : chunkLength - 16);
+  });
+
   test("A06 D10 what a borrowed chunk or pooled memory held is never handed out, also after joining chunks", () => {
     const frames = Buffer.concat(["one", "two"].map((payload) => frameFrom("client", { opcode: 2, payload })));
     const pooled = Buffer.from(frames);
