@@ -5,6 +5,7 @@
  * be carried out. Only loopback servers are attacked.
  */
 import { writeFileSync } from "node:fs";
+import { cpus, loadavg, release } from "node:os";
 import { parseArgs } from "node:util";
 import { ALL, peer } from "./peers.ts";
 import { type Run, summary, terminalLine, writeJson, writeTable } from "./report.ts";
@@ -49,14 +50,26 @@ async function main(): Promise<number> {
   const runs: Run[] = [];
   for (const target of await targets(values)) {
     print(`${[target.name, target.version].filter(Boolean).join(" ")}\n`);
+    const before = load();
     const results = await runRows(rows, target, (row, result) => print(`${terminalLine(row, result)}\n`));
-    const run = { name: target.name, version: target.version, results };
+    const measured = `${machine()}, load average ${before} before and ${load()} after`;
+    const run: Run = { name: target.name, version: target.version, measured, results };
     print(`${summary(run)}\n\n`);
     runs.push(run);
   }
   if (values.json !== undefined) writeFileSync(values.json, writeJson(runs));
   if (values.table !== undefined) writeFileSync(values.table, writeTable(rows, runs));
   return runs.some(({ results }) => results.some(({ verdict }) => verdict === "failed")) ? 1 : 0;
+}
+
+function load(): string {
+  return (loadavg()[0] ?? 0).toFixed(1);
+}
+
+function machine(): string {
+  const [cpu] = cpus();
+  const day = new Date().toISOString().slice(0, 10);
+  return `${day}, Node ${process.versions.node} attacking, ${cpus().length} × ${cpu?.model}, Linux ${release()}`;
 }
 
 function print(text: string): number {

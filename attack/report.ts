@@ -7,6 +7,8 @@ import type { Result } from "./run.ts";
 export interface Run {
   readonly name: string;
   readonly version: string;
+  /** Where and when, and how busy the machine was. */
+  readonly measured: string;
   readonly results: readonly Result[];
 }
 
@@ -54,6 +56,12 @@ export function writeTable(rows: readonly Row[], runs: readonly Run[]): string {
     }),
   ];
   const lines = [
+    "# The matrix",
+    "",
+    "Written by the tool; [how each row is judged](README.md).",
+    "",
+    ...runs.map(({ measured }, i) => `- ${names[i]}: ${measured}`),
+    "",
     ...table(({ verdict, notes }) => `${verdict === "failed" ? "**failed**" : verdict}${notes.length > 0 ? " *" : ""}`),
     "",
     "`*`: with a note below. A note is no failure.",

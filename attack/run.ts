@@ -5,7 +5,7 @@
  * taken at rest, the peak while the attack runs.
  */
 import { Op } from "../conformance/wire/frame.ts";
-import { HEAP_NOISE, judge, notApplicable, type Verdict } from "./judge.ts";
+import { filesReturn, HEAP_NOISE, judge, notApplicable, type Verdict } from "./judge.ts";
 import { cpuTime, openFiles, residentBytes } from "./proc.ts";
 import { type Arena, type Facts, NotApplicable, type ProcessFigures, type Row, type Seen } from "./row.ts";
 import type { Target } from "./target.ts";
@@ -33,7 +33,7 @@ export async function runRows(
   try {
     for (const row of rows) {
       const startedAt = performance.now();
-      const outcome = await runRow(row, target, watcher);
+      const outcome = await runRow(row, target, watcher).catch(notCarriedOut);
       const result = { id: row.id, ...outcome, seconds: (performance.now() - startedAt) / 1000 };
       results.push(result);
       onResult(row, result);
@@ -46,6 +46,11 @@ export async function runRows(
 }
 
 type Outcome = Omit<Result, "id" | "seconds">;
+
+/** The server could not be started, or the others could not connect before anything was done to it. */
+function notCarriedOut(error: Error): Outcome {
+  return { verdict: "failed", reasons: [`the attack can be carried out: ${error.message}`], notes: [] };
+}
 
 async function runRow(row: Row, target: Target, watcher: Watcher): Promise<Outcome> {
   if (row.maxFiles !== undefined && !target.own) return notApplicable("the server is not one that this tool starts");
@@ -69,7 +74,10 @@ async function runRow(row: Row, target: Target, watcher: Watcher): Promise<Outco
   }
   const { bystanders, rssPeak } = await watcher.end();
   const alive = await isAlive(url);
-  const figures = pid === undefined || before === undefined ? undefined : await look(pid, before, rssPeak);
+  const figures =
+    pid === undefined || before === undefined
+      ? undefined
+      : await look(pid, before, rssPeak, row.statements.includes(filesReturn));
   const death = target.death;
   const facts: Facts = {
     alive,
@@ -112,12 +120,17 @@ function snapshot(pid: number): Snapshot | undefined {
   return rss === undefined || cpu === undefined || files === undefined ? undefined : { rss, cpu, files };
 }
 
-async function look(pid: number, before: Snapshot, rssPeak: number): Promise<ProcessFigures | undefined> {
+async function look(
+  pid: number,
+  before: Snapshot,
+  rssPeak: number,
+  settle: boolean,
+): Promise<ProcessFigures | undefined> {
   const startedAt = performance.now();
   let after = snapshot(pid);
   const cpu = (after?.cpu ?? before.cpu) - before.cpu;
   // The attacker's sockets are gone; the server may take a moment to notice.
-  while (after !== undefined && after.files > before.files && performance.now() - startedAt < 8000) {
+  while (settle && after !== undefined && after.files > before.files && performance.now() - startedAt < 5000) {
     await sleep(100);
     after = snapshot(pid);
   }

@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { isLoopback } from "./wire.ts";
 
 const STARTUP = 15_000;
 
@@ -28,7 +29,6 @@ export async function loopbackUrl(text: string): Promise<URL> {
   if (url.protocol !== "ws:") throw new Error(`Cannot attack ${text}: only ws: URLs are supported`);
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
-  const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1";
   if (!addresses.every(isLoopback)) throw new Error(`Cannot attack ${text}: it is not on this machine's loopback`);
   return url;
 }
@@ -96,7 +96,7 @@ export class StartedTarget implements Target {
 
   #lastError(): string {
     const lines = this.#errors.split("\n").map((line) => line.trim());
-    const line = lines.find((text) => /error|panic/i.test(text)) ?? lines.find(Boolean);
+    const line = lines.find((text) => /^(\w*Error\b|panic|fatal)/.test(text)) ?? lines.find(Boolean);
     return line === undefined ? "" : `: ${line.slice(0, 160)}`;
   }
 }

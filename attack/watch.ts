@@ -1,8 +1,9 @@
 /**
  * A process of its own beside the attack: a hundred clients that keep echoing, and the server's memory every 25 ms.
  *
- * It is told over IPC when a row starts and when it ends. Each client has one message under way; the next follows its
- * echo 100 ms after the last was sent. A client that loses its connection is counted and opens another for the next row.
+ * It is told over IPC when a row starts and when it ends. Each client has one message under way and sends the next 100 ms
+ * after it, and one more when the row is over. A client that loses its connection is counted and opens another for the
+ * next row.
  */
 import { Op } from "../conformance/wire/frame.ts";
 import { residentBytes } from "./proc.ts";
@@ -28,12 +29,17 @@ class Client {
 
   async open(url: URL): Promise<void> {
     if (this.connection?.end === "open") return;
-    this.connection?.destroy();
     this.connection = await Attacker.open(url);
+  }
+
+  close(): void {
+    this.connection?.destroy();
+    this.connection = undefined;
+    this.sentAt = undefined;
   }
 }
 
-let clients: Client[] = [];
+const clients: Client[] = [];
 let at = "";
 let running = false;
 let rssPeak = 0;
@@ -44,11 +50,11 @@ let loops: Promise<void>[] = [];
 let sampler: NodeJS.Timeout | undefined;
 
 async function begin(order: Order & { kind: "begin" }): Promise<void> {
-  if (at !== order.url) for (const client of clients) client.connection?.destroy();
+  if (at !== order.url) for (const client of clients) client.close();
   at = order.url;
   const url = new URL(order.url);
   while (clients.length < order.clients) clients.push(new Client());
-  for (const client of clients.splice(order.clients)) client.connection?.destroy();
+  for (const client of clients.splice(order.clients)) client.close();
   for (const client of clients) await client.open(url);
   [rssPeak, latencies, sent, lost, running] = [0, [], 0, 0, true];
   loops = clients.map((client, i) => keepEchoing(client, (i / clients.length) * EVERY));
@@ -65,7 +71,9 @@ async function keepEchoing(client: Client, offset: number): Promise<void> {
   const { connection } = client;
   if (connection === undefined) return;
   await sleep(offset);
-  while (running) {
+  // The last message of each is sent when the row is over: a connection that was lost unnoticed shows then.
+  for (let last = false; !last; ) {
+    last = !running;
     const before = connection.frames.length;
     client.sentAt = performance.now();
     sent++;
@@ -83,7 +91,7 @@ async function keepEchoing(client: Client, offset: number): Promise<void> {
     client.sentAt = undefined;
     connection.frames.length = 0;
     latencies.push(took);
-    await sleep(EVERY - took);
+    if (!last) await sleep(EVERY - took);
   }
 }
 
@@ -99,11 +107,7 @@ async function end(): Promise<void> {
   clearInterval(sampler);
   endedAt = Number.POSITIVE_INFINITY;
   const missing = sent - latencies.length;
-  for (const client of clients.filter(({ sentAt }) => sentAt !== undefined)) {
-    client.connection?.destroy();
-    client.sentAt = undefined;
-  }
-  clients = clients.filter(({ connection }) => connection?.end === "open" && !connection.socket.destroyed);
+  for (const client of clients.filter(({ sentAt }) => sentAt !== undefined)) client.close();
   latencies.sort((a, b) => a - b);
   const quantile = (q: number): number => latencies[Math.ceil(q * latencies.length) - 1] ?? 0;
   const bystanders = { sent, missing, lost, p50: quantile(0.5), p99: quantile(0.99), max: quantile(1) };

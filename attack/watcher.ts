@@ -7,47 +7,53 @@ const PROGRAM = fileURLToPath(new URL("watch.ts", import.meta.url));
 
 /** The process beside the attack. */
 export class Watcher {
-  readonly #child: ChildProcess;
+  #child: ChildProcess | undefined;
   #errors = "";
-
-  constructor() {
-    this.#child = spawn(process.execPath, ["--import", "tsx", PROGRAM], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
-    this.#child.stderr?.on("data", (chunk) => {
-      this.#errors = (this.#errors + chunk).slice(-600);
-    });
-  }
 
   /** Opens `clients` connections and starts echoing and measuring. Throws when they cannot be opened. */
   async begin(url: URL, clients: number, pid: number | undefined): Promise<void> {
-    await this.#ask({ kind: "begin", url: url.href, clients, pid });
+    this.#child ??= this.#start();
+    await this.#ask(this.#child, { kind: "begin", url: url.href, clients, pid });
   }
 
   /** Stops, and returns what was measured. */
   async end(): Promise<Answer & { kind: "report" }> {
-    const answer = await this.#ask({ kind: "end" });
+    if (this.#child === undefined) throw new Error("Cannot read the report: nothing is watched");
+    const answer = await this.#ask(this.#child, { kind: "end" });
     if (answer.kind !== "report") throw new Error("Cannot read the report: the watching process says something else");
     return answer;
   }
 
   /** Ends the process. */
   stop(): void {
-    this.#child.kill("SIGKILL");
+    this.#child?.kill("SIGKILL");
+    this.#child = undefined;
   }
 
-  #ask(order: Order): Promise<Answer> {
+  #start(): ChildProcess {
+    this.#errors = "";
+    const child = spawn(process.execPath, ["--import", "tsx", PROGRAM], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    child.stderr?.on("data", (chunk) => {
+      this.#errors = (this.#errors + chunk).slice(-600);
+    });
+    return child;
+  }
+
+  #ask(child: ChildProcess, order: Order): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const onMessage = (answer: Answer): void => {
-        this.#child.off("exit", onExit);
+        child.off("exit", onExit);
         resolve(answer);
       };
       const onExit = (): void => {
-        this.#child.off("message", onMessage);
+        child.off("message", onMessage);
+        this.#child = undefined;
         reject(new Error(`Cannot watch the server: ${this.#errors.trim() || "the watching process ended"}`));
       };
-      if (this.#child.exitCode !== null) return onExit();
-      this.#child.once("message", onMessage);
-      this.#child.once("exit", onExit);
-      this.#child.send(order);
+      if (child.exitCode !== null) return onExit();
+      child.once("message", onMessage);
+      child.once("exit", onExit);
+      child.send(order);
     });
   }
 }

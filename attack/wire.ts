@@ -16,6 +16,11 @@ export type End = "open" | "fin" | "reset";
 /** Waits `ms` milliseconds. */
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Whether an IP address is one of this machine's loopback. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
+}
+
 /** Lets the event loop take one turn. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -81,7 +86,10 @@ export class Attacker {
       socket.destroy();
       throw new Error(`Cannot connect to ${url.host}: nobody accepts`);
     }
-    return attacker;
+    // A name may mean another machine by now than when it was checked.
+    if (isLoopback(socket.remoteAddress ?? "")) return attacker;
+    socket.destroy();
+    throw new Error(`Cannot attack ${url.host}: it is not on this machine's loopback`);
   }
 
   /** Opens a WebSocket connection. Throws when the server does not answer with 101 within 5 s. */

@@ -133,6 +133,7 @@ export const COMPRESSION_ROWS: readonly Row[] = [
     id: "B02",
     name: "Bad parameters",
     does: `Makes ${BAD_OFFERS.length} offers of permessage-deflate that are wrong, and sends a message under those accepted`,
+    fresh: true,
     attack: badParameters,
     statements: [
       sees("silent", is(0), "each offer is answered within 2 s"),
@@ -164,6 +165,7 @@ export const COMPRESSION_ROWS: readonly Row[] = [
     id: "B07",
     name: "Inflating beside others",
     does: "Sends compressed messages of 1 MiB for 3 s, four on their way at a time",
+    fresh: true,
     attack: inflatingFlood,
     statements: [noteP99(50), notes("messages", (count) => !atMost(0)(count), "messages are taken")],
   },

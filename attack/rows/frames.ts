@@ -115,7 +115,7 @@ async function reassembly(arena: Arena): Promise<Seen> {
     connection.write(middle);
     connection.send({ opcode: Op.Continuation, payload: TINY });
     await connection.echoed(1, 8000);
-    if (connection.messages.length === 0) return undefined;
+    if (connection.end !== "open" || connection.closeCode !== 0) return undefined;
     return performance.now() - startedAt;
   };
   const times: [number[], number[]] = [[], []];
@@ -127,9 +127,12 @@ async function reassembly(arena: Arena): Promise<Seen> {
       times[0].push(once);
       times[1].push(twice);
     }
+    if (twice > 1500 && round > 0) break;
   }
   const [once, twice] = times.map((list) => Math.min(...list)) as [number, number];
-  return { msForN: Math.round(once), msFor2N: Math.round(twice), ratio: Number((twice / once).toFixed(2)) };
+  // Below 50 ms it is the machine that is timed; what is quadratic takes seconds.
+  const ratio = Number((twice / Math.max(once, 50)).toFixed(2));
+  return { msForN: Math.round(once), msFor2N: Math.round(twice), ratio };
 }
 
 async function workAfterFailure(arena: Arena): Promise<Seen> {
@@ -217,6 +220,7 @@ export const FRAME_ROWS: readonly Row[] = [
     id: "A04",
     name: "Flood of tiny messages",
     does: "Sends messages of one byte for 3 s and reads the echoes",
+    fresh: true,
     attack: tinyFrames,
     statements: [noteP99(20)],
   },
@@ -247,7 +251,8 @@ export const FRAME_ROWS: readonly Row[] = [
   {
     id: "A08",
     name: "Reassembly that costs more and more",
-    does: "Times a message of 100,000 fragments against one of 200,000, the best of three",
+    does: "Times a message of 100,000 fragments against one of 200,000, the best of three, taken for 50 ms at least",
+    fresh: true,
     attack: reassembly,
     statements: [sees("ratio", atMost(3), "twice the fragments cost at most 3 times as long")],
   },

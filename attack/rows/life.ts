@@ -138,6 +138,7 @@ export const LIFE_ROWS: readonly Row[] = [
     id: "D07",
     name: "One hot connection",
     does: "Echoes messages of 64 KiB as fast as it goes for 3 s",
+    fresh: true,
     attack: hotConnection,
     statements: [noteP99(50)],
   },
