@@ -35,8 +35,7 @@ export function watchAfter(watched: Watched, ticks: number): void {
   watched.slot = (now + Math.min(Math.max(Math.ceil(ticks), 1), slotCount - 1)) % slotCount;
   slots[watched.slot]!.add(watched);
   watchedCount++;
-  // The event loop polls its sockets between timers and immediates.
-  timer ??= setInterval(() => setImmediate(turn), tickLength).unref();
+  timer ??= setInterval(turnAfterReading, tickLength).unref();
 }
 
 /** Takes it off the wheel. */
@@ -47,6 +46,15 @@ export function unwatch(watched: Watched): void {
   if (--watchedCount > 0) return;
   clearInterval(timer);
   timer = undefined;
+}
+
+/** The event loop polls its sockets between timers and immediates; a second time where the process stood still between. */
+function turnAfterReading(): void {
+  const begun = performance.now();
+  setImmediate(() => {
+    if (performance.now() - begun < tickLength) turn();
+    else setImmediate(turn);
+  });
 }
 
 function turn(): void {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { currentTick, unwatch, type Watched, watchAfter } from "../../src/connection/timer-wheel.ts";
+import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "../../src/connection/timer-wheel.ts";
 import { socketPair } from "../support/raw-peer.ts";
 
 const made: Watched[] = [];
@@ -107,12 +107,23 @@ describe("the timer wheel", () => {
     expect(one.looks).toEqual([]);
   });
 
-  test("D19: what came while the process was stopped is read before anybody is looked at", async () => {
+  test.each([
+    ["before the tick", 0],
+    // In the turn of the event loop in which the tick is due, after the sockets were polled.
+    ["while the tick waited for its turn", 1],
+  ])("D19: what came while the process was stopped %s is read before anybody is looked at", async (_, due) => {
     vi.unstubAllGlobals();
     vi.useRealTimers();
     const [near, far] = await socketPair();
     const order: string[] = [];
-    const done = new Promise<void>((resolve) => {
+    near.on("data", () => order.push("read"));
+    await once(near, "resume");
+    const stopped = new Int32Array(new SharedArrayBuffer(4));
+    const stop = () => {
+      far.write("an answer");
+      Atomics.wait(stopped, 0, 0, 1200);
+    };
+    await new Promise<void>((resolve) => {
       const one: Watched = {
         slot: -1,
         watch: () => {
@@ -122,14 +133,11 @@ describe("the timer wheel", () => {
         },
       };
       made.push(one);
+      // Older than the wheel's timer and as long, so that it stops just before what that one does.
+      if (due === 1) setTimeout(() => setImmediate(stop), tickLength);
       watchAfter(one, 1);
+      if (due === 0) stop();
     });
-    near.on("data", () => order.push("read"));
-    far.write("an answer");
-    await once(near, "resume");
-    // Stopped until the tick is overdue.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1200);
-    await done;
     near.destroy();
     far.destroy();
     expect(order).toEqual(["read", "looked"]);
