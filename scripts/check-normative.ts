@@ -4,10 +4,11 @@
  * Writes docs/reference/normative.md. With `--check` it writes nothing and fails on a rule that no test names and that
  * does not say why it cannot be tested, on a title that names no rule of the list, and on a page that is stale.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeOrCompare } from "./generated-page.ts";
+import { linkTo, literalsOf, testFiles } from "./test-titles.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -42,18 +43,14 @@ export function readRules(list: string): NormativeRule[] {
 
 /** The ids that stand in string literals of a test file, where the titles are. */
 export function namedIds(code: string): Set<string> {
-  const literals = code.match(/"[^"\n]*"|`[^`]*`|'[^'\n]*'/g) ?? [];
-  return new Set(literals.flatMap((literal) => literal.match(/\bR(?:6455|7692)-[\dX.]+-\d+\b/g) ?? []));
+  return new Set(literalsOf(code).flatMap((literal) => literal.match(/\bR(?:6455|7692)-[\dX.]+-\d+\b/g) ?? []));
 }
 
-/** For each id that tests name, their files, sorted; those of the scripts hold us to no rule of the standards. */
+/** For each id that tests name, their files, sorted. */
 export function findTests(folder: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
-  const files = ["test", "conformance"].flatMap((part) => filesUnder(join(folder, part)));
-  for (const file of files.sort()) {
-    const path = relative(folder, file).split(sep).join("/");
-    if (path.startsWith("test/scripts/")) continue;
-    for (const id of namedIds(readFileSync(file, "utf8"))) found.set(id, [...(found.get(id) ?? []), path]);
+  for (const { path, code } of testFiles(folder)) {
+    for (const id of namedIds(code)) found.set(id, [...(found.get(id) ?? []), path]);
   }
   return found;
 }
@@ -72,7 +69,7 @@ export function findGaps(rules: readonly NormativeRule[], tests: ReadonlyMap<str
 /** The page. */
 export function renderPage(rules: readonly NormativeRule[], tests: ReadonlyMap<string, readonly string[]>): string {
   const rows = rules.map(({ id, level, who, text, untestable }) => {
-    const files = tests.get(id)?.map((file) => `[${file.replace(/^test\/|\.test\.ts$/g, "")}](../../${file})`);
+    const files = tests.get(id)?.map(linkTo);
     const shown = files?.join(", ") ?? (untestable === undefined ? "**none**" : `not testable: ${untestable}`);
     return `| ${id} | ${level} | ${who} | ${text} | ${shown} |`;
   });
@@ -88,15 +85,6 @@ export function renderPage(rules: readonly NormativeRule[], tests: ReadonlyMap<s
     ...rows,
     "",
   ].join("\n");
-}
-
-function filesUnder(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return entry.name === "node_modules" ? [] : filesUnder(path);
-    return entry.name.endsWith(".ts") ? [path] : [];
-  });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

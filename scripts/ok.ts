@@ -22,7 +22,7 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["tests", `vitest run --coverage --reporter=default --reporter=json --outputFile.json=${reportPath}`],
   ["coverage", "tsx scripts/check-coverage.ts"],
   ["docs", "tsx scripts/check-docs.ts"],
-  ["rules", "tsx scripts/check-normative.ts --check"],
+  ["rules", "tsx scripts/check-normative.ts --check && tsx scripts/check-faults.ts --check"],
   ["pages", "tsx scripts/print-reference.ts --check"],
   ["conformance", "tsx conformance/main.ts"],
   ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],

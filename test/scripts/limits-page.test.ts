@@ -1,12 +1,13 @@
-/** The page of the limits names each limit of the code once, with its default, and no other. */
+/** The page of the limits names each limit of the code once, with its default, and no other; SECURITY.md names some. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { connectionLimits, type ServerLimits, serverLimits } from "../../src/connection/limits.ts";
 
 const page = readFileSync(new URL("../../docs/guides/limits.md", import.meta.url), "utf8");
+const security = readFileSync(new URL("../../SECURITY.md", import.meta.url), "utf8");
 
 /** The rows of the table under a heading: name and default. */
-function rowsUnder(heading: string): [string, string][] {
+function rowsUnder(heading: string, page: string): [string, string][] {
   const section = page.split(/^## /m).find((text) => text.startsWith(heading)) ?? "";
   return [...section.matchAll(/^\| `(\w+)` \| ([^|]+?) \|/gm)].map(([, name = "", value = ""]) => [name, value]);
 }
@@ -30,5 +31,11 @@ test.each([
   ["Of a server", others],
 ])("%s: each limit with its default, in the order of the code", (heading, names) => {
   expect(names.length).toBeGreaterThan(5);
-  expect(rowsUnder(heading)).toEqual(names.map((name) => [name, written(name)]));
+  expect(rowsUnder(heading, page)).toEqual(names.map((name) => [name, written(name)]));
+});
+
+test("SECURITY.md: what it names has the default that it says", () => {
+  const rows = rowsUnder("Limits", security);
+  expect(rows.length).toBeGreaterThan(10);
+  for (const [name, value] of rows) expect([name, value]).toEqual([name, written(name as keyof ServerLimits)]);
 });

@@ -1,0 +1,114 @@
+/**
+ * Shows which tests hold us to withstand which fault: docs/reference/faults.txt beside the titles of the tests.
+ *
+ * A fault needs a test that names it, and a control: a test whose title holds its id and the word "control", in which
+ * something without the defence is seen to fail. Writes docs/reference/faults.md. With `--check` it writes nothing and
+ * fails on a fault that lacks one of the two and does not say why, on an unknown id in a title, and on a page that is stale.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeOrCompare } from "./generated-page.ts";
+import { linkTo, literalsOf, type TestFile, testFiles } from "./test-titles.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** One line of the list. */
+export interface Fault {
+  readonly id: string;
+  readonly name: string;
+  readonly defence: string;
+  /** Why no test shows it. */
+  readonly untested?: string;
+}
+
+/** The files with tests of a fault, and those with a control of it. */
+export interface FaultTests {
+  readonly tests: readonly string[];
+  readonly controls: readonly string[];
+}
+
+const idPattern = /\b[A-D](?:0[1-9]|1\d|20)\b/g;
+
+/** Reads the list; throws on a line that is not `id | fault | defence [| no test: why]` and on an id named twice. */
+export function readFaults(list: string): Fault[] {
+  const faults = new Map<string, Fault>();
+  for (const line of list.split("\n")) {
+    if (line.trim() === "" || line.startsWith("#")) continue;
+    const [id = "", name = "", defence = "", why, ...rest] = line.split(" | ");
+    const untested = why === undefined ? undefined : /^no test: (.+)$/.exec(why)?.[1];
+    const complete = id.match(idPattern)?.[0] === id && name !== "" && defence !== "" && rest.length === 0;
+    if (!complete || (why !== undefined && untested === undefined) || faults.has(id)) {
+      throw new Error(`Cannot read the list of faults: ${line}`);
+    }
+    faults.set(id, { id, name, defence, ...(untested === undefined ? {} : { untested }) });
+  }
+  return [...faults.values()];
+}
+
+/** The tests and controls of each id that a title names. */
+export function findFaultTests(files: readonly TestFile[]): Map<string, FaultTests> {
+  const found = new Map<string, { tests: Set<string>; controls: Set<string> }>();
+  for (const { path, code } of files) {
+    // Comments may hold quotes that do not match; titles stand on one line.
+    const titles = literalsOf(code.replace(/^\s*(?:\/\/|\/?\*).*$/gm, "")).filter((title) => !title.includes("\n"));
+    for (const title of titles) {
+      for (const id of title.match(idPattern) ?? []) {
+        const entry = found.get(id) ?? { tests: new Set(), controls: new Set() };
+        entry.tests.add(path);
+        if (/\bcontrol\b/.test(title)) entry.controls.add(path);
+        found.set(id, entry);
+      }
+    }
+  }
+  return new Map([...found].map(([id, { tests, controls }]) => [id, { tests: [...tests], controls: [...controls] }]));
+}
+
+/** What is wrong, a sentence each. */
+export function findFaultGaps(faults: readonly Fault[], found: ReadonlyMap<string, FaultTests>): string[] {
+  const tested = faults.filter(({ untested }) => untested === undefined);
+  const ids = new Set(faults.map(({ id }) => id));
+  return [
+    ...tested.filter(({ id }) => !found.has(id)).map(({ id, name }) => `${id}: no test names it (${name})`),
+    ...tested
+      .filter(({ id }) => found.get(id)?.controls.length === 0)
+      .map(({ id, name }) => `${id}: no title with "control" names it (${name})`),
+    ...[...found]
+      .filter(([id]) => !ids.has(id))
+      .map(([id, { tests }]) => `${id}: is not in the list, but in ${tests.join(", ")}`),
+  ];
+}
+
+/** The page. */
+export function renderFaults(faults: readonly Fault[], found: ReadonlyMap<string, FaultTests>): string {
+  const rows = faults.map(({ id, name, defence, untested }) => {
+    const { tests = [], controls = [] } = found.get(id) ?? {};
+    const shown = untested === undefined || tests.length > 0 ? tests.map(linkTo).join(", ") : `none: ${untested}`;
+    return `| ${id} | ${name} | ${defence} | ${shown} | ${controls.map(linkTo).join(", ")} |`;
+  });
+  return [
+    "# What openline withstands, and the tests that show it",
+    "",
+    "Attacks and accidents, with what is done about each. A control is a test in which something without the defence is seen",
+    "to fail: an old release of another package, openline with the limit off, or a few lines that do without. The",
+    "[threat model](../explanation/threat-model.md) says who does these things, the [limits](../guides/limits.md) what they are",
+    "measured by. This page is made from `faults.txt` and the titles of the tests by `npx tsx scripts/check-faults.ts`.",
+    "",
+    "| id | what happens | what openline does | tests | controls |",
+    "| --- | --- | --- | --- | --- |",
+    ...rows,
+    "",
+  ].join("\n");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const check = process.argv.includes("--check");
+  const faults = readFaults(readFileSync(join(root, "docs/reference/faults.txt"), "utf8"));
+  const found = findFaultTests(testFiles(root));
+  const problems = findFaultGaps(faults, found);
+  problems.push(...writeOrCompare(join(root, "docs/reference/faults.md"), renderFaults(faults, found), check));
+  for (const problem of problems) console.error(problem);
+  const controlled = faults.filter(({ id }) => (found.get(id)?.controls.length ?? 0) > 0).length;
+  console.log(`${faults.length} faults, ${controlled} of them with tests and a control`);
+  if (check && problems.length > 0) process.exitCode = 1;
+}
