@@ -22,9 +22,8 @@ export type Act = (abuse: Abuse) => Promise<string | undefined>;
 
 /** How long a peer may hold a connection that the server has not ended, in milliseconds. */
 const longest = 60_000;
-/** Within what time a wrong frame or half a request must have been answered, in milliseconds: ten seconds, and time for
- * a busy server to let it in. */
-const patience = 60_000;
+/** Within what time a wrong frame or half a request must have been answered, in milliseconds, however busy the machine. */
+const patience = 300_000;
 
 const wrongFrames: readonly (readonly [code: number, bytes: Buffer])[] = [
   [1002, frameFrom("client", { opcode: 3, payload: "reserved" })],

@@ -16,8 +16,11 @@ export interface ClientPlan {
 /** How a client goes: it closes, the server closes, or its stream is cut in the middle of whatever there is. */
 export type Farewell = "leave" | "dismiss" | "cut";
 
-/** How long a client waits for the last answers before that is an error, in milliseconds. */
-const patience = 60_000;
+/**
+ * How long a client waits for its handshake and for its last answers before that is an error, in milliseconds: so long
+ * that no busy machine is taken for a lost message.
+ */
+const patience = 300_000;
 
 /** One client. */
 export class Client {
