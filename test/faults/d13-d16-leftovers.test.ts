@@ -1,13 +1,14 @@
 /** D13 to D16: what is left of a connection that is over, and what a peer may make an application pile up. */
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { serverLimits } from "../../src/connection/limits.ts";
-import type { Route } from "../../src/index.ts";
+import { type Connection, connect, type Route } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
 import { openRaw, type RawPeer, requestText, sendRaw } from "../support/raw-peer.ts";
+import { acceptance, type ReceivedRequest, rawServer } from "../support/raw-server.ts";
 import { leftovers, resources } from "../support/resources.ts";
 import { afterwards, serving, startChild } from "../support/serving.ts";
 import { frameFrom } from "../support/wire.ts";
@@ -250,6 +251,43 @@ describe("D16 sockets of connections that are over", () => {
     await until(() => server.connections.size === 0);
     for (const { socket } of peers) socket.destroy();
   });
+
+  /** Answers a handshake, then does what ends the connection, and keeps its own side. */
+  const hostile: [
+    string,
+    (request: ReceivedRequest, socket: Socket) => string | undefined,
+    (connection: Connection) => void,
+  ][] = [
+    ["we close and are not answered", (request) => acceptance(request), (connection) => connection.close()],
+    ["we terminate", (request) => acceptance(request), (connection) => connection.terminate()],
+    ["the server closes", (request) => `${acceptance(request)}\x88\0`, () => {}],
+    ["the server breaks a rule", (request) => `${acceptance(request)}\x83\0`, () => {}],
+    ["the server ends its side", (request, socket) => void socket.end(acceptance(request)), () => {}],
+    ["the server refuses", () => "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", () => {}],
+    ["the server answers nonsense", () => "hello\r\n\r\n", () => {}],
+    ["the server does not answer", () => undefined, () => {}],
+    ["the key is not answered", (request) => acceptance(request, { "Sec-WebSocket-Accept": "x" }), () => {}],
+  ];
+
+  test.each(hostile)(
+    "D16: when %s, our client's socket is destroyed although the server keeps its own",
+    async (...given) => {
+      const [, answer, act] = given;
+      const server = await rawServer(answer);
+      afterwards(() => server.close());
+      const before = await settledSockets();
+      const attempts = Array.from({ length: 5 }, async () => {
+        const options = { handshakeTimeout: 300, serialize: false, limits: { closeTimeout: 100 }, message: () => {} };
+        const connection = await connect(`ws://127.0.0.1:${server.port}/`, options).catch(() => undefined);
+        if (connection === undefined) return;
+        act(connection);
+        await connection.closed;
+      });
+      await Promise.all(attempts);
+      await until(() => (resources().TCPSocketWrap ?? 0) <= before + server.sockets.size);
+      expect(server.accepted).toBe(5);
+    },
+  );
 
   test("D16 control: a server that answers and leaves the socket to its peer keeps it", async () => {
     const http = createServer();
