@@ -48,18 +48,21 @@ export interface CloseEvidence {
 /** Writes the report. */
 export function reportClose(endpoint: Endpoint, evidence: CloseEvidence): CloseReport {
   const { closeSent: sent, closeReceived: received, violation } = endpoint;
-  return {
+  const { error } = evidence;
+  const report: { -readonly [Key in keyof CloseReport]: CloseReport[Key] } = {
     code: received?.code ?? CloseCode.AbnormalClosure,
     reason: received?.reason ?? "",
     wasClean: sent !== undefined && received !== undefined,
     initiator: evidence.initiator,
     phase: sent === undefined && received === undefined ? "open" : "closing",
-    ...(evidence.error && { error: evidence.error }),
-    ...(violation && { violation }),
-    ...(sent && { sent }),
-    ...(received && { received }),
     lastReceivedAgo: evidence.lastReceivedAgo,
     bufferedAmount: evidence.bufferedAmount,
     unsentMessages: evidence.unsentMessages,
   };
+  // Not spread: an object that is put together from others costs microseconds.
+  if (error) report.error = error;
+  if (violation) report.violation = violation;
+  if (sent) report.sent = sent;
+  if (received) report.received = received;
+  return report;
 }

@@ -551,7 +551,7 @@ export class Endpoint {
     this.#closeReceived = status;
     this.#move("closeReceived");
     this.#stopParsing();
-    return { type: "close", ...status };
+    return { type: "close", code: status.code, reason: status.reason };
   }
 
   #sendControl(opcode: Opcode, payload: Uint8Array): boolean {

@@ -49,15 +49,16 @@ export function isFieldValue(text: string): boolean {
  *
  * `rawHeaders` alternates names and values, as in `node:http`; a name without a value counts as empty.
  */
-export function fieldValues(rawHeaders: readonly string[], name: string): string[] {
-  const values: string[] = [];
+export function fieldValues(rawHeaders: readonly string[], name: string): readonly string[] {
+  let values: string[] | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const candidate = rawHeaders[index] as string;
     if (candidate.length === name.length && candidate.toLowerCase() === name) {
+      values ??= [];
       values.push(trimWhitespace(rawHeaders[index + 1] ?? ""));
     }
   }
-  return values;
+  return values ?? noValues;
 }
 
 /** The tokens of a list field, all of its lines read as one list; at least one, at most `limit`. */
@@ -117,6 +118,8 @@ export function parseAuthority(text: string): Authority | undefined {
   if (port > 65_535) return undefined;
   return { host, port: text.length - end === 1 ? "" : String(port) };
 }
+
+const noValues: readonly string[] = [];
 
 const TAB = 0x09;
 const SPACE = 0x20;

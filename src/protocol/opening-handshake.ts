@@ -5,7 +5,7 @@
  * never throws on the server's side: it is verified or refused. What the user gives throws a TypeError before a byte is
  * written when it could break a head or contradict a field that the handshake itself sets.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { HandshakeError, type HandshakeRule, type Refusal, type RefusalRule, refusalOf } from "./handshake-rules.ts";
 import {
   type ExtensionElement,
@@ -83,7 +83,7 @@ export function verifyRequest(request: HandshakeRequest): VerifiedRequest | Refu
 
 /** The `Sec-WebSocket-Accept` value that answers `secWebSocketKey` (section 4.2.2, item 5.4). */
 export function secWebSocketAccept(secWebSocketKey: string): string {
-  return createHash("sha1").update(`${secWebSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+  return hash("sha1", `${secWebSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`, "base64");
 }
 
 /** What a server's 101 says. */

@@ -223,7 +223,8 @@ export class Server {
     if (refused) return refuse(exchange, refused);
     this.#addresses?.add(exchange.remoteAddress);
     const outcome = upgrade(exchange, {
-      ...value,
+      route: value.route,
+      settings: value.settings,
       params,
       topics: this.#topics,
       ownSockets: this.#own,
@@ -241,13 +242,13 @@ export class Server {
   takeHead(head: RequestHead, socket: Socket): boolean {
     const match = this.#routes.match(pathOf(head.target));
     if (match === undefined) return false;
-    const { route } = match.value;
+    const { route, settings } = match.value;
     const verified = verifyAtOnce(head, route);
     if (verified === undefined) return false;
     const remoteAddress = route.log || this.#addresses ? socket.remoteAddress : undefined;
     if (this.#refused(remoteAddress)) return false;
     this.#addresses?.add(remoteAddress);
-    const target = { ...match.value, params: match.params, topics: this.#topics, ownSockets: true };
+    const target = { route, settings, params: match.params, topics: this.#topics, ownSockets: true };
     this.#add(remoteAddress, upgradeAtOnce(socket, target, verified, remoteAddress));
     return true;
   }
@@ -257,10 +258,11 @@ export class Server {
     refuse(this.#exchange(request, this.#defaults), Refused.by("unknown-path"));
   }
 
-  #exchange(request: UpgradeRequest, { trust, log }: ResolvedRoute): UpgradeRequest {
+  #exchange(exchange: UpgradeRequest, { trust, log }: ResolvedRoute): UpgradeRequest {
     // A log and a count ask for it when the socket no longer knows it.
-    const remoteAddress = trust || log || this.#addresses ? addressOf(request, trust) : undefined;
-    return { ...request, refusals: this.#refusals, log, remoteAddress };
+    const remoteAddress = trust || log || this.#addresses ? addressOf(exchange, trust) : undefined;
+    const { request, socket, head } = exchange;
+    return { request, socket, head, refusals: this.#refusals, log, remoteAddress };
   }
 
   /** Why no client is let in at present, if so. */
