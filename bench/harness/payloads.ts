@@ -18,7 +18,7 @@ export interface Payload {
   readonly raw: boolean;
 }
 
-/** Options of the load that name the files; without `expect` it learns the first reply, see `checkLearned`. */
+/** Options of the load that name the files; without `expect` it learns the replies, see `checkLearned`. */
 export interface PayloadFiles {
   readonly send: string;
   readonly expect?: string;
@@ -82,14 +82,18 @@ function deflate(bytes: Buffer): Buffer {
 }
 
 /**
- * Throws unless `frame` is the compressed echo of `size` bytes.
+ * Throws unless each of the frames, in hexadecimal, is the compressed echo of `size` bytes; there must be one.
  *
- * The load held every other reply against this one: without context takeover the same message gives the same bytes.
+ * A compressor may find other bytes for the same message later on, so the load tells them all.
  */
-export function checkLearned(frame: Buffer, size: number): void {
+export function checkLearned(frames: readonly string[], size: number): void {
+  if (frames.length === 0 || !frames.every((frame) => isEcho(Buffer.from(frame, "hex"), size))) {
+    throw new Error("A reply is not the compressed message that was sent");
+  }
+}
+
+function isEcho(frame: Buffer, size: number): boolean {
   const payload = frame.subarray((frame[1] ?? 0) < 126 ? 2 : 4);
   const options = { finishFlush: constants.Z_SYNC_FLUSH };
-  if (frame[0] !== 0xc1 || !inflateRawSync(Buffer.concat([payload, tail]), options).equals(json(size))) {
-    throw new Error("The reply is not the compressed message that was sent");
-  }
+  return frame[0] === 0xc1 && inflateRawSync(Buffer.concat([payload, tail]), options).equals(json(size));
 }

@@ -1,7 +1,6 @@
 /**
  * One run: a row and a peer, each process fresh, one load; gives the figure of that round.
  */
-import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import { checkLearned, type PayloadFiles, writePayload } from "./payloads.ts";
 import { neutralServer, type Peer } from "./peers.ts";
@@ -43,8 +42,8 @@ interface LoadResult {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
-  /** The first reply in hexadecimal, where the load was not told what to expect. */
-  readonly learned?: string;
+  /** The replies that came, each once and in hexadecimal, where the load was not told what to expect. */
+  readonly learned?: readonly string[];
 }
 
 /** How a run is made. */
@@ -113,7 +112,7 @@ async function loadServer(run: Run): Promise<Sample> {
   const { generator, warmup, duration } = settings;
   const load = new LoadProcess(withOptions(generator, { ...loadOptions(run), warmup, duration }), loadCpu);
   const result = await load.finish<LoadResult>();
-  if (row.job === "deflate") checkLearned(Buffer.from(result.learned ?? "", "hex"), row.load.size ?? 0);
+  if (row.job === "deflate") checkLearned(result.learned ?? [], row.load.size ?? 0);
   return sampleOf(result, row.publications ?? 1, server.remark);
 }
 
@@ -159,7 +158,7 @@ async function idleMemory(run: Run): Promise<Sample> {
   const load = await hold(settings, options);
   const after = await restingSize(server);
   const result = await load.finish<LoadResult>();
-  if (row.job === "deflate") checkLearned(Buffer.from(result.learned ?? "", "hex"), row.load.size ?? 0);
+  if (row.job === "deflate") checkLearned(result.learned ?? [], row.load.size ?? 0);
   return { figure: (after - before) / row.load.connections / 1024, remark: server.remark };
 }
 

@@ -42,7 +42,7 @@ typedef struct {
   uint64_t *sent_at;   /* ring of --inflight times, in ns */
   unsigned oldest;     /* the ring's oldest entry */
   size_t head_length;
-  char head[HEAD];     /* handshake mode: what has come so far */
+  char head[HEAD];     /* what has come of the response's head, or of a reply that is to be learned */
 } Connection;
 
 static struct {
@@ -54,7 +54,11 @@ static char *outgoing;            /* the cycle of frames, and as much again as o
 static size_t cycle, frame;       /* bytes of the cycle, of one frame */
 static char *expected;            /* the cycle of replies */
 static size_t expected_cycle, reply;
-static bool learned;              /* no --expect said what to expect, so that the first reply does */
+static struct {
+  char *bytes;
+  size_t length;
+} learned[16];                    /* no --expect said what to expect: the replies that came, each once */
+static unsigned learned_count;
 static char *buffer;
 static int poller;
 static uint64_t replies, turns; /* turns: publish mode, those that every connection has */
@@ -130,27 +134,49 @@ static void read_exactly(int fd, char *into, size_t length) {
   }
 }
 
-/* Reads one whole frame of less than 64 KiB, which every other reply must equal. */
-static void learn(int fd) {
-  char *bytes = malloc(4 + 65536);
-  size_t header = 2;
-  read_exactly(fd, bytes, 2);
-  size_t length = (unsigned char)bytes[1];
-  if (length == 126) {
-    read_exactly(fd, bytes + 2, 2);
-    header = 4, length = (size_t)(unsigned char)bytes[2] << 8 | (unsigned char)bytes[3];
+/* Bytes of the frame whose first four bytes these are. */
+static size_t frame_length(const char *bytes) {
+  const unsigned char *header = (const unsigned char *)bytes;
+  size_t length = header[1] == 126 ? 4 + ((size_t)header[2] << 8 | header[3]) : 2 + (size_t)header[1];
+  if (header[1] > 126 || length < 4 || length > HEAD) fail("a reply is too short or too long to learn");
+  return length;
+}
+
+/*
+ * Takes a whole frame as a reply that is right or wrong, which whoever started this load decides: the same message may
+ * be compressed to other bytes later.
+ */
+static void learn(const char *bytes, size_t length) {
+  for (unsigned i = 0; i < learned_count; i++) {
+    if (learned[i].length == length && !memcmp(learned[i].bytes, bytes, length)) return;
   }
-  if (length > 65535 || header + length > CHUNK) fail("the first reply is too long to learn");
-  read_exactly(fd, bytes + header, length);
-  expected = bytes, learned = true;
-  expected_cycle = reply = header + length;
+  if (learned_count == sizeof learned / sizeof *learned) fail("more kinds of replies than can be learned");
+  learned[learned_count].bytes = memcpy(malloc(length), bytes, length);
+  learned[learned_count++].length = length;
+}
+
+/* Learns all frames that these bytes complete; returns how many. */
+static unsigned learn_all(Connection *c, const char *bytes, size_t length) {
+  unsigned complete = 0;
+  while (length > 0) {
+    size_t wanted = c->head_length < 4 ? 4 : frame_length(c->head);
+    size_t part = wanted - c->head_length < length ? wanted - c->head_length : length;
+    memcpy(c->head + c->head_length, bytes, part);
+    c->head_length += part, bytes += part, length -= part;
+    if (c->head_length < 4 || c->head_length < frame_length(c->head)) continue;
+    learn(c->head, c->head_length);
+    c->head_length = 0, complete++;
+  }
+  return complete;
 }
 
 /* Sends one frame and awaits its reply, on a socket that blocks. */
 static void once(Connection *c) {
   write_all(c->fd, outgoing, frame);
   if (!expected) {
-    learn(c->fd);
+    read_exactly(c->fd, c->head, 4);
+    read_exactly(c->fd, c->head + 4, frame_length(c->head) - 4);
+    learn(c->head, frame_length(c->head));
     return;
   }
   char *bytes = malloc(reply);
@@ -168,8 +194,9 @@ static void open_all(Connection *all) {
       send_request(c->fd);
       while (!read_head(c)) {
       }
+      c->head_length = 0;
     }
-    if (frame && (*option.mode == 'i' || !expected)) once(c);
+    if (frame && *option.mode == 'i') once(c);
   }
 }
 
@@ -188,7 +215,10 @@ static void flush(Connection *c) {
   watch(c, c->to_send ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
-static void check(Connection *c, const char *bytes, size_t length) {
+/* Compares with what is expected; returns how many replies are complete now. */
+static unsigned check(Connection *c, const char *bytes, size_t length) {
+  uint64_t before = c->received / reply;
+  c->received += length;
   while (length > 0) {
     size_t part = expected_cycle - c->expect_at < length ? expected_cycle - c->expect_at : length;
     if (memcmp(bytes, expected + c->expect_at, part)) {
@@ -197,6 +227,7 @@ static void check(Connection *c, const char *bytes, size_t length) {
     c->expect_at = (c->expect_at + part) % expected_cycle;
     bytes += part, length -= part;
   }
+  return (unsigned)(c->received / reply - before);
 }
 
 static void send_frames(Connection *c, unsigned count, uint64_t time) {
@@ -212,10 +243,7 @@ static void receive(Connection *c, Connection *all, bool publish) {
   ssize_t n = read(c->fd, buffer, CHUNK);
   if (n < 0 && errno == EAGAIN) return;
   if (n <= 0) fail("the server ended the stream");
-  check(c, buffer, (size_t)n);
-  uint64_t before = c->received / reply;
-  c->received += (uint64_t)n;
-  unsigned complete = (unsigned)(c->received / reply - before);
+  unsigned complete = expected ? check(c, buffer, (size_t)n) : learn_all(c, buffer, (size_t)n);
   if (complete == 0) return;
   uint64_t time = now();
   replies += complete;
@@ -351,6 +379,14 @@ static void read_frames(void) {
   reply = *option.mode == 'p' ? expected_cycle : expected_cycle / (size_t)option.frames;
 }
 
+static void print_learned(void) {
+  for (unsigned i = 0; i < learned_count; i++) {
+    fputs(i ? "\",\"" : ",\"learned\":[\"", stdout);
+    for (size_t at = 0; at < learned[i].length; at++) printf("%02x", (unsigned char)learned[i].bytes[at]);
+  }
+  fputs("\"]", stdout);
+}
+
 int main(int count, char **words) {
   signal(SIGPIPE, SIG_IGN);
   read_options(words + (count > 0));
@@ -368,11 +404,7 @@ int main(int count, char **words) {
   } else {
     measure(all);
   }
-  if (learned) {
-    fputs(",\"learned\":\"", stdout);
-    for (size_t i = 0; i < reply; i++) printf("%02x", (unsigned char)expected[i]);
-    fputc('"', stdout);
-  }
+  if (learned_count > 0) print_learned();
   puts("}");
   return 0;
 }

@@ -17,6 +17,8 @@ interface Connection {
   sendAt: number;
   expectAt: number;
   received: number;
+  /** What has come of a reply that is to be learned. */
+  partial: Buffer;
 }
 
 const names = ["mode", "extensions", "send", "expect", "port", "pid", "connections", "inflight", "frames", "raw"];
@@ -30,8 +32,9 @@ const [mode, inflight, count] = [word("mode") ?? "echo", number("inflight", 1), 
 const cycle = word("send") === undefined ? Buffer.alloc(0) : readFileSync(word("send")!);
 const frame = cycle.length / number("frames", 1);
 const outgoing = repeated(cycle, cycle.length + inflight * frame);
-let expected: Buffer | undefined = word("expect") === undefined ? undefined : readFileSync(word("expect")!);
-const learns = expected === undefined && frame > 0;
+const expected: Buffer | undefined = word("expect") === undefined ? undefined : readFileSync(word("expect")!);
+/** Where nothing says what to expect, the replies that came, each once and in hexadecimal. */
+const learned = new Set<string>();
 const latencies = createHistogram();
 const all: Connection[] = [];
 let replies = 0;
@@ -54,18 +57,18 @@ const closeReply = Buffer.from([0x88, 2, 0x03, 0xe8]);
 await main();
 
 async function main(): Promise<void> {
-  if (mode !== "handshake") for (let i = 0; i < count; i++) all.push(await open(i));
+  if (mode !== "handshake") for (let i = 0; i < count; i++) all.push(await open());
   const result = mode === "idle" ? await idle() : await measure();
-  const learned = learns ? { learned: expected!.toString("hex") } : {};
-  console.log(JSON.stringify({ ...result, ...learned }));
+  console.log(JSON.stringify({ ...result, ...(learned.size > 0 && { learned: [...learned] }) }));
   process.exit();
 }
 
-async function open(index: number): Promise<Connection> {
+async function open(): Promise<Connection> {
   const socket = await dial();
   if (number("raw") === 0) await shakeHands(socket);
-  if (frame > 0 && (mode === "idle" || (learns && index === 0))) await once(socket);
-  return { socket, sentAt: new Float64Array(inflight), oldest: 0, sendAt: 0, expectAt: 0, received: 0 };
+  if (frame > 0 && mode === "idle") await once(socket);
+  const partial = Buffer.alloc(0);
+  return { socket, sentAt: new Float64Array(inflight), oldest: 0, sendAt: 0, expectAt: 0, received: 0, partial };
 }
 
 function dial(): Promise<Socket> {
@@ -102,12 +105,30 @@ async function shakeHands(socket: Socket): Promise<void> {
   if (!head.endsWith("\r\n\r\n")) fail("bytes after the 101 that nobody asked for");
 }
 
-/** Sends one frame and awaits its reply, which all others must equal where nothing says what to expect. */
+/** Sends one frame and awaits its reply. */
 async function once(socket: Socket): Promise<void> {
   socket.write(outgoing.subarray(0, frame));
   const bytes = await collect(socket, (bytes) => bytes.length >= (expected ? replyLength() : frameLength(bytes)));
-  expected ??= bytes;
-  if (!bytes.equals(expected.subarray(0, replyLength()))) fail("a reply is not what was expected");
+  if (expected === undefined) learn(bytes);
+  else if (!bytes.equals(expected.subarray(0, replyLength()))) fail("a reply is not what was expected");
+}
+
+/** Takes a whole frame as a reply that is right or wrong, which whoever started this load decides. */
+function learn(reply: Buffer): void {
+  if (learned.add(reply.toString("hex")).size > 16) fail("more kinds of replies than can be learned");
+}
+
+/** Learns all frames that this chunk completes; returns how many. */
+function learnAll(connection: Connection, chunk: Buffer): number {
+  let bytes = Buffer.concat([connection.partial, chunk]);
+  let complete = 0;
+  for (let length = frameLength(bytes); bytes.length >= length; length = frameLength(bytes)) {
+    learn(bytes.subarray(0, length));
+    bytes = bytes.subarray(length);
+    complete++;
+  }
+  connection.partial = bytes;
+  return complete;
 }
 
 function frameLength(bytes: Buffer): number {
@@ -182,10 +203,7 @@ function sendFrames(connection: Connection, frames: number): void {
 }
 
 function receive(connection: Connection, chunk: Buffer): void {
-  check(connection, chunk);
-  const before = Math.floor(connection.received / replyLength());
-  connection.received += chunk.length;
-  const complete = Math.floor(connection.received / replyLength()) - before;
+  const complete = expected ? check(connection, chunk) : learnAll(connection, chunk);
   if (complete === 0) return;
   const time = performance.now();
   replies += complete;
@@ -201,8 +219,11 @@ function receive(connection: Connection, chunk: Buffer): void {
   turnEnded?.();
 }
 
-function check(connection: Connection, chunk: Buffer): void {
+/** Compares with what is expected; returns how many replies are complete now. */
+function check(connection: Connection, chunk: Buffer): number {
   const cycleOfReplies = expected!;
+  const before = Math.floor(connection.received / replyLength());
+  connection.received += chunk.length;
   for (let at = 0; at < chunk.length; ) {
     const part = Math.min(cycleOfReplies.length - connection.expectAt, chunk.length - at);
     const from = connection.expectAt;
@@ -212,6 +233,7 @@ function check(connection: Connection, chunk: Buffer): void {
     connection.expectAt = (from + part) % cycleOfReplies.length;
     at += part;
   }
+  return Math.floor(connection.received / replyLength()) - before;
 }
 
 async function handshakes(): Promise<never> {
