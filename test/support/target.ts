@@ -24,6 +24,11 @@ export interface TargetOptions {
   readonly spin?: number;
   /** Whether the C library gives every large block back to the system, instead of keeping it for the next. */
   readonly unmaps?: boolean;
+  /**
+   * How many MiB V8 may take for each half of its young generation. Default 2: how far it grows within 16 is V8's affair,
+   * and would hide a few MiB more or less.
+   */
+  readonly young?: number;
   /** Whether it shall die of the attack: its last words are not shown. */
   readonly dies?: boolean;
 }
@@ -79,7 +84,7 @@ afterEach(async () => {
 /** Starts a target, which ends with the test. */
 export async function startTarget(options: TargetOptions): Promise<Target> {
   const script = new URL("./target-process.ts", import.meta.url).pathname;
-  const execArgv = ["--expose-gc", "--import", "tsx"];
+  const execArgv = ["--expose-gc", `--max-semi-space-size=${options.young ?? 2}`, "--import", "tsx"];
   const env = options.unmaps ? { ...process.env, MALLOC_MMAP_THRESHOLD_: String(128 * KiB) } : process.env;
   const child = fork(script, [JSON.stringify(options)], {
     execArgv,
