@@ -149,7 +149,7 @@ export class MessageSender {
   #encode(data: string | Uint8Array | PreparedMessage, options: Asked | undefined): Promise<void> | undefined {
     const deflate = this.#deflate;
     if (deflate && options?.compress !== false && (options?.compress || sizeOf(data) >= deflate.threshold)) {
-      return this.#encodeCompressed(deflate, data);
+      return this.#encodeCompressed(deflate, data, options?.copy === true);
     }
     if (!(data instanceof PreparedMessage)) {
       const copy = options?.copy === true && typeof data !== "string";
@@ -163,14 +163,18 @@ export class MessageSender {
     return undefined;
   }
 
-  #encodeCompressed(deflate: MessageDeflate, data: string | Uint8Array | PreparedMessage): Promise<void> | undefined {
+  #encodeCompressed(
+    deflate: MessageDeflate,
+    data: string | Uint8Array | PreparedMessage,
+    copy: boolean,
+  ): Promise<void> | undefined {
     const message = data instanceof PreparedMessage ? data.data : data;
     const text = typeof message === "string";
     const sendDeflated = (payload: Uint8Array) => {
       this.#endpoint.sendCompressed(text, payload);
       this.#outbox.changed();
     };
-    const deflated = deflate.deflate(text ? Buffer.from(message) : this.#ownBytes(message));
+    const deflated = deflate.deflate(text ? Buffer.from(message) : this.#ownBytes(message, copy));
     if (!(deflated instanceof Promise)) {
       sendDeflated(deflated);
       return undefined;
@@ -184,8 +188,9 @@ export class MessageSender {
   }
 
   /** Bytes that stay as they are while a compressor works: only a server may refer to the caller's, if they are many. */
-  #ownBytes(data: Uint8Array): Uint8Array {
-    return this.#endpoint.role === "server" && lengthOf(data) > longestCopied ? plainView(data) : new Uint8Array(data);
+  #ownBytes(data: Uint8Array, copy: boolean): Uint8Array {
+    const refer = !copy && this.#endpoint.role === "server" && lengthOf(data) > longestCopied;
+    return refer ? plainView(data) : new Uint8Array(data);
   }
 }
 

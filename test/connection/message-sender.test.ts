@@ -1,3 +1,4 @@
+import { inflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { newCounters } from "../../src/connection/diagnostics.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
@@ -147,6 +148,16 @@ describe.each(roles)("the sender of a %s", (role) => {
       const seen = role === "server" && !copy ? 9 : 1;
       expect(frame!.payload.every((byte) => byte === seen)).toBe(true);
     }
+  });
+
+  test("D12: with copy, bytes that a compressor works on elsewhere may change as well", async () => {
+    const { sender, frames } = make(role, true);
+    const bytes = new Uint8Array(200_000).fill(1);
+    sender.send(bytes, { copy: true });
+    bytes.fill(9);
+    const [frame] = await frames(1);
+    const inflated = inflateRawSync(Buffer.concat([frame!.payload, Buffer.of(0, 0, 255, 255)]), { finishFlush: 2 });
+    expect(inflated.equals(Buffer.alloc(200_000, 1))).toBe(true);
   });
 
   test("a Blob that cannot be read is an error, and what is behind it goes on", async () => {
