@@ -1,10 +1,10 @@
 /** C06 to C08: text that becomes more header fields, more responses or more requests than were meant. */
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type Connection, connect, HandshakeError, type UpgradeResult } from "../../src/index.ts";
+import { accept, type Connection, connect, HandshakeError, type UpgradeResult } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
 import { oldWs } from "../support/old-ws.ts";
 import { exchange, parseResponse, type RawRequest, readHead, requestText, sendRaw } from "../support/raw-peer.ts";
@@ -175,6 +175,24 @@ describe("C08 a request behind another, to be seen by one of two that read them"
       expect(server.connections.size).toBe(0);
     },
   );
+
+  test("C08: nor does it with accept, or with a server that is shared", async () => {
+    const answer = (_: unknown, response: ServerResponse) => void setTimeout(() => response.end("first"), 20);
+    const shared = createServer(answer);
+    await serving({ server: shared, routes: { "/second": {} } });
+    const own = createServer(answer);
+    const accepted: unknown[] = [];
+    own.on("upgrade", async (request, socket, head) => accepted.push(await accept(request, socket, head)));
+    for (const http of [shared, own]) {
+      http.listen(0, "127.0.0.1");
+      await once(http, "listening");
+      afterwards(() => http.close());
+      const requests = `GET / HTTP/1.1\r\nHost: a\r\n\r\n${requestText({ path: "/second" })}`;
+      const { status, body } = parseResponse(await exchange((http.address() as AddressInfo).port, requests));
+      expect([status, body]).toEqual([200, "first"]);
+    }
+    expect(accepted).toEqual([undefined]);
+  });
 
   test("C08: an answer that never comes holds the socket for a second, not longer", async () => {
     const server = await serving({ request: () => {}, routes: { "/second": {} } });

@@ -191,9 +191,12 @@ test("D20: an error of the listener is logged", async () => {
   expect(records).toEqual([{ event: "listener-error", level: "error", message, error: expect.any(Error) }]);
 });
 
-describe("a hook that throws", () => {
+describe.each<[string, () => never | Promise<never>]>([
+  ["throws", throws],
+  ["rejects", async () => throws()],
+])("a hook that %s", (_, log) => {
   test("changes nothing, and is itself told of on stderr", async () => {
-    const { port } = await serving({ log: throws, routes: { "/": { message: throws } } });
+    const { port } = await serving({ log, routes: { "/": { message: throws } } });
     expect((await ask(port, { path: "/nowhere" })).status).toBe(404);
     const peer = await openRaw(port);
     peer.text("go");
