@@ -16,6 +16,8 @@ export const realParts = {
   "golang-github-gorilla-websocket-dev": "go",
   "golang-go": "go",
   haproxy: "haproxy",
+  iproute2: "ip",
+  iptables: "iptables",
   microsocks: "microsocks",
   "nats-server": "nats-server",
   nginx: "nginx",
