@@ -352,6 +352,7 @@ export class Connection {
   start(head?: Uint8Array, ownSocket = false): void {
     const socket = this.#socket;
     socket[owner] = this;
+    if (ownSocket) this.#outbox.writeDirectly();
     if (!(socket instanceof Socket)) socket.on("data", Connection.#onForeignData);
     else if (!ownSocket || !shareReads(socket, Connection.#onSharedRead)) socket.on("data", Connection.#onData);
     socket.on("end", Connection.#onEnd);
@@ -456,6 +457,7 @@ export class Connection {
 
   static #onTimeout(this: OwnedSocket): void {
     const connection = this[owner]!;
+    if (connection.#outbox.moves()) return;
     connection.giveUp(`no byte left or arrived for ${connection.limits.writeTimeout} ms`);
   }
 
@@ -845,6 +847,7 @@ export class Connection {
     if (end.report) return;
     clearTimeout(end.timer);
     this.#keepalive.stop();
+    const bufferedAmount = end.unsent ?? this.bufferedAmount;
     this.#outbox.release();
     this.#sender?.stop();
     if (!this.endpoint.closeReceived && !this.endpoint.violation) {
@@ -854,7 +857,7 @@ export class Connection {
       initiator: end.initiator ?? "transport",
       error: end.error,
       lastReceivedAgo: this.#keepalive.idle,
-      bufferedAmount: end.unsent ?? this.bufferedAmount,
+      bufferedAmount,
       unsentMessages: end.unsentMessages + this.endpoint.waitingMessages,
     });
     end.report = report;

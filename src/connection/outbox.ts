@@ -9,6 +9,7 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import type { Counters } from "./diagnostics.ts";
+import { canWriteDirectly, waitingIn, writeDirectly } from "./direct-writes.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { type Holder, ProcessCap } from "./process-cap.ts";
 
@@ -39,6 +40,10 @@ export class Outbox implements Holder {
   readonly #endpoint: Endpoint;
   readonly #socket: Duplex;
   readonly #owner: OutboxOwner;
+  /** The socket, if it is written to past its stream. */
+  #direct: Socket | undefined;
+  /** Bytes of a direct write that the socket had not taken when it was last looked at. */
+  #behind = 0;
   #inTurn = false;
   /** What it shares with others and the stalled socket has not taken, as the process's cap knows it. */
   #shared: Uint8Array[] | undefined;
@@ -54,9 +59,15 @@ export class Outbox implements Holder {
     this.#owner = owner;
   }
 
+  /** Writes past the stream of the socket from now on, where that is possible; it must be nobody else's. */
+  writeDirectly(): void {
+    if (this.#socket instanceof Socket && canWriteDirectly(this.#socket)) this.#direct = this.#socket;
+  }
+
   /** Bytes that have not left the process, framing included. */
   get size(): number {
-    return this.waiting + this.#endpoint.outputLength + this.#socket.writableLength;
+    const direct = this.#behind === 0 ? 0 : (waitingIn(this.#direct!) ?? this.#behind);
+    return this.waiting + this.#endpoint.outputLength + this.#socket.writableLength + direct;
   }
 
   /** Whether `reachesHigh` has said so, and `outboxLow` was not called since. */
@@ -98,6 +109,7 @@ export class Outbox implements Holder {
     if (endpoint.role === "client" || this.insideChunk || this.#high) return false;
     if (endpoint.stalled || endpoint.outputLength > 0 || !socket.writable || socket.writableLength > 0) return false;
     this.#owner.counters.bytesSent += frames.length;
+    if (this.#writeDirectly(frames)) return true;
     if (!socket.write(frames) && socket.writableNeedDrain) this.#stall();
     return true;
   }
@@ -116,6 +128,11 @@ export class Outbox implements Holder {
     this.#owner.counters.bytesSent += endpoint.outputLength;
     const pieces = endpoint.takeOutput();
     if (pieces.length === 0) return;
+    if (pieces.length === 1 && this.#writeDirectly(pieces[0]!)) {
+      endpoint.outputTaken(!endpoint.stalled);
+      if (this.#high) this.#reportLow();
+      return;
+    }
     if (pieces.length === 1) {
       this.#write(pieces[0]!);
     } else {
@@ -128,6 +145,15 @@ export class Outbox implements Holder {
     endpoint.outputTaken(left && socket instanceof Socket);
     if (!left && socket.writableNeedDrain) this.#stall();
     if (this.#high) this.#reportLow();
+  }
+
+  /** False, and nothing done, where the stream has to write. */
+  #writeDirectly(bytes: Uint8Array): boolean {
+    const waiting = this.#direct && writeDirectly(this.#direct, bytes);
+    if (waiting === undefined) return false;
+    this.#behind = waiting;
+    if (waiting > 0) this.#stall();
+    return true;
   }
 
   #write(piece: Uint8Array): void {
@@ -151,9 +177,23 @@ export class Outbox implements Holder {
   /** Holds nothing for the peer any more: the socket takes bytes again, or is gone. */
   release(): void {
     this.#endpoint.stalled = false;
+    this.#behind = 0;
     processOutbox.note(this, 0, Number.POSITIVE_INFINITY);
     this.#unshare();
     (this.#socket as Partial<Socket>).setTimeout?.(0);
+  }
+
+  /**
+   * Whether a direct write has moved since this was asked last; if so, the socket has the write timeout again to move on.
+   * Of its stream's writes the socket knows by itself.
+   */
+  moves(): boolean {
+    if (this.#behind === 0) return false;
+    const behind = waitingIn(this.#direct!);
+    if (behind === undefined || behind === this.#behind) return false;
+    this.#behind = behind;
+    this.#direct!.setTimeout(this.#owner.limits.writeTimeout);
+    return true;
   }
 
   /** See `Holder`. */

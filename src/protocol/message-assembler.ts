@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Violation } from "./errors.ts";
-import { freeMemory } from "./free-memory.ts";
+import { freeMemory, keepFreedMemory } from "./free-memory.ts";
 import type { MessageParts } from "./message-parts.ts";
 import { Utf8Validator } from "./utf8.ts";
 
@@ -18,6 +18,8 @@ const firstGrowth = 64 * 1024;
  */
 const trustedGrowth = 32;
 const smallest = 256;
+/** From this length on the memory of a message goes back to the system when it is freed, as long as nobody keeps it. */
+const returnedFrom = 128 * 1024;
 
 /** Collects a message; made when its first part arrives, thrown away when it is delivered. */
 export class MessageAssembler {
@@ -98,7 +100,9 @@ export class MessageAssembler {
     if (needed <= capacity) return;
     const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, trustedGrowth * needed));
     const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, ofFrame, ofFragments));
+    const size = Math.max(needed, ofFrame, ofFragments);
+    if (size >= returnedFrom) keepFreedMemory();
+    const grown = Buffer.allocUnsafeSlow(size);
     this.#buffer?.copy(grown, 0, 0, this.length);
     this.discard();
     this.#buffer = grown;

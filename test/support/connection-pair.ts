@@ -63,7 +63,7 @@ export async function connectionPair(
   ends.push(far);
   const peer = new RawPeer(far, peerOf(role));
   const connection = connectionOver(near, role, options);
-  connection.start();
+  connection.start(undefined, true);
   return { connection, peer };
 }
 

@@ -1,0 +1,189 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type ListenOptions, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { TLSSocket } from "node:tls";
+import { afterEach, describe, expect, test } from "vitest";
+import { canWriteDirectly, waitingIn, writeDirectly } from "../../src/connection/direct-writes.ts";
+import { connectionOver, connectionPair, until } from "../support/connection-pair.ts";
+import { nextTurn } from "../support/held-duplex.ts";
+
+const opened: Socket[] = [];
+
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.destroy();
+});
+
+/** An accepted socket and the other end of it, which reads nothing yet. */
+async function accepted(where: ListenOptions = { host: "127.0.0.1", port: 0 }) {
+  const server = createServer({ allowHalfOpen: true }).listen(where);
+  await once(server, "listening");
+  const address = server.address();
+  const far = typeof address === "string" ? connect(address) : connect(address!.port, "127.0.0.1");
+  const [near] = (await once(server, "connection")) as [Socket];
+  server.close();
+  opened.push(near, far);
+  far.pause();
+  return { near, far };
+}
+
+/** Writes until the system takes no more; the bytes written. */
+function fill(socket: Socket): Buffer {
+  const written: Buffer[] = [];
+  for (let waiting = 0; waiting === 0; ) {
+    const bytes = Buffer.alloc(100_000, 0x61 + (written.length % 26));
+    const result = writeDirectly(socket, bytes);
+    expect(result).toBeTypeOf("number");
+    waiting = result!;
+    written.push(bytes);
+  }
+  return Buffer.concat(written);
+}
+
+async function readAll(socket: Socket, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let read = 0;
+  socket.on("data", (chunk: Buffer) => {
+    chunks.push(chunk);
+    read += chunk.length;
+  });
+  socket.resume();
+  await until(() => read >= length);
+  return Buffer.concat(chunks);
+}
+
+describe("a direct write", () => {
+  test("leaves at once, in order with what the stream writes, and counts as the socket's", async () => {
+    const { near, far } = await accepted();
+    expect(canWriteDirectly(near)).toBe(true);
+    expect(writeDirectly(near, Buffer.from("one "))).toBe(0);
+    near.write("two ");
+    await until(() => near.writableLength === 0);
+    expect(writeDirectly(near, new Uint8Array(Buffer.from("three")))).toBe(0);
+    expect(near.bytesWritten).toBe(13);
+    near.end(" four");
+    expect(String(await readAll(far, 18))).toBe("one two three four");
+  });
+
+  test("over a Unix socket as well", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "direct-writes-"));
+    const { near, far } = await accepted({ path: join(folder, "socket") });
+    expect(canWriteDirectly(near)).toBe(true);
+    expect(writeDirectly(near, Buffer.from("unix"))).toBe(0);
+    expect(String(await readAll(far, 4))).toBe("unix");
+    rmSync(folder, { recursive: true });
+  });
+
+  test("of which the socket takes a part waits; the socket says drain, and nothing is lost or out of order", async () => {
+    const { near, far } = await accepted();
+    const written = fill(near);
+    expect(waitingIn(near)).toBeGreaterThan(0);
+    const drained = once(near, "drain");
+    // The stream's own end stands in line behind it.
+    near.write("and this");
+    near.end();
+    const all = Buffer.concat([written, Buffer.from("and this")]);
+    const read = await readAll(far, all.length);
+    expect(read.equals(all)).toBe(true);
+    await drained;
+    expect(waitingIn(near)).toBe(0);
+  });
+
+  test("that waits ends with the socket: no drain, and no error of its own", async () => {
+    const { near } = await accepted();
+    fill(near);
+    near.on("drain", () => expect.unreachable());
+    near.destroy();
+    await once(near, "close");
+    expect(waitingIn(near)).toBeUndefined();
+    expect(writeDirectly(near, Buffer.from("late"))).toBeUndefined();
+    await nextTurn();
+  });
+
+  test("that waits for a peer that resets is the socket's error", async () => {
+    const { near, far } = await accepted();
+    fill(near);
+    near.on("drain", () => expect.unreachable());
+    // Without a reader, only the write can notice.
+    near.pause();
+    const failed = once(near, "error");
+    far.resetAndDestroy();
+    expect((await failed)[0]).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
+    expect(near.destroyed).toBe(true);
+  });
+
+  test("that fails at once is the stream's to report", async () => {
+    const { near, far } = await accepted();
+    near.pause();
+    far.resetAndDestroy();
+    await once(far, "close");
+    await until(() => writeDirectly(near, Buffer.from("x")) === undefined);
+    const failed = once(near, "error");
+    near.write("x");
+    expect((await failed)[0]).toMatchObject({ syscall: "write" });
+  });
+
+  test("is left to the stream while it has something to write itself", async () => {
+    const { near } = await accepted();
+    while (near.write(Buffer.alloc(100_000)));
+    expect(writeDirectly(near, Buffer.from("x"))).toBeUndefined();
+  });
+
+  test("is not for sockets whose stream does more than write", async () => {
+    const { near } = await accepted();
+    expect(canWriteDirectly(new TLSSocket(near))).toBe(false);
+    class Counting extends Socket {}
+    expect(canWriteDirectly(new Counting())).toBe(false);
+    expect(canWriteDirectly(new Socket())).toBe(false);
+  });
+});
+
+describe.each(["client", "server"] as const)("a %s that writes directly", (role) => {
+  test("D04: counts what waits, goes on when the peer reads, and loses nothing", async () => {
+    const drained: number[] = [];
+    const { peer, connection } = await connectionPair(role, {
+      handlers: { drain: ({ bufferedAmount }) => void drained.push(bufferedAmount) },
+    });
+    peer.socket.pause();
+    let count = 0;
+    while (connection.send(Buffer.alloc(60_000, count))) {
+      count++;
+      await nextTurn();
+    }
+    count++;
+    expect(connection.bufferedAmount).toBeGreaterThanOrEqual(1024 * 1024);
+    peer.socket.resume();
+    const frames = await peer.nextFrames(count);
+    expect(frames.every(({ payload }, index) => payload.length === 60_000 && payload[0] === index % 256)).toBe(true);
+    await until(() => connection.bufferedAmount === 0);
+    expect(drained).toHaveLength(1);
+    connection.send("more");
+    expect((await peer.nextFrame())?.payload.toString()).toBe("more");
+  });
+});
+
+test("D05: a peer that reads slowly is not dead: what it takes gives it the write timeout again", async () => {
+  const { near, far } = await accepted();
+  const connection = connectionOver(near, "server", { limits: { writeTimeout: 300 } });
+  connection.start(undefined, true);
+  const size = 60_000_000;
+  connection.sendFrames(Buffer.alloc(size), 1);
+  let read = 0;
+  far.on("data", (chunk: Buffer) => {
+    read += chunk.length;
+    far.pause();
+  });
+  // Four times the timeout in all, and long enough for a few megabytes each time it is looked at.
+  const began = performance.now();
+  while (performance.now() - began < 1200 && read < size / 2) {
+    far.resume();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  expect(connection.readyState).toBe(1);
+  far.pause();
+  const report = await connection.closed;
+  expect(report.error?.message).toBe("The connection was given up: no byte left or arrived for 300 ms");
+  expect(report.bufferedAmount).toBeGreaterThan(0);
+  expect(report.bufferedAmount).toBeLessThan(size);
+});
