@@ -143,14 +143,13 @@ async function workAfterFailure(arena: Arena): Promise<Seen> {
       const startedAt = performance.now();
       connection.send({ opcode: 3, payload: "reserved" });
       const taken = await connection.flood(junk, { ms: 5000 });
-      return { taken, ms: connection.end === "reset" ? connection.endedAt! - startedAt : 60_000 };
+      return { taken, ms: connection.end === "reset" ? connection.endedAt! - startedAt : Number.POSITIVE_INFINITY };
     }),
   );
   const taken = endings.reduce((sum, ending) => sum + ending.taken, 0);
-  const goneAfter = Math.round(Math.max(...endings.map(({ ms }) => ms)));
+  const slowest = Math.max(...endings.map(({ ms }) => ms));
   return {
-    goneWithin: goneAfter === 60_000 ? "not within 5000 ms" : `${goneAfter} ms`,
-    goneAfter,
+    goneAfterMs: Number.isFinite(slowest) ? Math.round(slowest) : "still there after 5000",
     takenMiB: taken / MIB,
     end: endOf(connections[0]!),
   };
@@ -261,7 +260,7 @@ export const FRAME_ROWS: readonly Row[] = [
     name: "Work after a failure",
     does: "Breaks a rule and goes on sending for 5 s",
     attack: workAfterFailure,
-    statements: [sees("goneAfter", atMost(2500), "the socket is gone within 2500 ms of the broken rule")],
+    statements: [sees("goneAfterMs", atMost(2500), "the socket is gone within 2500 ms of the broken rule")],
   },
   {
     id: "A11",
