@@ -231,7 +231,7 @@ export function verifyResponse(response: HandshakeResponse, options: VerifyRespo
   if (status !== 101) fail("status-not-101", String(status));
   if (!isAtLeastHttp11(httpVersion)) fail("old-response-version");
   const upgrades = fieldValues(rawHeaders, "upgrade");
-  if (upgrades.length !== 1 || upgrades[0]?.toLowerCase() !== "websocket") fail("wrong-response-upgrade");
+  if (upgrades.length !== 1 || upgrades[0]!.toLowerCase() !== "websocket") fail("wrong-response-upgrade");
   if (!hasToken(parseTokenList(fieldValues(rawHeaders, "connection")), "upgrade")) fail("wrong-response-connection");
   const accepts = fieldValues(rawHeaders, "sec-websocket-accept");
   if (accepts.length === 0) fail("missing-accept");

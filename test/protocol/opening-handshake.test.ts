@@ -177,7 +177,9 @@ describe("verifyRequest", () => {
     ],
     ["unexpected-body", "C08: chunked", [["Transfer-Encoding", "chunked"]]],
     ["unexpected-body", "C08: any transfer coding", [["transfer-encoding", "identity"]]],
+    ["unexpected-body", "C08: a length after a zero", [["Content-Length", "05"]]],
     [undefined, "C08: no length to speak of", [["Content-Length", "0"]]],
+    [undefined, "C08: no length in two digits", [["Content-Length", "00"]]],
     ["malformed-subprotocols", "R6455-4.1-17: empty", protocol("")],
     ["malformed-subprotocols", "R6455-4.1-17: two words", protocol("a b")],
     ["malformed-subprotocols", "R6455-4.1-17: a separator", protocol("a/b")],
@@ -226,6 +228,7 @@ describe("verifyRequest", () => {
   it.each([
     ["/", "/"],
     ["/?", "/?"],
+    ["/!~", "/!~"],
     ["//evil.example/x", "//evil.example/x"],
     ["/a%23b?c=d%20e", "/a%23b?c=d%20e"],
     ["http://example.com/chat?x", "/chat?x"],
@@ -251,6 +254,7 @@ describe("verifyRequest", () => {
     ["ws://example.com/"],
     ["ftp://example.com/"],
     ["http:/example.com/"],
+    ["seven77example.com/http://"],
   ])("R6455-4.1-10, C10: the target %j is invalid", (target) => {
     expect(ruleOf({ target })).toBe("invalid-target");
   });
@@ -403,6 +407,8 @@ describe("createResponse", () => {
     const value = { toString: () => "a\r\nX: y" } as unknown as string;
     expect(() => createResponse({ secWebSocketKey: key, headers: [["X-A", value]] })).toThrow(TypeError);
     expect(() => createResponse({ secWebSocketKey: key, headers: [[value, "a"]] })).toThrow(TypeError);
+    const name = Object("X-A") as string;
+    expect(() => createResponse({ secWebSocketKey: key, headers: [[name, "a"]] })).toThrow(TypeError);
   });
 });
 
@@ -584,7 +590,9 @@ describe("createRequestHeaders", () => {
     ["Content-Length"],
     ["Transfer-Encoding"],
   ])("R6455-11.3.1-1, C07: throws for a second %s", (name) => {
-    expect(() => create({ headers: [[name, "1"]] })).toThrow(TypeError);
+    expect(() => create({ headers: [[name, "1"]] })).toThrow(
+      new TypeError(`Cannot add the header field ${name}: the handshake sets it itself`),
+    );
   });
 });
 
@@ -684,6 +692,7 @@ describe("verifyResponse", () => {
     expect(error).toMatchObject({ rule: "unexpected-extension" });
     expect((error as Error).message).toContain("permessage-deflate");
     expect(failureOf({ rawHeaders }, { extensionsOffered: true })).toBeUndefined();
+    expect(failureOf({}, { extensionsOffered: false })).toBeUndefined();
   });
 
   it("unexpected-subprotocol: R6455-4.1-26: a subprotocol where none was offered", () => {
