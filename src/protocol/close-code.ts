@@ -6,6 +6,7 @@
 
 import { Buffer, isUtf8 } from "node:buffer";
 import type { Violation } from "./errors.ts";
+import { describe } from "./options.ts";
 
 /** The registered close codes (RFC 6455 section 7.4.1 and the IANA registry), by name. */
 export const CloseCode = {
@@ -53,8 +54,13 @@ export function isSendableCloseCode(code: number): boolean {
  */
 export function encodeClosePayload(code: number, reason: string): Uint8Array {
   if (code === CloseCode.NoStatusReceived && reason === "") return new Uint8Array(0);
-  if (!isSendableCloseCode(code))
+  if (typeof code !== "number") throw new TypeError(`Cannot close: the code must be a number, not ${describe(code)}`);
+  if (typeof reason !== "string") {
+    throw new TypeError(`Cannot close: the reason must be a string, not ${describe(reason)}`);
+  }
+  if (!isSendableCloseCode(code)) {
     throw new RangeError(`Cannot close: ${code} is not a code that a Close frame may carry`);
+  }
   const length = Buffer.byteLength(reason);
   if (length > maxReasonLength) {
     throw new RangeError(

@@ -55,6 +55,15 @@ describe("encodeClosePayload", () => {
     );
   });
 
+  test("throws for what is no code and no reason, and says what it is", () => {
+    expect(() => encodeClosePayload("done" as unknown as number, "")).toThrow(
+      new TypeError('Cannot close: the code must be a number, not "done"'),
+    );
+    expect(() => encodeClosePayload(1000, 5 as unknown as string)).toThrow(
+      new TypeError("Cannot close: the reason must be a string, not 5"),
+    );
+  });
+
   test("R6455-5.5-1 accepts a reason of 123 bytes and throws beyond, counted in UTF-8", () => {
     expect(encodeClosePayload(1000, "x".repeat(maxReasonLength))).toHaveLength(125);
     expect(encodeClosePayload(1000, "€".repeat(41))).toHaveLength(125);
