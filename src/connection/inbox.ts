@@ -35,12 +35,7 @@ export class Inbox {
     return this.#events.length === 0;
   }
 
-  /** Whether the Close is all that is queued. */
-  get atClose(): boolean {
-    return this.#events.length === 1 && this.#events[0]!.type === "close";
-  }
-
-  /** Whether somebody iterates, and has not said that he left. */
+  /** Whether somebody has iterated, or iterates. */
   get iterated(): boolean {
     return this.#waiting !== undefined || this.streams !== undefined;
   }
@@ -76,11 +71,6 @@ export class Inbox {
     this.#waiting ??= [];
     this.#waiting.push(waiting);
     return waiting.promise;
-  }
-
-  /** An iterator asks no more; those that wait still do. */
-  leave(): void {
-    if (this.#waiting?.length === 0) this.#waiting = undefined;
   }
 
   /** Gives a message to the iterator that has waited longest; there must be one. */

@@ -4,8 +4,6 @@
  * Sizes are bytes, times milliseconds. What a peer does beyond a limit is answered as the comment on it says.
  */
 
-import { describe, unknownName } from "../protocol/options.ts";
-
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const seconds = 1000;
@@ -101,11 +99,9 @@ export function resolveLimits<Limits extends ConnectionLimits>(
   given: Partial<Limits> | undefined,
 ): Limits {
   for (const [name, value] of Object.entries(given ?? {})) {
-    if (!Object.hasOwn(defaults, name)) {
-      throw new TypeError(`Cannot set limits: ${unknownName(name, Object.keys(defaults), "limit")}`);
-    }
+    if (!Object.hasOwn(defaults, name)) throw new TypeError(`Cannot set limits: there is no limit "${name}"`);
     if (value !== undefined && !(typeof value === "number" && value >= 0)) {
-      throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${describe(value)}`);
+      throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${String(value)}`);
     }
   }
   const set = Object.entries(given ?? {})

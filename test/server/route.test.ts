@@ -5,7 +5,6 @@ import { resolveRoute, route } from "../../src/server/route.ts";
 describe("resolveRoute", () => {
   test("has the documented defaults", () => {
     const handlers = {};
-    const endpoint = { role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024, textAsBytes: false };
     expect(resolveRoute(handlers)).toEqual({
       handlers,
       limits: serverLimits,
@@ -13,10 +12,7 @@ describe("resolveRoute", () => {
       compression: undefined,
       origin: "same-host",
       subprotocols: [],
-      endpoints: {
-        plain: { ...endpoint, compression: false },
-        compressed: { ...endpoint, compression: true },
-      },
+      textAsBytes: false,
       asyncContext: false,
     });
     expect(resolveRoute(handlers).handlers).toBe(handlers);
@@ -35,7 +31,7 @@ describe("resolveRoute", () => {
       limits: { maxMessageSize: 1, closeTimeout: 2 },
       origin: "any",
       subprotocols: ["a"],
-      endpoints: { plain: { textAsBytes: true }, compressed: { textAsBytes: true } },
+      textAsBytes: true,
       keepalive: undefined,
     });
     expect(resolveRoute({}, server).compression).toBeDefined();
@@ -54,7 +50,7 @@ describe("resolveRoute", () => {
       limits: { maxMessageSize: 3, closeTimeout: 2 },
       origin: "same-host",
       subprotocols: [],
-      endpoints: { plain: { textAsBytes: false }, compressed: { textAsBytes: false } },
+      textAsBytes: false,
       keepalive: { interval: 25_000 },
       compression: undefined,
     });
