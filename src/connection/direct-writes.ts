@@ -3,8 +3,8 @@
  * (measured).
  *
  * The stream must be idle then, and stay so until the write is complete; what fails, it is left to report. The request
- * that a handle wants is taken from a socket that was made to write one; where the runtime has none, sockets are written
- * to as streams.
+ * that a handle wants is taken from a socket that was made to write one; newer handles make their own when a write has to
+ * wait. Where the runtime has neither, sockets are written to as streams.
  */
 
 import { Buffer } from "node:buffer";
@@ -13,7 +13,8 @@ import { getSystemErrorName } from "node:util";
 
 /** What is used of a socket's handle. */
 interface Handle {
-  writeBuffer(request: Request, bytes: Uint8Array): number;
+  /** Zero or an error's number; where no request is given and it has to wait, the request. */
+  writeBuffer(request: Request | null, bytes: Uint8Array): number | Request;
   /** Bytes that wait until the peer takes more. */
   readonly writeQueueSize: number;
 }
@@ -24,6 +25,7 @@ interface Request {
   oncomplete?: (status: number) => void;
 }
 
+/** Null where handles make their requests themselves. */
 const RequestClass = findRequestClass();
 /** A request is only used up by a write that has to wait. */
 let unused: Request | undefined;
@@ -43,11 +45,12 @@ export function canWriteDirectly(socket: Socket): boolean {
 export function writeDirectly(socket: Socket, bytes: Uint8Array): number | undefined {
   const handle = handleOf(socket);
   if (!handle || socket.writableLength > 0) return undefined;
-  unused ??= new RequestClass!();
-  const request = unused;
-  if (handle.writeBuffer(request, bytes) !== 0) return undefined;
+  if (RequestClass) unused ??= new RequestClass();
+  const result = handle.writeBuffer(unused ?? null, bytes);
+  const request = result === 0 ? unused : result;
+  if (typeof request === "number") return undefined;
   const waiting = handle.writeQueueSize;
-  if (waiting > 0) {
+  if (waiting > 0 && request) {
     unused = undefined;
     request.buffer = bytes;
     request.oncomplete = (status) => completed(socket, status);
@@ -71,11 +74,11 @@ function handleOf(socket: Socket): Handle | null {
   return (socket as unknown as { readonly _handle: Handle | null })._handle;
 }
 
-function findRequestClass(): (new () => Request) | undefined {
-  let found: (new () => Request) | undefined;
+function findRequestClass(): (new () => Request) | null | undefined {
+  let found: (new () => Request) | null | undefined;
   const handle = {
-    writeBuffer: (request: Request) => {
-      found = request.constructor as new () => Request;
+    writeBuffer: (request: Request | null) => {
+      found = request && (request.constructor as new () => Request);
       return 0;
     },
     getAsyncId: () => 0,
