@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { inflateRawSync, constants as zlib } from "node:zlib";
 import { encodeFrame, type Frame, FrameReader, type FrameSpec, Op } from "../conformance/wire/frame.ts";
-import { type Head, hasToken, splitHead, statusOf } from "../conformance/wire/head.ts";
+import { type Head, splitHead, statusOf, valuesOf } from "../conformance/wire/head.ts";
 
 /** How the stream ended as the attacker sees it: not at all, by FIN, or by RST (or a write that found nobody). */
 export type End = "open" | "fin" | "reset";
@@ -119,9 +119,8 @@ export class Attacker {
 
   /** Whether the server agreed to compress. */
   get deflates(): boolean {
-    return this.head !== undefined && hasToken(this.head, "Sec-WebSocket-Extensions", "permessage-deflate")
-      ? true
-      : /permessage-deflate/i.test(this.head?.raw ?? "");
+    const agreed = this.head === undefined ? [] : valuesOf(this.head, "Sec-WebSocket-Extensions");
+    return agreed.some((value) => /^permessage-deflate\b/i.test(value));
   }
 
   /** The code of the server's Close; 1005 when it has none, 0 when there was no Close. */

@@ -26,6 +26,7 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["pages", "tsx scripts/print-reference.ts --check"],
   ["conformance", "tsx conformance/main.ts"],
   ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
+  ["soak", "tsx soak/main.ts --minutes 3 --connections 2000 --rate 1500 --churn 20"],
 ];
 
 process.chdir(root);

@@ -45,6 +45,7 @@ export class Client {
     void connection.closed.then(({ code, error, violation }) => {
       counts.open--;
       if (!this.#isLeaving) this.#fail(`closed with ${code}: ${violation ?? error?.message}`);
+      this.#end();
     });
   }
 
@@ -90,13 +91,12 @@ export class Client {
     const timer = setTimeout(() => {
       this.#fail(`got no last word within ${patience / 1000} s, ${this.#sent - this.#answered} answers are missing`);
       this.#connection.terminate();
-      this.#end();
     }, patience);
     await this.#ended;
     clearTimeout(timer);
     if (how === "leave") this.#connection.close(1000);
     const { code, wasClean, error } = await this.#connection.closed;
-    if (code !== 1000 || !wasClean) this.#fail(`ended with ${code} after its last word: ${error?.message}`);
+    if (code !== 1000 || !wasClean) this.#fail(`left and ended with ${code}: ${error?.message}`);
   }
 
   #tell(kind: "ask" | "publish" | Exclude<Farewell, "cut">, size?: number): void {

@@ -5,9 +5,15 @@
 import type { Duplex } from "node:stream";
 import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import type { Connection } from "../connection/connection.ts";
-import { type ConnectionHandlers, type KeepaliveOptions, resolveKeepalive } from "../connection/handlers.ts";
+import {
+  type ConnectionHandlers,
+  handlerTable,
+  type KeepaliveOptions,
+  resolveKeepalive,
+} from "../connection/handlers.ts";
 import { type ConnectionLimits, connectionLimits, resolveLimits } from "../connection/limits.ts";
 import type { HandshakeResponse, HeaderEntries } from "../protocol/opening-handshake.ts";
+import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
@@ -114,8 +120,34 @@ export interface ResolvedConnectOptions {
   readonly textAsBytes: boolean;
 }
 
+const connectTable: OptionTable<ConnectOptions> = {
+  ...handlerTable,
+  upgrade: "function",
+  signal: "object",
+  headers: ["object", "array"],
+  subprotocols: "array",
+  origin: "string",
+  tls: "object",
+  proxy: "any",
+  socketPath: "string",
+  createConnection: "function",
+  handshakeTimeout: "any",
+  followRedirects: "any",
+  cookieJar: "object",
+  serialize: "boolean",
+  compression: ["boolean", "object"],
+  keepalive: ["boolean", "object"],
+  text: "string",
+  asyncContext: "boolean",
+  limits: "object",
+};
+
 /** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
 export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
+  checkOptions("connect", given, connectTable);
+  if (given.text !== undefined && given.text !== "string" && given.text !== "bytes") {
+    throw new TypeError(`Cannot deliver text as ${describe(given.text)}: it comes as "string" or as "bytes"`);
+  }
   const { headers = [] } = given;
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {
@@ -135,5 +167,5 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
 
 function checkNumber(name: string, value: unknown, least: number): number {
   if (typeof value === "number" && value >= least) return value;
-  throw new RangeError(`Cannot connect: ${name} must be a number from ${least} on, not ${String(value)}`);
+  throw new RangeError(`Cannot connect: ${name} must be a number from ${least} on, not ${describe(value)}`);
 }

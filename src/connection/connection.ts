@@ -229,7 +229,7 @@ export class Connection {
   /**
    * Starts the closing handshake after all that was sent, or answers the peer's Close; no-op when it has begun.
    *
-   * `code` is 1000 by default; throws a RangeError for a code that a Close frame cannot carry (RFC 6455 section 7.4) or
+   * `code` is 1000 by default, and 1005 sends an empty Close; throws a TypeError for other types, a RangeError for a code that a Close frame cannot carry (RFC 6455 section 7.4) or
    * a reason of more than 123 bytes of UTF-8. Messages that still arrive go to the handler, if there is one.
    */
   close(code: number = CloseCode.NormalClosure, reason = ""): void {
@@ -265,7 +265,7 @@ export class Connection {
    */
   [Symbol.asyncIterator](): AsyncIterator<MessageData, undefined, undefined> {
     this.#refuseReader();
-    return { next: () => this.#nextMessage() };
+    return { next: () => this.#nextMessage(), return: () => this.#leaveLoop() };
   }
 
   /**
@@ -335,6 +335,16 @@ export class Connection {
     if (this.#inbox?.streams || this.#inbox?.readToTheEnd) {
       throw new Error("Cannot iterate: the messages are read as a stream");
     }
+  }
+
+  /** Where nobody reads any more, nothing holds back the echo of a Close that is next. */
+  #leaveLoop(): Promise<IteratorResult<MessageData, undefined>> {
+    this.#inbox?.leave();
+    if (this.#unused && this.#inbox?.atClose) {
+      this.#inbox.shift();
+      this.#peerClosed();
+    }
+    return Promise.resolve({ done: true, value: undefined });
   }
 
   #nextMessage(): Promise<IteratorResult<MessageData, undefined>> {
@@ -714,8 +724,7 @@ export class Connection {
   /** An exception in a handler ends its own connection and no other (fault D09). */
   #handlerThrew(thrown: unknown): void {
     if (typeof thrown === "object" && thrown !== null && known.has(thrown)) return;
-    const error =
-      thrown instanceof Error ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
+    const error = isError(thrown) ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
     this.#end.error ??= error;
     this.#ignoreMessages();
     this.close(CloseCode.InternalError);
@@ -733,7 +742,7 @@ export class Connection {
     }
     if (this.#settings.threw || reported.has(sharedHandlers)) return;
     reported.add(sharedHandlers);
-    console.error("A connection's handler threw; it was closed with 1011:", error);
+    print("A connection's handler threw; it was closed with 1011:", error);
   }
 
   // Sending
@@ -888,13 +897,32 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
+/** A Proxy may throw when it is asked for its prototype. */
+function isError(thrown: unknown): thrown is Error {
+  try {
+    return thrown instanceof Error;
+  } catch {
+    return false;
+  }
+}
+
 /** What was thrown in words; nothing of it is called, since that may throw as well. */
 function describe(thrown: unknown): string {
+  if (typeof thrown === "function") return "a function";
   return typeof thrown === "object" && thrown !== null ? "an object that is no Error" : String(thrown);
 }
 
 function reportSecond(error: unknown): void {
-  console.error("A connection's error handler threw:", error);
+  print("A connection's error handler threw:", error);
+}
+
+/** Writes to stderr, also of what does not let itself be looked at. */
+function print(text: string, error: unknown): void {
+  try {
+    console.error(text, error);
+  } catch {
+    console.error(text, "an object that cannot be shown");
+  }
 }
 
 function forgetTurn(): void {

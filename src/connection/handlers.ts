@@ -2,6 +2,7 @@
  * What an application may do when something happens on a connection, and the options that each connection has.
  */
 
+import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import type { CloseReport } from "./close-report.ts";
 import type { Counters } from "./diagnostics.ts";
 import type { ConnectionLimits } from "./limits.ts";
@@ -39,6 +40,18 @@ export interface ConnectionHandlers<Connection> {
   pong?(connection: Connection, payload: Uint8Array): unknown;
 }
 
+/** The handlers by name. */
+export const handlerTable: OptionTable<ConnectionHandlers<never>> = {
+  open: "function",
+  message: "function",
+  drain: "function",
+  closing: "function",
+  close: "function",
+  error: "function",
+  ping: "function",
+  pong: "function",
+};
+
 /** When a silent peer is asked, and when it is given up; milliseconds. */
 export interface KeepaliveOptions {
   /** After how long without a byte received a Ping is sent. Default 25 s, below every usual proxy's limit. */
@@ -75,9 +88,13 @@ export function resolveKeepalive(
   option: KeepaliveOptions | boolean | undefined,
 ): Required<KeepaliveOptions> | undefined {
   if (option === false) return undefined;
-  const { interval = 25_000, timeout = 20_000 } = option === true || option === undefined ? {} : option;
+  const given = option === true || option === undefined ? {} : option;
+  checkOptions<KeepaliveOptions>("keep alive", given, { interval: "number", timeout: "number" });
+  const { interval = 25_000, timeout = 20_000 } = given;
   for (const [name, value] of Object.entries({ interval, timeout })) {
-    if (!(value >= 1000)) throw new RangeError(`Cannot keep alive: ${name} must be at least 1000 ms, not ${value}`);
+    if (!(value >= 1000)) {
+      throw new RangeError(`Cannot keep alive: ${name} must be at least 1000 ms, not ${describe(value)}`);
+    }
   }
   return { interval, timeout };
 }

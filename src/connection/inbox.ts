@@ -35,7 +35,12 @@ export class Inbox {
     return this.#events.length === 0;
   }
 
-  /** Whether somebody has iterated, or iterates. */
+  /** Whether the Close is all that is queued. */
+  get atClose(): boolean {
+    return this.#events.length === 1 && this.#events[0]!.type === "close";
+  }
+
+  /** Whether somebody iterates, and has not said that he left. */
   get iterated(): boolean {
     return this.#waiting !== undefined || this.streams !== undefined;
   }
@@ -71,6 +76,11 @@ export class Inbox {
     this.#waiting ??= [];
     this.#waiting.push(waiting);
     return waiting.promise;
+  }
+
+  /** An iterator asks no more; those that wait still do. */
+  leave(): void {
+    if (this.#waiting?.length === 0) this.#waiting = undefined;
   }
 
   /** Gives a message to the iterator that has waited longest; there must be one. */

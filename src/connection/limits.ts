@@ -4,6 +4,8 @@
  * Sizes are bytes, times milliseconds. What a peer does beyond a limit is answered as the comment on it says.
  */
 
+import { describe, unknownName } from "../protocol/options.ts";
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const seconds = 1000;
@@ -99,9 +101,11 @@ export function resolveLimits<Limits extends ConnectionLimits>(
   given: Partial<Limits> | undefined,
 ): Limits {
   for (const [name, value] of Object.entries(given ?? {})) {
-    if (!Object.hasOwn(defaults, name)) throw new TypeError(`Cannot set limits: there is no limit "${name}"`);
+    if (!Object.hasOwn(defaults, name)) {
+      throw new TypeError(`Cannot set limits: ${unknownName(name, Object.keys(defaults), "limit")}`);
+    }
     if (value !== undefined && !(typeof value === "number" && value >= 0)) {
-      throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${String(value)}`);
+      throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${describe(value)}`);
     }
   }
   const set = Object.entries(given ?? {})

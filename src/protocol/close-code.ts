@@ -6,6 +6,7 @@
 
 import { Buffer, isUtf8 } from "node:buffer";
 import type { Violation } from "./errors.ts";
+import { describe } from "./options.ts";
 
 /** The registered close codes (RFC 6455 section 7.4.1 and the IANA registry), by name. */
 export const CloseCode = {
@@ -49,25 +50,26 @@ export function isSendableCloseCode(code: number): boolean {
 /**
  * The payload of a Close frame: empty for 1005, else the code and the reason.
  *
- * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes, a TypeError for a reason
- * that is no string.
+ * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes.
  */
 export function encodeClosePayload(code: number, reason: string): Uint8Array {
   if (code === CloseCode.NoStatusReceived && reason === "") return new Uint8Array(0);
-  if (!isSendableCloseCode(code))
+  if (typeof code !== "number") throw new TypeError(`Cannot close: the code must be a number, not ${describe(code)}`);
+  if (typeof reason !== "string") {
+    throw new TypeError(`Cannot close: the reason must be a string, not ${describe(reason)}`);
+  }
+  if (!isSendableCloseCode(code)) {
     throw new RangeError(`Cannot close: ${code} is not a code that a Close frame may carry`);
-  if (typeof reason !== "string")
-    throw new TypeError(`Cannot close: the reason must be a string, not ${typeof reason}`);
+  }
   const length = Buffer.byteLength(reason);
   if (length > maxReasonLength) {
     throw new RangeError(
       `Cannot close: the reason is ${length} bytes of UTF-8, at most ${maxReasonLength} are allowed`,
     );
   }
-  const payload = new Uint8Array(2 + length);
-  payload[0] = code >> 8;
-  payload[1] = code & 0xff;
-  if (length > 0) payload.set(Buffer.from(reason), 2);
+  const payload = Buffer.allocUnsafeSlow(2 + length);
+  payload.writeUInt16BE(code, 0);
+  payload.write(reason, 2);
   return payload;
 }
 
@@ -77,7 +79,6 @@ export function decodeClosePayload(payload: Uint8Array): CloseStatus | Violation
   if (payload.length === 1) return "close-payload-too-short";
   const code = (payload[0]! << 8) | payload[1]!;
   if (!isSendableCloseCode(code)) return "close-code-invalid";
-  if (payload.length === 2) return { code, reason: "" };
   const reason = payload.subarray(2);
   if (!isUtf8(reason)) return "close-reason-not-utf8";
   return { code, reason: Buffer.from(reason.buffer, reason.byteOffset, reason.length).toString("utf8") };

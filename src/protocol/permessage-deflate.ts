@@ -5,6 +5,7 @@
  * without the value it needs or with one it must not have, and no window is outside 8 to 15. No input makes it throw.
  */
 import type { ExtensionElement } from "./header-fields.ts";
+import { checkOptions, type OptionTable } from "./options.ts";
 
 /** How messages are compressed; every member has a default. */
 export interface CompressionOptions {
@@ -46,12 +47,20 @@ export const permessageDeflate = "permessage-deflate";
 
 const largestWindowBits = 15;
 
+const compressionTable: OptionTable<CompressionOptions> = {
+  threshold: "any",
+  level: "any",
+  memLevel: "any",
+  serverNoContextTakeover: "any",
+  clientNoContextTakeover: "any",
+  serverMaxWindowBits: "any",
+  clientMaxWindowBits: "any",
+};
+
 /** Fills in the defaults; throws a TypeError or RangeError that names the first option with a wrong type or value. */
 export function compressionSettings(options: true | CompressionOptions): CompressionSettings {
   const given = options === true ? {} : options;
-  if (typeof given !== "object" || given === null) {
-    throw new TypeError("Cannot use the compression options: they are neither true nor an object");
-  }
+  checkOptions("use the compression options", given, compressionTable);
   return {
     threshold: integer("threshold", given.threshold ?? 256, 0, Number.POSITIVE_INFINITY),
     level: integer("level", given.level ?? 3, 0, 9),

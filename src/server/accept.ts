@@ -5,10 +5,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings } from "../connection/handlers.ts";
+import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import type { Topics } from "../topics/topics.ts";
 import { addressOf } from "./client-address.ts";
 import { failureOf, handlerError } from "./log.ts";
-import { type ResolvedRoute, type Route, resolveRoute } from "./route.ts";
+import { type ResolvedRoute, type Route, resolveRoute, routeTable } from "./route.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { upgrade } from "./upgrade.ts";
 
@@ -17,6 +18,8 @@ export interface AcceptOptions<Data = unknown> extends Route<Data> {
   /** Without topics, `subscribe` and `publish` throw. */
   readonly topics?: Topics;
 }
+
+const acceptTable: OptionTable<AcceptOptions> = { ...routeTable, topics: "object" };
 
 /**
  * Answers an upgrade request that `node:http` handed over with its `upgrade` event.
@@ -31,6 +34,7 @@ export async function accept<Data = unknown>(
   head: Uint8Array,
   options: AcceptOptions<Data> = {},
 ): Promise<ServerConnection<Data> | undefined> {
+  checkOptions("accept", options, acceptTable);
   const route = resolveRoute(options as Route);
   const exchange = { request, socket, head, log: route.log };
   const connection = await upgrade(

@@ -3,11 +3,17 @@
  */
 
 import type { IncomingMessage } from "node:http";
-import { type ConnectionHandlers, type KeepaliveOptions, resolveKeepalive } from "../connection/handlers.ts";
+import {
+  type ConnectionHandlers,
+  handlerTable,
+  type KeepaliveOptions,
+  resolveKeepalive,
+} from "../connection/handlers.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
 import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint.ts";
 import { isToken } from "../protocol/header-fields.ts";
 import type { HeaderEntries } from "../protocol/opening-handshake.ts";
+import { describe, type OptionTable } from "../protocol/options.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
@@ -107,6 +113,23 @@ export interface Route<Data = unknown, Params = Readonly<Record<string, string>>
   ): UpgradeResult<Data> | Response | undefined | void | Promise<UpgradeResult<Data> | Response | undefined | void>;
 }
 
+/** The options that servers and routes have in common, by name. */
+export const routeOptionTable: OptionTable<RouteOptions> = {
+  origin: "any",
+  hosts: "array",
+  subprotocols: "array",
+  compression: ["boolean", "object"],
+  keepalive: ["boolean", "object"],
+  text: "string",
+  asyncContext: "boolean",
+  limits: "object",
+  trustProxy: "any",
+  log: "function",
+};
+
+/** The options and handlers of a route by name. */
+export const routeTable: OptionTable<Route> = { ...handlerTable, ...routeOptionTable, upgrade: "function" };
+
 /** Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers. */
 export function route<Data = unknown, Params = Readonly<Record<string, string>>>(
   options: Route<Data, Params>,
@@ -142,7 +165,11 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
   }
   const limits = resolveLimits(serverLimits, { ...defaults.limits, ...route.limits });
   const { maxMessageSize, maxEmptyFragments } = limits;
-  const textAsBytes = (route.text ?? defaults.text) === "bytes";
+  const text = route.text ?? defaults.text ?? "string";
+  if (text !== "string" && text !== "bytes") {
+    throw new TypeError(`Cannot deliver text as ${describe(text)}: it comes as "string" or as "bytes"`);
+  }
+  const textAsBytes = text === "bytes";
   const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, textAsBytes };
   return {
     handlers: route,

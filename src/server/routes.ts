@@ -17,10 +17,11 @@ export class Routes<Value> {
   readonly #fixed = new Map<string, RouteMatch<Value>>();
   readonly #patterns: { readonly segments: readonly string[]; readonly value: Value }[] = [];
 
-  /** Throws a TypeError for a path that does not begin with `/` or names a parameter twice. */
+  /** Throws a TypeError for a path that does not begin with `/`, is none that a request could have, or names a parameter twice. */
   constructor(routes: Iterable<readonly [path: string, value: Value]>) {
     for (const [path, value] of routes) {
       if (!path.startsWith("/")) throw new TypeError(`Cannot route "${path}": a path begins with /`);
+      if (/[?#*]/.test(path)) throw new TypeError(`Cannot route "${path}": a path has no query, fragment or wildcard`);
       const segments = path.split("/");
       const names = segments.filter((segment) => segment.startsWith(":"));
       if (names.includes(":") || new Set(names).size < names.length) {

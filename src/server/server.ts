@@ -23,6 +23,7 @@ import { newCounters } from "../connection/diagnostics.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
+import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
 import { AddressCounts } from "./address-counts.ts";
@@ -34,7 +35,15 @@ import { guardedLog, type Log } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
 import type { RequestHead } from "./request-head.ts";
-import { type PathParams, type ResolvedRoute, type Route, type RouteOptions, resolveRoute } from "./route.ts";
+import {
+  type PathParams,
+  type ResolvedRoute,
+  type Route,
+  type RouteOptions,
+  resolveRoute,
+  routeOptionTable,
+  routeTable,
+} from "./route.ts";
 import { pathOf, type RouteMatch, Routes } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { upgrade, upgradeAtOnce, verifyAtOnce } from "./upgrade.ts";
@@ -56,6 +65,24 @@ export interface ServeOptions<Path extends string = string> extends RouteOptions
   /** An `http` or `https` server to share, which stays the caller's to start and to close. */
   readonly server?: HttpServer;
 }
+
+const serveTable: OptionTable<ServeOptions> = {
+  ...routeOptionTable,
+  routes: "object",
+  port: "number",
+  host: "string",
+  tls: "object",
+  listenOptions: "object",
+  request: "function",
+  server: "object",
+};
+
+const drainTable: OptionTable<DrainOptions> = {
+  over: "number",
+  code: "number",
+  retryAfter: "number",
+  deadline: "number",
+};
 
 interface ServedRoute {
   readonly route: ResolvedRoute;
@@ -139,12 +166,16 @@ export class Server {
    *
    * New handshakes get 503 with `Retry-After` from the call on; then clients are told one after another over `over`
    * milliseconds. Resolves when all are gone, those that stay at the deadline being cut off, and the listener is closed.
-   * Throws a RangeError for a close code that cannot be sent.
+   * Throws a RangeError for a close code that cannot be sent or a negative time.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
+    checkOptions("drain", options, drainTable);
     const { over = 5000, code, retryAfter = 5, deadline = over + 30_000 } = options;
     if (code !== undefined && !isSendableCloseCode(code)) {
       throw new RangeError(`Cannot drain: ${code} is not a code that a Close frame may carry`);
+    }
+    for (const [name, value] of Object.entries({ over, retryAfter, deadline })) {
+      if (!(value >= 0)) throw new RangeError(`Cannot drain: ${name} must be a number from 0 on, not ${value}`);
     }
     this.#retryAfter = retryAfter;
     const connections = [...this.#connections];
@@ -318,6 +349,7 @@ export class Server {
  * `EADDRINUSE`, when it cannot listen.
  */
 export async function serve<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
+  checkServeOptions(options as ServeOptions);
   const { server: shared } = options;
   const http = shared ?? createListener(options as ServeOptions);
   const server = new Server(http, shared === undefined, options as ServeOptions);
@@ -328,6 +360,21 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   }
   attach(http, server);
   return server;
+}
+
+function checkServeOptions(options: ServeOptions): void {
+  checkOptions("serve", options, serveTable);
+  if (options.routes === undefined) throw new TypeError("Cannot serve: there are no routes");
+  for (const [path, handlers] of Object.entries(options.routes)) {
+    checkOptions(`serve ${describe(path)}`, handlers, routeTable);
+  }
+  if (options.server === undefined) return;
+  for (const name of ["port", "host", "tls", "listenOptions", "request"] as const) {
+    if (options[name] === undefined) continue;
+    throw new TypeError(
+      `Cannot serve: the option "${name}" is for a listener of our own, and there is a server to share`,
+    );
+  }
 }
 
 function createListener(options: ServeOptions): HttpServer {

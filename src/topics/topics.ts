@@ -9,6 +9,7 @@
 import { Buffer } from "node:buffer";
 import { resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
 import { PreparedMessage } from "../connection/prepared-message.ts";
+import { describe } from "../protocol/options.ts";
 import { Round } from "./round.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
@@ -74,6 +75,7 @@ export class Topics {
   /** Subscribes; a RangeError when that breaks a limit. A second subscription to the same topic changes nothing. */
   subscribe(subscriber: Subscriber, name: string): void {
     const { maxTopics, maxTopicLength } = this.#limits;
+    if (typeof name !== "string") throw new TypeError(`Cannot subscribe: a topic is a string, not ${describe(name)}`);
     if (Buffer.byteLength(name) > maxTopicLength) {
       throw new RangeError(`Cannot subscribe: the topic's name is longer than ${maxTopicLength} bytes`);
     }

@@ -287,6 +287,17 @@ describe("the request", () => {
   });
 });
 
+it.each<[string, unknown]>([
+  ['the options must be an object, not "chat"', "chat"],
+  ['there is no option "header"; did you mean "headers"?', { header: {} }],
+  ['the option "subprotocols" must be an array, not "chat"', { subprotocols: "chat" }],
+  ['the option "message" must be a function, not true', { message: true }],
+])("Cannot connect: %s", async (message, options) => {
+  await expect(connect("ws://127.0.0.1:1", options as object)).rejects.toThrow(
+    new TypeError(`Cannot connect: ${message}`),
+  );
+});
+
 describe("options of the connection", () => {
   it("compresses by default, where the server does", async () => {
     const server = await serveEcho({ compression: true });

@@ -762,6 +762,45 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(connection.readyState).toBe(3);
     });
 
+    test.each(["with the last message", "later"])(
+      "R6455-5.5.1-4: a Close that comes %s is echoed at once when the loop over the messages was left",
+      async (when) => {
+        // The longest wait for an application never ends.
+        vi.useFakeTimers({ toFake: ["setTimeout"] });
+        const { peer, connection } = await connectionPair(role);
+        peer.text("one", "two");
+        if (when !== "later") peer.close(1000);
+        let taken = 0;
+        for await (const _ of connection) if (++taken === 2) break;
+        if (when === "later") peer.close(1000);
+        expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);
+        peer.end();
+        expect((await connection.closed).wasClean).toBe(true);
+        for await (const _ of connection) expect.unreachable();
+        vi.useRealTimers();
+      },
+    );
+
+    test("a message that nobody has read when the loop was left holds the echo back, as long as it may", async () => {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      const { peer, connection } = await connectionPair(role);
+      peer.text("one", "two");
+      peer.close(1000);
+      for await (const _ of connection) break;
+      await until(() => connection.endpoint.state === "peerClosing");
+      await nextTurn();
+      expect([connection.endpoint.state, peer.received.length]).toEqual(["peerClosing", 0]);
+      const rest: MessageData[] = [];
+      const loop = (async () => {
+        for await (const data of connection) rest.push(data);
+      })();
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);
+      peer.end();
+      await loop;
+      expect(rest).toEqual(["two"]);
+      vi.useRealTimers();
+    });
+
     test("R6455-7.1.1-2: a client leaves it to the server to end the stream", async () => {
       const { peer, connection } = await connectionPair(role);
       peer.close(1000);

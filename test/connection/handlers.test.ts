@@ -13,8 +13,20 @@ describe("resolveKeepalive", () => {
     expect(resolveKeepalive({ timeout: 3000 })).toEqual({ interval: 25_000, timeout: 3000 });
   });
 
-  test.each([0, 999, -1, Number.NaN, "x"])("less than a turn of the wheel is refused: %s", (value) => {
+  test.each([0, 999, -1, Number.NaN])("less than a turn of the wheel is refused: %s", (value) => {
     expect(() => resolveKeepalive({ interval: value as number })).toThrow("interval must be at least 1000 ms");
     expect(() => resolveKeepalive({ timeout: value as number })).toThrow("timeout must be at least 1000 ms");
+  });
+
+  test("what is no option, or of another type, is refused", () => {
+    expect(() => resolveKeepalive({ interval: "5000" as unknown as number })).toThrow(
+      new TypeError('Cannot keep alive: the option "interval" must be a number, not "5000"'),
+    );
+    expect(() => resolveKeepalive({ timeOut: 5000 } as object)).toThrow(
+      new TypeError('Cannot keep alive: there is no option "timeOut"; did you mean "timeout"?'),
+    );
+    expect(() => resolveKeepalive(30_000 as never)).toThrow(
+      new TypeError("Cannot keep alive: the options must be an object, not 30000"),
+    );
   });
 });

@@ -45,6 +45,9 @@ describe("the table of limits", () => {
       const given = Object.fromEntries([[name, 1]]);
       expect(() => resolveLimits(connectionLimits, given)).toThrow(`there is no limit "${name}"`);
     }
+    expect(() => resolveLimits(connectionLimits, { maxMesageSize: 1 } as never)).toThrow(
+      'Cannot set limits: there is no limit "maxMesageSize"; did you mean "maxMessageSize"?',
+    );
     expect(() => resolveLimits(connectionLimits, { handshakeTimeout: 1 } as never)).toThrow(TypeError);
   });
 

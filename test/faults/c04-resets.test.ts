@@ -22,13 +22,25 @@ function uncaught(): unknown[] {
   return errors;
 }
 
+/** Who waits for the server to begin to decide, by the number in the path. */
+const asked = new Map<string, () => void>();
+
+/** A peer whose handshake the server has begun to decide. */
+async function deciding(port: number, ...chunks: Uint8Array[]): Promise<RawPeer> {
+  const number = String(asked.size);
+  const begun = new Promise<void>((resolve) => asked.set(number, resolve));
+  const peer = await sendRaw(port, requestText({ path: `/slow/${number}` }), ...chunks);
+  await begun;
+  return peer;
+}
+
 /** The points of a connection's life, each reached over a socket that is then reset. */
 const points: Readonly<Record<string, (port: number) => Promise<RawPeer>>> = {
   "before the request": (port) => sendRaw(port),
   "within the request": (port) => sendRaw(port, requestText().slice(0, 60)),
   "after the request": (port) => sendRaw(port, requestText()),
-  "while upgrade decides": (port) => sendRaw(port, requestText({ path: "/slow" })),
-  "after early frames": (port) => sendRaw(port, requestText({ path: "/slow" }), frameFrom("client", { opcode: 1 })),
+  "while upgrade decides": (port) => deciding(port),
+  "after early frames": (port) => deciding(port, frameFrom("client", { opcode: 1 })),
   "after a 401": async (port) => {
     const peer = await sendRaw(port, requestText({ path: "/refused" }));
     await readHead(peer);
@@ -58,7 +70,12 @@ test("C04: 1000 resets at every point of a connection's life are no uncaught err
   const server = await serving({
     routes: {
       "/": { message: (connection, data) => connection.send(data) },
-      "/slow": { upgrade: () => delay(3, {}) },
+      "/slow/:number": {
+        upgrade: ({ params }) => {
+          asked.get(params.number)!();
+          return delay(5, {});
+        },
+      },
       "/refused": { upgrade: () => new Response("no", { status: 401 }) },
       "/leaving": { open: (connection) => connection.close() },
     },
@@ -67,7 +84,9 @@ test("C04: 1000 resets at every point of a connection's life are no uncaught err
   const lane = async (first: number): Promise<void> => {
     for (let index = first; index < 1000; index += 10) {
       const peer = await points[names[index % names.length]!]!(server.port);
-      for (let turn = 0; turn < (index / 10) % 7; turn++) await new Promise((resolve) => setImmediate(resolve));
+      const round = Math.floor(index / names.length);
+      if (round % 2 === 0) await delay(round % 7);
+      else for (let turn = 0; turn < round % 7; turn++) await new Promise((resolve) => setImmediate(resolve));
       peer.reset();
       await peer.closed;
     }

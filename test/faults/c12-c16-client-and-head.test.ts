@@ -1,7 +1,7 @@
 /** C12 to C14 and C16: secrets on redirects, certificates, secrets compared, and frames that come with the handshake. */
 import { once } from "node:events";
 import { createServer, get } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, connect as netConnect, type Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { afterAll, describe, expect, test } from "vitest";
 import { accept, type ConnectOptions, connect, HandshakeError } from "../../src/index.ts";
@@ -38,24 +38,31 @@ describe("C12 a redirect to where the secrets are not for", () => {
 
   test("C12: none is followed unasked, and another host gets no secret, nor what comes after it", async () => {
     const last = await starting((request) => acceptance(request));
-    const middle = await starting(() => moved(`ws://127.0.0.1:${last.port}/`));
+    const middle = await starting(({ target }) => moved(target === "/" ? "/again" : `ws://127.0.0.1:${last.port}/`));
     const first = await starting(() => moved(`ws://localhost:${middle.port}/`));
     const url = `ws://127.0.0.1:${first.port}/`;
     expect((await rejection(connect(url, { headers: secrets }))).status).toBe(302);
     expect(middle.requests).toEqual([]);
-    const connection = await connect(url, { headers: secrets, followRedirects: 2 });
+    const connection = await connect(url, { headers: secrets, followRedirects: 3 });
     connection.terminate();
     expect(carried(first)).toEqual(["Authorization", "Cookie"]);
+    // Of its two requests the later one is looked at: what another host sends to itself is not trusted again.
+    expect(middle.requests.map(({ target }) => target)).toEqual(["/", "/again"]);
     expect(carried(middle)).toEqual([]);
     expect(carried(last)).toEqual([]);
   });
 
-  test("C12: from wss to ws nothing secret goes in plain text", async () => {
+  test("C12: from wss to ws nothing secret goes in plain text, to the same host neither", async () => {
     const plain = await starting((request) => acceptance(request));
-    const secure = await starting(() => moved(`ws://localhost:${plain.port}/`), { tls: certificates.server });
-    const options = { headers: secrets, followRedirects: 1, tls: { ca: certificates.ca } };
-    const connection = await connect(`wss://localhost:${secure.port}/`, options);
+    const secure = await starting(() => moved("ws://localhost/"), { tls: certificates.server });
+    const connection = await connect("wss://localhost/", {
+      headers: secrets,
+      followRedirects: 1,
+      tls: { ca: certificates.ca },
+      createConnection: (target) => netConnect(target.secure ? secure.port : plain.port, "127.0.0.1"),
+    });
     connection.terminate();
+    expect(carried(secure)).toEqual(["Authorization", "Cookie"]);
     expect(plain.requests).toHaveLength(1);
     expect(carried(plain)).toEqual([]);
   });

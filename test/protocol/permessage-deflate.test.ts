@@ -121,7 +121,13 @@ describe("the options", () => {
 
   test.each([false, null, "on", 1])("%s is neither true nor an object", (options) => {
     expect(() => compressionSettings(options as unknown as true)).toThrow(
-      new TypeError("Cannot use the compression options: they are neither true nor an object"),
+      /^Cannot use the compression options: the options must be an object, not (false|null|"on"|1)$/,
+    );
+  });
+
+  test("a name that is no option is refused", () => {
+    expect(() => compressionSettings({ treshold: 0 } as CompressionOptions)).toThrow(
+      new TypeError('Cannot use the compression options: there is no option "treshold"; did you mean "threshold"?'),
     );
   });
 });

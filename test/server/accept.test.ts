@@ -9,6 +9,13 @@ import { exchange, openRaw, parseResponse, requestText } from "../support/raw-pe
 import { frameFrom } from "../support/wire.ts";
 
 describe("accept", () => {
+  test("rejects for what is no option of it", async () => {
+    const given = { pach: "/" } as object;
+    await expect(accept({} as never, {} as never, new Uint8Array(0), given)).rejects.toThrow(
+      new TypeError('Cannot accept: there is no option "pach"'),
+    );
+  });
+
   test("gives the connection; what is there already waits for the loop", async () => {
     const { port } = await httpServer(async (request, socket, head) => {
       const connection = await accept(request, socket, head);

@@ -5,6 +5,7 @@ import { resolveRoute, route } from "../../src/server/route.ts";
 describe("resolveRoute", () => {
   test("has the documented defaults", () => {
     const handlers = {};
+    const endpoint = { role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024, textAsBytes: false };
     expect(resolveRoute(handlers)).toEqual({
       handlers,
       limits: serverLimits,
@@ -12,7 +13,10 @@ describe("resolveRoute", () => {
       compression: undefined,
       origin: "same-host",
       subprotocols: [],
-      textAsBytes: false,
+      endpoints: {
+        plain: { ...endpoint, compression: false },
+        compressed: { ...endpoint, compression: true },
+      },
       asyncContext: false,
     });
     expect(resolveRoute(handlers).handlers).toBe(handlers);
@@ -31,7 +35,7 @@ describe("resolveRoute", () => {
       limits: { maxMessageSize: 1, closeTimeout: 2 },
       origin: "any",
       subprotocols: ["a"],
-      textAsBytes: true,
+      endpoints: { plain: { textAsBytes: true }, compressed: { textAsBytes: true } },
       keepalive: undefined,
     });
     expect(resolveRoute({}, server).compression).toBeDefined();
@@ -50,7 +54,7 @@ describe("resolveRoute", () => {
       limits: { maxMessageSize: 3, closeTimeout: 2 },
       origin: "same-host",
       subprotocols: [],
-      textAsBytes: false,
+      endpoints: { plain: { textAsBytes: false }, compressed: { textAsBytes: false } },
       keepalive: { interval: 25_000 },
       compression: undefined,
     });

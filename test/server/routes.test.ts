@@ -44,7 +44,7 @@ describe("Routes", () => {
     expect(new Routes([["/a", 1]]).match("constructor")).toBeUndefined();
   });
 
-  test.each(["echo", "", "/a/:", "/:a/:a"])("the path %j is refused", (path) => {
+  test.each(["echo", "", "/a/:", "/:a/:a", "/*", "/a?b=c", "/a#b"])("the path %j is refused", (path) => {
     expect(() => new Routes([[path, 1]])).toThrow(TypeError);
   });
 });

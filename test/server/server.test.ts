@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { type EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { request as httpRequest } from "node:http";
+import { createServer as createHttpServer, request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,7 +42,7 @@ afterEach(async () => {
 });
 
 async function serving<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
-  const server = await serve({ host: "127.0.0.1", ...options });
+  const server = await serve({ ...(!options.server && { host: "127.0.0.1" }), ...options });
   servers.push(server);
   return server;
 }
@@ -158,6 +158,37 @@ describe("the own listener", () => {
     ["a bad origin", { routes: { "/": { origin: ["*"] } } }],
   ])("options that cannot be reject: %s", async (_, options) => {
     await expect(serve(options as never)).rejects.toThrow(TypeError);
+  });
+
+  test.each<[string, unknown]>([
+    ["the options must be an object, not undefined", undefined],
+    ["there are no routes", { port: 0 }],
+    ['the option "routes" must be an object, not a function', { routes: () => {} }],
+    ['there is no option "compresion"; did you mean "compression"?', { routes: {}, compresion: true }],
+    ['the option "port" must be a number, not "9998"', { routes: {}, port: "9998" }],
+    ['the option "subprotocols" must be an array, not "chat"', { routes: {}, subprotocols: "chat" }],
+    [
+      'the option "port" is for a listener of our own, and there is a server to share',
+      { routes: {}, port: 1, server: createHttpServer() },
+    ],
+  ])("Cannot serve: %s", async (message, options) => {
+    await expect(serve(options as never)).rejects.toThrow(new TypeError(`Cannot serve: ${message}`));
+  });
+
+  test.each<[string, unknown]>([
+    ['there is no option "onmessage"; did you mean "message"?', { onmessage: () => {} }],
+    ['there is no option "mesage"; did you mean "message"?', { mesage: () => {} }],
+    ['the option "message" must be a function, not "echo"', { message: "echo" }],
+    ["the options must be an object, not a function", () => {}],
+  ])('Cannot serve "/chat": %s', async (message, chat) => {
+    const options = { routes: { "/chat": chat } };
+    await expect(serve(options as never)).rejects.toThrow(new TypeError(`Cannot serve "/chat": ${message}`));
+  });
+
+  test("text comes as one of two", async () => {
+    await expect(serve({ routes: {}, text: "utf8" as never })).rejects.toThrow(
+      new TypeError('Cannot deliver text as "utf8": it comes as "string" or as "bytes"'),
+    );
   });
 
   test("D20: an error of the listener ends no process", async () => {
@@ -450,6 +481,12 @@ describe("drain", () => {
   test("a code that cannot be sent is refused, and nothing is drained", async () => {
     const server = await serving({ routes: {} });
     await expect(server.drain({ code: 1006 })).rejects.toThrow(RangeError);
+    await expect(server.drain({ over: -1 })).rejects.toThrow(
+      new RangeError("Cannot drain: over must be a number from 0 on, not -1"),
+    );
+    await expect(server.drain({ timeout: 5 } as object)).rejects.toThrow(
+      new TypeError('Cannot drain: there is no option "timeout"'),
+    );
     expect(server.accepting).toBe(true);
   });
 });

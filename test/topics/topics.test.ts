@@ -216,6 +216,9 @@ describe("a subscription", () => {
     topics.unsubscribe(listener!, "a");
     topics.subscribe(listener!, "üü");
     expect(() => topics.subscribe(new Listener(), "üü1")).toThrow(RangeError);
+    expect(() => topics.subscribe(new Listener(), undefined as never)).toThrow(
+      new TypeError("Cannot subscribe: a topic is a string, not undefined"),
+    );
     expect([...listener!.topics].map(({ name }) => name)).toEqual(["b", "üü"]);
   });
 

@@ -1,0 +1,80 @@
+/**
+ * Options as programs give them, held against a table of those there are: a misspelt one must not be a default in silence.
+ *
+ * Each table has every name of its interface, which the compiler sees to; what a value may be besides its type is checked
+ * where it is used.
+ */
+
+/** What an option may be; `any` where it is looked at elsewhere. */
+export type OptionType = "any" | "array" | "boolean" | "function" | "number" | "object" | "string";
+
+/** The options of an interface by name, each with what it may be. */
+export type OptionTable<Options> = { readonly [Name in keyof Required<Options>]: OptionType | readonly OptionType[] };
+
+/**
+ * Throws a TypeError unless `options` is an object, and each of its options in the table and of a type that it names.
+ *
+ * `action` begins the message. An object of a class may have other members of its own. Undefined stands for a default.
+ */
+export function checkOptions<Options>(action: string, options: unknown, table: OptionTable<Options>): void {
+  if (kindOf(options) !== "object") {
+    throw new TypeError(`Cannot ${action}: the options must be an object, not ${describe(options)}`);
+  }
+  const types = table as Readonly<Record<string, OptionType | readonly OptionType[]>>;
+  for (const name of isPlain(options as object) ? Object.keys(options as object) : []) {
+    if (!Object.hasOwn(types, name)) throw new TypeError(`Cannot ${action}: ${unknownName(name, Object.keys(types))}`);
+  }
+  for (const [name, type] of Object.entries(types)) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
+    const allowed = [type].flat();
+    if (value === undefined || allowed.includes("any") || allowed.includes(kindOf(value) as OptionType)) continue;
+    throw new TypeError(`Cannot ${action}: the option "${name}" must be ${inWords(allowed)}, not ${describe(value)}`);
+  }
+}
+
+/** Says that there is no such option, or whatever `kind` they are, and which one may be meant. */
+export function unknownName(name: string, names: readonly string[], kind = "option"): string {
+  const [nearest] = names
+    .map((known) => ({ known, distance: distance(name.toLowerCase(), known.toLowerCase()) }))
+    .sort((one, other) => one.distance - other.distance);
+  const meant = nearest && nearest.distance <= 2 ? `; did you mean "${nearest.known}"?` : "";
+  return `there is no ${kind} "${name}"${meant}`;
+}
+
+/** A value in a few words, without calling anything of it. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (value === null || value === undefined || typeof value === "number" || typeof value === "boolean") {
+    return String(value);
+  }
+  const kind = kindOf(value);
+  return /^[ao]/.test(kind) ? `an ${kind}` : `a ${kind}`;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value;
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+function inWords(types: readonly OptionType[]): string {
+  return types.map((type) => (/^[ao]/.test(type) ? `an ${type}` : `a ${type}`)).join(" or ");
+}
+
+/** How many letters have to be put in, left out or exchanged to make one word of the other. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= other.length; j++) {
+      const exchanged = row[j - 1]! + (one[i - 1] === other[j - 1] ? 0 : 1);
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, exchanged));
+    }
+    row = next;
+  }
+  return row[other.length]!;
+}
