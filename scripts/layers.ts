@@ -22,7 +22,7 @@ const layers: readonly (readonly string[])[] = [
 ];
 const pureImports: readonly string[] = ["node:buffer", "node:crypto"];
 const impure = /\b(?:set(?:Timeout|Interval|Immediate)|queueMicrotask|Date\.now|performance\.now|console|process)\b/;
-const outsiders: readonly string[] = ["examples", "demo", "conformance", "bench"];
+const outsiders: readonly string[] = ["examples", "demo", "conformance", "bench", "soak"];
 
 interface SourceFile {
   readonly path: string;
