@@ -65,6 +65,18 @@ describe.runIf(glibcVersionRuntime)("keepFreedMemory", () => {
     return Number(execFileSync(process.execPath, args, { encoding: "utf8" }));
   }
 
+  test("frees the one block that makes glibc keep others, once", async () => {
+    vi.resetModules();
+    const { keepFreedMemory } = await import("../../src/protocol/free-memory.ts");
+    const taken = vi.spyOn(Buffer, "allocUnsafeSlow");
+    keepFreedMemory();
+    keepFreedMemory();
+    const blocks = taken.mock.results.map(({ value }) => value as Buffer);
+    expect(taken.mock.calls).toEqual([[32 * 1024 * 1024 - 64 * 1024]]);
+    taken.mockRestore();
+    expect(blocks.map(({ length }) => length)).toEqual([0]);
+  });
+
   test("lets long messages be received into memory that is there, which the system would have to find again", () => {
     const [kept, control] = [faults(true), faults(false)];
     expect(control).toBeGreaterThan(100_000);
