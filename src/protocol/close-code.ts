@@ -50,7 +50,8 @@ export function isSendableCloseCode(code: number): boolean {
 /**
  * The payload of a Close frame: empty for 1005, else the code and the reason.
  *
- * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes.
+ * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes, a TypeError for a code or
+ * a reason of another type.
  */
 export function encodeClosePayload(code: number, reason: string): Uint8Array {
   if (code === CloseCode.NoStatusReceived && reason === "") return new Uint8Array(0);
@@ -67,9 +68,10 @@ export function encodeClosePayload(code: number, reason: string): Uint8Array {
       `Cannot close: the reason is ${length} bytes of UTF-8, at most ${maxReasonLength} are allowed`,
     );
   }
-  const payload = Buffer.allocUnsafeSlow(2 + length);
-  payload.writeUInt16BE(code, 0);
-  payload.write(reason, 2);
+  const payload = new Uint8Array(2 + length);
+  payload[0] = code >> 8;
+  payload[1] = code & 0xff;
+  if (length > 0) payload.set(Buffer.from(reason), 2);
   return payload;
 }
 
@@ -79,6 +81,7 @@ export function decodeClosePayload(payload: Uint8Array): CloseStatus | Violation
   if (payload.length === 1) return "close-payload-too-short";
   const code = (payload[0]! << 8) | payload[1]!;
   if (!isSendableCloseCode(code)) return "close-code-invalid";
+  if (payload.length === 2) return { code, reason: "" };
   const reason = payload.subarray(2);
   if (!isUtf8(reason)) return "close-reason-not-utf8";
   return { code, reason: Buffer.from(reason.buffer, reason.byteOffset, reason.length).toString("utf8") };

@@ -116,7 +116,7 @@ export class Endpoint {
   /** There while there is output. */
   #output: OutputBuffer | undefined;
   #message: MessageAssembler | undefined;
-  #control: Buffer | undefined;
+  #control: Uint8Array | undefined;
   #latestPing: Uint8Array | undefined;
   #inflating: MessageAssembler | undefined;
   /** Whether a fragmented message of ours has begun and not ended. */
@@ -529,13 +529,10 @@ export class Endpoint {
   }
 
   #readControl(decoder: FrameDecoder): EndpointEvent | undefined {
-    const part = decoder.chunk.subarray(decoder.start, decoder.end);
-    if (decoder.remaining > 0 || this.#control !== undefined) {
-      this.#control = this.#control === undefined ? Buffer.from(part) : Buffer.concat([this.#control, part]);
-      if (decoder.remaining > 0) return undefined;
-    }
-    const payload = new Uint8Array(this.#control ?? part);
-    this.#control = undefined;
+    const part = copyOf(decoder);
+    const payload = this.#control === undefined ? part : new Uint8Array(Buffer.concat([this.#control, part]));
+    this.#control = decoder.remaining > 0 ? payload : undefined;
+    if (decoder.remaining > 0) return undefined;
     const opcode = decoder.firstByte & 0x0f;
     if (opcode === Opcode.Close) return this.#readClose(payload);
     if (opcode === Opcode.Pong) return { type: "pong", payload };
@@ -584,14 +581,18 @@ function bytesOf(decoder: FrameDecoder): Uint8Array {
     decoder.keepPart();
     decoder.borrowed = false;
   }
-  const { chunk, start, end, limit } = decoder;
+  const { chunk, start, limit } = decoder;
   if (!decoder.borrowed && (limit <= sharedChunk || length * 2 >= limit)) {
     return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, length);
   }
-  if (length <= shortCopy) {
-    const bytes = new Uint8Array(length);
-    for (let i = 0; i < length; i++) bytes[i] = chunk[start + i]!;
-    return bytes;
-  }
-  return new Uint8Array(chunk.subarray(start, end));
+  return copyOf(decoder);
+}
+
+/** The part of a payload that was read last, in memory of its own. */
+function copyOf({ chunk, start, end }: FrameDecoder): Uint8Array {
+  const length = end - start;
+  if (length > shortCopy) return new Uint8Array(chunk.subarray(start, end));
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = chunk[start + i]!;
+  return bytes;
 }

@@ -44,6 +44,12 @@ describe("encodeClosePayload", () => {
     expect(Buffer.from(encodeClosePayload(4999, "é€😀")).toString("hex")).toBe("1387c3a9e282acf09f9880");
   });
 
+  test("D10 refuses a reason that is no string", () => {
+    for (const reason of [new ArrayBuffer(0), new ArrayBuffer(8), new Uint8Array(3), null, 5]) {
+      expect(() => encodeClosePayload(1000, reason as unknown as string)).toThrow(TypeError);
+    }
+  });
+
   test("R6455-7.1.2-1 writes nothing for 1005", () => {
     expect(encodeClosePayload(1005, "")).toHaveLength(0);
     expect(() => encodeClosePayload(1005, "why")).toThrow(RangeError);
@@ -91,6 +97,7 @@ describe("decodeClosePayload", () => {
 
   test.each(accepted)("R6455-7.4.2-1 accepts %i", (code) => {
     expect(decodeClosePayload(wire(code, "bye"))).toEqual({ code, reason: "bye" });
+    expect(decodeClosePayload(wire(code))).toEqual({ code, reason: "" });
   });
 
   test.each(refused)("R6455-7.4.1-2 R6455-7.4.2-1 refuses %i", (code) => {
