@@ -83,14 +83,16 @@ export function findFaultGaps(faults: readonly Fault[], found: ReadonlyMap<strin
 export function renderFaults(faults: readonly Fault[], found: ReadonlyMap<string, FaultTests>): string {
   const rows = faults.map(({ id, name, defence, untested }) => {
     const { tests = [], controls = [] } = found.get(id) ?? {};
-    const shown = untested === undefined || tests.length > 0 ? tests.map(linkTo).join(", ") : `none: ${untested}`;
-    return `| ${id} | ${name} | ${defence} | ${shown} | ${controls.map(linkTo).join(", ")} |`;
+    const own = tests.filter((path) => path.startsWith("test/faults/"));
+    const shown = (own.length > 0 ? own : tests).map(linkTo).join(", ");
+    return `| ${id} | ${name} | ${defence} | ${shown || `none: ${untested}`} | ${controls.map(linkTo).join(", ")} |`;
   });
   return [
     "# What openline withstands, and the tests that show it",
     "",
     "Attacks and accidents, with what is done about each. A control is a test in which something without the defence is seen",
-    "to fail: an old release of another package, openline with the limit off, or a few lines that do without. The",
+    "to fail: an old release of another package, openline with the limit off, or a few lines that do without. Many other",
+    "tests name a fault too; here are those of `test/faults`, where there are some. The",
     "[threat model](../explanation/threat-model.md) says who does these things, the [limits](../guides/limits.md) what they are",
     "measured by. This page is made from `faults.txt` and the titles of the tests by `npx tsx scripts/check-faults.ts`.",
     "",

@@ -71,6 +71,8 @@ describe("the list of faults", () => {
     expect(page).toContain("| A01 | A length | Looked at first | [a](../../test/a.test.ts) |  |");
     expect(page).toContain("| A03 | Pings | Counted | [a](../../test/a.test.ts) | [a](../../test/a.test.ts) |");
     expect(page).toContain("| D17 | A broker | Nothing | none: there is none |  |");
+    const both = findFaultTests(["test/faults/a.test.ts", "test/b.test.ts"].map((path) => ({ path, code: '"A01"' })));
+    expect(renderFaults(faults, both)).toContain("Looked at first | [faults/a](../../test/faults/a.test.ts) |  |");
   });
 
   test("of ours has every row from A to D once, and excuses few", () => {
