@@ -162,7 +162,9 @@ export function refusalOf(rule: RefusalRule): Refusal {
 }
 
 /** What is known of a failed handshake besides the rule. */
-export type HandshakeErrorOptions = ErrorOptions & {
+export type HandshakeErrorOptions = {
+  /** The exception behind it. */
+  readonly cause?: unknown;
   /** Added to the message after a colon, for what only the moment knows, such as the status. */
   readonly detail?: string;
   /** Status of the response, when one came. */
