@@ -14,6 +14,8 @@ import {
 } from "../../src/protocol/endpoint.ts";
 import { type Violation, violations } from "../../src/protocol/errors.ts";
 import type { Role } from "../../src/protocol/frame.ts";
+import { giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
+import { giveOutput, takeOutput } from "../../src/protocol/output-buffer.ts";
 import {
   type Cuts,
   drain,
@@ -491,6 +493,8 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
         { opcode: 0, fin: false },
       ];
       expect(receive(open({ maxEmptyFragments: 1 }), ...broken)).toEqual([]);
+      const empties = [{ opcode: 1, fin: false }, { opcode: 0 }];
+      expect(receive(open({ maxEmptyFragments: 1 }), ...empties)).toEqual([{ type: "message", text: true, data: "" }]);
     });
 
     test("A11 R6455-10.4-1 tells what is unfinished: a header, a frame, a message", () => {
@@ -578,6 +582,12 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       }
     });
 
+    test("R6455-10.4-1 B01 the limit is inclusive after inflating, too", () => {
+      const endpoint = open({ ...options, maxMessageSize: 100 });
+      receive(endpoint, { opcode: 2, rsv: 4, payload: "x" });
+      expect(endpoint.inflated(new Uint8Array(100))).toMatchObject({ type: "message" });
+    });
+
     test("R6455-7.1.7-3 a message inflated after a failure is not delivered, one after the transport's end is", () => {
       const failed = open(options);
       receive(failed, { opcode: 2, rsv: 4, payload: "x" });
@@ -641,7 +651,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
 
   test("R6455-5.4-1 R6455-5.4-3 fragments, with control frames between them", () => {
     const endpoint = new Endpoint({ role });
-    endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false });
+    expect(endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false })).toBe(true);
     endpoint.ping(Buffer.from(""));
     endpoint.sendFragment(true, Buffer.from(""), { first: false, last: false });
     endpoint.sendFragment(true, Buffer.from("c"), { first: false, last: true });
@@ -777,8 +787,8 @@ describe("frames that are encoded already", () => {
     const long = frameFrom("server", { opcode: 2, payload: "y".repeat(5000) });
     expect(endpoint.sharedOutputLength).toBe(0);
     endpoint.sendMessage("own");
-    endpoint.sendEncoded(small);
-    endpoint.sendEncoded(long);
+    expect(endpoint.sendEncoded(small)).toBe(true);
+    expect(endpoint.sendEncoded(long)).toBe(true);
     expect(endpoint.sharedOutputLength).toBe(long.length);
     const pieces = endpoint.takeOutput();
     expect(pieces).toHaveLength(2);
@@ -786,7 +796,11 @@ describe("frames that are encoded already", () => {
     expect(readFrames(Buffer.concat(pieces)).map(({ payload }) => payload.length)).toEqual([3, 6, 5000]);
     endpoint.outputTaken(true);
     endpoint.sendEncoded(small);
-    expect(endpoint.takeOutput()).toEqual([small]);
+    expect(endpoint.takeOutput()[0]).toBe(small);
+    endpoint.outputTaken(true);
+    endpoint.sendMessage("own");
+    endpoint.sendEncoded(frameFrom("server", { opcode: 2, payload: "z".repeat(4092) }));
+    expect(endpoint.takeOutput().map(({ length }) => length)).toEqual([5 + 4096]);
     endpoint.outputTaken(true);
   });
 });
@@ -933,6 +947,70 @@ describe("the memory of what is handed out", () => {
     expect([first, second].map((event) => Buffer.from(event!.data).toString())).toEqual(["first", "second"]);
   });
 
+  test("D12 what is left of a long borrowed chunk is copied by releaseChunk, and an idle endpoint has nothing to copy", () => {
+    const endpoint = new Endpoint({ role: "server" });
+    endpoint.releaseChunk();
+    const payloads = [Buffer.from("first"), Buffer.alloc(5000, 0x61)];
+    const shared = ownCopy(Buffer.concat(payloads.map((payload) => frameFrom("client", { opcode: 2, payload }))));
+    endpoint.receive(shared, true);
+    const first = endpoint.nextEvent() as { data: Uint8Array };
+    endpoint.releaseChunk();
+    shared.fill(0);
+    const [second] = drain(endpoint) as { data: Uint8Array }[];
+    expect([first, second].map((event) => Buffer.from(event!.data))).toEqual(payloads);
+  });
+
+  test("D08 a chunk is the endpoint's own unless it is said to be borrowed; what is not parsed yet is no message", () => {
+    const endpoint = new Endpoint({ role: "server" });
+    const chunk = ownCopy(frameFrom("client", { opcode: 2, payload: "own" }));
+    endpoint.receive(chunk);
+    expect(endpoint.insideMessage).toBe(false);
+    expect((endpoint.nextEvent() as { data: Uint8Array }).data.buffer).toBe(chunk.buffer);
+  });
+
+  test("D08 an endpoint holds a decoder from the first byte of a frame to its last", () => {
+    const decoder = takeDecoder();
+    giveDecoder(decoder);
+    const isFree = (): boolean => {
+      const next = takeDecoder();
+      giveDecoder(next);
+      return next === decoder;
+    };
+    const endpoint = new Endpoint({ role: "server" });
+    const frame = frameFrom("client", { opcode: 2, payload: "frame" });
+    const free = [0, 1, 8, frame.length].map((end, i, ends) => {
+      feed(endpoint, frame.subarray(ends[i - 1] ?? 0, end));
+      return isFree();
+    });
+    expect(free).toEqual([true, false, false, true]);
+  });
+
+  test("D08 D12 an endpoint holds an output buffer until all that it gathered has left", () => {
+    const output = takeOutput();
+    giveOutput(output);
+    const isFree = (): boolean => {
+      const next = takeOutput();
+      giveOutput(next);
+      return next === output;
+    };
+    const endpoint = new Endpoint({ role: "server" });
+    const free = [isFree()];
+    endpoint.sendMessage("x".repeat(30_000));
+    free.push(isFree());
+    endpoint.takeOutput();
+    free.push(isFree());
+    endpoint.outputTaken(false);
+    free.push(isFree());
+    endpoint.sendMessage("y");
+    endpoint.takeOutput();
+    endpoint.outputTaken(true);
+    free.push(isFree());
+    endpoint.sendMessage("z");
+    endpoint.discardOutput();
+    free.push(isFree());
+    expect(free).toEqual([true, false, false, false, true, true]);
+  });
+
   test("D12 bytes handed out stay as they are while later frames are read", () => {
     const { chunk, payloads } = burst("server", 30, 50);
     const endpoint = new Endpoint({ role: "server" });
@@ -1006,6 +1084,7 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
       expectOneMessage(parts, true);
       expect(parts.map(({ data }) => data).join("")).toBe(text);
       for (const { data } of parts) expect(data).not.toMatch(/\p{Surrogate}/u);
+      for (const { data } of parts.slice(0, -1)) expect(data).not.toBe("");
       if (cuts === "bytewise") expect(parts.length).toBeGreaterThanOrEqual(6);
     }
   });
@@ -1061,6 +1140,12 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
     const endpoint = new Endpoint({ role, maxMessageSize: 100 });
     expect(feed(endpoint, wire({ opcode: 2, fin: false, payload: "ab" }), cuts)).toEqual([]);
     endpoint.streaming = true;
+    const tooLong = new Endpoint({ role, maxMessageSize: 100 });
+    feed(tooLong, wire({ opcode: 2, fin: false, payload: "ab" }), cuts);
+    tooLong.streaming = true;
+    expect(feed(tooLong, wire({ opcode: 0, payload: "c".repeat(99) }), cuts)).toEqual([
+      { type: "failed", violation: "message-too-big" },
+    ]);
     const rest = feed(endpoint, wire({ opcode: 0, payload: "cd" }), cuts);
     expect(rest).toEqual([{ type: "message", text: false, data: new Uint8Array(Buffer.from("abcd")) }]);
     const long = wire({ opcode: 2, fin: false, payload: "e".repeat(101) });
