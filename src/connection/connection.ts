@@ -17,7 +17,7 @@ import { type Deferred, deferred } from "./deferred.ts";
 import { type Counters, channels, newCounters } from "./diagnostics.ts";
 import { duplexOf } from "./duplex.ts";
 import { Ending } from "./ending.ts";
-import type { ConnectionSettings, MessageData, SendOptions } from "./handlers.ts";
+import type { ConnectionSettings, KeepaliveOptions, MessageData, SendOptions } from "./handlers.ts";
 import { Inbox } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
 import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
@@ -101,7 +101,7 @@ export class Connection {
     this.subprotocol = parts.subprotocol ?? "";
     this.extensions = parts.extensions ?? "";
     this.#outbox = new Outbox(parts.endpoint, this.#socket, this);
-    this.#keepalive = new Keepalive(this, parts.settings.keepalive);
+    this.#keepalive = new Keepalive(this);
   }
 
   /** The WHATWG number of the state: 1 open, 2 closing, 3 closed; a Close counts when it is reached in the queue. */
@@ -408,6 +408,11 @@ export class Connection {
   /** @internal For the outbox. */
   get counters(): Counters {
     return this.#settings.counters ?? uncounted;
+  }
+
+  /** @internal For keepalive. */
+  get keepalive(): Required<KeepaliveOptions> | undefined {
+    return this.#settings.keepalive;
   }
 
   /** @internal For keepalive. */

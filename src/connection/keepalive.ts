@@ -25,6 +25,8 @@ const rateWindow = 60_000;
 export interface KeptAlive {
   readonly endpoint: Endpoint;
   readonly limits: ConnectionLimits;
+  /** Without it no Ping is sent; progress is watched all the same. */
+  readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Whether the connection reads from its socket at present. */
   isReading(): boolean;
   ping(): Promise<number>;
@@ -39,10 +41,6 @@ export class Keepalive implements Watched {
   /** The timer wheel's own. */
   slot = -1;
   readonly #kept: KeptAlive;
-  readonly #interval: number;
-  readonly #timeout: number;
-  /** How long at most between two looks. */
-  readonly #pace: number;
   #lastReceived: number = currentTick();
   #pingedAt = neverPinged;
   /** How far an unfinished message had come when it last went on; undefined while none is. */
@@ -50,13 +48,22 @@ export class Keepalive implements Watched {
   /** Where the window began over which its rate is judged; undefined while it is short. */
   #rate: Mark | undefined;
 
-  /** Without options no Ping is sent; progress is watched all the same. */
-  constructor(kept: KeptAlive, options: Required<KeepaliveOptions> | undefined) {
+  constructor(kept: KeptAlive) {
     this.#kept = kept;
-    this.#interval = options?.interval ?? Number.POSITIVE_INFINITY;
-    this.#timeout = options?.timeout ?? 0;
-    this.#pace = Math.min(lookInterval, kept.limits.messageIdleTimeout);
     watchAfter(this, Math.min(this.#interval, this.#pace) / tickLength);
+  }
+
+  get #interval(): number {
+    return this.#kept.keepalive?.interval ?? Number.POSITIVE_INFINITY;
+  }
+
+  get #timeout(): number {
+    return this.#kept.keepalive?.timeout ?? 0;
+  }
+
+  /** How long at most between two looks. */
+  get #pace(): number {
+    return Math.min(lookInterval, this.#kept.limits.messageIdleTimeout);
   }
 
   /** Bytes have arrived. */

@@ -28,6 +28,7 @@ function keep(role: Role, options?: { interval: number; timeout: number }, limit
   const kept = {
     endpoint: new Endpoint({ role }),
     limits: { ...connectionLimits, ...limits },
+    keepalive: options,
     reading: true,
     isReading: () => kept.reading,
     ping: () => {
@@ -38,7 +39,7 @@ function keep(role: Role, options?: { interval: number; timeout: number }, limit
     tooSlow: () => note("too slow"),
     giveUp: (because: string) => note(because),
   };
-  const keepalive = new Keepalive(kept, options);
+  const keepalive = new Keepalive(kept);
   made.push(keepalive);
   return { kept, keepalive, done };
 }
