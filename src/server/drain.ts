@@ -2,7 +2,6 @@
  * Sends clients away one after another, so that they do not all come back to the other servers at once (fault D06).
  */
 
-import { CloseCode } from "../protocol/close-code.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** How a server is drained; times in milliseconds unless said otherwise. */
@@ -20,16 +19,16 @@ export interface DrainOptions {
 /** How often some clients are told. */
 const stepLength = 20;
 
-/** Closes `connections` evenly over `over` milliseconds; resolves when the last was told, at once when aborted. */
-export async function closeEvenly(
-  connections: readonly ServerConnection[],
-  { over, code = CloseCode.ServiceRestart }: DrainOptions & { readonly over: number },
-): Promise<void> {
+/** What the clients are told beside the code. */
+export const drainReason = "The server is draining";
+
+/** Closes `connections` evenly over `over` milliseconds; resolves when the last was told. */
+export async function closeEvenly(connections: readonly ServerConnection[], over: number, code: number): Promise<void> {
   const steps = Math.max(1, Math.ceil(over / stepLength));
   let told = 0;
   for (let step = 1; step <= steps; step++) {
     const due = Math.ceil((connections.length * step) / steps);
-    for (; told < due; told++) connections[told]!.close(code, "The server is draining");
+    for (; told < due; told++) connections[told]!.close(code, drainReason);
     if (told === connections.length) return;
     await new Promise((resolve) => setTimeout(resolve, stepLength));
   }

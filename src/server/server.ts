@@ -29,7 +29,7 @@ import { connectionSettings } from "./accept.ts";
 import { AddressCounts } from "./address-counts.ts";
 import { attach, detach } from "./attachments.ts";
 import { addressOf } from "./client-address.ts";
-import { closeEvenly, type DrainOptions } from "./drain.ts";
+import { closeEvenly, type DrainOptions, drainReason } from "./drain.ts";
 import { endFirstLook, lookFirst } from "./first-look.ts";
 import { guardedLog, type Log } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
@@ -103,6 +103,8 @@ export class Server {
   readonly #closing = new AbortController();
   /** What the 503 of new handshakes says while the server drains; undefined before. */
   #retryAfter: number | undefined;
+  /** What the clients are told while it drains. */
+  #drainCode: number = CloseCode.ServiceRestart;
   readonly #counters = newCounters();
   readonly #refusals = new Map<string, number>();
   readonly #closed: Record<number, number> = {};
@@ -170,17 +172,18 @@ export class Server {
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     checkOptions("drain", options, drainTable);
-    const { over = 5000, code, retryAfter = 5, deadline = over + 30_000 } = options;
-    if (code !== undefined && !isSendableCloseCode(code)) {
+    const { over = 5000, code = CloseCode.ServiceRestart, retryAfter = 5, deadline = over + 30_000 } = options;
+    if (!isSendableCloseCode(code)) {
       throw new RangeError(`Cannot drain: ${code} is not a code that a Close frame may carry`);
     }
     for (const [name, value] of Object.entries({ over, retryAfter, deadline })) {
       if (!(value >= 0)) throw new RangeError(`Cannot drain: ${name} must be a number from 0 on, not ${value}`);
     }
     this.#retryAfter = retryAfter;
+    this.#drainCode = code;
     const connections = [...this.#connections];
     const left = this.#leave(connections, deadline);
-    await closeEvenly(connections, { ...options, over });
+    await closeEvenly(connections, over, code);
     await left;
     await this.close();
   }
@@ -316,7 +319,9 @@ export class Server {
     if (connection.readyState === 3) return;
     this.#opened++;
     this.#connections.add(connection);
-    if (!this.accepting) connection.close(CloseCode.GoingAway, "The server is closing");
+    if (this.accepting) return;
+    if (this.#closing.signal.aborted) connection.close(CloseCode.GoingAway, "The server is closing");
+    else connection.close(this.#drainCode, drainReason);
   }
 
   /**

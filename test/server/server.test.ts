@@ -478,6 +478,21 @@ describe("drain", () => {
     await peer.until(() => false);
   });
 
+  test("a client that was being let in when the draining began is told what the others are", async () => {
+    const deciding = gate();
+    const server = await serving({ routes: { "/": {}, "/slow": { upgrade: () => deciding.opened } } });
+    const first = await openRaw(server.port);
+    const slow = await sendRaw(server.port, requestText({ path: "/slow" }));
+    await until(() => server.metrics().pendingHandshakes === 1);
+    const drained = server.drain({ over: 0, code: 4321 });
+    expect(closeStatus(await first.nextFrame())?.code).toBe(4321);
+    deciding.open();
+    await readHead(slow);
+    expect(closeStatus(await slow.nextFrame())).toEqual({ code: 4321, reason: "The server is draining" });
+    for (const peer of [first, slow]) peer.close(4321);
+    await drained;
+  });
+
   test("a code that cannot be sent is refused, and nothing is drained", async () => {
     const server = await serving({ routes: {} });
     await expect(server.drain({ code: 1006 })).rejects.toThrow(RangeError);
