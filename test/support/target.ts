@@ -212,7 +212,9 @@ export class Target {
         if ("failed" in answer) reject(new Error(`The target could not do that: ${answer.failed}`));
         else resolve(answer);
       });
-      this.#child.send(asked);
+      this.#child.send(asked, (error) => {
+        if (error) gone();
+      });
     });
   }
 }
