@@ -82,10 +82,12 @@ function panels({ samples, minutes }: Outcome): Panel[] {
 function resultPage(plan: SoakPlan, outcome: Outcome, findings: readonly Finding[]): string {
   const { load, after, samples } = outcome;
   const got = reached(outcome);
+  // Those of the beginning took the place of none.
+  const churn = Math.max(0, load.opened - plan.connections) / (plan.minutes * 60);
   const rows: readonly (readonly [string, string, string])[] = [
     ["messages of clients a second, each answered", count(plan.rate), count(got.rate)],
     ["connections", count(plan.connections), count(got.connections)],
-    ["connections that ended a second", count(plan.churn), (load.opened / (plan.minutes * 60)).toFixed(1)],
+    ["connections that ended and began a second", count(plan.churn), churn.toFixed(1)],
     ["messages received and answered", "", count(after.counts.received)],
     ["published messages delivered", "", `${count(load.delivered)}, ${count(got.delivered)} a second`],
     ["connections opened", "", count(load.opened)],
@@ -94,7 +96,7 @@ function resultPage(plan: SoakPlan, outcome: Outcome, findings: readonly Finding
   ];
   return `# A soak of ${plan.minutes} minutes
 
-\`npm run soak -- ${arguments_(plan)}\` on ${new Date().toISOString().slice(0, 10)}${commit()}: ${here()}.
+\`npm run soak -- ${argumentsOf(plan)}\` on ${new Date().toISOString().slice(0, 10)}${commit()}: ${here()}.
 
 |  | asked for | reached |
 | --- | --- | --- |
@@ -114,7 +116,7 @@ The series is [series.csv](series.csv).
 }
 
 /** The arguments that ask for the plan. */
-function arguments_({ minutes, connections, rate, churn }: SoakPlan): string {
+function argumentsOf({ minutes, connections, rate, churn }: SoakPlan): string {
   return `--minutes ${minutes} --connections ${connections} --rate ${rate} --churn ${churn}`;
 }
 
