@@ -112,7 +112,8 @@ export function reasonOf(report: CloseReport): Error {
 export function bytesOf(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array {
   if (types.isSharedArrayBuffer(buffer)) throw new TypeError("Cannot send: the memory is shared");
   if ((buffer as { resizable?: boolean }).resizable) throw new TypeError("Cannot send: the buffer can be resized");
-  return new Uint8Array(buffer, offset, length);
+  // Memory that was given away holds nothing, and makes no view.
+  return length === 0 ? new Uint8Array(0) : new Uint8Array(buffer, offset, length);
 }
 
 function syntaxError(message: string): DOMException {
