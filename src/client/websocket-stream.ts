@@ -92,14 +92,14 @@ export class WebSocketStream {
     requireArguments("WebSocketStream", arguments.length, 1);
     const given = toUSVString(url);
     const dictionary = toDictionary(options) as WebSocketStreamOptions;
-    const subprotocols = dictionary.protocols === undefined ? [] : toStrings(dictionary.protocols).map(toUSVString);
-    const { signal } = dictionary;
+    const { protocols, signal, ...rest } = dictionary;
+    const subprotocols = protocols === undefined ? [] : toStrings(protocols).map(toUSVString);
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("signal is not an AbortSignal");
     const target = parseUrl(given);
     checkProtocols(subprotocols);
     const connectOptions = toConnectOptions({
-      ...dictionary,
-      limits: { outboxHighWaterMark: writtenBelow, ...dictionary.limits },
+      ...rest,
+      limits: { outboxHighWaterMark: writtenBelow, ...rest.limits },
     });
     this.#url = target.href;
     open(target, {
