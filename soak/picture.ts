@@ -39,7 +39,7 @@ export function drawPanels(title: string, panels: readonly Panel[], theme: Theme
     ...panels.flatMap((panel, index) =>
       drawPanel(panel, area.head + area.gap / 2 + index * (area.panel + area.gap), x, theme),
     ),
-    ...steps(end, 6).map((seconds) => label(x(seconds), bottom + 40, timeLabel(seconds), colour.quiet, "middle")),
+    ...times(end).map((seconds) => label(x(seconds), bottom + 40, timeLabel(seconds), colour.quiet, "middle")),
   ];
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
@@ -74,6 +74,12 @@ function apart<Name extends { at: number }>(names: Name[]): Name[] {
     if (index > 0) name.at = Math.max(name.at, names[index - 1]!.at + 15);
   }
   return names;
+}
+
+/** From four to ten round times up to `end`, in seconds. */
+function times(end: number): number[] {
+  const step = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600].findLast((size) => end / size >= 4) ?? 1;
+  return Array.from({ length: Math.floor(end / step) }, (_, index) => (index + 1) * step);
 }
 
 /** Round numbers up to `end`, at least `least` and at most about twice as many. */
