@@ -69,7 +69,7 @@ function load(): string {
 function machine(): string {
   const [cpu] = cpus();
   const day = new Date().toISOString().slice(0, 10);
-  return `${day}, Node ${process.versions.node} attacking, ${cpus().length} × ${cpu?.model}, Linux ${release()}`;
+  return `${day}, Node ${process.versions.node} attacking, ${cpus().length} × ${cpu?.model}, Linux ${release().split("-")[0]}`;
 }
 
 function print(text: string): number {

@@ -25,7 +25,7 @@ async function hugeLengths(arena: Arena): Promise<Seen> {
 }
 
 async function bigMessages(arena: Arena): Promise<Seen> {
-  const connections = await arena.openMany(36);
+  const connections = await arena.openMany(48);
   const part = Buffer.alloc(MIB, 7);
   const flood = async (connection: Attacker, i: number): Promise<number> => {
     // 15 MiB and 1023 KiB of 16 MiB: in one frame, or in fragments of 1 MiB of which the last is missing.
@@ -202,8 +202,10 @@ export const FRAME_ROWS: readonly Row[] = [
   {
     id: "A02",
     name: "Big messages that never end",
-    does: "Holds 36 messages of 15 MiB unfinished, half of them in one frame and half in fragments",
+    does: "Holds 48 messages of 15 MiB unfinished, half of them in one frame and half in fragments",
     fresh: true,
+    // What is asked is how much the server holds; glibc would keep what it has let go of (mallopt(3)).
+    environment: { MALLOC_MMAP_THRESHOLD_: "131072" },
     attack: bigMessages,
     statements: [growsLess(308 * MIB, 64 * MIB)],
   },
