@@ -23,7 +23,7 @@ const blobSize = Object.getOwnPropertyDescriptor(Blob.prototype, "size")!.get! a
 /** The data in a form that can be sent; a TypeError for what has none (fault D10). */
 export function checkSendable(data: unknown): Outgoing {
   if (typeof data === "string" || data instanceof Uint8Array) return data;
-  if (data instanceof PreparedMessage) return data;
+  if (PreparedMessage.made(data)) return data;
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   if (types.isArrayBuffer(data)) return new Uint8Array(data);
   // What only inherits from Blob has no size.

@@ -37,6 +37,11 @@ export class PreparedMessage {
     this.data = typeof data === "string" ? data : new Uint8Array(data);
   }
 
+  /** @internal Whether the constructor made it: what only inherits from it has no frame. */
+  static made(value: unknown): value is PreparedMessage {
+    return typeof value === "object" && value !== null && #frame in value;
+  }
+
   /** The whole unmasked, uncompressed frame. */
   get frame(): Uint8Array {
     const { data } = this;

@@ -7,6 +7,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { types } from "node:util";
 import { resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
 import { PreparedMessage } from "../connection/prepared-message.ts";
 import { describe } from "../protocol/options.ts";
@@ -163,10 +164,10 @@ export class Topics {
 }
 
 function prepare(data: Publishable): PreparedMessage {
-  if (data instanceof PreparedMessage) return data;
+  if (PreparedMessage.made(data)) return data;
   if (typeof data === "string" || data instanceof Uint8Array) return new PreparedMessage(data);
   if (ArrayBuffer.isView(data))
     return new PreparedMessage(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  if (data instanceof ArrayBuffer) return new PreparedMessage(new Uint8Array(data));
+  if (types.isArrayBuffer(data)) return new PreparedMessage(new Uint8Array(data));
   throw new TypeError(`Cannot publish: data must be a string, an ArrayBuffer or a view of one, not ${typeof data}`);
 }
