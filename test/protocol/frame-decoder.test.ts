@@ -155,6 +155,21 @@ describe("what it keeps", () => {
     }
   });
 
+  test("A06 D10 a chunk counts as borrowed when it is said to be, or when its memory holds more", () => {
+    const borrowed = (chunk: Buffer, said?: boolean): boolean => {
+      const decoder = new FrameDecoder();
+      decoder.push(chunk, chunk.length, said);
+      return decoder.borrowed;
+    };
+    const own = ownCopy(Buffer.from("own"));
+    expect([borrowed(own), borrowed(own, true), borrowed(own.subarray(1)), borrowed(own.subarray(1), true)]).toEqual([
+      false,
+      true,
+      true,
+      true,
+    ]);
+  });
+
   test("an empty chunk changes nothing", () => {
     const decoder = new FrameDecoder();
     decoder.push(ownCopy(new Uint8Array(0)));
