@@ -141,7 +141,9 @@ beforeAll(async () => {
   shared.listen(0, "127.0.0.1");
   await once(shared, "listening");
   const own = await serve({ host: "127.0.0.1", ...options });
-  const tls = await serve({ host: "127.0.0.1", tls: certificates.server, ...options });
+  // TLS handshakes cost time, and many go on at once.
+  const limits = { ...options.limits, handshakeTimeout: 2000 };
+  const tls = await serve({ host: "127.0.0.1", tls: certificates.server, ...options, limits });
   servers.push(own, tls, await serve({ server: shared, ...options }));
   ports
     .set("own", own.port)
