@@ -44,14 +44,14 @@ export function warmUp(minutes: number): number {
  * How much the server's memory may grow in ten minutes, in MiB, where it is fitted over so many minutes.
  *
  * 1 MiB after an hour. The memory of a steady process still moves by some MiB, with the large messages that are on their
- * way and with what V8 and malloc keep, and that tilts the line the more the shorter it is: by up to 26 MiB in ten minutes
- * in runs of three minutes on a busy machine. So these may have 56, which is 90 bytes for each of a thousand messages a
+ * way and with what V8 and malloc keep, and that tilts the line the more the shorter it is: by up to 52 MiB in ten minutes
+ * in runs of three minutes on a busy machine. So these may have 125, which is 220 bytes for each of a thousand messages a
  * second. Less than two minutes can tell nothing.
  */
 export function slopeBound(minutes: number): number {
   if (minutes < 2) return Number.POSITIVE_INFINITY;
   const fitted = minutes - warmUp(minutes) / 60;
-  return Math.max(1, (50 / fitted) ** 1.25);
+  return Math.max(1, (50 / fitted) ** 1.5);
 }
 
 /** The slopes of the server's memory after the warm-up and each time after garbage was collected, in MiB in ten minutes. */

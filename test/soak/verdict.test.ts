@@ -95,7 +95,7 @@ describe("the verdict", () => {
 
   it("is as strict as the time allows: 1 MiB in ten minutes from an hour on", () => {
     expect([3, 60, 90, 600].map(warmUp)).toEqual([60, 600, 600, 600]);
-    expect([1, 3, 60, 600].map(slopeBound).map(Math.round)).toEqual([Number.POSITIVE_INFINITY, 56, 1, 1]);
+    expect([1, 3, 60, 600].map(slopeBound).map(Math.round)).toEqual([Number.POSITIVE_INFINITY, 125, 1, 1]);
     expect(slopeBound(60)).toBe(1);
   });
 
