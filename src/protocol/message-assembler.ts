@@ -2,7 +2,8 @@
  * One message that comes in several parts: fragments, or pieces of a frame as they arrive; RFC 6455 section 5.4.
  *
  * Memory grows with what was received, never with what was announced: the buffer is at most 64 KiB or 32 times the
- * bytes received, and every byte is copied a bounded number of times.
+ * bytes received, and every byte is copied a bounded number of times. Beyond 1 MiB a message is collected in segments, so
+ * that what many connections let go of is of use to the others (fault A02).
  */
 
 import { Buffer } from "node:buffer";
@@ -18,6 +19,9 @@ const firstGrowth = 64 * 1024;
  */
 const trustedGrowth = 32;
 const smallest = 256;
+/** What is known to be longer is collected in segments, and put together at its end: 1 MiB itself takes a copy less. */
+const longestWhole = 1024 * 1024;
+const segmentSize = 256 * 1024;
 /** From this length on the memory of a message goes back to the system when it is freed, as long as nobody keeps it. */
 const returnedFrom = 128 * 1024;
 
@@ -32,7 +36,11 @@ export class MessageAssembler {
   handedOn = 0;
   /** Set when the message is handed on in parts. */
   readonly parts: MessageParts | undefined;
+  /** Where the next bytes go, from `#used` on. */
   #buffer: Buffer | undefined;
+  #used = 0;
+  /** What comes before it, of a message in segments. */
+  #segments: Buffer[] | undefined;
   #utf8: Utf8Validator | undefined;
   #emptyInARow = 0;
   readonly #maxSize: number;
@@ -66,9 +74,13 @@ export class MessageAssembler {
     if (added === 0) return undefined;
     this.#emptyInARow = 0;
     if (this.#utf8 !== undefined && !this.#utf8.write(chunk, start, end)) return "text-not-utf8";
-    this.#grow(added, coming);
-    chunk.copy(this.#buffer!, this.length, start, end);
-    this.length += added;
+    for (let from = start; from < end; ) {
+      this.#makeRoom(end - from, coming);
+      const copied = chunk.copy(this.#buffer!, this.#used, from, end);
+      from += copied;
+      this.#used += copied;
+      this.length += copied;
+    }
     return undefined;
   }
 
@@ -78,33 +90,58 @@ export class MessageAssembler {
       this.discard();
       return "text-not-utf8";
     }
-    const buffer = this.#buffer;
+    const buffer = this.#buffer ?? Buffer.alloc(0);
     this.#buffer = undefined;
-    if (buffer === undefined) return Buffer.alloc(0);
     if (buffer.length === this.length) return buffer;
     const exact = Buffer.allocUnsafeSlow(this.length);
-    buffer.copy(exact, 0, 0, this.length);
+    let at = 0;
+    for (const segment of this.#segments ?? []) {
+      at += segment.copy(exact, at);
+      freeMemory(segment);
+    }
+    buffer.copy(exact, at, 0, this.#used);
     freeMemory(buffer);
+    this.#segments = undefined;
     return exact;
   }
 
   /** The message will not be finished: its memory is free at once. */
   discard(): void {
+    for (const segment of this.#segments ?? []) freeMemory(segment);
+    this.#segments = undefined;
     if (this.#buffer !== undefined) freeMemory(this.#buffer);
     this.#buffer = undefined;
   }
 
-  #grow(added: number, coming: number): void {
-    const needed = this.length + added;
+  /** Makes room for `wanted` bytes, or for as many as the segment takes. */
+  #makeRoom(wanted: number, coming: number): void {
     const capacity = this.#buffer?.length ?? 0;
-    if (needed <= capacity) return;
+    const needed = this.length + wanted;
+    if (this.#segments === undefined && needed <= capacity) return;
+    if (this.#segments === undefined && needed + coming <= longestWhole) return this.#growTo(needed, coming);
+    if (this.#used < capacity) return;
+    if (this.#buffer !== undefined) {
+      this.#segments ??= [];
+      this.#segments.push(this.#buffer);
+    }
+    this.#buffer = allocate(Math.min(segmentSize, Math.max(firstGrowth, trustedGrowth * this.length)));
+    this.#used = 0;
+  }
+
+  #growTo(needed: number, coming: number): void {
+    const capacity = this.#buffer?.length ?? 0;
     const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, trustedGrowth * needed));
     const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
-    const size = Math.max(needed, ofFrame, ofFragments);
-    if (size >= returnedFrom) keepFreedMemory();
-    const grown = Buffer.allocUnsafeSlow(size);
-    this.#buffer?.copy(grown, 0, 0, this.length);
-    this.discard();
+    const grown = allocate(Math.max(needed, ofFrame, ofFragments));
+    if (this.#buffer !== undefined) {
+      this.#buffer.copy(grown, 0, 0, this.#used);
+      freeMemory(this.#buffer);
+    }
     this.#buffer = grown;
   }
+}
+
+function allocate(size: number): Buffer {
+  if (size >= returnedFrom) keepFreedMemory();
+  return Buffer.allocUnsafeSlow(size);
 }

@@ -41,7 +41,7 @@ describe("what comes out", () => {
     expect(new MessageAssembler(true, false, maxSize).finish()).toHaveLength(0);
   });
 
-  test.each([1, 255, 256, 257, 1000, 65_536, 65_537, 200_000])(
+  test.each([1, 255, 256, 257, 1000, 65_536, 65_537, 200_000, 1_048_576, 1_048_577, 3_000_000])(
     "D10 %i bytes in memory of exactly their size, with fragments and with one frame in parts",
     (size) => {
       const bytes = Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * 13));
@@ -138,6 +138,17 @@ describe("memory that is let go of", () => {
     expect(payload.equals(Buffer.from("a".repeat(70_000) + "b".repeat(40_000)))).toBe(true);
   });
 
+  test.each([0, 1])("A02 beyond 1 MiB all that is taken is freed and of one size, discarded or finished: %i", (way) => {
+    const buffers = watchBuffers();
+    const message = new MessageAssembler(false, false, maxSize);
+    const chunk = Buffer.alloc(100_000, 0x61);
+    for (let i = 0; i < 30; i++) message.add(chunk, 0, chunk.length, 5_000_000);
+    expect(new Set(buffers.slice(1).map(({ length }) => length))).toEqual(new Set([262_144]));
+    if (way === 0) message.discard();
+    else expect(message.finish()).toHaveLength(3_000_000);
+    expect(buffers.map(({ length }) => length).filter((length) => length > 0)).toEqual(way === 0 ? [] : [3_000_000]);
+  });
+
   test("A02 a text that breaks off is freed", () => {
     const buffers = watchBuffers();
     const message = begin();
@@ -158,6 +169,16 @@ describe("limits", () => {
     expect(message.addEmptyFragment(3)).toBe("too-many-empty-fragments");
   });
 
+  test("A01 of what is announced, a frame of up to 1 MiB takes 32 times what was received, then all", () => {
+    const sizes = watchAllocations();
+    const message = new MessageAssembler(false, false, maxSize);
+    const chunk = Buffer.alloc(1000);
+    for (let received = 1000; received <= 1_000_000; received += 1000) {
+      message.add(chunk, 0, chunk.length, 1_048_000 - received);
+    }
+    expect(sizes).toEqual([65_536, 1_048_000]);
+  });
+
   test("A01 a huge announced frame takes 64 KiB, then at most 32 times what was received", () => {
     const sizes = watchAllocations();
     const message = new MessageAssembler(false, false, maxSize);
@@ -166,7 +187,7 @@ describe("limits", () => {
       message.add(chunk, 0, chunk.length, maxSize - received);
       expect(Math.max(...sizes)).toBeLessThanOrEqual(Math.max(65_536, 32 * received));
     }
-    expect(sizes.slice(0, 2)).toEqual([65_536, 32 * 66_000]);
+    expect(sizes.slice(0, 3)).toEqual([65_536, 262_144, 262_144]);
     expect(sizes.length).toBeLessThan(10);
   });
 
