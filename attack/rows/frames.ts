@@ -204,8 +204,6 @@ export const FRAME_ROWS: readonly Row[] = [
     name: "Big messages that never end",
     does: "Holds 48 messages of 15 MiB unfinished, half of them in one frame and half in fragments",
     fresh: true,
-    // What is asked is how much the server holds; glibc would keep what it has let go of (mallopt(3)).
-    environment: { MALLOC_MMAP_THRESHOLD_: "131072" },
     attack: bigMessages,
     statements: [growsLess(308 * MIB, 64 * MIB)],
   },
