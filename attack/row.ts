@@ -77,8 +77,6 @@ export interface Row {
   readonly fresh?: boolean;
   /** Open files the server is started with at most; the row needs a server that the tool starts. */
   readonly maxFiles?: number;
-  /** What a server that the tool starts finds in its environment besides. */
-  readonly environment?: Readonly<Record<string, string>>;
   /** Nobody else is connected meanwhile. */
   readonly alone?: boolean;
   readonly attack: (arena: Arena) => Promise<Seen>;

@@ -54,7 +54,7 @@ function notCarriedOut(error: Error): Outcome {
 
 async function runRow(row: Row, target: Target, watcher: Watcher): Promise<Outcome> {
   if (row.maxFiles !== undefined && !target.own) return notApplicable("the server is not one that this tool starts");
-  const { url, pid } = await target.ready(row.fresh ?? false, row.maxFiles, row.environment);
+  const { url, pid } = await target.ready(row.fresh ?? false, row.maxFiles);
   if (row.fresh) await warmUp(url);
   await watcher.begin(url, row.alone ? 0 : CLIENTS, pid);
   if (row.fresh) await sleep(300);

@@ -17,11 +17,7 @@ export interface Target {
   /** Whether the tool starts it, and can start it anew. */
   readonly own: boolean;
   /** Makes it ready for a row: `fresh` asks for a new process, `maxFiles` for one with so many files at most. */
-  ready(
-    fresh: boolean,
-    maxFiles?: number,
-    environment?: Readonly<Record<string, string>>,
-  ): Promise<{ readonly url: URL; readonly pid: number | undefined }>;
+  ready(fresh: boolean, maxFiles?: number): Promise<{ readonly url: URL; readonly pid: number | undefined }>;
   /** How the process ended, if it did and the tool can know. */
   readonly death: string | undefined;
   stop(): void;
@@ -69,13 +65,9 @@ export class StartedTarget implements Target {
     this.#command = command;
   }
 
-  async ready(
-    fresh: boolean,
-    maxFiles?: number,
-    environment: Readonly<Record<string, string>> = {},
-  ): Promise<{ url: URL; pid: number | undefined }> {
+  async ready(fresh: boolean, maxFiles?: number): Promise<{ url: URL; pid: number | undefined }> {
     if (fresh || this.death !== undefined || maxFiles !== this.#maxFiles) this.stop();
-    if (this.#child === undefined) await this.#start(maxFiles, environment);
+    if (this.#child === undefined) await this.#start(maxFiles);
     return { url: this.#url!, pid: this.#child!.pid };
   }
 
@@ -84,16 +76,13 @@ export class StartedTarget implements Target {
     this.#child = undefined;
   }
 
-  async #start(maxFiles: number | undefined, environment: Readonly<Record<string, string>>): Promise<void> {
+  async #start(maxFiles: number | undefined): Promise<void> {
     this.death = undefined;
     this.#errors = "";
     this.#maxFiles = maxFiles;
     const limited = ["/bin/sh", "-c", `ulimit -n ${maxFiles}; exec "$@"`, "sh", ...this.#command];
     const [program = "", ...args] = maxFiles === undefined ? this.#command : limited;
-    const child = spawn(program, args, {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...environment },
-    });
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     child.stderr?.on("data", (chunk) => {
       this.#errors = (this.#errors + chunk).slice(-2000);

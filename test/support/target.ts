@@ -22,8 +22,6 @@ export interface TargetOptions {
   readonly options?: object;
   /** How many milliseconds its application works on each message. */
   readonly spin?: number;
-  /** Whether the C library gives every large block back to the system, instead of keeping it for the next. */
-  readonly unmaps?: boolean;
   /**
    * How many MiB V8 may take for each half of its young generation. Default 2: how far it grows within 16 is V8's affair,
    * and would hide a few MiB more or less.
@@ -85,10 +83,8 @@ afterEach(async () => {
 export async function startTarget(options: TargetOptions): Promise<Target> {
   const script = new URL("./target-process.ts", import.meta.url).pathname;
   const execArgv = ["--expose-gc", `--max-semi-space-size=${options.young ?? 2}`, "--import", "tsx"];
-  const env = options.unmaps ? { ...process.env, MALLOC_MMAP_THRESHOLD_: String(128 * KiB) } : process.env;
   const child = fork(script, [JSON.stringify(options)], {
     execArgv,
-    env,
     stdio: ["ignore", "inherit", options.dies ? "ignore" : "inherit", "ipc"],
   });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
