@@ -124,7 +124,7 @@ export class MessageAssembler {
       this.#segments ??= [];
       this.#segments.push(this.#buffer);
     }
-    this.#buffer = allocate(Math.min(segmentSize, Math.max(firstGrowth, trustedGrowth * this.length)));
+    this.#buffer = Buffer.allocUnsafeSlow(Math.min(segmentSize, Math.max(firstGrowth, trustedGrowth * this.length)));
     this.#used = 0;
   }
 
@@ -132,16 +132,13 @@ export class MessageAssembler {
     const capacity = this.#buffer?.length ?? 0;
     const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, trustedGrowth * needed));
     const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
-    const grown = allocate(Math.max(needed, ofFrame, ofFragments));
+    const size = Math.max(needed, ofFrame, ofFragments);
+    if (size >= returnedFrom) keepFreedMemory();
+    const grown = Buffer.allocUnsafeSlow(size);
     if (this.#buffer !== undefined) {
       this.#buffer.copy(grown, 0, 0, this.#used);
       freeMemory(this.#buffer);
     }
     this.#buffer = grown;
   }
-}
-
-function allocate(size: number): Buffer {
-  if (size >= returnedFrom) keepFreedMemory();
-  return Buffer.allocUnsafeSlow(size);
 }
