@@ -1,10 +1,13 @@
 /** How the tests run: each file in a process of its own, so that sockets, timers and globals never leak into another. */
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
+    // Many tests wait for a deadline; by default, two CPUs would have one worker.
+    maxWorkers: Math.max(2, availableParallelism()),
     testTimeout: 20_000,
     hookTimeout: 60_000,
     coverage: {
