@@ -185,7 +185,7 @@ async function converse(one: Case): Promise<Seen> {
   const [end, response] = asked;
   const bytes = Buffer.concat([response, script.bytes]).subarray(0, one.at);
   // One that has given up by now, as one may whose response stalls, is no longer known.
-  const client = sockets.connecting(end.tcp.remotePort!);
+  const client = sockets.connecting(end.tcp.localPort!, end.tcp.remotePort!);
   await new Promise((resolve) => (bytes.length > 0 ? end.stream.write(bytes, resolve) : resolve(undefined)));
   if (one.exact) {
     const sent = one.at - response.length;

@@ -132,11 +132,11 @@ const options = {
   routes,
   compression: true,
   keepalive: { interval: 1000, timeout: 1000 },
-  limits: { handshakeTimeout: 250, upgradeTimeout: 250, closeTimeout: 150, messageIdleTimeout: 2000 },
+  limits: { handshakeTimeout: 1000, upgradeTimeout: 250, closeTimeout: 150, messageIdleTimeout: 2000 },
 } as const;
 
 beforeAll(async () => {
-  shared = createServer({ headersTimeout: 250, connectionsCheckingInterval: 100 });
+  shared = createServer({ headersTimeout: 1000, connectionsCheckingInterval: 100 });
   shared.on("request", (_, response) => response.end());
   shared.listen(0, "127.0.0.1");
   await once(shared, "listening");
@@ -189,7 +189,7 @@ async function tell(one: Case): Promise<{ entry: Seen; answer: string }> {
   const tcp = connect({ port: ports.get(one.target)!, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
   tcp.on("error", () => {});
   await once(tcp, "connect");
-  const { localPort } = tcp;
+  const between = [ports.get(one.target)!, tcp.localPort!] as const;
   const end: RawEnd = { tcp, stream: one.target === "tls" ? tlsOver(tcp, "client", { ca: certificates.ca }) : tcp };
   let answer = "";
   end.stream.on("data", (chunk: Buffer) => {
@@ -198,8 +198,8 @@ async function tell(one: Case): Promise<{ entry: Seen; answer: string }> {
   if (one.target === "tls") await once(end.stream, "secureConnect");
   const told = () => `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
   await new Promise((resolve) => (bytes.length > 0 ? end.stream.write(bytes, resolve) : resolve(undefined)));
-  await eventually(() => sockets.accepted(localPort!) !== undefined, told);
-  const accepted = sockets.accepted(localPort!)!;
+  await eventually(() => sockets.accepted(...between) !== undefined, told);
+  const accepted = sockets.accepted(...between)!;
   if (one.exact) {
     const sent = one.at - request.length;
     const due = sent < 0 || /^\/(?:wait|40)/.test(one.path) ? 0 : messagesBy(script, sent).length;
@@ -214,7 +214,7 @@ async function tell(one: Case): Promise<{ entry: Seen; answer: string }> {
   if (entry.opened > 0) await eventually(() => entry.report !== undefined, told);
   // The signal's listeners are done a moment after the socket is.
   if (entry.signal) await turns();
-  sockets.forget(localPort!);
+  sockets.forget(...between);
   tcp.destroy();
   if (!tcp.closed) await once(tcp, "close");
   return { entry, answer };
@@ -341,19 +341,19 @@ describe("C04: a client that fails within the TLS handshake", () => {
       const tcp = connect({ port: ports.get("tls")!, host: "127.0.0.1", allowHalfOpen: true });
       tcp.on("error", () => {}).resume();
       await once(tcp, "connect");
-      const { localPort } = tcp;
+      const between = [ports.get("tls")!, tcp.localPort!] as const;
       if (at > 0) await new Promise((resolve) => tcp.write(flight.subarray(0, at), resolve));
       await eventually(
-        () => sockets.accepted(localPort!) !== undefined,
+        () => sockets.accepted(...between) !== undefined,
         () => `its socket, ${at}`,
       );
-      const accepted = sockets.accepted(localPort!)!;
+      const accepted = sockets.accepted(...between)!;
       strike({ tcp, stream: tcp }, kind);
       await eventually(
         () => accepted.closed,
         () => `the end after ${at} bytes`,
       );
-      sockets.forget(localPort!);
+      sockets.forget(...between);
       tcp.destroy();
       if (!tcp.closed) await once(tcp, "close");
     });

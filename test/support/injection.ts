@@ -150,22 +150,24 @@ function checkStall(report: CloseReport, script: Conversation, { closer, sent }:
 
 /** The sockets of this process, whoever opened them, by the two ports of their connection. */
 export interface SocketRegister {
-  /** The accepted end of the connection whose other end has this port. */
-  accepted(remotePort: number): Socket | undefined;
+  /** The accepted end of the connection between these ports. */
+  accepted(server: number, client: number): Socket | undefined;
   /** Ports are used again: to be called when a connection is over. */
-  forget(remotePort: number): void;
-  /** The connecting end with this port. */
-  connecting(localPort: number): Socket | undefined;
+  forget(server: number, client: number): void;
+  /** The connecting end of the connection between these ports. */
+  connecting(server: number, client: number): Socket | undefined;
   stop(): void;
 }
 
 /** Notes sockets from now on. */
 export function registerSockets(): SocketRegister {
-  const byRemote = new Map<number, Socket>();
+  /** By both ports: the system gives one port to several connections, if they go to different servers. */
+  const accepted = new Map<string, Socket>();
+  const keyOf = (local: number, remote: number) => `${local} ${remote}`;
   const dialled = new Set<Socket>();
   const onAccepted = (message: unknown) => {
     const { socket } = message as { socket: Socket };
-    byRemote.set(socket.remotePort!, socket);
+    accepted.set(keyOf(socket.localPort!, socket.remotePort!), socket);
   };
   const onDialled = (message: unknown) => {
     const { socket } = message as { socket: Socket };
@@ -175,9 +177,10 @@ export function registerSockets(): SocketRegister {
   subscribe("net.server.socket", onAccepted);
   subscribe("net.client.socket", onDialled);
   return {
-    accepted: (port) => byRemote.get(port),
-    forget: (port) => void byRemote.delete(port),
-    connecting: (port) => [...dialled].find(({ localPort }) => localPort === port),
+    accepted: (server, client) => accepted.get(keyOf(server, client)),
+    forget: (server, client) => void accepted.delete(keyOf(server, client)),
+    connecting: (server, client) =>
+      [...dialled].find(({ localPort, remotePort }) => localPort === client && remotePort === server),
     stop: () => {
       unsubscribe("net.server.socket", onAccepted);
       unsubscribe("net.client.socket", onDialled);

@@ -20,7 +20,7 @@ export function afterwards(stop: () => unknown): void {
 
 /** Our server on a free port of the loopback interface. */
 export async function serving<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
-  const server = await serve({ host: "127.0.0.1", ...options });
+  const server = await serve({ ...(!options.server && { host: "127.0.0.1" }), ...options });
   afterwards(async () => {
     for (const connection of server.connections) connection.terminate();
     await server.close();
