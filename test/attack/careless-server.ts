@@ -118,7 +118,7 @@ function take(frame: Frame, socket: Socket, message: Buffer[], deflates: boolean
   if (opcode > 2) return opcode === Op.Pong ? 0 : 1002;
   if (has("drops the others") && sockets.size > 50 && payload.length > 60_000) for (const one of sockets) one.destroy();
   message.push(payload);
-  if (has("joins again at each fragment") && message.length % 1000 === 0) Buffer.concat(message);
+  if (has("joins again at each fragment") && message.length % 250 === 0) Buffer.concat(message);
   if (!fin) return 0;
   const whole = Buffer.concat(message.splice(0));
   return rsv & 4 ? echoInflated(whole, socket) : echo(opcode || Op.Text, whole, socket);
