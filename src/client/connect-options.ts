@@ -7,6 +7,7 @@ import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import type { Connection } from "../connection/connection.ts";
 import {
   type ConnectionHandlers,
+  deliversBytes,
   handlerTable,
   type KeepaliveOptions,
   resolveKeepalive,
@@ -145,9 +146,6 @@ const connectTable: OptionTable<ConnectOptions> = {
 /** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
 export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
   checkOptions("connect", given, connectTable);
-  if (given.text !== undefined && given.text !== "string" && given.text !== "bytes") {
-    throw new TypeError(`Cannot deliver text as ${describe(given.text)}: it comes as "string" or as "bytes"`);
-  }
   const { headers = [] } = given;
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {
@@ -161,7 +159,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     extensions: compression && offerDeflate(compression),
     keepalive: resolveKeepalive(given.keepalive),
     limits: resolveLimits(connectionLimits, given.limits),
-    textAsBytes: given.text === "bytes",
+    textAsBytes: deliversBytes(given.text),
   };
 }
 

@@ -83,6 +83,12 @@ export interface ConnectionSettings<Connection> {
   ended?(connection: Connection, report: CloseReport): void;
 }
 
+/** Whether the option `text` asks for bytes; a TypeError for what it cannot be. */
+export function deliversBytes(text: unknown = "string"): boolean {
+  if (text === "string" || text === "bytes") return text === "bytes";
+  throw new TypeError(`Cannot deliver text as ${describe(text)}: it comes as "string" or as "bytes"`);
+}
+
 /** The keepalive that an option stands for: on by default, off when false. */
 export function resolveKeepalive(
   option: KeepaliveOptions | boolean | undefined,

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import {
   type ConnectionHandlers,
+  deliversBytes,
   handlerTable,
   type KeepaliveOptions,
   resolveKeepalive,
@@ -13,7 +14,7 @@ import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits }
 import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint.ts";
 import { isToken } from "../protocol/header-fields.ts";
 import type { HeaderEntries } from "../protocol/opening-handshake.ts";
-import { describe, type OptionTable } from "../protocol/options.ts";
+import type { OptionTable } from "../protocol/options.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
@@ -165,11 +166,7 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
   }
   const limits = resolveLimits(serverLimits, { ...defaults.limits, ...route.limits });
   const { maxMessageSize, maxEmptyFragments } = limits;
-  const text = route.text ?? defaults.text ?? "string";
-  if (text !== "string" && text !== "bytes") {
-    throw new TypeError(`Cannot deliver text as ${describe(text)}: it comes as "string" or as "bytes"`);
-  }
-  const textAsBytes = text === "bytes";
+  const textAsBytes = deliversBytes(route.text ?? defaults.text);
   const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, textAsBytes };
   return {
     handlers: route,
