@@ -58,6 +58,14 @@ export const servers = {
     environment: { BENCH_SHARED: "1" },
     version: openlineVersion,
   },
+  borrowing: {
+    id: "openline-borrowing",
+    title: "openline with `borrow`",
+    column: "openline",
+    command: nodeProgram("servers/openline"),
+    environment: { BENCH_BORROW: "1" },
+    version: openlineVersion,
+  },
   ws: {
     id: "ws",
     title: "ws with its addon",

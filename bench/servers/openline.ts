@@ -2,7 +2,7 @@
  * openline with its defaults, every check and limit on; compression only where the job is about it.
  *
  * OPENLINE_DIST names the folder of another build to measure; BENCH_SHARED=1 attaches to a server of node:http;
- * BENCH_WATCH says what watches: every one of the `channels`, a `log`, or somebody who reads the `metrics` each second.
+ * BENCH_BORROW=1 lends messages to the handler; BENCH_WATCH says what watches: every one of the `channels`, a `log`, or somebody who reads the `metrics` each second.
  */
 import { subscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";
@@ -26,6 +26,7 @@ if (shared) await new Promise<void>((resolve) => void shared.listen(0, "127.0.0.
 const server = await openline.serve({
   ...(shared ? { server: shared } : { host: "127.0.0.1" }),
   compression: job === "deflate" && { threshold: 0 },
+  ...(process.env.BENCH_BORROW === "1" && { borrow: true }),
   ...(watch === "log" && { log: () => void seen++ }),
   routes: { "/": route() },
 });

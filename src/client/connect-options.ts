@@ -99,6 +99,12 @@ export interface ConnectOptions extends ConnectionHandlers<Connection> {
   readonly keepalive?: boolean | KeepaliveOptions;
   /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
   readonly text?: "string" | "bytes";
+  /**
+   * Whether the `message` handler only borrows the bytes of a message: they lie in the memory that sockets are read into,
+   * and change once the handler has returned or, if it is async, reached its first await. Halves the cost of a message of
+   * 16 KiB; sending, publishing and copying are safe. Default false: they are the application's, as for every other reader.
+   */
+  readonly borrow?: boolean;
   /** Whether handlers run in the async context (`AsyncLocalStorage`) in which `connect` was called. Default false. */
   readonly asyncContext?: boolean;
   /** Limits that differ from the defaults. */
@@ -119,6 +125,7 @@ export interface ResolvedConnectOptions {
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   readonly limits: ConnectionLimits;
   readonly textAsBytes: boolean;
+  readonly lendsBytes: boolean;
 }
 
 const connectTable: OptionTable<ConnectOptions> = {
@@ -139,6 +146,7 @@ const connectTable: OptionTable<ConnectOptions> = {
   compression: ["boolean", "object"],
   keepalive: ["boolean", "object"],
   text: "string",
+  borrow: "boolean",
   asyncContext: "boolean",
   limits: "object",
 };
@@ -160,6 +168,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     keepalive: resolveKeepalive(given.keepalive),
     limits: resolveLimits(connectionLimits, given.limits),
     textAsBytes: deliversBytes(given.text),
+    lendsBytes: given.borrow === true && given.message !== undefined,
   };
 }
 

@@ -122,7 +122,7 @@ function establish(
   { stream, head }: Opening,
   { subprotocol, extensions, deflate }: Agreement,
   settings: ConnectionSettings<Connection>,
-  { given, limits, compression, textAsBytes }: ResolvedConnectOptions,
+  { given, limits, compression, textAsBytes, lendsBytes }: ResolvedConnectOptions,
 ): Connection {
   const own = stream instanceof Socket && given.createConnection === undefined;
   const connection = new Connection({
@@ -132,6 +132,7 @@ function establish(
       maxEmptyFragments: limits.maxEmptyFragments,
       compression: deflate !== undefined,
       textAsBytes,
+      lendsBytes,
     }),
     socket: stream,
     settings,

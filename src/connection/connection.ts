@@ -644,7 +644,7 @@ export class Connection {
 
   #admit(event: MessageEvent | PartEvent): void {
     if (this.#caughtUp && this.#delivers) return this.#deliver(event);
-    if (!this.#ending?.deaf) this.#makeInbox().push(event);
+    if (!this.#ending?.deaf) this.#makeInbox().push(this.endpoint.lendsBytes ? owned(event) : event);
   }
 
   /** Whether all that was parsed is delivered. */
@@ -698,7 +698,8 @@ export class Connection {
     const handler = this.#settings.handlers[name] as ((connection: this, argument: unknown) => unknown) | undefined;
     if (!handler) return;
     try {
-      const result = handler.call(this.#settings.handlers, this, argument);
+      const own = argument instanceof Uint8Array ? new Uint8Array(argument) : argument;
+      const result = handler.call(this.#settings.handlers, this, own);
       if (!isThenable(result)) return;
       if (name === "open") this.#await(result);
       else Promise.resolve(result).catch((error) => this.#handlerThrew(error));
@@ -896,6 +897,11 @@ export class Connection {
     end.closed?.resolve(end.report!);
     this.#call("close", end.report!);
   }
+}
+
+/** The event with bytes of its own. */
+function owned<Event extends MessageEvent | PartEvent>(event: Event): Event {
+  return typeof event.data === "string" ? event : { ...event, data: new Uint8Array(event.data) };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

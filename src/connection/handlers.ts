@@ -24,7 +24,7 @@ export interface MessageInfo {
 export interface ConnectionHandlers<Connection> {
   /** The connection is established; no message is delivered before it is done. */
   open?(connection: Connection): unknown;
-  /** A whole message. */
+  /** A whole message; with the option `borrow` its bytes are the handler's only until it returns. */
   message?(connection: Connection, data: MessageData, info: MessageInfo): unknown;
   /** The outbox is below its high-water mark again, after `send` returned false. */
   drain?(connection: Connection): unknown;

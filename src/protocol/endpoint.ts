@@ -39,6 +39,7 @@ export interface PartEvent {
 /** A Ping, which has been answered already, or a Pong. */
 export interface PingPongEvent {
   readonly type: "ping" | "pong";
+  /** Only lent: it may change when the endpoint is called again. */
   readonly payload: Uint8Array;
 }
 
@@ -73,6 +74,11 @@ export interface EndpointOptions {
   readonly compression?: boolean;
   /** Whether text is delivered as its validated bytes instead of a string. Default false. */
   readonly textAsBytes?: boolean;
+  /**
+   * Whether the bytes of a message are only lent: views of the chunk they came in, which its owner may use again after
+   * `releaseChunk`. Default false: they are the application's.
+   */
+  readonly lendsBytes?: boolean;
 }
 
 /** Options with their defaults; endpoints that are made from the same ones share them. */
@@ -82,6 +88,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
   readonly maxEmptyFragments: number;
   readonly compression: boolean;
   readonly textAsBytes: boolean;
+  readonly lendsBytes: boolean;
 
   constructor(options: EndpointOptions) {
     this.role = options.role;
@@ -89,6 +96,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.maxEmptyFragments = options.maxEmptyFragments ?? 1024;
     this.compression = options.compression ?? false;
     this.textAsBytes = options.textAsBytes ?? false;
+    this.lendsBytes = options.lendsBytes ?? false;
   }
 }
 
@@ -132,6 +140,11 @@ export class Endpoint {
   /** Which side of the connection this is. */
   get role(): Role {
     return this.#settings.role;
+  }
+
+  /** Whether the bytes of messages are only lent, see `EndpointOptions`. */
+  get lendsBytes(): boolean {
+    return this.#settings.lendsBytes;
   }
 
   /** Where the connection stands, see `transitions`. */
@@ -210,7 +223,7 @@ export class Endpoint {
    * Takes bytes from the transport. They become the endpoint's: it unmasks them in place and hands out views of them,
    * several in the same `ArrayBuffer` if they are small.
    *
-   * A borrowed chunk is unmasked in place as well, but never handed out; call `releaseChunk` before its memory is used again.
+   * A borrowed chunk is unmasked in place as well, but at most lent; call `releaseChunk` before its memory is used again.
    */
   receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
     if (!this.#parsing) return;
@@ -505,7 +518,7 @@ export class Endpoint {
     if (!last && (characters === undefined ? start === end : characters === "")) return undefined;
     const { first } = parts;
     parts.first = false;
-    return { type: "part", text: message.text, data: characters ?? bytesOf(decoder), first, last };
+    return { type: "part", text: message.text, data: characters ?? ownBytesOf(decoder), first, last };
   }
 
   /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; without a decoder, nothing else uses the memory. */
@@ -525,21 +538,28 @@ export class Endpoint {
       return { type: "message", text, data };
     }
     if (text && (seen & 0x80) !== 0 && !isUtf8(chunk.subarray(start, end))) return this.fail("text-not-utf8");
-    return { type: "message", text, data: decoder === undefined ? plainBytes(chunk) : bytesOf(decoder) };
+    if (decoder === undefined) return { type: "message", text, data: plainBytes(chunk) };
+    return { type: "message", text, data: this.#settings.lendsBytes ? viewOf(decoder) : ownBytesOf(decoder) };
   }
 
   #readControl(decoder: FrameDecoder): EndpointEvent | undefined {
-    const part = copyOf(decoder);
-    const payload = this.#control === undefined ? part : new Uint8Array(Buffer.concat([this.#control, part]));
-    this.#control = decoder.remaining > 0 ? payload : undefined;
+    const part = viewOf(decoder);
+    const payload = this.#control === undefined ? part : plainBytes(Buffer.concat([this.#control, part]));
+    this.#control = decoder.remaining > 0 ? new Uint8Array(payload) : undefined;
     if (decoder.remaining > 0) return undefined;
     const opcode = decoder.firstByte & 0x0f;
     if (opcode === Opcode.Close) return this.#readClose(payload);
     if (opcode === Opcode.Pong) return { type: "pong", payload };
     // A Ping is answered until a Close was received, also after our own Close (section 5.5.2).
-    if (this.stalled) this.#latestPing = payload.slice();
+    if (this.stalled) this.#keepPing(payload);
     else encodeFrame(this.#gather(), this.role, fin | Opcode.Pong, payload);
     return { type: "ping", payload };
+  }
+
+  /** A peer that sends Pings and reads nothing costs no memory for each (fault A03). */
+  #keepPing(payload: Uint8Array): void {
+    if (this.#latestPing?.length === payload.length) this.#latestPing.set(payload);
+    else this.#latestPing = new Uint8Array(payload);
   }
 
   #readClose(payload: Uint8Array): CloseEvent | FailedEvent {
@@ -572,8 +592,13 @@ function plainBytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length);
 }
 
-/** The bytes as the application gets them: a view of the chunk if that wastes no memory, else a copy. */
-function bytesOf(decoder: FrameDecoder): Uint8Array {
+/** The part of a payload that was read last, where it was read. */
+function viewOf({ chunk, start, end }: FrameDecoder): Uint8Array {
+  return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, end - start);
+}
+
+/** That part as bytes of the application's own: a view of the chunk if that wastes no memory, else a copy. */
+function ownBytesOf(decoder: FrameDecoder): Uint8Array {
   const length = decoder.end - decoder.start;
   const rest = decoder.limit - decoder.start;
   if (decoder.borrowed && rest > length && rest <= sharedChunk) {

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { Role } from "./frame.ts";
 import { createMaskingKey, mask, maskCopy } from "./mask.ts";
+import { readBuffer as sharedReads } from "./mask-kernel.ts";
 import type { OutputBuffer } from "./output-buffer.ts";
 
 /** Payloads up to this many bytes are copied next to their header; a server refers to longer ones. */
@@ -49,10 +50,14 @@ export function lengthOf(bytes: Uint8Array): number {
   }
 }
 
-/** The same memory, seen by nothing that could say otherwise; a TypeError for what is not made of bytes. */
+/**
+ * The same memory, seen by nothing that could say otherwise; a TypeError for what is not made of bytes. What sockets read
+ * into next is copied: a message may be lent from there.
+ */
 export function plainView(bytes: Uint8Array): Buffer {
   requireBytes(bytes);
-  return Buffer.from(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
+  const view = Buffer.from(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
+  return view.buffer === sharedReads.buffer ? Buffer.from(view) : view;
 }
 
 /** Throws a TypeError for what is not made of bytes: its length would spoil the output. */
