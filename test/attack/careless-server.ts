@@ -4,29 +4,41 @@
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { inflateRawSync, constants as zlib } from "node:zlib";
+import { createInflateRaw, inflateRaw, inflateRawSync, constants as zlib } from "node:zlib";
 import { encodeFrame, type Frame, FrameReader, Op } from "../../conformance/wire/frame.ts";
 
 /** What the server can do wrong. */
 export type Fault =
   | "reserves what is declared"
+  | "counts messages in 16 bits"
+  | "remembers Pongs"
+  | "keeps a page for each chunk"
   | "joins again at each fragment"
   | "inflates without limit"
+  | "gives zlib any window"
   | "ignores RSV1"
   | "forgets final blocks"
+  | "drops messages while it inflates"
   | "stalls at a gap"
   | "dies of a magic name"
   | "dies of a reset"
+  | "dies of a Host that is none"
   | "takes any key and version"
+  /** As with every other fault here. */
+  | "takes any Host and parameter"
   | "takes a body for frames"
   | "loses what is glued"
+  | "never lets go"
   | "keeps sockets"
   | "drops the others"
   | "dies of too many files";
 
 const fault = process.argv[2] as Fault;
 const has = (name: Fault): boolean => fault === name;
-const kept: unknown[] = [];
+const MIB = 1024 * 1024;
+const kept: Buffer[] = [];
+let keptLength = 0;
+let inflating = 0;
 const sockets = new Set<Socket>();
 
 const server = createServer((_request, response) => response.writeHead(426, { connection: "close" }).end());
@@ -51,6 +63,9 @@ server.on("upgrade", (request, socket: Socket, head) => {
 function problemOf({ headers, rawHeaders }: IncomingMessage): boolean {
   const extensions = headers["sec-websocket-extensions"] ?? "";
   const protocols = headers["sec-websocket-protocol"] ?? "";
+  const [, bits] = /_max_window_bits=(\d+)/.exec(extensions) ?? [];
+  if (has("gives zlib any window") && bits !== undefined) createInflateRaw({ windowBits: Number(bits) }).close();
+  if (has("dies of a Host that is none")) new URL(`http://${headers.host}`);
   if (has("stalls at a gap") && / {1000}/.test(protocols)) block(3000);
   if (has("dies of a magic name") && extensions.includes("__proto__")) throw new TypeError("not a function");
   if (has("takes any key and version")) return false;
@@ -72,31 +87,42 @@ function serve(socket: Socket, deflates: boolean, head: Buffer): void {
   if (!has("keeps sockets")) socket.on("end", () => socket.destroySoon());
   const reader = new FrameReader();
   const message: Buffer[] = [];
+  const count = Buffer.alloc(2);
   let failed = false;
   const fail = (code: number): void => {
     failed = true;
     socket.write(
       encodeFrame({ opcode: Op.Close, payload: Buffer.of(code >> 8, code & 255) }, false, () => Buffer.of()),
     );
-    socket.destroySoon();
+    if (has("never lets go")) keep(MIB);
+    else socket.destroySoon();
+  };
+  /** Whether there was a frame to handle. */
+  const handle = (): boolean => {
+    const frame = reader.next();
+    if (frame === undefined || failed) return false;
+    const code = take(frame, socket, message, deflates);
+    if (code !== 0) fail(code);
+    if (has("counts messages in 16 bits")) count.writeUInt16BE(count.readUInt16BE(0) + 1);
+    return true;
   };
   const onData = (chunk: Buffer): void => {
     if (failed) return;
-    if (has("reserves what is declared")) reserve(chunk);
     const length = declared(chunk);
+    if (length > MIB && has("reserves what is declared")) keep(4 * MIB);
     if (length > 1e8) return fail(1009);
     reader.push(chunk);
-    for (let frame = reader.next(); frame !== undefined && !failed; frame = reader.next()) {
-      const code = take(frame, socket, message, deflates);
-      if (code !== 0) fail(code);
-    }
+    if (!handle() && has("keeps a page for each chunk")) keep(4096);
+    while (handle());
   };
   socket.on("data", onData);
   onData(head);
 }
 
-function reserve(chunk: Buffer): void {
-  if (declared(chunk) > 1e8) kept.push(Buffer.alloc(4 * 1024 * 1024, 1));
+/** Never gives memory back; of 256 MiB on it takes no more, which no row allows. */
+function keep(length: number): void {
+  keptLength += length;
+  if (keptLength <= 256 * MIB) kept.push(Buffer.alloc(length, 1));
 }
 
 /** The length that a chunk's first frame declares in 64 bits; 0 when it does not. */
@@ -115,8 +141,10 @@ function take(frame: Frame, socket: Socket, message: Buffer[], deflates: boolean
     return 0;
   }
   if (opcode === Op.Close) return 1000;
+  if (opcode === Op.Pong && has("remembers Pongs")) keep(1024);
   if (opcode > 2) return opcode === Op.Pong ? 0 : 1002;
   if (has("drops the others") && sockets.size > 50 && payload.length > 60_000) for (const one of sockets) one.destroy();
+  if (inflating > 0 && rsv === 0) return 0;
   message.push(payload);
   if (has("joins again at each fragment") && message.length % 250 === 0) Buffer.concat(message);
   if (!fin) return 0;
@@ -131,9 +159,17 @@ function pong(payload: Buffer, socket: Socket): void {
 
 function echoInflated(payload: Buffer, socket: Socket): number {
   const tail = Buffer.of(0, 0, 0xff, 0xff);
+  if (has("drops messages while it inflates")) {
+    inflating++;
+    inflateRaw(Buffer.concat([payload, tail]), { finishFlush: zlib.Z_SYNC_FLUSH }, () => {
+      inflating--;
+      socket.write(encodeFrame({ opcode: Op.Binary, rsv: 4, payload }, false, () => Buffer.of()));
+    });
+    return 0;
+  }
   const whole = has("forgets final blocks") ? payload : Buffer.concat([payload, tail]);
   try {
-    const maxOutputLength = has("inflates without limit") ? 2 ** 31 : 16 * 1024 * 1024;
+    const maxOutputLength = has("inflates without limit") ? 2 ** 31 : 16 * MIB;
     const text = inflateRawSync(whole, { finishFlush: zlib.Z_SYNC_FLUSH, maxOutputLength });
     if (has("forgets final blocks")) return echo(Op.Text, text, socket);
     // What breaks off inside a block does not end at a byte that the tail's empty block begins at.

@@ -18,6 +18,7 @@ import { giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
 import { giveOutput, takeOutput } from "../../src/protocol/output-buffer.ts";
 import {
   type Cuts,
+  cut,
   drain,
   feed,
   frameFrom,
@@ -166,6 +167,31 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     });
   });
 
+  test("lends messages where they came in one piece of their chunk, and gives everything else", () => {
+    const endpoint = open({ lendsBytes: true });
+    expect(endpoint.lendsBytes).toBe(true);
+    const bytes = wire(
+      { opcode: 2, payload: "one" },
+      { opcode: 2, payload: "t", fin: false },
+      { opcode: 0, payload: "wo" },
+      { opcode: 1, payload: "text" },
+    );
+    const chunk = cuts === "whole" ? bytes : undefined;
+    const seen: (string | boolean)[] = [];
+    for (const piece of chunk ? [chunk] : cut(bytes, cuts)) {
+      endpoint.receive(piece, true);
+      drain(endpoint, (event) => {
+        if (event.type !== "message") return expect.unreachable();
+        const { data } = event;
+        seen.push(Buffer.from(data).toString());
+        if (typeof data !== "string") seen.push(data.buffer === chunk?.buffer);
+      });
+      endpoint.releaseChunk();
+    }
+    expect(seen).toEqual(["one", chunk !== undefined, "two", false, "text"]);
+    expect(open().lendsBytes).toBe(false);
+  });
+
   describe("control frames", () => {
     test("R6455-5.5.2-2 R6455-5.5.3-1 R6455-5.4-2 answer a Ping inside a fragmented message at once, with its payload", () => {
       const endpoint = open();
@@ -192,7 +218,8 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     test("R6455-5.5.3-2 A03 keeps only the latest Pong while the transport is stalled", () => {
       const endpoint = open();
       endpoint.stalled = true;
-      const events = receive(endpoint, { opcode: 9, payload: "1" }, { opcode: 9, payload: "22" });
+      const pings = ["1", "33", "22"].map((payload) => ({ opcode: 9, payload }));
+      const events = receive(endpoint, ...pings);
       for (const event of events) if (event.type === "ping") event.payload.fill(0);
       expect(endpoint.outputLength).toBe(role === "client" ? 8 : 4);
       const bytes = takeBytes(endpoint);

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frame.ts";
 import { encodeFrame, encodeTextFrame, longestCopied, requireBytes } from "../../src/protocol/frame-encoder.ts";
+import { readBuffer } from "../../src/protocol/mask-kernel.ts";
 import { OutputBuffer } from "../../src/protocol/output-buffer.ts";
 import { readFrames } from "../support/wire.ts";
 
@@ -110,6 +111,15 @@ test("R6455-10.3-1 D12 a client copies long payloads too, and never writes to th
   const output = new OutputBuffer();
   encodeFrame(output, "client", 0x82, payload);
   expect(payload.every((byte) => byte === 1)).toBe(true);
+  payload.fill(2);
+  const [frame] = readFrames(Buffer.concat(output.take()));
+  expect(frame!.payload.every((byte) => byte === 1)).toBe(true);
+});
+
+test("D12 a server copies a long payload that lies where sockets are read into", () => {
+  const payload = readBuffer.subarray(0, longestCopied + 1).fill(1);
+  const output = new OutputBuffer();
+  encodeFrame(output, "server", 0x82, payload);
   payload.fill(2);
   const [frame] = readFrames(Buffer.concat(output.take()));
   expect(frame!.payload.every((byte) => byte === 1)).toBe(true);
