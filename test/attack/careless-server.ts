@@ -12,7 +12,7 @@ export type Fault =
   | "reserves what is declared"
   | "counts messages in 16 bits"
   | "remembers Pongs"
-  | "keeps a page for each chunk"
+  | "keeps a KiB for each byte of an unfinished frame"
   | "joins again at each fragment"
   | "inflates without limit"
   | "gives zlib any window"
@@ -112,7 +112,7 @@ function serve(socket: Socket, deflates: boolean, head: Buffer): void {
     if (length > MIB && has("reserves what is declared")) keep(4 * MIB);
     if (length > 1e8) return fail(1009);
     reader.push(chunk);
-    if (!handle() && has("keeps a page for each chunk")) keep(4096);
+    if (!handle() && has("keeps a KiB for each byte of an unfinished frame")) keep(1024 * chunk.length);
     while (handle());
   };
   socket.on("data", onData);
