@@ -20,6 +20,9 @@ const trusting: Buffer[] = [];
 /** Everything that it was told in Pongs (A05). */
 const remembered: Uint8Array[] = [];
 
+/** Every connection that there was (A05). */
+const registered = new Set<Connection>();
+
 export const standIns = {
   /** Takes memory for a message as soon as its length is announced (A01). */
   "trusts lengths": () => (request, socket) => {
@@ -38,6 +41,11 @@ export const standIns = {
         application.pong();
       },
     });
+    return acceptance(request);
+  },
+  /** Strikes no connection off its list (A05). */
+  "registers connections": (application) => (request, socket) => {
+    registered.add(converse(application, socket, {}));
     return acceptance(request);
   },
   /** Gives zlib whatever window the client names (B02). */
@@ -71,7 +79,7 @@ function converse(
   application: Application,
   socket: Socket,
   { pong, deflate, limits = connectionLimits }: Differences,
-): void {
+): Connection {
   const connection = new Connection({
     endpoint: new Endpoint({ role: "server", compression: deflate !== undefined }),
     socket,
@@ -86,4 +94,5 @@ function converse(
     },
   });
   process.nextTick(() => connection.start());
+  return connection;
 }
