@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeOrCompare } from "./generated-page.ts";
+import { settlePage } from "./generated-page.ts";
 import { linkTo, literalsOf, type TestFile, testFiles } from "./test-titles.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -104,13 +104,9 @@ export function renderFaults(faults: readonly Fault[], found: ReadonlyMap<string
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const check = process.argv.includes("--check");
   const faults = readFaults(readFileSync(join(root, "docs/reference/faults.txt"), "utf8"));
   const found = findFaultTests(testFiles(root));
-  const problems = findFaultGaps(faults, found);
-  problems.push(...writeOrCompare(join(root, "docs/reference/faults.md"), renderFaults(faults, found), check));
-  for (const problem of problems) console.error(problem);
+  settlePage(join(root, "docs/reference/faults.md"), renderFaults(faults, found), findFaultGaps(faults, found));
   const controlled = faults.filter(({ id }) => (found.get(id)?.controls.length ?? 0) > 0).length;
   console.log(`${faults.length} faults, ${controlled} of them with tests and a control`);
-  if (check && problems.length > 0) process.exitCode = 1;
 }

@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeOrCompare } from "./generated-page.ts";
+import { settlePage } from "./generated-page.ts";
 import { linkTo, literalsOf, testFiles } from "./test-titles.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -88,13 +88,9 @@ export function renderPage(rules: readonly NormativeRule[], tests: ReadonlyMap<s
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const check = process.argv.includes("--check");
   const rules = readRules(readFileSync(join(root, "docs/reference/normative.txt"), "utf8"));
   const tests = findTests(root);
-  const problems = findGaps(rules, tests);
-  problems.push(...writeOrCompare(join(root, "docs/reference/normative.md"), renderPage(rules, tests), check));
-  for (const problem of problems) console.error(problem);
+  settlePage(join(root, "docs/reference/normative.md"), renderPage(rules, tests), findGaps(rules, tests));
   const tested = rules.filter(({ id }) => tests.has(id)).length;
   console.log(`${rules.length} rules, ${tested} of them named by tests`);
-  if (check && problems.length > 0) process.exitCode = 1;
 }

@@ -12,3 +12,11 @@ export function writeOrCompare(path: string, text: string, check: boolean): stri
   writeFileSync(path, text);
   return [];
 }
+
+/** Writes the page or, with `--check`, only compares it; complains of every problem and, with `--check`, fails on any. */
+export function settlePage(path: string, text: string, problems: readonly string[] = []): void {
+  const check = process.argv.includes("--check");
+  const all = [...problems, ...writeOrCompare(path, text, check)];
+  for (const problem of all) console.error(problem);
+  if (check && all.length > 0) process.exitCode = 1;
+}
