@@ -25,16 +25,21 @@ export interface Block {
   readonly prints: readonly string[];
 }
 
-/** Returns the ts and js blocks of a Markdown text; throws on a `no-run` without a reason. */
+/** Returns the ts and js blocks of a Markdown text; throws on a `no-run` without a reason, and on code under another name. */
 export function readBlocks(page: string, markdown: string): Block[] {
   const blocks: Block[] = [];
   const lines = markdown.split("\n");
   for (let index = 0; index < lines.length; index++) {
     const fence = /^(\s*)(`{3,})(\S*)\s*(.*)$/.exec(lines[index] as string);
     if (fence === null) continue;
-    const [, indent = "", ticks = "", language, info = ""] = fence;
+    const [, indent = "", ticks = "", language = "", info = ""] = fence;
     const end = lines.findIndex((line, at) => at > index && line.trim() === ticks);
     if (end === -1) throw new Error(`Cannot read ${page}:${index + 1}: the code block does not end`);
+    if (/^(typescript|javascript|[tj]sx|[mc][tj]s)$/i.test(language)) {
+      throw new Error(
+        `Cannot accept ${page}:${index + 1}: code that is checked is fenced as ts or js, not ${language}`,
+      );
+    }
     if (language === "ts" || language === "js") {
       const skip = /^no-run\b:?\s*(.*)$/.exec(info);
       if (skip?.[1] === "") throw new Error(`Cannot accept ${page}:${index + 1}: no-run gives no reason`);

@@ -44,7 +44,8 @@ describe("readBlocks", () => {
     ]);
   });
 
-  test("refuses no-run without a reason, and a block without an end", () => {
+  test("refuses code under a name that is not checked, no-run without a reason, and a block without an end", () => {
+    expect(() => readBlocks("page.md", block("typescript", "1;"))).toThrow("page.md:1: code that is checked is fenced");
     expect(() => readBlocks("page.md", block("ts no-run", "1;"))).toThrow("page.md:1: no-run gives no reason");
     expect(() => readBlocks("page.md", `${fence}ts\n1;`)).toThrow("page.md:1: the code block does not end");
   });
