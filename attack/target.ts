@@ -3,12 +3,10 @@
  *
  * Only loopback addresses are accepted, whatever they are called.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { Program } from "../conformance/judge/program.ts";
 import { isLoopback } from "./wire.ts";
-
-const STARTUP = 15_000;
 
 /** A server that rows are put to. */
 export interface Target {
@@ -53,10 +51,9 @@ export class StartedTarget implements Target {
   readonly version: string;
   readonly own = true;
   readonly #command: readonly string[];
-  #child: ChildProcess | undefined;
+  #program: Program | undefined;
   #url: URL | undefined;
   #maxFiles: number | undefined;
-  #errors = "";
   death: string | undefined;
 
   constructor(name: string, version: string, command: readonly string[]) {
@@ -67,37 +64,24 @@ export class StartedTarget implements Target {
 
   async ready(fresh: boolean, maxFiles?: number): Promise<{ url: URL; pid: number | undefined }> {
     if (fresh || this.death !== undefined || maxFiles !== this.#maxFiles) this.stop();
-    if (this.#child === undefined) await this.#start(maxFiles);
-    return { url: this.#url!, pid: this.#child!.pid };
+    if (this.#program === undefined) await this.#start(maxFiles);
+    return { url: this.#url!, pid: this.#program!.pid };
   }
 
   stop(): void {
-    this.#child?.removeAllListeners("exit").kill("SIGKILL");
-    this.#child = undefined;
+    this.#program?.stop();
+    this.#program = undefined;
   }
 
   async #start(maxFiles: number | undefined): Promise<void> {
     this.death = undefined;
-    this.#errors = "";
     this.#maxFiles = maxFiles;
     const limited = ["/bin/sh", "-c", `ulimit -n ${maxFiles}; exec "$@"`, "sh", ...this.#command];
-    const [program = "", ...args] = maxFiles === undefined ? this.#command : limited;
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
-    this.#child = child;
-    child.stderr?.on("data", (chunk) => {
-      this.#errors = (this.#errors + chunk).slice(-2000);
+    const program = new Program(maxFiles === undefined ? this.#command : limited, (how) => {
+      this.death = `the process ${how}`;
     });
-    child.on("exit", (code, signal) => {
-      this.death = `the process ended with ${signal ?? code}${this.#lastError()}`;
-    });
-    const line = await firstLine(child, () => this.#lastError());
-    this.#url = await loopbackUrl(line);
-  }
-
-  #lastError(): string {
-    const lines = this.#errors.split("\n").map((line) => line.trim());
-    const line = lines.find((text) => /^(\w*Error\b|panic|fatal)/.test(text)) ?? lines.find(Boolean);
-    return line === undefined ? "" : `: ${line.slice(0, 160)}`;
+    this.#program = program;
+    this.#url = await loopbackUrl(await program.firstLine());
   }
 }
 
@@ -108,24 +92,4 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
-}
-
-function firstLine(child: ChildProcess, errors: () => string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const fail = (why: string): void => {
-      clearTimeout(timer);
-      reject(new Error(`Cannot start the server: ${why}`));
-    };
-    const timer = setTimeout(() => fail("it prints no URL"), STARTUP);
-    let out = "";
-    child.stdout?.on("data", (chunk) => {
-      out += chunk;
-      const end = out.indexOf("\n");
-      if (end === -1) return;
-      clearTimeout(timer);
-      resolve(out.slice(0, end).trim());
-    });
-    child.once("error", ({ message }) => fail(message));
-    child.once("exit", () => fail(`it ended${errors()}`));
-  });
 }

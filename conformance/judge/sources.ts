@@ -4,9 +4,9 @@
  * A client program is given the URL to connect to. It may take one connection and exit with 0, or connect again and
  * again to the same URL; either way each connection it makes is one case.
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import { Program } from "./program.ts";
 import type { Source } from "./runner.ts";
 import type { Session } from "./session.ts";
 
@@ -38,12 +38,11 @@ export class ServerProcess implements Source {
   readonly role = "server";
   url: URL | undefined;
   readonly #command: readonly string[];
-  #child: ChildProcess | undefined;
+  #program: Program | undefined;
   #starting: Promise<void> | undefined;
   #deaths = 0;
   #lastDeath = "";
   readonly #deathsAtStart = new WeakMap<Socket, number>();
-  #stopped = false;
 
   constructor(command: readonly string[]) {
     this.#command = command;
@@ -58,20 +57,14 @@ export class ServerProcess implements Source {
 
   /** Starts the process unless it runs. */
   start(): Promise<void> {
-    if (this.#child !== undefined) return this.#starting!;
-    const child = spawn(this.#command[0]!, this.#command.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
-    this.#child = child;
-    let errors = "";
-    child.stderr?.on("data", (chunk) => {
-      errors = (errors + chunk).slice(-600);
-    });
-    child.on("exit", (code, signal) => {
-      this.#child = undefined;
-      if (this.#stopped) return;
+    if (this.#program !== undefined) return this.#starting!;
+    const program = new Program(this.#command, (how) => {
+      this.#program = undefined;
       this.#deaths++;
-      this.#lastDeath = `the server process ended with ${signal ?? code}: ${lastLine(errors)}`;
+      this.#lastDeath = `the server process ${how}`;
     });
-    this.#starting = firstLine(child, () => errors).then((line) => {
+    this.#program = program;
+    this.#starting = program.firstLine().then((line) => {
       this.url = new URL(line);
     });
     return this.#starting;
@@ -87,8 +80,7 @@ export class ServerProcess implements Source {
   }
 
   stop(): void {
-    this.#stopped = true;
-    this.#child?.kill("SIGKILL");
+    this.#program?.stop();
   }
 }
 
@@ -100,7 +92,7 @@ export class ClientProcesses implements Source {
   readonly #tls: { cert: Buffer; key: Buffer } | undefined;
   readonly #waiting: ((socket: Socket) => void)[] = [];
   readonly #arrived: Socket[] = [];
-  readonly #workers = new Map<string, { child: ChildProcess; death: string | undefined; errors: string }>();
+  readonly #workers = new Map<string, { program: Program; death: string | undefined }>();
   #server: Server | undefined;
   #stopped = false;
 
@@ -143,7 +135,7 @@ export class ClientProcesses implements Source {
 
   stop(): void {
     this.#stopped = true;
-    for (const { child } of this.#workers.values()) child.kill("SIGKILL");
+    for (const { program } of this.#workers.values()) program.stop();
     for (const socket of this.#arrived) socket.destroy();
     this.#server?.close();
   }
@@ -164,43 +156,11 @@ export class ClientProcesses implements Source {
     const address = this.#server!.address() as { port: number };
     const scheme = this.#tls === undefined ? "ws" : "wss";
     const command = this.#command.replaceAll("{url}", `${scheme}://127.0.0.1:${address.port}/${name}`);
-    const child = spawn("/bin/sh", ["-c", `exec ${command}`], { stdio: ["ignore", "ignore", "pipe"] });
-    const worker = { child, death: this.#workers.get(name)?.death, errors: "" };
-    this.#workers.set(name, worker);
-    child.stderr?.on("data", (chunk) => {
-      worker.errors = (worker.errors + chunk).slice(-600);
-    });
-    child.on("exit", (code, signal) => {
-      if (this.#stopped) return;
-      if (code !== 0) worker.death = `the client process ended with ${signal ?? code}: ${lastLine(worker.errors)}`;
+    const program = new Program(["/bin/sh", "-c", `exec ${command}`], (how, code) => {
+      if (code !== 0) worker.death = `the client process ${how}`;
       setTimeout(() => !this.#stopped && this.#spawn(name), code === 0 ? 0 : 100);
     });
+    const worker = { program, death: this.#workers.get(name)?.death };
+    this.#workers.set(name, worker);
   }
-}
-
-function firstLine(child: ChildProcess, errors: () => string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("the server prints no URL")), STARTUP);
-    let out = "";
-    child.stdout?.on("data", (chunk) => {
-      out += chunk;
-      const end = out.indexOf("\n");
-      if (end === -1) return;
-      clearTimeout(timer);
-      resolve(out.slice(0, end).trim());
-    });
-    child.on("error", reject);
-    child.on("exit", () => {
-      clearTimeout(timer);
-      reject(new Error(`the server does not start: ${lastLine(errors())}`));
-    });
-  });
-}
-
-function lastLine(text: string): string {
-  const lines = text
-    .trim()
-    .split("\n")
-    .filter((line) => line.trim() !== "");
-  return (lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "no message").trim().slice(0, 160);
 }
