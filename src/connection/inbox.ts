@@ -5,7 +5,7 @@
  * whatever the peer sends.
  */
 
-import type { CloseEvent, MessageEvent, PartEvent } from "../protocol/endpoint.ts";
+import type { CloseEvent, MessageEvent, PartEvent } from "../protocol/endpoint-events.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import type { MessageData } from "./handlers.ts";
 import type { MessageStreams } from "./message-stream.ts";

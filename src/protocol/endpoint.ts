@@ -6,8 +6,10 @@
  * the caller looks at an event, so every method may be called between two events.
  */
 
-import { Buffer, constants, isUtf8 } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 import { CloseCode, type CloseStatus, decodeClosePayload, encodeClosePayload } from "./close-code.ts";
+import type { CloseEvent, EndpointEvent, FailedEvent, MessageEvent, PartEvent } from "./endpoint-events.ts";
+import { type EndpointOptions, EndpointSettings } from "./endpoint-settings.ts";
 import { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
 import { type Violation, violations } from "./errors.ts";
 import { isControl, Opcode, type Role } from "./frame.ts";
@@ -19,93 +21,10 @@ import { MessageAssembler } from "./message-assembler.ts";
 import { MessageParts } from "./message-parts.ts";
 import { giveOutput, type OutputBuffer, takeOutput } from "./output-buffer.ts";
 
-/** A whole message: text as a string (or as validated bytes when `textAsBytes` is set), binary as bytes. */
-export interface MessageEvent {
-  readonly type: "message";
-  readonly text: boolean;
-  readonly data: string | Uint8Array;
-}
-
-/** The next part of a message that is handed on before it is complete, see `streaming`; text is cut between characters. */
-export interface PartEvent {
-  readonly type: "part";
-  readonly text: boolean;
-  readonly data: string | Uint8Array;
-  /** Whether it is the first part of its message, and whether it is the last; the last one may be empty. */
-  readonly first: boolean;
-  readonly last: boolean;
-}
-
-/** A Ping, which has been answered already, or a Pong. */
-export interface PingPongEvent {
-  readonly type: "ping" | "pong";
-  /** Only lent: it may change when the endpoint is called again. */
-  readonly payload: Uint8Array;
-}
-
-/** The peer's Close; the echo is the caller's to send with `close` or `echoClose`. */
-export interface CloseEvent extends CloseStatus {
-  readonly type: "close";
-}
-
-/** A whole compressed message; nothing more is parsed until `inflated` is called. */
-export interface InflateEvent {
-  readonly type: "inflate";
-  readonly payload: Uint8Array;
-}
-
-/** The peer broke a rule: our Close is in the output, and nothing more will be parsed. */
-export interface FailedEvent {
-  readonly type: "failed";
-  readonly violation: Violation;
-}
-
-/** What `nextEvent` finds in the bytes received. */
-export type EndpointEvent = MessageEvent | PartEvent | PingPongEvent | CloseEvent | InflateEvent | FailedEvent;
-
-/** What an endpoint needs to know from the start. */
-export interface EndpointOptions {
-  readonly role: Role;
-  /** The longest message in bytes, inclusive, before and after inflating. Default 16 MiB; never more than a string holds. */
-  readonly maxMessageSize?: number;
-  /** How many empty fragments may follow one another. Default 1024. */
-  readonly maxEmptyFragments?: number;
-  /** Whether permessage-deflate was agreed, so that RSV1 has a meaning. Default false. */
-  readonly compression?: boolean;
-  /** Whether text is delivered as its validated bytes instead of a string. Default false. */
-  readonly textAsBytes?: boolean;
-  /**
-   * Whether the bytes of a message are only lent: views of the chunk they came in, which its owner may use again after
-   * `releaseChunk`. Default false: they are the application's.
-   */
-  readonly lendsBytes?: boolean;
-}
-
-/** Options with their defaults; endpoints that are made from the same ones share them. */
-export class EndpointSettings implements Required<EndpointOptions> {
-  readonly role: Role;
-  readonly maxMessageSize: number;
-  readonly maxEmptyFragments: number;
-  readonly compression: boolean;
-  readonly textAsBytes: boolean;
-  readonly lendsBytes: boolean;
-
-  constructor(options: EndpointOptions) {
-    this.role = options.role;
-    this.maxMessageSize = Math.min(options.maxMessageSize ?? 16 * 1024 * 1024, constants.MAX_STRING_LENGTH);
-    this.maxEmptyFragments = options.maxEmptyFragments ?? 1024;
-    this.compression = options.compression ?? false;
-    this.textAsBytes = options.textAsBytes ?? false;
-    this.lendsBytes = options.lendsBytes ?? false;
-  }
-}
-
 const fin = 0x80;
 const rsv1 = 0x40;
-/** Small payloads share the memory of their chunk when that is at most this long; longer chunks are not kept for them. */
-const sharedChunk = 4096;
-/** Up to this length V8 keeps an array's bytes on its heap, and a loop copies them faster than a call (measured). */
-const shortCopy = 64;
+/** Frames that are encoded already are copied up to this length where other output waits. */
+const copiedFrames = 4096;
 
 /** See the head of this file. What it needs only while bytes are under way, it holds only then: most connections idle. */
 export class Endpoint {
@@ -330,7 +249,7 @@ export class Endpoint {
     this.#refuseInterleaving(this.#sendingFragments);
     // Behind other small output they are copied, so that all leaves in one write; alone they go out as they are.
     const output = this.#gather();
-    if (frames.length <= sharedChunk && output.length > 0) {
+    if (frames.length <= copiedFrames && output.length > 0) {
       const at = output.reserve(frames.length);
       output.slab.set(frames, at);
       output.position = at + frames.length;
@@ -518,7 +437,7 @@ export class Endpoint {
     if (!last && (characters === undefined ? start === end : characters === "")) return undefined;
     const { first } = parts;
     parts.first = false;
-    return { type: "part", text: message.text, data: characters ?? ownBytesOf(decoder), first, last };
+    return { type: "part", text: message.text, data: characters ?? decoder.ownBytes(), first, last };
   }
 
   /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; without a decoder, nothing else uses the memory. */
@@ -539,11 +458,11 @@ export class Endpoint {
     }
     if (text && (seen & 0x80) !== 0 && !isUtf8(chunk.subarray(start, end))) return this.fail("text-not-utf8");
     if (decoder === undefined) return { type: "message", text, data: plainBytes(chunk) };
-    return { type: "message", text, data: this.#settings.lendsBytes ? viewOf(decoder) : ownBytesOf(decoder) };
+    return { type: "message", text, data: this.#settings.lendsBytes ? decoder.view() : decoder.ownBytes() };
   }
 
   #readControl(decoder: FrameDecoder): EndpointEvent | undefined {
-    const part = viewOf(decoder);
+    const part = decoder.view();
     const payload = this.#control === undefined ? part : plainBytes(Buffer.concat([this.#control, part]));
     this.#control = decoder.remaining > 0 ? new Uint8Array(payload) : undefined;
     if (decoder.remaining > 0) return undefined;
@@ -590,34 +509,4 @@ export class Endpoint {
 
 function plainBytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length);
-}
-
-/** The part of a payload that was read last, where it was read. */
-function viewOf({ chunk, start, end }: FrameDecoder): Uint8Array {
-  return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, end - start);
-}
-
-/** That part as bytes of the application's own: a view of the chunk if that wastes no memory, else a copy. */
-function ownBytesOf(decoder: FrameDecoder): Uint8Array {
-  const length = decoder.end - decoder.start;
-  const rest = decoder.limit - decoder.start;
-  if (decoder.borrowed && rest > length && rest <= sharedChunk) {
-    // More messages follow: one copy serves them all.
-    decoder.keepPart();
-    decoder.borrowed = false;
-  }
-  const { chunk, start, limit } = decoder;
-  if (!decoder.borrowed && (limit <= sharedChunk || length * 2 >= limit)) {
-    return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, length);
-  }
-  return copyOf(decoder);
-}
-
-/** The part of a payload that was read last, in memory of its own. */
-function copyOf({ chunk, start, end }: FrameDecoder): Uint8Array {
-  const length = end - start;
-  if (length > shortCopy) return new Uint8Array(chunk.subarray(start, end));
-  const bytes = new Uint8Array(length);
-  for (let i = 0; i < length; i++) bytes[i] = chunk[start + i]!;
-  return bytes;
 }

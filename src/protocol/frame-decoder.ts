@@ -2,7 +2,8 @@
  * Bytes to frames, RFC 6455 section 5.2: reads headers, unmasks payloads, part by part as the bytes arrive.
  *
  * The decoder judges nothing: it reports each header, and the caller stops asking when a rule is broken. It holds on
- * to the chunk it was given until all of it is read, and to no other byte but those of an unfinished header.
+ * to the chunk it was given until all of it is read, and to no other byte but those of an unfinished header; what it
+ * hands out as the application's own stays as it is, whoever the chunk belongs to.
  */
 
 import { Buffer } from "node:buffer";
@@ -11,6 +12,10 @@ import { mask } from "./mask.ts";
 
 const empty = Buffer.alloc(0);
 const longestHeader = 14;
+/** Small payloads share the memory of their chunk when that is at most this long; longer chunks are not kept for them. */
+const sharedChunk = 4096;
+/** Up to this length V8 keeps an array's bytes on its heap, and a loop copies them faster than a call (measured). */
+const shortCopy = 64;
 const decodersKept = 32;
 const pool: FrameDecoder[] = [];
 
@@ -82,17 +87,6 @@ export class FrameDecoder implements FrameHeader {
     this.limit = this.#position = 0;
   }
 
-  /** Moves the part read last and all that is unread to memory of its own, the part to its beginning. */
-  keepPart(): void {
-    const own = Buffer.allocUnsafeSlow(this.limit - this.start);
-    this.chunk.copy(own, 0, this.start, this.limit);
-    this.chunk = own;
-    this.limit = own.length;
-    this.#position -= this.start;
-    this.end -= this.start;
-    this.start = 0;
-  }
-
   /** Replaces the unread bytes by a copy, so that the memory they came in may be used again. */
   keepUnread(): void {
     if (this.unread === 0) return this.discard();
@@ -132,6 +126,43 @@ export class FrameDecoder implements FrameHeader {
       ? mask(this.chunk, this.start, this.end, this.#maskingKey, this.payloadLength - this.remaining)
       : 0x80;
     this.remaining -= length;
+  }
+
+  /** The part of the payload that was read last, where it was read. */
+  view(): Uint8Array {
+    const { chunk, start, end } = this;
+    return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, end - start);
+  }
+
+  /** That part as bytes of the application's own: a view of the chunk if that wastes no memory, else a copy. */
+  ownBytes(): Uint8Array {
+    const length = this.end - this.start;
+    const rest = this.limit - this.start;
+    // More messages follow: one copy serves them all.
+    if (this.borrowed && rest > length && rest <= sharedChunk) this.#keepPart();
+    const { limit } = this;
+    return !this.borrowed && (limit <= sharedChunk || length * 2 >= limit) ? this.view() : this.#copyPart();
+  }
+
+  /** Moves the part read last and all that is unread to memory of its own, the part to its beginning. */
+  #keepPart(): void {
+    const own = Buffer.allocUnsafeSlow(this.limit - this.start);
+    this.chunk.copy(own, 0, this.start, this.limit);
+    this.chunk = own;
+    this.limit = own.length;
+    this.#position -= this.start;
+    this.end -= this.start;
+    this.start = 0;
+    this.borrowed = false;
+  }
+
+  #copyPart(): Uint8Array {
+    const { chunk, start, end } = this;
+    const length = end - start;
+    if (length > shortCopy) return new Uint8Array(chunk.subarray(start, end));
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = chunk[start + i]!;
+    return bytes;
   }
 
   /** Adds byte after byte to the header that was cut off, until it is complete. */

@@ -3,16 +3,16 @@
  */
 
 export { CloseCode, type CloseStatus, isSendableCloseCode } from "./close-code.ts";
-export {
-  type CloseEvent,
-  Endpoint,
-  type EndpointEvent,
-  type EndpointOptions,
-  type FailedEvent,
-  type InflateEvent,
-  type MessageEvent,
-  type PingPongEvent,
-} from "./endpoint.ts";
+export { Endpoint } from "./endpoint.ts";
+export type {
+  CloseEvent,
+  EndpointEvent,
+  FailedEvent,
+  InflateEvent,
+  MessageEvent,
+  PingPongEvent,
+} from "./endpoint-events.ts";
+export type { EndpointOptions } from "./endpoint-settings.ts";
 export { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
 export { ProtocolError, type Violation, violations } from "./errors.ts";
 export { Opcode, type Role } from "./frame.ts";

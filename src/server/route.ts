@@ -11,7 +11,7 @@ import {
   resolveKeepalive,
 } from "../connection/handlers.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
-import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint.ts";
+import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint-settings.ts";
 import { isToken } from "../protocol/header-fields.ts";
 import type { HeaderEntries } from "../protocol/opening-handshake.ts";
 import type { OptionTable } from "../protocol/options.ts";

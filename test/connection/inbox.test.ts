@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Inbox } from "../../src/connection/inbox.ts";
-import type { CloseEvent, MessageEvent } from "../../src/protocol/endpoint.ts";
+import type { CloseEvent, MessageEvent } from "../../src/protocol/endpoint-events.ts";
 
 const message = (data: string | Uint8Array): MessageEvent => ({
   type: "message",

@@ -4,7 +4,7 @@ import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { MessageData } from "../../src/connection/handlers.ts";
 import { type MessageStream, MessageStreams } from "../../src/connection/message-stream.ts";
-import type { PartEvent } from "../../src/protocol/endpoint.ts";
+import type { PartEvent } from "../../src/protocol/endpoint-events.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { connectionOver, connectionPair, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";

@@ -5,13 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
-import {
-  Endpoint,
-  type EndpointEvent,
-  type EndpointOptions,
-  EndpointSettings,
-  type PartEvent,
-} from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint.ts";
+import type { EndpointEvent, PartEvent } from "../../src/protocol/endpoint-events.ts";
+import type { EndpointOptions } from "../../src/protocol/endpoint-settings.ts";
 import { type Violation, violations } from "../../src/protocol/errors.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
@@ -785,19 +781,6 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     endpoint.discardOutput();
     expect(takeBytes(endpoint)).toHaveLength(0);
   });
-});
-
-test("R6455-10.4-1 settings made once serve many endpoints", () => {
-  const settings = new EndpointSettings({ role: "server", maxMessageSize: 3 });
-  for (let i = 0; i < 2; i++) {
-    const endpoint = new Endpoint(settings);
-    expect(endpoint.role).toBe("server");
-    const frames = ["abc", "abcd"].map((payload) => frameFrom("client", { opcode: 1, payload }));
-    expect(feed(endpoint, Buffer.concat(frames))).toEqual([
-      { type: "message", text: true, data: "abc" },
-      { type: "failed", violation: "message-too-big" },
-    ]);
-  }
 });
 
 describe("frames that are encoded already", () => {

@@ -206,24 +206,70 @@ describe("what it keeps", () => {
     expect(decoder.unread).toBe(0);
   });
 
-  test("keepPart moves the part read last and what follows it to memory of their own", () => {
+  /** A decoder that has read the first of two frames of these lengths, in one chunk, and that chunk. */
+  function readFirst(length: number, { behind, borrowed = false }: { behind: number; borrowed?: boolean }) {
+    const decoder = new FrameDecoder();
+    const frames = [length, behind].map((bytes, i) => buildFrame({ opcode: 2, payload: Buffer.alloc(bytes, i + 1) }));
+    const chunk = ownCopy(Buffer.concat(frames));
+    decoder.push(chunk, chunk.length, borrowed);
+    decoder.readHeader();
+    decoder.readPayload();
+    return { decoder, chunk };
+  }
+
+  test.each([false, true])("view is the part where it was read, borrowed: %s", (borrowed) => {
+    const { decoder, chunk } = readFirst(10, { behind: 5000, borrowed });
+    const view = decoder.view();
+    expect(view).toEqual(new Uint8Array(10).fill(1));
+    expect([view.buffer, view.byteOffset]).toEqual([chunk.buffer, 2]);
+  });
+
+  test.each([
+    [10, 4080, true],
+    [10, 4081, false],
+    [64, 5000, false],
+    [65, 5000, false],
+    [5000, 4992, true],
+    [5000, 4993, false],
+  ])("D08 ownBytes are a view where that wastes little: %i bytes with %i behind: %s", (length, behind, view) => {
+    const { decoder, chunk } = readFirst(length, { behind });
+    const own = decoder.ownBytes();
+    expect(own).toEqual(new Uint8Array(length).fill(1));
+    expect(own.buffer === chunk.buffer).toBe(view);
+    expect(own.buffer.byteLength).toBe(view ? chunk.length : length);
+  });
+
+  test.each([
+    [10, 4083],
+    [5000, 0],
+  ])("D08 ownBytes of a borrowed chunk are a copy: %i bytes with %i behind", (length, behind) => {
+    const { decoder, chunk } = readFirst(length, { behind, borrowed: true });
+    const own = decoder.ownBytes();
+    chunk.fill(0);
+    expect(own).toEqual(new Uint8Array(length).fill(1));
+    expect(own.buffer.byteLength).toBe(length);
+  });
+
+  test("D08 the first ownBytes of a short borrowed chunk move what follows, so that one copy serves all", () => {
     const decoder = new FrameDecoder();
     const frames = ["gone", "kept", "next"].map((payload) => buildFrame({ opcode: 1, payload, key: testKey }));
     const shared = ownCopy(Buffer.concat([...frames, Buffer.from("not received")]));
     const received = shared.length - "not received".length;
-    decoder.push(shared, received);
+    decoder.push(shared, received, true);
     for (let i = 0; i < 2; i++) {
       decoder.readHeader();
       decoder.readPayload();
     }
-    decoder.keepPart();
+    const kept = decoder.ownBytes();
     shared.fill(0);
     expect([decoder.start, decoder.end, decoder.limit, decoder.unread]).toEqual([0, 4, 14, frames[2]!.length]);
-    expect(decoder.chunk.buffer.byteLength).toBe(14);
-    expect(decoder.chunk.toString("latin1", 0, 4)).toBe("kept");
+    expect(Buffer.from(kept).toString()).toBe("kept");
     expect(decoder.readHeader()).toBe(true);
     decoder.readPayload();
-    expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("next");
+    const next = decoder.ownBytes();
+    expect(Buffer.from(next).toString()).toBe("next");
+    expect([kept.buffer, next.buffer]).toEqual([decoder.chunk.buffer, decoder.chunk.buffer]);
+    expect(next.buffer.byteLength).toBe(14);
     expect(decoder.unread).toBe(0);
   });
 

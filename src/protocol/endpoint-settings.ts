@@ -1,0 +1,43 @@
+/**
+ * What an endpoint is told when it is made. All connections of a route are told the same, and share one object of it.
+ */
+
+import { constants } from "node:buffer";
+import type { Role } from "./frame.ts";
+
+/** What an endpoint needs to know from the start. */
+export interface EndpointOptions {
+  readonly role: Role;
+  /** The longest message in bytes, inclusive, before and after inflating. Default 16 MiB; never more than a string holds. */
+  readonly maxMessageSize?: number;
+  /** How many empty fragments may follow one another. Default 1024. */
+  readonly maxEmptyFragments?: number;
+  /** Whether permessage-deflate was agreed, so that RSV1 has a meaning. Default false. */
+  readonly compression?: boolean;
+  /** Whether text is delivered as its validated bytes instead of a string. Default false. */
+  readonly textAsBytes?: boolean;
+  /**
+   * Whether the bytes of a message are only lent: views of the chunk they came in, which its owner may use again after
+   * `releaseChunk`. Default false: they are the application's.
+   */
+  readonly lendsBytes?: boolean;
+}
+
+/** Options with their defaults; endpoints that are made from the same ones share them. */
+export class EndpointSettings implements Required<EndpointOptions> {
+  readonly role: Role;
+  readonly maxMessageSize: number;
+  readonly maxEmptyFragments: number;
+  readonly compression: boolean;
+  readonly textAsBytes: boolean;
+  readonly lendsBytes: boolean;
+
+  constructor(options: EndpointOptions) {
+    this.role = options.role;
+    this.maxMessageSize = Math.min(options.maxMessageSize ?? 16 * 1024 * 1024, constants.MAX_STRING_LENGTH);
+    this.maxEmptyFragments = options.maxEmptyFragments ?? 1024;
+    this.compression = options.compression ?? false;
+    this.textAsBytes = options.textAsBytes ?? false;
+    this.lendsBytes = options.lendsBytes ?? false;
+  }
+}
