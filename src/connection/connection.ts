@@ -6,31 +6,38 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import type { CloseEvent, EndpointEvent, MessageEvent, PartEvent } from "../protocol/endpoint-events.ts";
 import type { Violation } from "../protocol/errors.ts";
 import type { Role } from "../protocol/frame.ts";
-import { type CloseReport, reportClose } from "./close-report.ts";
+import type { CloseReport } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import { type Counters, channels, newCounters } from "./diagnostics.ts";
 import { duplexOf } from "./duplex.ts";
 import { Ending } from "./ending.ts";
-import type { ConnectionSettings, KeepaliveOptions, MessageData, SendOptions } from "./handlers.ts";
-import { Inbox } from "./inbox.ts";
+import { errorOf, makeKnown, tellOf } from "./handler-errors.ts";
+import {
+  type ConnectionSettings,
+  isThenable,
+  type KeepaliveOptions,
+  type MessageData,
+  type SendOptions,
+} from "./handlers.ts";
+import { Inbox, type MessageReader } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
-import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
+import type { ConnectionLimits } from "./limits.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
-import { type MessageStream, MessageStreams } from "./message-stream.ts";
+import type { MessageStream } from "./message-stream.ts";
 import { Outbox } from "./outbox.ts";
 import { CutOff, type Fragments, OutgoingStream, type SendFragmentsOptions } from "./outgoing-stream.ts";
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
 import { ProcessCap } from "./process-cap.ts";
-import { shareReads } from "./shared-reads.ts";
+import { listenForDrain, listenTo } from "./socket-listener.ts";
 import { WebStreams } from "./web-streams.ts";
 
 /** What a connection is made of. */
@@ -43,22 +50,16 @@ export interface ConnectionParts<Self> {
   readonly extensions?: string | undefined;
 }
 
-type OwnedSocket = Duplex & { [owner]?: Connection };
-
 /** What all connections have received of messages that are not complete. */
 export const processAssembly: ProcessCap = new ProcessCap();
 
 const uncounted = newCounters();
-const owner = Symbol("connection");
 /** After this many messages in one go the clock is read (the read budget). */
 const messagesPerLook = 64;
 /** Reads from this length on are timed: libuv may hand us 32 in a row before anybody else has a turn. */
 const longRead = 64 * 1024;
 /** Milliseconds that long reads took in this turn of the event loop, in all connections. */
 let turnWork = 0;
-const reported = new WeakSet<object>();
-/** Errors that a connection has failed for: thrown on by a handler, they are no news. */
-const known = new WeakSet<object>();
 
 /** See the head of this file. */
 export class Connection {
@@ -71,7 +72,7 @@ export class Connection {
   /** @internal */
   readonly endpoint: Endpoint;
 
-  readonly #socket: OwnedSocket;
+  readonly #socket: Duplex;
   readonly #settings: ConnectionSettings<this>;
   readonly #deflate: MessageDeflate | undefined;
   readonly #outbox: Outbox;
@@ -142,10 +143,7 @@ export class Connection {
 
   /** Resolves with the report when the connection is over; never rejects. */
   get closed(): Promise<CloseReport> {
-    const end = this.#end;
-    end.closed ??= deferred<CloseReport>();
-    if (end.reportDelivered) end.closed.resolve(end.report!);
-    return end.closed.promise;
+    return this.#end.closed;
   }
 
   /** Resolves when less than the high-water mark is queued after `send` returned false, or the connection is over. */
@@ -242,10 +240,8 @@ export class Connection {
 
   /** Destroys the socket at once; what was not sent or not delivered is lost. */
   terminate(): void {
-    this.#end.initiator ??= "local";
-    this.#end.error ??= new Error("The connection was terminated on this side");
-    this.#ignoreMessages();
-    this.#destroy();
+    this.ignoreMessages();
+    this.#end.giveUp("local", "The connection was terminated on this side");
   }
 
   /** Lets the process end although this connection is open. */
@@ -265,8 +261,7 @@ export class Connection {
    * Leaving the loop does not close the connection: another loop goes on where it ended.
    */
   [Symbol.asyncIterator](): AsyncIterator<MessageData, undefined, undefined> {
-    this.#refuseReader();
-    return { next: () => this.#nextMessage(), return: () => this.#leaveLoop() };
+    return this.#makeInbox().loop();
   }
 
   /**
@@ -277,13 +272,7 @@ export class Connection {
    * when they go to a handler or another reader.
    */
   messages(): AsyncIterable<MessageStream> {
-    if (this.#inbox?.streams !== undefined) return this.#inbox.streams;
-    this.#refuseReader();
-    const inbox = this.#makeInbox();
-    if (inbox.awaited) throw new Error("Cannot stream messages: a loop waits for whole ones");
-    this.endpoint.streaming = true;
-    inbox.streams = new MessageStreams(() => this.#run());
-    return inbox.streams;
+    return this.#makeInbox().streams();
   }
 
   /**
@@ -318,42 +307,8 @@ export class Connection {
   }
 
   /** @internal For streams, which alone read it then; our Close does not end them, `return` does. */
-  readToTheEnd(): Required<Pick<AsyncIterator<MessageData, undefined>, "next" | "return">> {
-    this.#refuseReader();
-    this.#makeInbox().readToTheEnd = true;
-    return {
-      next: () => this.#nextMessage(),
-      return: () => {
-        this.#ignoreMessages();
-        this.#run();
-        return Promise.resolve({ done: true, value: undefined });
-      },
-    };
-  }
-
-  #refuseReader(): void {
-    if (this.#settings.handlers.message) throw new Error("Cannot iterate: the messages go to the message handler");
-    if (this.#inbox?.streams || this.#inbox?.readToTheEnd) {
-      throw new Error("Cannot iterate: the messages are read as a stream");
-    }
-  }
-
-  /** Where nobody reads any more, nothing holds back the echo of a Close that is next. */
-  #leaveLoop(): Promise<IteratorResult<MessageData, undefined>> {
-    this.#inbox?.leave();
-    if (this.#unused && this.#inbox?.atClose) {
-      this.#inbox.shift();
-      this.#peerClosed();
-    }
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  #nextMessage(): Promise<IteratorResult<MessageData, undefined>> {
-    const inbox = this.#makeInbox();
-    if (inbox.streams) this.#refuseReader();
-    const next = inbox.ask();
-    this.#run();
-    return next;
+  readToTheEnd(): MessageReader {
+    return this.#makeInbox().reader();
   }
 
   /**
@@ -362,17 +317,12 @@ export class Connection {
    */
   start(head?: Uint8Array, ownSocket = false): void {
     const socket = this.#socket;
-    socket[owner] = this;
     if (ownSocket) this.#outbox.writeDirectly();
-    if (!(socket instanceof Socket)) socket.on("data", Connection.#onForeignData);
-    else if (!ownSocket || !shareReads(socket, Connection.#onSharedRead)) socket.on("data", Connection.#onData);
-    socket.on("end", Connection.#onEnd);
-    socket.on("error", Connection.#onError);
-    socket.on("close", Connection.#onClose);
+    listenTo(socket, this, ownSocket);
     if (channels.open.hasSubscribers) channels.open.publish({ connection: this });
     this.#call("open");
-    if (head && head.length > 0) this.#receive(Buffer.from(head));
-    if (socket.destroyed) this.#transportClosed();
+    if (head && head.length > 0) this.received(Buffer.from(head));
+    if (socket.destroyed) this.socketClosed();
     else if (this.#reading) socket.resume();
   }
 
@@ -416,83 +366,12 @@ export class Connection {
     return this.#settings.keepalive;
   }
 
-  /** @internal For keepalive. */
-  isReading(): boolean {
-    return this.#reading;
-  }
-
-  /** @internal For keepalive. */
-  tooSlow(): void {
-    this.#fail("message-too-slow");
-  }
-
-  /** @internal For the process's cap on unfinished messages. */
-  letGo(): void {
-    this.#fail("too-much-unfinished");
-  }
-
-  #fail(violation: Violation): void {
-    this.endpoint.fail(violation);
-    this.#failed();
-    this.#outbox.flush();
-    this.#progress();
-  }
-
-  /** @internal For keepalive. */
-  giveUp(because: string): void {
-    this.#end.initiator ??= "transport";
-    this.#end.error ??= new Error(`The connection was given up: ${because}`);
-    this.#destroy();
-  }
-
-  static #onData(this: OwnedSocket, chunk: Buffer): void {
-    this[owner]!.#receive(chunk);
-  }
-
-  static #onSharedRead(this: OwnedSocket, length: number, buffer: Buffer): boolean {
-    const connection = this[owner]!;
-    connection.#receive(buffer, true, length);
-    connection.endpoint.releaseChunk();
-    return true;
-  }
-
-  /** Another stream's chunk may be somebody else's memory, which unmasking would change. */
-  static #onForeignData(this: OwnedSocket, chunk: Uint8Array): void {
-    this[owner]!.#receive(Buffer.from(chunk));
-  }
-
-  static #onEnd(this: OwnedSocket): void {
-    this[owner]!.#receiveEnd();
-  }
-
-  static #onDrain(this: OwnedSocket): void {
-    this.off("drain", Connection.#onDrain).off("timeout", Connection.#onTimeout);
-    this[owner]!.#outbox.drained();
-    this[owner]!.#progress();
-  }
-
-  static #onTimeout(this: OwnedSocket): void {
-    const connection = this[owner]!;
-    if (connection.#outbox.moves()) return;
-    connection.giveUp(`no byte left or arrived for ${connection.limits.writeTimeout} ms`);
-  }
-
-  static #onError(this: OwnedSocket, error: Error): void {
-    const end = this[owner]!.#end;
-    end.error ??= error;
-    end.unsent ??= this[owner]!.bufferedAmount;
-  }
-
-  static #onClose(this: OwnedSocket): void {
-    this[owner]!.#transportClosed();
-  }
-
   get #open(): boolean {
     return !this.#ending?.leaving && (this.endpoint.state === "open" || this.endpoint.state === "peerClosing");
   }
 
   get #end(): Ending {
-    this.#ending ??= new Ending();
+    this.#ending ??= new Ending(this, this.#socket);
     return this.#ending;
   }
 
@@ -506,7 +385,7 @@ export class Connection {
   }
 
   #makeInbox(): Inbox {
-    this.#inbox ??= new Inbox();
+    this.#inbox ??= new Inbox(this);
     return this.#inbox;
   }
 
@@ -518,17 +397,14 @@ export class Connection {
 
   // Receiving
 
-  #receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
+  /** @internal For the socket. */
+  received(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
     this.#keepalive.received();
-    if (this.endpoint.state === "discarding") {
-      this.#end.drained += length;
-      if (this.#end.drained > drainSize) this.#destroy();
-      return;
-    }
+    if (this.endpoint.state === "discarding") return this.#end.drain(length);
     this.counters.bytesReceived += length;
     const began = length < longRead ? 0 : performance.now();
     this.endpoint.receive(chunk, borrowed, length);
-    this.#run();
+    this.run();
     const { unfinishedLength } = this.endpoint;
     if (unfinishedLength !== this.#unfinished) this.#noteUnfinished(unfinishedLength);
     if (began !== 0) this.#worked(performance.now() - began);
@@ -541,27 +417,13 @@ export class Connection {
     if (turnWork >= this.limits.readBudget && this.#reading) this.#yield();
   }
 
-  #receiveEnd(): void {
-    // A socket that has ended already would make an error of it, which costs as much as a handshake.
-    if (this.#socket.writableEnded) return;
-    const { state } = this.endpoint;
-    if (state === "discarding" || state === "closed") {
-      this.#socket.end();
-    } else if (state !== "peerClosing") {
-      this.#end.initiator ??= "transport";
-      this.#end.error ??= new Error("The peer ended the stream without a Close frame");
-      this.#socket.end();
-      this.#armCloseTimer(this.limits.closeTimeout);
-    }
-  }
-
   #noteUnfinished(length: number): void {
     this.#unfinished = length;
     processAssembly.note(this, length, this.limits.maxProcessAssemblySize);
   }
 
-  /** Parses and delivers what there is; what comes of it leaves in one write. */
-  #run(): void {
+  /** @internal For the inbox, too: parses and delivers what there is; what comes of it leaves in one write. */
+  run(): void {
     this.#outbox.insideChunk = true;
     this.#pump();
     this.#outbox.insideChunk = false;
@@ -577,7 +439,7 @@ export class Connection {
       if (inbox !== undefined && !inbox.empty && this.#delivers) {
         this.#deliver(inbox.shift());
       } else {
-        if ((inbox?.size ?? 0) >= this.limits.inboundHighWaterMark) return this.#read(false);
+        if ((inbox?.size ?? 0) >= this.limits.inboundHighWaterMark) return this.read(false);
         const event = this.endpoint.nextEvent();
         if (event === undefined) break;
         this.#handle(event);
@@ -590,25 +452,31 @@ export class Connection {
         else if (now - began >= this.limits.readBudget) return this.#yield();
       }
     }
-    this.#read(!this.endpoint.inflating);
+    this.read(!this.endpoint.inflating);
   }
 
   /** Goes on in the next turn, so that one busy connection does not starve the others (fault A04). */
   #yield(): void {
-    this.#read(false);
+    this.read(false);
     if (this.#yielding) return;
     this.#yielding = true;
     setImmediate(() => {
       this.#yielding = false;
-      this.#run();
+      this.run();
     });
   }
 
-  #read(on: boolean): void {
+  /** @internal For the end, too. */
+  read(on: boolean): void {
     if (this.#reading === on) return;
     this.#reading = on;
     if (on) this.#socket.resume();
     else this.#socket.pause();
+  }
+
+  /** @internal For keepalive. */
+  isReading(): boolean {
+    return this.#reading;
   }
 
   #handle(event: EndpointEvent): void {
@@ -623,12 +491,7 @@ export class Connection {
         if (event.last) this.counters.messagesReceived++;
         return this.#admit(event);
       case "close":
-        this.#end.initiator ??= "peer";
-        this.#askBeforeEcho();
-        if (!this.#busy && this.#caughtUp && (this.#delivers || this.#end.deaf || this.#unused))
-          return this.#peerClosed();
-        this.#end.timer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
-        return this.#makeInbox().push(event);
+        return this.#admitClose(event);
       case "ping":
         return this.#call("ping", event.payload);
       case "pong": {
@@ -639,7 +502,7 @@ export class Connection {
       case "inflate":
         return this.#inflate(event.payload);
       case "failed":
-        return this.#failed();
+        this.#end.initiator ??= "local";
     }
   }
 
@@ -648,20 +511,35 @@ export class Connection {
     if (!this.#ending?.deaf) this.#makeInbox().push(this.endpoint.lendsBytes ? owned(event) : event);
   }
 
+  #admitClose(event: CloseEvent): void {
+    this.#end.initiator ??= "peer";
+    const ready = this.#settings.handlers.closing?.(this);
+    if (ready) this.#await(ready);
+    const reached = this.#delivers || this.#end.deaf || this.#unused;
+    if (reached && !this.#busy && this.#caughtUp) return this.#peerClosed();
+    this.#end.limitEcho(() => this.#echoClose());
+    this.#makeInbox().push(event);
+  }
+
   /** Whether all that was parsed is delivered. */
   get #caughtUp(): boolean {
     return this.#inbox === undefined || this.#inbox.empty;
   }
 
+  /** @internal For the inbox. */
+  get handlesMessages(): boolean {
+    return this.#settings.handlers.message !== undefined;
+  }
+
   /** Whether the next message or Close in the inbox has somebody to go to. */
   get #delivers(): boolean {
     if (this.#busy || this.#ending?.deaf) return false;
-    return this.#settings.handlers.message !== undefined || this.#inbox?.awaited === true;
+    return this.handlesMessages || this.#inbox?.awaited === true;
   }
 
   /** Whether nobody has asked for messages yet, in either way. */
   get #unused(): boolean {
-    return !this.#settings.handlers.message && !this.#inbox?.iterated;
+    return !this.handlesMessages && !this.#inbox?.iterated;
   }
 
   #deliver(event: MessageEvent | PartEvent | CloseEvent): void {
@@ -679,11 +557,11 @@ export class Connection {
   #inflate(payload: Uint8Array): void {
     const outcome = this.#deflate!.inflate(payload, this.limits.maxMessageSize);
     if (outcome instanceof Promise) {
-      this.#read(false);
+      this.read(false);
       void outcome.then((inflated) => {
         if (this.#report) return;
         this.#handle(this.endpoint.inflated(inflated));
-        this.#run();
+        this.run();
       });
     } else {
       this.#handle(this.endpoint.inflated(outcome));
@@ -714,7 +592,7 @@ export class Connection {
     this.#busy = true;
     const resume = () => {
       this.#busy = false;
-      this.#run();
+      this.run();
     };
     // A thenable of a stranger may call back at once, twice, or throw.
     Promise.resolve(result).then(resume, (error) => {
@@ -723,43 +601,29 @@ export class Connection {
     });
   }
 
+  /** An exception in a handler ends its own connection and no other (fault D09). */
+  #handlerThrew(thrown: unknown): void {
+    const error = errorOf(thrown);
+    if (error === undefined) return;
+    this.#end.error ??= error;
+    this.ignoreMessages();
+    this.close(CloseCode.InternalError);
+    tellOf(error, this, this.#settings);
+  }
+
+  // Sending
+
   /** @internal A send that takes time has failed. */
   sendingFailed(error: unknown): void {
     this.#handlerThrew(error);
   }
-
-  /** An exception in a handler ends its own connection and no other (fault D09). */
-  #handlerThrew(thrown: unknown): void {
-    if (typeof thrown === "object" && thrown !== null && known.has(thrown)) return;
-    const error = isError(thrown) ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
-    this.#end.error ??= error;
-    this.#ignoreMessages();
-    this.close(CloseCode.InternalError);
-    if (channels.error.hasSubscribers) channels.error.publish({ connection: this, error });
-    const { handlers, sharedHandlers = handlers } = this.#settings;
-    this.#settings.threw?.(this, error);
-    if (handlers.error) {
-      try {
-        const result = handlers.error(this, error);
-        if (isThenable(result)) Promise.resolve(result).catch(reportSecond);
-        return;
-      } catch (second) {
-        reportSecond(second);
-      }
-    }
-    if (this.#settings.threw || reported.has(sharedHandlers)) return;
-    reported.add(sharedHandlers);
-    print("A connection's handler threw; it was closed with 1011:", error);
-  }
-
-  // Sending
 
   /** A message of ours cannot be finished, and only a Close can follow what was sent of it. */
   #fragmentsThrew(error: unknown): void {
     this.#end.leaving = true;
     this.#closeNow(CloseCode.InternalError, "");
     this.#handlerThrew(error);
-    if (typeof error === "object" && error !== null) known.add(error);
+    makeKnown(error);
   }
 
   /** @internal For the outbox. */
@@ -771,14 +635,25 @@ export class Connection {
 
   /** @internal For the outbox. */
   outboxStalled(): void {
-    this.#socket.on("drain", Connection.#onDrain).on("timeout", Connection.#onTimeout);
+    listenForDrain(this.#socket);
+  }
+
+  /** @internal For the socket. */
+  socketDrained(): void {
+    this.#outbox.drained();
+    this.#progress();
+  }
+
+  /** @internal For the socket. */
+  socketTimedOut(): void {
+    if (!this.#outbox.moves()) this.giveUp(`no byte left or arrived for ${this.limits.writeTimeout} ms`);
   }
 
   /** @internal The peer does not read what it is sent (fault D04); for the outbox, too. */
   outboxTooLarge(): void {
     this.#end.error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
     // What the socket holds already goes with the socket alone.
-    if (!this.#open) return void this.#destroy();
+    if (!this.#open) return this.#end.destroy();
     this.#end.unsentMessages = this.endpoint.waitingMessages;
     this.endpoint.discardOutput();
     this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
@@ -786,30 +661,55 @@ export class Connection {
 
   // Closing
 
+  /** @internal For keepalive. */
+  tooSlow(): void {
+    this.#fail("message-too-slow");
+  }
+
+  /** @internal For the process's cap on unfinished messages. */
+  letGo(): void {
+    this.#fail("too-much-unfinished");
+  }
+
+  #fail(violation: Violation): void {
+    this.endpoint.fail(violation);
+    this.#end.initiator ??= "local";
+    this.#outbox.flush();
+    this.#progress();
+  }
+
+  /** @internal For keepalive. */
+  giveUp(because: string): void {
+    this.#end.giveUp("transport", `The connection was given up: ${because}`);
+  }
+
   #closeNow(code: number, reason: string): void {
     this.#end.initiator ??= "local";
     this.endpoint.close(code, reason);
     if (this.endpoint.state === "discarding") this.#outbox.flush();
     else this.#outbox.changed();
-    if (!this.#settings.handlers.message && !this.#inbox?.readToTheEnd) this.#ignoreMessages();
-    this.#read(true);
-    this.#armCloseTimer(this.limits.closeTimeout);
+    if (!this.handlesMessages && !this.#inbox?.readToTheEnd) this.ignoreMessages();
+    this.read(true);
+    this.#end.limitPeer(this.limits.closeTimeout);
     this.#progress();
   }
 
-  #ignoreMessages(): void {
+  /** @internal For the inbox, too. */
+  ignoreMessages(): void {
     this.#end.deaf = true;
     this.#inbox?.clear();
   }
 
-  #askBeforeEcho(): void {
-    const ready = this.#settings.handlers.closing?.(this);
-    if (ready) this.#await(ready);
+  /** @internal For the inbox: where nobody reads any more, nothing holds back the echo of a Close that is next. */
+  readerLeft(): void {
+    if (!this.#unused || !this.#inbox!.atClose) return;
+    this.#inbox!.shift();
+    this.#peerClosed();
   }
 
   /** The application has reached the peer's Close: the echo follows what is being sent. */
   #peerClosed(): void {
-    if (this.#sender?.busy) this.#end.timer ??= setTimeout(() => this.#echoClose(), longestEchoDelay);
+    if (this.#sender?.busy) this.#end.limitEcho(() => this.#echoClose());
     this.#afterwards(() => this.#echoClose());
   }
 
@@ -820,63 +720,29 @@ export class Connection {
     this.#progress();
   }
 
-  #failed(): void {
-    this.#end.initiator ??= "local";
-  }
-
   /** Takes the next step towards the end, where it is time for it. */
   #progress(): void {
     if (this.#report) this.#deliverReport();
-    else if (this.endpoint.state === "discarding") this.#endTransport();
+    else if (this.endpoint.state === "discarding") this.#end.endTransport();
   }
 
-  /** When both sides are done with the connection, ends the transport: the server at once, the client after it. */
-  #endTransport(): void {
-    if (this.#socket.writableEnded) return;
-    const failed = this.endpoint.violation !== undefined;
-    this.#armCloseTimer(failed ? drainTime : this.limits.closeTimeout);
-    if (this.endpoint.outputLength > 0) return;
-    this.#read(true);
-    if (failed || this.role === "server" || this.#socket.readableEnded) this.#socket.end();
+  /** @internal For the socket. */
+  receivedEnd(): void {
+    this.#end.receivedEnd();
   }
 
-  #armCloseTimer(after: number): void {
-    const end = this.#end;
-    clearTimeout(end.timer);
-    if (end.report) return;
-    end.timer = setTimeout(() => {
-      // While our Close is on its way, the write timeout watches over it.
-      if (this.#outbox.size > 0 && !this.endpoint.violation && !this.#socket.destroyed)
-        return this.#armCloseTimer(after);
-      end.error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
-      this.#destroy();
-    }, after);
+  /** @internal For the socket. */
+  socketFailed(error: Error): void {
+    this.#end.socketFailed(error);
   }
 
-  #destroy(): void {
-    this.#end.unsent ??= this.bufferedAmount;
-    this.#socket.destroy();
-  }
-
-  #transportClosed(): void {
-    const end = this.#end;
-    if (end.report) return;
-    clearTimeout(end.timer);
+  /** @internal For the socket. */
+  socketClosed(): void {
+    if (this.#report) return;
+    const report = this.#end.finish(this.#keepalive.idle);
     this.#keepalive.stop();
-    const bufferedAmount = end.unsent ?? this.bufferedAmount;
     this.#outbox.release();
     this.#sender?.stop();
-    if (!this.endpoint.closeReceived && !this.endpoint.violation) {
-      end.error ??= new Error("The stream was closed without a Close frame from the peer");
-    }
-    const report = reportClose(this.endpoint, {
-      initiator: end.initiator ?? "transport",
-      error: end.error,
-      lastReceivedAgo: this.#keepalive.idle,
-      bufferedAmount,
-      unsentMessages: end.unsentMessages + this.endpoint.waitingMessages,
-    });
-    end.report = report;
     this.counters.messagesUnsent += report.unsentMessages;
     this.endpoint.receiveEnd();
     this.#noteUnfinished(0);
@@ -885,56 +751,20 @@ export class Connection {
     this.#deflate?.release();
     this.#settings.ended?.(this, report);
     if (channels.close.hasSubscribers) channels.close.publish({ connection: this, report });
-    this.#run();
+    this.run();
   }
 
   /** What was received before the end is handled first, where a handler does it. */
   #deliverReport(): void {
-    if (this.#settings.handlers.message && (this.#busy || !this.#caughtUp)) return;
+    if (this.handlesMessages && (this.#busy || !this.#caughtUp)) return;
     this.#inbox?.end();
-    const end = this.#end;
-    if (end.reportDelivered) return;
-    end.reportDelivered = true;
-    end.closed?.resolve(end.report!);
-    this.#call("close", end.report!);
+    if (this.#end.deliverReport()) this.#call("close", this.#end.report!);
   }
 }
 
 /** The event with bytes of its own. */
 function owned<Event extends MessageEvent | PartEvent>(event: Event): Event {
   return typeof event.data === "string" ? event : { ...event, data: new Uint8Array(event.data) };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
-/** A Proxy may throw when it is asked for its prototype. */
-function isError(thrown: unknown): thrown is Error {
-  try {
-    return thrown instanceof Error;
-  } catch {
-    return false;
-  }
-}
-
-/** What was thrown in words; nothing of it is called, since that may throw as well. */
-function describe(thrown: unknown): string {
-  if (typeof thrown === "function") return "a function";
-  return typeof thrown === "object" && thrown !== null ? "an object that is no Error" : String(thrown);
-}
-
-function reportSecond(error: unknown): void {
-  print("A connection's error handler threw:", error);
-}
-
-/** Writes to stderr, also of what does not let itself be looked at. */
-function print(text: string, error: unknown): void {
-  try {
-    console.error(text, error);
-  } catch {
-    console.error(text, "an object that cannot be shown");
-  }
 }
 
 function forgetTurn(): void {

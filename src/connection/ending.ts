@@ -1,11 +1,25 @@
 /**
- * What a connection notes from the first sign of its end on; while it is open it holds none of this, and most are open.
+ * The end of a connection from its first sign on: who began and what broke, how long each step may take, the end of the
+ * transport, and the report. While it is open a connection holds none of this, and most are open.
  */
 
-import type { CloseReport } from "./close-report.ts";
-import type { Deferred } from "./deferred.ts";
+import type { Duplex } from "node:stream";
+import type { Endpoint } from "../protocol/endpoint.ts";
+import { type CloseReport, reportClose } from "./close-report.ts";
+import { type Deferred, deferred } from "./deferred.ts";
+import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
 
-/** The notes of one connection; `reportClose` makes the report of them. */
+/** What an ending asks of the connection that ends. */
+export interface EndingOwner {
+  readonly endpoint: Endpoint;
+  readonly limits: ConnectionLimits;
+  /** Bytes that were sent and have not left the process. */
+  readonly bufferedAmount: number;
+  /** Whether to read what still arrives. */
+  read(on: boolean): void;
+}
+
+/** The end of one connection. */
 export class Ending {
   /** Who began; undefined while nobody has. */
   initiator: CloseReport["initiator"] | undefined;
@@ -15,18 +29,130 @@ export class Ending {
   leaving = false;
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
   deaf = false;
-  /** Bytes thrown away after a failure. */
-  drained = 0;
-  /** What had not left when the socket was given up: it forgets that itself, before it says that it is closed. */
-  unsent: number | undefined;
   /** Messages that were thrown away because the peer did not read them. */
   unsentMessages = 0;
+
+  readonly #owner: EndingOwner;
+  readonly #socket: Duplex;
+  /** Bytes thrown away after a failure. */
+  #drained = 0;
+  /** What had not left when the socket was given up: it forgets that itself, before it says that it is closed. */
+  #unsent: number | undefined;
   /** Runs while a step of the closing handshake is waited for. */
-  timer: NodeJS.Timeout | undefined;
-  /** There once the transport is gone. */
-  report: CloseReport | undefined;
-  /** Whether those who wait for the report have it. */
-  reportDelivered = false;
+  #timer: NodeJS.Timeout | undefined;
+  #report: CloseReport | undefined;
+  #reportDelivered = false;
   /** What waits for the report; undefined until somebody asks. */
-  closed: Deferred<CloseReport> | undefined;
+  #closed: Deferred<CloseReport> | undefined;
+
+  constructor(owner: EndingOwner, socket: Duplex) {
+    this.#owner = owner;
+    this.#socket = socket;
+  }
+
+  /** There once the transport is gone. */
+  get report(): CloseReport | undefined {
+    return this.#report;
+  }
+
+  /** Resolves with the report when it is delivered. */
+  get closed(): Promise<CloseReport> {
+    this.#closed ??= deferred<CloseReport>();
+    if (this.#reportDelivered) this.#closed.resolve(this.#report!);
+    return this.#closed.promise;
+  }
+
+  /** Gives the report to those who wait for it; false when they have it. */
+  deliverReport(): boolean {
+    if (this.#reportDelivered) return false;
+    this.#reportDelivered = true;
+    this.#closed?.resolve(this.#report!);
+    return true;
+  }
+
+  /** Lets the peer's Close wait for the application, but not for ever: then `echo` is called. */
+  limitEcho(echo: () => void): void {
+    this.#timer ??= setTimeout(echo, longestEchoDelay);
+  }
+
+  /** Gives the peer so many milliseconds from now for what it owes, then cuts it off. */
+  limitPeer(after: number): void {
+    clearTimeout(this.#timer);
+    if (this.#report) return;
+    this.#timer = setTimeout(() => {
+      // While our Close is on its way, the write timeout watches over it.
+      const { bufferedAmount, endpoint } = this.#owner;
+      if (bufferedAmount > 0 && !endpoint.violation && !this.#socket.destroyed) return this.limitPeer(after);
+      this.error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
+      this.destroy();
+    }, after);
+  }
+
+  /** Throws away what arrives when all is said, up to a limit. */
+  drain(length: number): void {
+    this.#drained += length;
+    if (this.#drained > drainSize) this.destroy();
+  }
+
+  /** The peer sends nothing more. */
+  receivedEnd(): void {
+    // A socket that has ended already would make an error of it, which costs as much as a handshake.
+    if (this.#socket.writableEnded) return;
+    const { state } = this.#owner.endpoint;
+    if (state === "discarding" || state === "closed") {
+      this.#socket.end();
+    } else if (state !== "peerClosing") {
+      this.initiator ??= "transport";
+      this.error ??= new Error("The peer ended the stream without a Close frame");
+      this.#socket.end();
+      this.limitPeer(this.#owner.limits.closeTimeout);
+    }
+  }
+
+  /** When both sides are done with the connection, ends the transport: the server at once, the client after it. */
+  endTransport(): void {
+    if (this.#socket.writableEnded) return;
+    const { endpoint, limits } = this.#owner;
+    const failed = endpoint.violation !== undefined;
+    this.limitPeer(failed ? drainTime : limits.closeTimeout);
+    if (endpoint.outputLength > 0) return;
+    this.#owner.read(true);
+    if (failed || endpoint.role === "server" || this.#socket.readableEnded) this.#socket.end();
+  }
+
+  /** The socket broke. */
+  socketFailed(error: Error): void {
+    this.error ??= error;
+    this.#unsent ??= this.#owner.bufferedAmount;
+  }
+
+  /** Ends it without a closing handshake. */
+  giveUp(initiator: "local" | "transport", because: string): void {
+    this.initiator ??= initiator;
+    this.error ??= new Error(because);
+    this.destroy();
+  }
+
+  /** Destroys the socket; what has not left is lost. */
+  destroy(): void {
+    this.#unsent ??= this.#owner.bufferedAmount;
+    this.#socket.destroy();
+  }
+
+  /** The transport is gone: writes the report. */
+  finish(lastReceivedAgo: number): CloseReport {
+    clearTimeout(this.#timer);
+    const { endpoint } = this.#owner;
+    if (!endpoint.closeReceived && !endpoint.violation) {
+      this.error ??= new Error("The stream was closed without a Close frame from the peer");
+    }
+    this.#report = reportClose(endpoint, {
+      initiator: this.initiator ?? "transport",
+      error: this.error,
+      lastReceivedAgo,
+      bufferedAmount: this.#unsent ?? this.#owner.bufferedAmount,
+      unsentMessages: this.unsentMessages + endpoint.waitingMessages,
+    });
+    return this.#report;
+  }
 }

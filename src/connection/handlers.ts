@@ -52,6 +52,11 @@ export const handlerTable: OptionTable<ConnectionHandlers<never>> = {
   pong: "function",
 };
 
+/** Whether what a handler returned is to be awaited. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
 /** When a silent peer is asked, and when it is given up; milliseconds. */
 export interface KeepaliveOptions {
   /** After how long without a byte received a Ping is sent. Default 25 s, below every usual proxy's limit. */

@@ -1,14 +1,15 @@
 /**
- * What was parsed and not delivered yet, and the iterators that ask for it.
+ * What was parsed and not delivered yet, and who reads it when no handler does: loops, streams, or one reader alone.
  *
  * The size is counted in bytes (UTF-16 units for text) with something for each event, so that reading can stop at a mark
  * whatever the peer sends.
  */
 
+import type { Endpoint } from "../protocol/endpoint.ts";
 import type { CloseEvent, MessageEvent, PartEvent } from "../protocol/endpoint-events.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import type { MessageData } from "./handlers.ts";
-import type { MessageStreams } from "./message-stream.ts";
+import { MessageStreams } from "./message-stream.ts";
 
 type Queued = MessageEvent | PartEvent | CloseEvent;
 type Result = IteratorResult<MessageData, undefined>;
@@ -16,19 +17,39 @@ type Result = IteratorResult<MessageData, undefined>;
 /** What an event costs besides its data: without it, a queue of empty messages would have no size. */
 const eventSize = 64;
 
+/** What an inbox asks and tells the connection it belongs to. */
+export interface InboxOwner {
+  readonly endpoint: Endpoint;
+  /** Whether the messages go to the application's handler. */
+  readonly handlesMessages: boolean;
+  /** Delivers what there is to those who ask for it. */
+  run(): void;
+  /** A loop was left. */
+  readerLeft(): void;
+  /** Nobody will ask again, and what comes is thrown away. */
+  ignoreMessages(): void;
+}
+
+/** An iterator that can be left. */
+export type MessageReader = Required<Pick<AsyncIterator<MessageData, undefined>, "next" | "return">>;
+
 const done: Result = { done: true, value: undefined };
 
 /** The messages, and at last the Close, that one connection has to deliver. */
 export class Inbox {
+  /** Bytes and UTF-16 units queued, and 64 for each event. */
+  size = 0;
+  readonly #owner: InboxOwner;
   readonly #events: Queued[] = [];
   /** Iterators that wait; undefined until somebody iterates. */
   #waiting: Deferred<Result>[] | undefined;
-  /** Bytes and UTF-16 units queued, and 64 for each event. */
-  size = 0;
   /** Set when the messages are taken as streams instead. */
-  streams: MessageStreams | undefined;
-  /** Whether messages have a reader until the peer's Close, also after ours. */
-  readToTheEnd = false;
+  #streams: MessageStreams | undefined;
+  #readToTheEnd = false;
+
+  constructor(owner: InboxOwner) {
+    this.#owner = owner;
+  }
 
   /** Whether nothing is queued. */
   get empty(): boolean {
@@ -38,17 +59,6 @@ export class Inbox {
   /** Whether the Close is all that is queued. */
   get atClose(): boolean {
     return this.#events.length === 1 && this.#events[0]!.type === "close";
-  }
-
-  /** Whether somebody iterates, and has not said that he left. */
-  get iterated(): boolean {
-    return this.#waiting !== undefined || this.streams !== undefined;
-  }
-
-  /** Whether an iterator waits for what comes next. */
-  get awaited(): boolean {
-    if (this.streams !== undefined) return this.streams.wants;
-    return this.#waiting !== undefined && this.#waiting.length > 0;
   }
 
   /** Queues an event behind the others. */
@@ -70,29 +80,86 @@ export class Inbox {
     this.size = 0;
   }
 
-  /** An iterator asks for the next message. */
-  ask(): Promise<Result> {
-    const waiting = deferred<Result>();
-    this.#waiting ??= [];
-    this.#waiting.push(waiting);
-    return waiting.promise;
+  /** Whether messages have a reader until the peer's Close, also after ours. */
+  get readToTheEnd(): boolean {
+    return this.#readToTheEnd;
   }
 
-  /** An iterator asks no more; those that wait still do. */
-  leave(): void {
-    if (this.#waiting?.length === 0) this.#waiting = undefined;
+  /** Whether somebody iterates, and has not said that he left. */
+  get iterated(): boolean {
+    return this.#waiting !== undefined || this.#streams !== undefined;
   }
 
-  /** Gives a message to the iterator that has waited longest; there must be one. */
+  /** Whether a reader waits for what comes next. */
+  get awaited(): boolean {
+    if (this.#streams !== undefined) return this.#streams.wants;
+    return this.#waiting !== undefined && this.#waiting.length > 0;
+  }
+
+  /** An iterator of a loop, of which there may be several; throws when the messages go elsewhere, as the others do. */
+  loop(): MessageReader {
+    this.#refuseReader();
+    return {
+      next: () => {
+        if (this.#streams) this.#refuseReader();
+        return this.#next();
+      },
+      return: () => {
+        // Others may wait still.
+        if (this.#waiting?.length === 0) this.#waiting = undefined;
+        this.#owner.readerLeft();
+        return Promise.resolve(done);
+      },
+    };
+  }
+
+  /** The streams as which all messages are taken from now on; throws while a loop waits for a whole one, too. */
+  streams(): MessageStreams {
+    if (this.#streams !== undefined) return this.#streams;
+    this.#refuseReader();
+    if (this.awaited) throw new Error("Cannot stream messages: a loop waits for whole ones");
+    this.#owner.endpoint.streaming = true;
+    this.#streams = new MessageStreams(() => this.#owner.run());
+    return this.#streams;
+  }
+
+  /** An iterator that alone reads from now on; our Close does not end it, `return` does. */
+  reader(): MessageReader {
+    this.#refuseReader();
+    this.#readToTheEnd = true;
+    return {
+      next: () => this.#next(),
+      return: () => {
+        this.#owner.ignoreMessages();
+        this.#owner.run();
+        return Promise.resolve(done);
+      },
+    };
+  }
+
+  /** Gives a message to the reader that has waited longest; there must be one. */
   give(event: MessageEvent | PartEvent): void {
-    if (this.streams !== undefined) this.streams.take(event);
+    if (this.#streams !== undefined) this.#streams.take(event);
     else this.#waiting!.shift()!.resolve({ done: false, value: event.data });
   }
 
   /** Nothing will come any more to those who wait. */
   end(): void {
-    this.streams?.end();
+    this.#streams?.end();
     for (const waiting of this.#waiting?.splice(0) ?? []) waiting.resolve(done);
+  }
+
+  #refuseReader(): void {
+    if (this.#owner.handlesMessages) throw new Error("Cannot iterate: the messages go to the message handler");
+    if (this.#streams || this.#readToTheEnd) throw new Error("Cannot iterate: the messages are read as a stream");
+  }
+
+  #next(): Promise<Result> {
+    const next = deferred<Result>();
+    this.#waiting ??= [];
+    this.#waiting.push(next);
+    this.#owner.run();
+    return next.promise;
   }
 }
 

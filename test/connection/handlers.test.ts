@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { resolveKeepalive } from "../../src/connection/handlers.ts";
+import { isThenable, resolveKeepalive } from "../../src/connection/handlers.ts";
 
 describe("resolveKeepalive", () => {
   test("D03: on by default, with an interval below every usual proxy's limit of 60 s", () => {
@@ -28,5 +28,15 @@ describe("resolveKeepalive", () => {
     expect(() => resolveKeepalive(30_000 as never)).toThrow(
       new TypeError("Cannot keep alive: the options must be an object, not 30000"),
     );
+  });
+});
+
+describe("isThenable", () => {
+  // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+  const withThen = (then: unknown) => Object.fromEntries([["then", then]]);
+
+  test("promises are, of whatever make, and nothing else is", () => {
+    for (const awaited of [Promise.resolve(), withThen(() => {})]) expect(isThenable(awaited)).toBe(true);
+    for (const other of [undefined, null, true, "then", {}, withThen(1)]) expect(isThenable(other)).toBe(false);
   });
 });

@@ -1,0 +1,72 @@
+/**
+ * What becomes of the exceptions of an application's handlers (fault D09).
+ *
+ * Anything can be thrown, also what throws again when it is looked at: here nothing of it is called, and to tell of it
+ * never throws.
+ */
+
+import { channels } from "./diagnostics.ts";
+import { type ConnectionSettings, isThenable } from "./handlers.ts";
+
+/** Errors that a connection has failed for: thrown on by a handler, they are no news. */
+const known = new WeakSet<object>();
+/** Handlers of which an error has been printed. */
+const reported = new WeakSet<object>();
+
+/** What was thrown, as an Error; undefined when it is known already. */
+export function errorOf(thrown: unknown): Error | undefined {
+  if (typeof thrown === "object" && thrown !== null && known.has(thrown)) return undefined;
+  return isError(thrown) ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
+}
+
+/** From now on `errorOf` knows what was thrown. */
+export function makeKnown(thrown: unknown): void {
+  if (typeof thrown === "object" && thrown !== null) known.add(thrown);
+}
+
+/** Tells those who want to know; stderr when nobody does, and then only of the first error of a route. */
+export function tellOf<Self>(error: Error, connection: Self, settings: ConnectionSettings<Self>): void {
+  if (channels.error.hasSubscribers) channels.error.publish({ connection, error });
+  const { handlers, sharedHandlers = handlers } = settings;
+  settings.threw?.(connection, error);
+  if (handlers.error) {
+    try {
+      const result = handlers.error(connection, error);
+      if (isThenable(result)) Promise.resolve(result).catch(reportSecond);
+      return;
+    } catch (second) {
+      reportSecond(second);
+    }
+  }
+  if (settings.threw || reported.has(sharedHandlers)) return;
+  reported.add(sharedHandlers);
+  print("A connection's handler threw; it was closed with 1011:", error);
+}
+
+/** A Proxy may throw when it is asked for its prototype. */
+function isError(thrown: unknown): thrown is Error {
+  try {
+    return thrown instanceof Error;
+  } catch {
+    return false;
+  }
+}
+
+/** What was thrown in words; nothing of it is called, since that may throw as well. */
+function describe(thrown: unknown): string {
+  if (typeof thrown === "function") return "a function";
+  return typeof thrown === "object" && thrown !== null ? "an object that is no Error" : String(thrown);
+}
+
+function reportSecond(error: unknown): void {
+  print("A connection's error handler threw:", error);
+}
+
+/** Writes to stderr, also of what does not let itself be looked at. */
+function print(text: string, error: unknown): void {
+  try {
+    console.error(text, error);
+  } catch {
+    console.error(text, "an object that cannot be shown");
+  }
+}
