@@ -5,7 +5,10 @@ import { resolveRoute, route } from "../../src/server/route.ts";
 describe("resolveRoute", () => {
   test("has the documented defaults", () => {
     const handlers = {};
-    const endpoint = { role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024, textAsBytes: false };
+    const endpoint = {
+      ...{ role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024 },
+      ...{ textAsBytes: false, lendsBytes: false },
+    };
     expect(resolveRoute(handlers)).toEqual({
       handlers,
       limits: serverLimits,
