@@ -108,12 +108,41 @@ export function reasonOf(report: CloseReport): Error {
   return report.error ?? new Error("The connection ended before all was sent");
 }
 
+/** The runtime's own getters: what an object says of itself may be memory of others (fault D10). */
+interface ViewGetters {
+  readonly buffer: (this: ArrayBufferView) => ArrayBufferLike;
+  readonly byteOffset: (this: ArrayBufferView) => number;
+  readonly byteLength: (this: ArrayBufferView) => number;
+}
+
+const ofTypedArray = viewGetters(Object.getPrototypeOf(Uint8Array.prototype));
+const ofDataView = viewGetters(DataView.prototype);
+const lengthOfBuffer = getterOf<(this: ArrayBuffer) => number>(ArrayBuffer.prototype, "byteLength");
+
 /** The bytes of a BufferSource; a TypeError for memory that others may change or that may change its size. */
-export function bytesOf(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array {
+export function bytesOf(source: ArrayBuffer | ArrayBufferView): Uint8Array {
+  if (!ArrayBuffer.isView(source)) return bytesIn(source, 0, lengthOfBuffer.call(source));
+  const own = types.isDataView(source) ? ofDataView : ofTypedArray;
+  return bytesIn(own.buffer.call(source), own.byteOffset.call(source), own.byteLength.call(source));
+}
+
+function bytesIn(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array {
   if (types.isSharedArrayBuffer(buffer)) throw new TypeError("Cannot send: the memory is shared");
   if ((buffer as { resizable?: boolean }).resizable) throw new TypeError("Cannot send: the buffer can be resized");
   // Memory that was given away holds nothing, and makes no view.
   return length === 0 ? new Uint8Array(0) : new Uint8Array(buffer, offset, length);
+}
+
+function viewGetters(prototype: object): ViewGetters {
+  return {
+    buffer: getterOf(prototype, "buffer"),
+    byteOffset: getterOf(prototype, "byteOffset"),
+    byteLength: getterOf(prototype, "byteLength"),
+  };
+}
+
+function getterOf<Getter>(prototype: object, name: string): Getter {
+  return Object.getOwnPropertyDescriptor(prototype, name)!.get as Getter;
 }
 
 function syntaxError(message: string): DOMException {

@@ -25,6 +25,8 @@ export function toCloseInfo(value: unknown): { readonly closeCode: number | unde
 
 /** Makes the error of a connection that ended with any code; set by the class, whose fields are private. */
 let fromEnd: (message: string, code: number | null, reason: string, cause: unknown) => WebSocketError;
+/** Whether the constructor made it: to ask whether it inherits from it may run a stranger's code. */
+let made: (value: unknown) => value is WebSocketError;
 
 /** The connection failed, or ended before all was sent. */
 export class WebSocketError extends DOMException {
@@ -51,6 +53,7 @@ export class WebSocketError extends DOMException {
       Object.defineProperty(error, "cause", { value: cause, configurable: true, writable: true });
       return error;
     };
+    made = (value): value is WebSocketError => typeof value === "object" && value !== null && #closeCode in value;
   }
 
   /** The code of the Close frame; null where there is none. */
@@ -67,6 +70,11 @@ export class WebSocketError extends DOMException {
 /** The error of a connection that ended with any code at all; `cause` says why. */
 export function webSocketErrorOf(message: string, code: number | null, reason: string, cause: unknown): WebSocketError {
   return fromEnd(message, code, reason, cause);
+}
+
+/** Whether a value is a `WebSocketError`, and not only something that says so; never throws. */
+export function isWebSocketError(value: unknown): value is WebSocketError {
+  return made(value);
 }
 
 defineInterface(WebSocketError);

@@ -23,7 +23,7 @@ import {
   type WebSocketOptions,
 } from "./face.ts";
 import { defineInterface, requireArguments, toDictionary, toStrings, toUSVString } from "./webidl.ts";
-import { toCloseInfo, type WebSocketCloseInfo, WebSocketError, webSocketErrorOf } from "./websocket-error.ts";
+import { isWebSocketError, toCloseInfo, type WebSocketCloseInfo, webSocketErrorOf } from "./websocket-error.ts";
 
 /** The options of a `WebSocketStream`; all but `protocols` and `signal` exist in Node only. */
 export interface WebSocketStreamOptions extends WebSocketOptions {
@@ -208,7 +208,7 @@ export class WebSocketStream {
 
   /** Closes with the code and reason of a `WebSocketError` that a program may send; without, where it is anything else. */
   #closeBecause(error: unknown): void {
-    if (!(error instanceof WebSocketError)) return this.close();
+    if (!isWebSocketError(error)) return this.close();
     const { closeCode, reason } = error;
     if (closeCode === null || mayBeSent(closeCode)) this.close({ closeCode: closeCode ?? undefined, reason });
     else this.close();
@@ -282,7 +282,6 @@ function ownBytes(data: MessageData): MessageData {
 }
 
 function toMessage(chunk: unknown): string | Uint8Array {
-  if (types.isArrayBuffer(chunk)) return bytesOf(chunk, 0, chunk.byteLength);
-  if (ArrayBuffer.isView(chunk)) return bytesOf(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  if (ArrayBuffer.isView(chunk) || types.isArrayBuffer(chunk)) return bytesOf(chunk);
   return toUSVString(chunk);
 }

@@ -347,8 +347,7 @@ function isSequence(value: unknown): value is Iterable<unknown> {
 /** The conversion to `(BufferSource or Blob or USVString)`. */
 function toMessage(data: unknown): string | Uint8Array | Blob {
   if (typeof data === "string") return data;
-  if (ArrayBuffer.isView(data)) return bytesOf(data.buffer, data.byteOffset, data.byteLength);
-  if (types.isArrayBuffer(data)) return bytesOf(data, 0, data.byteLength);
+  if (ArrayBuffer.isView(data) || types.isArrayBuffer(data)) return bytesOf(data);
   if (data instanceof Blob) return data;
   return toUSVString(data);
 }
