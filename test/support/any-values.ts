@@ -304,6 +304,19 @@ export function valueNamed(name: string): AnyValue {
   return value;
 }
 
+/** What Web IDL makes of a value for `(BufferSource or Blob or USVString)`, as `WebSocket.send` takes it. */
+export function webIdlOf({ webIdl, sent, make }: AnyValue): Meaning {
+  if (webIdl !== undefined) return webIdl;
+  if (sent !== "refused") return sent;
+  const value = make();
+  if (typeof value === "symbol" || ArrayBuffer.isView(value)) return "refused";
+  try {
+    return { text: String(value) };
+  } catch {
+    return "refused";
+  }
+}
+
 /** The payload of a meaning on the wire. */
 export function payloadOf(meaning: Exclude<Meaning, string>): Buffer {
   return "text" in meaning ? Buffer.from(meaning.text) : Buffer.from(meaning.bytes);
