@@ -9,28 +9,27 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { connect as tlsConnect } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type CloseReport, type Route, type Server, serve } from "../../src/index.ts";
-import { makeCertificates } from "../support/certificates.ts";
 import {
   checkReport,
   conversation,
+  countOutcomes,
   eventually,
+  expectAllOutcomes,
   inParallel,
-  listenersOf,
   messagesBy,
+  type Outcome,
   places,
   type RawEnd,
-  registerSockets,
   type Strike,
   strike,
   strikes,
+  surroundings,
   tlsOver,
   togetherFor,
-  watchUncaught,
 } from "../support/injection.ts";
 import { requestText } from "../support/raw-peer.ts";
-import { leftovers, resources } from "../support/resources.ts";
 
 /** What the server under test saw of one client. */
 interface Seen {
@@ -55,16 +54,11 @@ interface Case {
 }
 
 const script = conversation("client");
-const certificates = makeCertificates();
-const sockets = registerSockets();
-const uncaught = watchUncaught();
-const stderr = vi.spyOn(console, "error");
+const { certificates, sockets, noteState, expectUntouched } = surroundings();
 const seen = new Map<string, Seen>();
 const ports = new Map<Case["target"], number>();
 const servers: Server[] = [];
 let shared: HttpServer;
-let before: Record<string, number> = {};
-let listenersBefore: unknown;
 let ids = 1000;
 
 /** Requests of all clients are of one length. */
@@ -151,13 +145,11 @@ beforeAll(async () => {
     .set("shared", (shared.address() as AddressInfo).port);
   // A first connection makes what stays for good.
   await tell({ target: "own", path: "/peer", kind: "cut", closer: "peer", at: whole("/peer"), exact: true });
-  before = resources();
-  listenersBefore = [listenersOf(process), listenersOf(shared)];
+  noteState(shared);
 });
 
 afterEach(async () => {
-  expect(await leftovers(before)).toEqual({});
-  expect([listenersOf(process), listenersOf(shared)]).toEqual(listenersBefore);
+  await expectUntouched();
   for (const server of servers) {
     const { connections, pendingHandshakes, opened, closed, bufferedAmount } = server.metrics();
     expect({ connections, pendingHandshakes, bufferedAmount }).toEqual({
@@ -167,16 +159,11 @@ afterEach(async () => {
     });
     expect(Object.values(closed).reduce((sum, count) => sum + count, 0)).toBe(opened);
   }
-  expect(uncaught.caught).toEqual([]);
-  expect(stderr.mock.calls).toEqual([]);
 });
 
 afterAll(async () => {
   for (const server of servers) await server.close();
   shared.close();
-  sockets.stop();
-  uncaught.stop();
-  certificates.remove();
 });
 
 /** Says what a case says, strikes, waits for the server to be done with it, and returns what both sides saw. */
@@ -221,7 +208,7 @@ async function tell(one: Case): Promise<{ entry: Seen; answer: string }> {
 }
 
 /** Tells a case whose route opens connections, and holds the outcome to it. */
-async function checkOpening(one: Case): Promise<"refused" | "broken" | "clean"> {
+async function checkOpening(one: Case): Promise<Outcome> {
   const { entry, answer } = await tell(one);
   const told = `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
   const sent = one.at - lengthOfRequest(one.path);
@@ -253,24 +240,14 @@ function allPlaces(target: Case["target"], kind: Strike, step: number, paths: re
   ];
 }
 
-async function checkAll(cases: readonly Case[], kind: Strike): Promise<void> {
-  const counts = { refused: 0, broken: 0, clean: 0 };
-  await inParallel(cases, togetherFor(kind), async (one) => void counts[await checkOpening(one)]++);
-  expect(counts.refused).toBeGreaterThan(0);
-  expect(counts.broken).toBeGreaterThan(0);
-  expect(counts.clean).toBeGreaterThan(0);
-}
-
 describe.each(strikes)("C04, D01, D16: a client whose transport fails: %s", (kind) => {
   it("after every byte of a conversation with an own listener, and behind an async upgrade on a shared server", async () => {
-    await checkAll(
-      [...allPlaces("own", kind, 1, ["/peer", "/self"]), ...allPlaces("shared", kind, 1, ["/late", "/slow"])],
-      kind,
-    );
+    const own = allPlaces("own", kind, 1, ["/peer", "/self"]);
+    await expectAllOutcomes([...own, ...allPlaces("shared", kind, 1, ["/late", "/slow"])], kind, checkOpening);
   }, 60_000);
 
   it("over TLS, at every 13th byte and at every byte of the closing handshake", async () => {
-    await checkAll(allPlaces("tls", kind, 13, ["/peer", "/self"]), kind);
+    await expectAllOutcomes(allPlaces("tls", kind, 13, ["/peer", "/self"]), kind, checkOpening);
   }, 60_000);
 });
 
@@ -280,12 +257,7 @@ describe("C04: a client that does not wait for the server to have read", () => {
       ...allPlaces("own", kind, 1, ["/peer", "/self"]),
       ...allPlaces("shared", kind, 1, ["/late", "/slow"]),
     ];
-    const counts = { refused: 0, broken: 0, clean: 0 };
-    await inParallel(
-      cases,
-      togetherFor(kind),
-      async (one) => void counts[await checkOpening({ ...one, exact: false })]++,
-    );
+    const counts = await countOutcomes(cases, kind, (one) => checkOpening({ ...one, exact: false }));
     expect(counts.refused).toBeGreaterThan(0);
     expect(counts.broken + counts.clean).toBeGreaterThan(0);
   });

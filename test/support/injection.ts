@@ -8,10 +8,12 @@ import { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { TLSSocket, connect as tlsConnect } from "node:tls";
 import { deflateRawSync } from "node:zlib";
-import { expect } from "vitest";
+import { afterAll, expect, vi } from "vitest";
 import type { CloseReport } from "../../src/index.ts";
 import type { Role } from "../../src/protocol/frame.ts";
+import { type Certificates, makeCertificates } from "./certificates.ts";
 import { closeFrame } from "./raw-peer.ts";
+import { leftovers, resources } from "./resources.ts";
 import { frameFrom } from "./wire.ts";
 
 /** What a raw peer does after the last byte it sends. */
@@ -160,7 +162,7 @@ export interface SocketRegister {
 }
 
 /** Notes sockets from now on. */
-export function registerSockets(): SocketRegister {
+function registerSockets(): SocketRegister {
   /** By both ports: the system gives one port to several connections, if they go to different servers. */
   const accepted = new Map<string, Socket>();
   const keyOf = (local: number, remote: number) => `${local} ${remote}`;
@@ -213,6 +215,26 @@ export async function inParallel<Case>(
   await Promise.all(Array.from({ length: Math.min(together, cases.length) }, worker));
 }
 
+/** What a strike comes to: no connection, a broken one, or one that was closed before it. */
+export type Outcome = "refused" | "broken" | "clean";
+
+/** Strikes in every case; returns how many came to what. */
+export async function countOutcomes<Case>(
+  cases: readonly Case[],
+  kind: Strike,
+  check: (one: Case) => Promise<Outcome>,
+): Promise<Record<Outcome, number>> {
+  const counts = { refused: 0, broken: 0, clean: 0 };
+  await inParallel(cases, togetherFor(kind), async (one) => void counts[await check(one)]++);
+  return counts;
+}
+
+/** The same, where the cases are such that each outcome must be among theirs. */
+export async function expectAllOutcomes<Case>(...args: Parameters<typeof countOutcomes<Case>>): Promise<void> {
+  const counts = await countOutcomes(...args);
+  expect(Object.entries(counts).filter(([, count]) => count === 0)).toEqual([]);
+}
+
 /** How many strikes go on at once: those that end by a deadline cost time, the others work. */
 export function togetherFor(kind: Strike): number {
   return kind === "stall" ? 1000 : 32;
@@ -240,7 +262,48 @@ export function watchUncaught(): { readonly caught: readonly unknown[]; stop(): 
   };
 }
 
+/** What the tests of a file strike with, and the state of the process that each is to leave behind as it was. */
+export interface Surroundings {
+  readonly certificates: Certificates;
+  readonly sockets: SocketRegister;
+  /** Notes what is open, and what is listened to on the process and others. */
+  noteState(...others: readonly NodeJS.EventEmitter[]): void;
+  /** Expects that nothing more is open or listened to than was noted, and nothing was uncaught or complained of. */
+  expectUntouched(): Promise<void>;
+}
+
+/** Makes them; they are put away when the file's tests are done. */
+export function surroundings(): Surroundings {
+  const certificates = makeCertificates();
+  const sockets = registerSockets();
+  const uncaught = watchUncaught();
+  const stderr = vi.spyOn(console, "error");
+  let emitters: readonly NodeJS.EventEmitter[] = [];
+  let open: Record<string, number> = {};
+  let listeners: unknown;
+  afterAll(() => {
+    sockets.stop();
+    uncaught.stop();
+    certificates.remove();
+  });
+  return {
+    certificates,
+    sockets,
+    noteState: (...others) => {
+      emitters = [process, ...others];
+      open = resources();
+      listeners = emitters.map(listenersOf);
+    },
+    expectUntouched: async () => {
+      expect(await leftovers(open)).toEqual({});
+      expect(emitters.map(listenersOf)).toEqual(listeners);
+      expect(uncaught.caught).toEqual([]);
+      expect(stderr.mock.calls).toEqual([]);
+    },
+  };
+}
+
 /** How many listeners each event of the emitter has. */
-export function listenersOf(emitter: NodeJS.EventEmitter): Record<string, number> {
+function listenersOf(emitter: NodeJS.EventEmitter): Record<string, number> {
   return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]));
 }
