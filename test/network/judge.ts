@@ -5,9 +5,8 @@
  * it makes to their lossy address, and how many to the other. It says its own port when they are open. Asked anything,
  * it says how all connections fare; ordered to "stop", it suspends itself and counts anew.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { type CloseReport, type Connection, connect, serve } from "../../src/index.ts";
-import { addresses } from "./namespaces.ts";
+import { addresses, openInHalves } from "./namespaces.ts";
 
 /** How a connection was given up. */
 export interface GivenUp {
@@ -67,19 +66,7 @@ async function openClient(address: string): Promise<void> {
 
 const opened = (connection: Connection) => note(connection, "server", connection.remoteAddress);
 const server = await serve({ host: addresses.judge, routes: { "/": { ...options, open: opened } } });
-// In two halves a second apart, so that at every second some are asked.
-for (const half of [0, 1]) {
-  await delay(half * 1100);
-  for (const [address, count] of [
-    [addresses.lossy, lossy],
-    [addresses.peers, healthy],
-  ] as const) {
-    // Fewer at once than a listener's backlog.
-    for (let made = 0; made < count / 2; made += 100) {
-      await Promise.all(Array.from({ length: Math.min(100, count / 2 - made) }, () => openClient(address)));
-    }
-  }
-}
+await openInHalves([lossy, healthy], openClient);
 if (way === "naive") setInterval(judgeByTheClock, 1000);
 process.on("message", (order) => {
   if (order !== "stop") return void process.send!({ open: open.size, answers, givenUp } satisfies JudgeReport);

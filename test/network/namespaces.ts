@@ -6,12 +6,32 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "vitest";
 import { realPart } from "../support/real-parts.ts";
 
 /** The judging host's address, and two of the host of its peers: packets of the second can be lost. */
 export const addresses = { judge: "10.77.0.1", peers: "10.77.0.2", lossy: "10.77.0.3" } as const;
+
+/** Opens so many connections with the lossy address and with the other, in two halves: at every second some are asked. */
+export async function openInHalves(
+  [lossy, healthy]: readonly [number, number],
+  open: (address: string) => Promise<void>,
+): Promise<void> {
+  for (const half of [0, 1]) {
+    await delay(half * 1100);
+    for (const [address, count] of [
+      [addresses.lossy, lossy],
+      [addresses.peers, healthy],
+    ] as const) {
+      // Fewer at once than a listener's backlog.
+      for (let made = 0; made < count / 2; made += 100) {
+        await Promise.all(Array.from({ length: Math.min(100, count / 2 - made) }, () => open(address)));
+      }
+    }
+  }
+}
 
 /** `describe` where networks can be made. */
 export function describeWithNetwork(title: string, body: () => void): void {

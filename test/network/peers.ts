@@ -8,11 +8,10 @@
  */
 import { createHash } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Role } from "../../src/protocol/frame.ts";
 import { requestText } from "../support/raw-peer.ts";
 import { frameFrom } from "../support/wire.ts";
-import { addresses } from "./namespaces.ts";
+import { addresses, openInHalves } from "./namespaces.ts";
 
 const [lossy = 0, healthy = 0] = process.argv.slice(2).map(Number);
 
@@ -60,22 +59,6 @@ function openClient(port: number, address: string): Promise<void> {
   return new Promise((resolve) => answerPings(socket, "client", () => resolve()));
 }
 
-/** In two halves a second apart, so that at every second some are asked. */
-async function openClients(port: number): Promise<void> {
-  for (const half of [0, 1]) {
-    await delay(half * 1100);
-    for (const [address, count] of [
-      [addresses.lossy, lossy],
-      [addresses.peers, healthy],
-    ] as const) {
-      // Fewer at once than a listener's backlog.
-      for (let made = 0; made < count / 2; made += 100) {
-        await Promise.all(Array.from({ length: Math.min(100, count / 2 - made) }, () => openClient(port, address)));
-      }
-    }
-  }
-}
-
 const server = createServer((socket) => {
   answerPings(socket, "server", (head) => {
     const key = /^Sec-WebSocket-Key: (\S+)$/im.exec(head)?.[1];
@@ -89,6 +72,6 @@ process.on("message", async (order) => {
   isHolding = order === "hold";
   const answered = held.length;
   if (order === "answer") for (const answer of held.splice(0)) answer();
-  if (typeof order === "number") await openClients(order);
+  if (typeof order === "number") await openInHalves([lossy, healthy], (address) => openClient(order, address));
   process.send!(typeof order === "number" ? "open" : answered);
 });
