@@ -191,7 +191,7 @@ export class Connection {
       endpoint: this.endpoint,
       sent: () => {
         this.#outbox.changed();
-        return this.#outbox.reachesHigh() ? this.ready : undefined;
+        return this.#outbox.room();
       },
       failed: (error) => this.#fragmentsThrew(error),
     });

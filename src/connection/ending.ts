@@ -25,7 +25,7 @@ export class Ending {
   initiator: CloseReport["initiator"] | undefined;
   /** What broke, the first thing only. */
   error: Error | undefined;
-  /** `close` was called, and stands in line behind what was sent before. */
+  /** Nothing more can be sent: `close` was called, and stands in line behind what was, or the socket is destroyed. */
   leaving = false;
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
   deaf = false;
@@ -135,6 +135,7 @@ export class Ending {
 
   /** Destroys the socket; what has not left is lost. */
   destroy(): void {
+    this.leaving = true;
     this.#unsent ??= this.#owner.bufferedAmount;
     this.#socket.destroy();
   }

@@ -135,7 +135,10 @@ export class MessageSender {
     const line: (() => void)[] = [];
     this.#line = line;
     void sending
-      .catch((error) => this.#owner.sendingFailed(error))
+      .catch((error) => {
+        // Once the connection is over nothing can be sent, and that is nobody's mistake.
+        if (!this.#stopped) this.#owner.sendingFailed(error);
+      })
       .then(() => {
         this.#line = this.#longSend = undefined;
         let next = 0;

@@ -8,6 +8,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
+import { type Deferred, deferred } from "./deferred.ts";
 import type { Counters } from "./diagnostics.ts";
 import { canWriteDirectly, waitingIn, writeDirectly } from "./direct-writes.ts";
 import type { ConnectionLimits } from "./limits.ts";
@@ -48,6 +49,8 @@ export class Outbox implements Holder {
   /** What it shares with others and the stalled socket has not taken, as the process's cap knows it. */
   #shared: Uint8Array[] | undefined;
   #high = false;
+  /** What waits for room; undefined while nothing does. */
+  #room: Deferred<void> | undefined;
   /** Payload bytes that wait for a compressor or a Blob and are in no output yet. */
   waiting = 0;
   /** Set while a chunk is worked on: its end flushes. */
@@ -80,6 +83,17 @@ export class Outbox implements Holder {
     const high = this.size >= this.#owner.limits.outboxHighWaterMark;
     if (high) this.#high = true;
     return high;
+  }
+
+  /**
+   * Undefined while less than the high-water mark is on its way, else resolves when it is. What waits behind the one who
+   * asks does not count: that waits for it.
+   */
+  room(): Promise<void> | undefined {
+    if (this.size - this.waiting < this.#owner.limits.outboxHighWaterMark) return undefined;
+    this.#high = true;
+    this.#room ??= deferred<void>();
+    return this.#room.promise;
   }
 
   /** The endpoint has new output: flush at the end of the chunk or of the turn. */
@@ -223,7 +237,13 @@ export class Outbox implements Holder {
   }
 
   #reportLow(): void {
-    if (this.size >= this.#owner.limits.outboxHighWaterMark) return;
+    const mark = this.#owner.limits.outboxHighWaterMark;
+    const { size } = this;
+    if (size - this.waiting < mark) {
+      this.#room?.resolve();
+      this.#room = undefined;
+    }
+    if (size >= mark) return;
     this.#high = false;
     this.#owner.outboxLow();
   }

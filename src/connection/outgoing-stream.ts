@@ -79,7 +79,8 @@ export class OutgoingStream implements LongSend {
       const payload = this.#encode(next.value);
       if (payload.length === 0) continue;
       if (!this.#send(payload, false)) break;
-      await this.#way.sent();
+      const room = this.#way.sent();
+      if (room !== undefined) await this.#orStopped(() => room);
     }
     return false;
   }
@@ -101,9 +102,14 @@ export class OutgoingStream implements LongSend {
 
   /** The next fragment; undefined when the connection is over before it comes. */
   #next(): Promise<IteratorResult<Fragment> | undefined> {
+    return this.#orStopped(() => Promise.resolve(this.#iterator.next()));
+  }
+
+  /** What a step comes to; undefined when the connection is over before. */
+  #orStopped<Value>(step: () => Promise<Value>): Promise<Value | undefined> {
     return new Promise((resolve, reject) => {
       this.#stop = () => resolve(undefined);
-      Promise.resolve(this.#iterator.next()).then(resolve, reject);
+      step().then(resolve, reject);
     });
   }
 

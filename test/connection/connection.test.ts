@@ -983,12 +983,14 @@ describe.each(roles)("a connection as %s", (role) => {
 
     test("terminate ends it at once; nothing more is delivered or sent", async () => {
       const seen: MessageData[] = [];
+      const after: unknown[] = [];
       const { peer, connection } = await connectionPair(role, {
         handlers: {
           message: (self, data) => {
             seen.push(data);
             self.send("lost");
             self.terminate();
+            after.push(self.readyState, self.send("too late"));
           },
         },
       });
@@ -1002,6 +1004,7 @@ describe.each(roles)("a connection as %s", (role) => {
       await peer.until(() => false);
       expect(peer.received).toHaveLength(0);
       expect(seen).toEqual(["a"]);
+      expect(after).toEqual([2, false]);
     });
 
     test("terminate in open", async () => {

@@ -160,6 +160,19 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(inflated.equals(Buffer.alloc(200_000, 1))).toBe(true);
   });
 
+  test("once the connection is over, a Blob that cannot be read is nobody's mistake", async () => {
+    const { sender, errors } = make(role);
+    let fail!: (error: Error) => void;
+    const reading = new Promise<ArrayBuffer>((_, reject) => {
+      fail = reject;
+    });
+    sender.send(Object.assign(new Blob(["gone"]), { arrayBuffer: () => reading }), undefined);
+    sender.stop();
+    fail(new Error("unreadable"));
+    await nextTurn();
+    expect([errors, sender.busy]).toEqual([[], false]);
+  });
+
   test("a Blob that cannot be read is an error, and what is behind it goes on", async () => {
     const { sender, frames, errors, outbox } = make(role);
     const blob = new Blob(["gone"]);

@@ -156,6 +156,41 @@ describe.each(roles)("sendFragments as %s", (role) => {
     expect(readFrames(socket.written)).toHaveLength(51);
   });
 
+  test("D04: what stands in line behind it does not hold it back, however much that is", async () => {
+    const { connection, peer } = await connectionPair(role);
+    const sent = connection.sendFragments(later("a", "b"));
+    const much = new Uint8Array(connection.limits.outboxHighWaterMark).fill(1);
+    expect(connection.send(much)).toBe(false);
+    await sent;
+    await connection.ready;
+    expect(shown(await peer.nextFrames(3))).toEqual([
+      [1, false, "a"],
+      [0, false, "b"],
+      [0, true, ""],
+    ]);
+    expect((await peer.nextFrame())?.payload.equals(much)).toBe(true);
+  });
+
+  test("D04: the end of the connection ends the wait for room", async () => {
+    const socket = new HeldDuplex(100);
+    socket.pace = "stalled";
+    const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 1000 } });
+    connection.start();
+    let returned = false;
+    const fragments = async function* () {
+      try {
+        for (;;) yield "x".repeat(2000);
+      } finally {
+        returned = true;
+      }
+    };
+    const sent = connection.sendFragments(fragments());
+    await until(() => connection.bufferedAmount > 1000);
+    connection.terminate();
+    await expect(sent).rejects.toThrow("Cannot send: the connection is closing or closed");
+    await until(() => returned);
+  });
+
   test("D12: memory that an iterable fills again is its own at once", async () => {
     const { connection, peer } = await connectionPair(role);
     const memory = new Uint8Array(100_000);
