@@ -1,10 +1,8 @@
 /** What an endpoint is told, and what it takes for granted. */
-import { Buffer, constants } from "node:buffer";
+import { constants } from "node:buffer";
 import { expect, test } from "vitest";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
 import { EndpointSettings } from "../../src/protocol/endpoint-settings.ts";
 import type { Role } from "../../src/protocol/frame.ts";
-import { feed, frameFrom, peerOf } from "../support/wire.ts";
 
 const roles: readonly Role[] = ["client", "server"];
 
@@ -27,17 +25,4 @@ test.each(roles)("a %s has what it is told, but no message is longer than a stri
   expect({ ...new EndpointSettings(options) }).toEqual(options);
   const endless = new EndpointSettings({ role, maxMessageSize: Number.POSITIVE_INFINITY });
   expect(endless.maxMessageSize).toBe(constants.MAX_STRING_LENGTH);
-});
-
-test.each(roles)("R6455-10.4-1 settings made once serve many endpoints, each a %s", (role) => {
-  const settings = new EndpointSettings({ role, maxMessageSize: 3 });
-  for (let i = 0; i < 2; i++) {
-    const endpoint = new Endpoint(settings);
-    expect(endpoint.role).toBe(role);
-    const frames = ["abc", "abcd"].map((payload) => frameFrom(peerOf(role), { opcode: 1, payload }));
-    expect(feed(endpoint, Buffer.concat(frames))).toEqual([
-      { type: "message", text: true, data: "abc" },
-      { type: "failed", violation: "message-too-big" },
-    ]);
-  }
 });

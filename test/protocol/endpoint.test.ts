@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { EndpointEvent, PartEvent } from "../../src/protocol/endpoint-events.ts";
-import type { EndpointOptions } from "../../src/protocol/endpoint-settings.ts";
+import { type EndpointOptions, EndpointSettings } from "../../src/protocol/endpoint-settings.ts";
 import { type Violation, violations } from "../../src/protocol/errors.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
@@ -781,6 +781,19 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     endpoint.discardOutput();
     expect(takeBytes(endpoint)).toHaveLength(0);
   });
+});
+
+test.each<Role>(["client", "server"])("R6455-10.4-1 settings made once serve many endpoints, each a %s", (role) => {
+  const settings = new EndpointSettings({ role, maxMessageSize: 3 });
+  for (let i = 0; i < 2; i++) {
+    const endpoint = new Endpoint(settings);
+    expect(endpoint.role).toBe(role);
+    const frames = ["abc", "abcd"].map((payload) => frameFrom(peerOf(role), { opcode: 1, payload }));
+    expect(feed(endpoint, Buffer.concat(frames))).toEqual([
+      { type: "message", text: true, data: "abc" },
+      { type: "failed", violation: "message-too-big" },
+    ]);
+  }
 });
 
 describe("frames that are encoded already", () => {
