@@ -29,6 +29,7 @@ import {
 import { Inbox, type MessageReader } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
 import type { ConnectionLimits } from "./limits.ts";
+import { countLongMessage, longFrom } from "./long-messages.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
 import type { MessageStream } from "./message-stream.ts";
@@ -418,6 +419,7 @@ export class Connection {
   }
 
   #noteUnfinished(length: number): void {
+    if (length >= longFrom && this.#unfinished < longFrom) countLongMessage();
     this.#unfinished = length;
     processAssembly.note(this, length, this.limits.maxProcessAssemblySize);
   }

@@ -18,26 +18,12 @@ export function freeMemory(bytes: Uint8Array): void {
   nowhere?.postMessage(undefined, [bytes.buffer as ArrayBuffer]);
 }
 
-/** Long messages, in the second that began at `countedFrom`. */
-let longMessages = 0;
-let countedFrom = Number.NEGATIVE_INFINITY;
-let keepsFreed = false;
-
 /**
- * Counts a message for which memory of 128 KiB or more was taken. From 100 in a second on, the process uses such memory
- * again, up to 64 MiB of it, which saves 1 MiB its 256 page faults and a third of its cost (measured): glibc keeps twice the
- * size of the longest block below 32 MiB that was ever freed (mallopt(3), M_MMAP_THRESHOLD). This one is never written to,
- * and so never resident. Where long messages are few, what a peak took would stay for nothing: 30 MiB in an hour (measured).
+ * Lets the process use the memory of long messages again, up to 64 MiB of it, which saves 1 MiB its 256 page faults and a
+ * third of its cost (measured): glibc keeps twice the size of the longest block below 32 MiB that was ever freed
+ * (mallopt(3), M_MMAP_THRESHOLD). This one is never written to, and so never resident.
  */
-export function countLongMessage(): void {
-  if (keepsFreed) return;
-  const now = performance.now();
-  if (now - countedFrom >= 1000) {
-    countedFrom = now;
-    longMessages = 0;
-  }
-  if (++longMessages < 100) return;
-  keepsFreed = true;
+export function keepFreedMemory(): void {
   freeMemory(Buffer.allocUnsafeSlow(32 * 1024 * 1024 - 64 * 1024));
 }
 

@@ -8,7 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Violation } from "./errors.ts";
-import { countLongMessage, freeMemory } from "./free-memory.ts";
+import { freeMemory } from "./free-memory.ts";
 import type { MessageParts } from "./message-parts.ts";
 import { Utf8Validator } from "./utf8.ts";
 
@@ -22,8 +22,6 @@ const smallest = 256;
 /** What is known to be longer is collected in segments, and put together at its end: 1 MiB itself takes a copy less. */
 const longestWhole = 1024 * 1024;
 const segmentSize = 256 * 1024;
-/** From this length on glibc gives the memory of a message back to the system when it is freed, unless it is asked to keep it. */
-const longFrom = 128 * 1024;
 
 /** Collects a message; made when its first part arrives, thrown away when it is delivered. */
 export class MessageAssembler {
@@ -133,7 +131,6 @@ export class MessageAssembler {
     const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, trustedGrowth * needed));
     const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
     const size = Math.max(needed, ofFrame, ofFragments);
-    if (size >= longFrom) countLongMessage();
     const grown = Buffer.allocUnsafeSlow(size);
     if (this.#buffer !== undefined) {
       this.#buffer.copy(grown, 0, 0, this.#used);
