@@ -82,6 +82,8 @@ const primitives: AnyValue[] = [
   3000,
   4999,
   5000,
+  // 1000 to who keeps 16 bits.
+  66_536,
   1000.5,
   -1,
   Number.NaN,
