@@ -517,8 +517,8 @@ export class Connection {
     this.#end.initiator ??= "peer";
     const ready = this.#settings.handlers.closing?.(this);
     if (ready) this.#await(ready);
-    const reached = this.#delivers || this.#end.deaf || this.#unused;
-    if (reached && !this.#busy && this.#caughtUp) return this.#peerClosed();
+    const reached = this.#delivers || (!this.#busy && (this.#end.deaf || this.#unused));
+    if (reached && this.#caughtUp) return this.#peerClosed();
     this.#end.limitEcho(() => this.#echoClose());
     this.#makeInbox().push(event);
   }
@@ -535,8 +535,9 @@ export class Connection {
 
   /** Whether the next message or Close in the inbox has somebody to go to. */
   get #delivers(): boolean {
-    if (this.#busy || this.#ending?.deaf) return false;
-    return this.handlesMessages || this.#inbox?.awaited === true;
+    if (this.#ending?.deaf) return false;
+    // Who asks for a message gets it, also while `open` is not done: it may be the one who asks.
+    return this.handlesMessages ? !this.#busy : this.#inbox?.awaited === true;
   }
 
   /** Whether nobody has asked for messages yet, in either way. */

@@ -22,7 +22,7 @@ export interface MessageInfo {
  * An exception in one of them closes its connection with 1011 and goes to `error`.
  */
 export interface ConnectionHandlers<Connection> {
-  /** The connection is established; no message is delivered before it is done. */
+  /** The connection is established. No message goes to `message` before it is done; without that, it may read them itself. */
   open?(connection: Connection): unknown;
   /** A whole message; with the option `borrow` its bytes are the handler's only until it returns. */
   message?(connection: Connection, data: MessageData, info: MessageInfo): unknown;

@@ -83,7 +83,7 @@ export interface RouteOptions {
   /**
    * Whether the `message` handler only borrows the bytes of a message: they lie in the memory that sockets are read into,
    * and change once the handler has returned or, if it is async, reached its first await. Halves the cost of a message of
-   * 16 KiB; sending, publishing and copying are safe. Default false: they are the application's, as for every other reader.
+   * 16 KiB; `send`, `publish` and copying are safe. Default false: they are the application's, as for every other reader.
    */
   readonly borrow?: boolean;
   /**

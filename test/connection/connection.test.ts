@@ -159,6 +159,56 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(connection.readyState).toBe(1);
     });
 
+    test("an async open may read all messages itself, up to the peer's Close", async () => {
+      const seen: unknown[] = [];
+      const { peer, connection } = await connectionPair(role, {
+        handlers: {
+          open: async (self) => {
+            for await (const data of self) {
+              seen.push(data);
+              if (data === "b") self.send("half");
+            }
+            seen.push("done");
+          },
+          close: (_, { code }) => seen.push(code),
+        },
+      });
+      peer.text("a", "b");
+      expect(await peer.nextTexts(1)).toEqual(["half"]);
+      peer.text("c");
+      peer.close(1000);
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);
+      peer.end();
+      await connection.closed;
+      await nextTurn();
+      expect(seen).toEqual(["a", "b", "c", 1000, "done"]);
+    });
+
+    test("an async open may take them as streams, and what it throws fails the connection", async () => {
+      const errors: string[] = [];
+      const { peer, connection } = await connectionPair(role, {
+        handlers: {
+          open: async (self) => {
+            for await (const message of self.messages()) {
+              let text = "";
+              for await (const part of message) text += part;
+              if (text === "wrong") throw new Error(text);
+              self.send(text);
+            }
+          },
+          error: (_, { message }) => errors.push(message),
+        },
+      });
+      peer.text("right");
+      expect(await peer.nextTexts(1)).toEqual(["right"]);
+      peer.text("wrong");
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1011);
+      peer.close(1011);
+      peer.end();
+      await connection.closed;
+      expect(errors).toEqual(["wrong"]);
+    });
+
     test("an async message handler is awaited before the next message", async () => {
       let atOnce = 0;
       let most = 0;

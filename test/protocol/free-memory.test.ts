@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test, vi } from "vitest";
-import { freeMemory, leastFreed } from "../../src/protocol/free-memory.ts";
+import { freeMemory, keepFreedMemory, leastFreed } from "../../src/protocol/free-memory.ts";
 
 describe("freeMemory", () => {
   test("takes the memory away at once, and leaves small pieces to the garbage collector", () => {
@@ -64,6 +64,15 @@ describe.runIf(glibcVersionRuntime)("keepFreedMemory", () => {
     const args = ["--import", "tsx", "--input-type=module", "--eval", script];
     return Number(execFileSync(process.execPath, args, { encoding: "utf8" }));
   }
+
+  test("frees the one block that makes glibc keep others", () => {
+    const taken = vi.spyOn(Buffer, "allocUnsafeSlow");
+    keepFreedMemory();
+    const blocks = taken.mock.results.map(({ value }) => value as Buffer);
+    expect(taken.mock.calls).toEqual([[32 * 1024 * 1024 - 64 * 1024]]);
+    taken.mockRestore();
+    expect(blocks.map(({ length }) => length)).toEqual([0]);
+  });
 
   test("lets long messages be received into memory that is there, which the system would have to find again", () => {
     const [kept, control] = [faults(true), faults(false)];
