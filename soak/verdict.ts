@@ -34,10 +34,11 @@ export interface Finding {
 const MiB = 1024 * 1024;
 
 /**
- * The first part of a run, in which memory grows to what the load needs: a third, ten minutes at most.
+ * The first part of a run, a third, in seconds: memory grows to what the load needs, and malloc to what its pieces need to
+ * find their places, of which each is held by some connection for minutes.
  */
 export function warmUp(minutes: number): number {
-  return Math.min(minutes / 3, 10) * 60;
+  return minutes * 20;
 }
 
 /**
@@ -45,13 +46,13 @@ export function warmUp(minutes: number): number {
  *
  * 1 MiB after an hour. The memory of a steady process still moves by some MiB, with the large messages that are on their
  * way and with what V8 and malloc keep, and that tilts the line the more the shorter it is: by up to 52 MiB in ten minutes
- * in runs of three minutes on a busy machine. So these may have 125, which is 220 bytes for each of a thousand messages a
+ * in runs of three minutes on a busy machine. So these may have 120, which is 210 bytes for each of a thousand messages a
  * second. Less than two minutes can tell nothing.
  */
 export function slopeBound(minutes: number): number {
   if (minutes < 2) return Number.POSITIVE_INFINITY;
   const fitted = minutes - warmUp(minutes) / 60;
-  return Math.max(1, (50 / fitted) ** 1.5);
+  return Math.max(1, (40 / fitted) ** 1.6);
 }
 
 /** The slopes of the server's memory after the warm-up and each time after garbage was collected, in MiB in ten minutes. */
