@@ -125,7 +125,9 @@ class Session {
   #drain(): void {
     const { endpoint, events } = this;
     for (let event = endpoint.nextEvent(); event !== undefined; event = endpoint.nextEvent()) {
-      events.push(event);
+      // The payload of a Ping is only lent.
+      if (event.type === "ping" || event.type === "pong") events.push({ ...event, payload: event.payload.slice() });
+      else events.push(event);
       if (event.type === "inflate") {
         const broken = event.payload[0] === 0xff;
         events.push(endpoint.inflated(broken ? "invalid-deflate-data" : event.payload));

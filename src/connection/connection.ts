@@ -514,12 +514,20 @@ export class Connection {
   }
 
   #admitClose(event: CloseEvent): void {
-    this.#end.initiator ??= "peer";
+    const end = this.#end;
+    end.initiator ??= "peer";
     const ready = this.#settings.handlers.closing?.(this);
-    if (ready) this.#await(ready);
-    const reached = this.#delivers || (!this.#busy && (this.#end.deaf || this.#unused));
+    if (ready) {
+      end.held = true;
+      this.#await(
+        ready.then(() => {
+          end.held = false;
+        }),
+      );
+    }
+    const reached = this.#delivers || (!this.#busy && (end.deaf || this.#unused));
     if (reached && this.#caughtUp) return this.#peerClosed();
-    this.#end.limitEcho(() => this.#echoClose());
+    end.limitEcho(() => this.#echoClose());
     this.#makeInbox().push(event);
   }
 
@@ -535,7 +543,7 @@ export class Connection {
 
   /** Whether the next message or Close in the inbox has somebody to go to. */
   get #delivers(): boolean {
-    if (this.#ending?.deaf) return false;
+    if (this.#ending?.deaf || this.#ending?.held) return false;
     // Who asks for a message gets it, also while `open` is not done: it may be the one who asks.
     return this.handlesMessages ? !this.#busy : this.#inbox?.awaited === true;
   }
