@@ -19,7 +19,7 @@ import { isObject } from "./webidl.ts";
 /** What `connect` takes and the standard leaves open: how to reach the server, and what to ask of it. */
 export type WebSocketOptions = Omit<
   ConnectOptions,
-  "close" | "closing" | "drain" | "error" | "message" | "open" | "ping" | "pong" | "subprotocols" | "text"
+  "borrow" | "close" | "closing" | "drain" | "error" | "message" | "open" | "ping" | "pong" | "subprotocols" | "text"
 >;
 
 /** A Close frame to be sent; without a code and a reason it is empty. */
@@ -59,6 +59,8 @@ export function toConnectOptions(value: WebSocketOptions): ConnectOptions {
   const origin = given.origin ?? location()?.origin;
   const options: ConnectOptions = {
     ...given,
+    text: "string",
+    borrow: false,
     keepalive: given.keepalive ?? false,
     limits,
     ...(origin !== undefined && { origin }),
@@ -123,7 +125,10 @@ const lengthOfBuffer = getterOf<(this: ArrayBuffer) => number>(ArrayBuffer.proto
 export function bytesOf(source: ArrayBuffer | ArrayBufferView): Uint8Array {
   if (!ArrayBuffer.isView(source)) return bytesIn(source, 0, lengthOfBuffer.call(source));
   const own = types.isDataView(source) ? ofDataView : ofTypedArray;
-  return bytesIn(own.buffer.call(source), own.byteOffset.call(source), own.byteLength.call(source));
+  const buffer = own.buffer.call(source);
+  // A DataView of memory that was given away does not even tell where it lay.
+  if (!types.isSharedArrayBuffer(buffer) && lengthOfBuffer.call(buffer) === 0) return new Uint8Array(0);
+  return bytesIn(buffer, own.byteOffset.call(source), own.byteLength.call(source));
 }
 
 function bytesIn(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array {

@@ -486,7 +486,8 @@ export class Connection {
       case "message":
         this.counters.messagesReceived++;
         if (channels.message.hasSubscribers) {
-          channels.message.publish({ connection: this, data: event.data, text: event.text });
+          const { data } = this.endpoint.lendsBytes ? owned(event) : event;
+          channels.message.publish({ connection: this, data, text: event.text });
         }
         return this.#admit(event);
       case "part":
@@ -516,16 +517,8 @@ export class Connection {
   #admitClose(event: CloseEvent): void {
     const end = this.#end;
     end.initiator ??= "peer";
-    const ready = this.#settings.handlers.closing?.(this);
-    if (ready) {
-      end.held = true;
-      this.#await(
-        ready.then(() => {
-          end.held = false;
-        }),
-      );
-    }
-    const reached = this.#delivers || (!this.#busy && (end.deaf || this.#unused));
+    this.#call("closing");
+    const reached = end.deaf || this.#delivers || (!this.#busy && this.#unused);
     if (reached && this.#caughtUp) return this.#peerClosed();
     end.limitEcho(() => this.#echoClose());
     this.#makeInbox().push(event);
@@ -543,9 +536,8 @@ export class Connection {
 
   /** Whether the next message or Close in the inbox has somebody to go to. */
   get #delivers(): boolean {
-    if (this.#ending?.deaf || this.#ending?.held) return false;
-    // Who asks for a message gets it, also while `open` is not done: it may be the one who asks.
-    return this.handlesMessages ? !this.#busy : this.#inbox?.awaited === true;
+    if (this.#busy || this.#ending?.deaf) return false;
+    return this.handlesMessages || this.#inbox?.awaited === true;
   }
 
   /** Whether nobody has asked for messages yet, in either way. */
@@ -581,17 +573,18 @@ export class Connection {
 
   // Handlers
 
-  #call(name: "open" | "drain"): void;
+  #call(name: "open" | "closing" | "drain"): void;
   #call(name: "ping" | "pong", payload: Uint8Array): void;
   #call(name: "close", report: CloseReport): void;
-  #call(name: "open" | "drain" | "ping" | "pong" | "close", argument?: Uint8Array | CloseReport): void {
+  #call(name: "open" | "closing" | "drain" | "ping" | "pong" | "close", argument?: Uint8Array | CloseReport): void {
     const handler = this.#settings.handlers[name] as ((connection: this, argument: unknown) => unknown) | undefined;
     if (!handler) return;
     try {
       const own = argument instanceof Uint8Array ? new Uint8Array(argument) : argument;
       const result = handler.call(this.#settings.handlers, this, own);
       if (!isThenable(result)) return;
-      if (name === "open") this.#await(result);
+      // Without a message handler `open` may be the one who reads.
+      if (name === "closing" || (name === "open" && this.handlesMessages)) this.#await(result);
       else Promise.resolve(result).catch((error) => this.#handlerThrew(error));
     } catch (error) {
       this.#handlerThrew(error);

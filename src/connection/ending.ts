@@ -27,8 +27,6 @@ export class Ending {
   error: Error | undefined;
   /** Nothing more can be sent: `close` was called, and stands in line behind what was, or the socket is destroyed. */
   leaving = false;
-  /** The `closing` handler is not done with the peer's Close yet. */
-  held = false;
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
   deaf = false;
   /** Messages that were thrown away because the peer did not read them. */

@@ -6,7 +6,10 @@
 
 import { keepFreedMemory } from "../protocol/free-memory.ts";
 
-/** From this many bytes on a message is long: glibc gives such memory back to the system at once, unless asked to keep it. */
+/**
+ * A message is long when so many bytes of it have come and more are to come: glibc gives such memory back to the system at
+ * once, unless asked to keep it.
+ */
 export const longFrom: number = 128 * 1024;
 /** So many within a second are many. */
 const many = 100;

@@ -10,6 +10,7 @@ export type {
   FailedEvent,
   InflateEvent,
   MessageEvent,
+  PartEvent,
   PingPongEvent,
 } from "./endpoint-events.ts";
 export type { EndpointOptions } from "./endpoint-settings.ts";

@@ -48,6 +48,9 @@ test("parseUrl and checkProtocols throw SyntaxErrors that say what is wrong", ()
 test("keepalive is off and the outbox has no limit unless the options say so", () => {
   const plain = toConnectOptions({});
   expect([plain.keepalive, plain.limits?.maxOutboxSize]).toEqual([false, Number.POSITIVE_INFINITY]);
+  // The faces keep what they are given, and tell text by its type.
+  const scripted = { borrow: true, text: "bytes" } as object;
+  expect(toConnectOptions(scripted)).toMatchObject({ borrow: false, text: "string" });
   const given = toConnectOptions({ keepalive: true, limits: { maxOutboxSize: 5, readBudget: 1 } });
   expect([given.keepalive, given.limits]).toEqual([
     true,
@@ -83,6 +86,9 @@ test("bytesOf takes the part of a buffer, and no shared or resizable one", () =>
   expect([...bytesOf(new Uint8Array(buffer, 1, 2))]).toEqual([2, 3]);
   expect([...bytesOf(new DataView(buffer, 1, 1))]).toEqual([2]);
   expect(() => bytesOf(new Uint8Array(new SharedArrayBuffer(3)))).toThrow(TypeError);
+  const views = [new Uint8Array(buffer, 1), new DataView(buffer, 1)];
+  structuredClone(buffer, { transfer: [buffer] });
+  expect([buffer, ...views].map((gone) => bytesOf(gone).length)).toEqual([0, 0, 0]);
 });
 
 test("D10: bytesOf takes the bytes that a view has, whatever it says of itself", () => {

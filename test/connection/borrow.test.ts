@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import type { Connection } from "../../src/connection/connection.ts";
+import { channels } from "../../src/connection/diagnostics.ts";
 import type { ConnectionHandlers, MessageData } from "../../src/connection/handlers.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { readBuffer } from "../../src/protocol/mask-kernel.ts";
@@ -86,6 +87,28 @@ describe.each<Role>(["server", "client"])("borrowing %s", (role) => {
     peer.socket.write(binary(role, Buffer.alloc(300, 2)));
     await until(() => seen.length === 2);
     expect(seen[0]![100]).toBe(2);
+  });
+
+  test("who listens to the channel of messages gets a copy", async () => {
+    const seen: { heard: Uint8Array; handled: boolean }[] = [];
+    let heard: Uint8Array | undefined;
+    const hear = (message: unknown) => {
+      heard = (message as { data: Uint8Array }).data;
+    };
+    channels.message.subscribe(hear);
+    try {
+      const { peer } = await pair(role, (_, data) => void seen.push({ heard: heard!, handled: lent(data) }));
+      for (const value of [1, 2]) {
+        peer.send({ opcode: 2, payload: Buffer.alloc(300, value) });
+        await until(() => seen.length === value);
+      }
+    } finally {
+      channels.message.unsubscribe(hear);
+    }
+    expect(seen.map(({ heard, handled }) => [heard[100], handled])).toEqual([
+      [1, true],
+      [2, true],
+    ]);
   });
 
   test("without it each message has memory of its own", async () => {

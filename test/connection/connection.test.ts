@@ -184,6 +184,65 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(seen).toEqual(["a", "b", "c", 1000, "done"]);
     });
 
+    test("D01 a Close that comes while an async open does not read is answered at once", async () => {
+      const { opened, open } = gate();
+      const seen: unknown[] = [];
+      const { peer, connection } = await connectionPair(role, {
+        handlers: {
+          open: async (self) => {
+            for await (const data of self) {
+              seen.push(data);
+              break;
+            }
+            await opened;
+            seen.push("open");
+          },
+          close: () => seen.push("close"),
+        },
+      });
+      peer.text("a");
+      await until(() => seen.length === 1);
+      peer.close(1000);
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);
+      peer.end();
+      await connection.closed;
+      open();
+      await until(() => seen.length === 3);
+      expect(seen).toEqual(["a", "close", "open"]);
+    });
+
+    test.each<[string, ConnectionHandlers<Connection>]>([
+      ["a handler that has terminated the connection", { message: (self) => self.terminate() }],
+      [
+        "a handler, while another has thrown",
+        {
+          ping: () => {
+            throw new Error("thrown");
+          },
+        },
+      ],
+    ])("D01 the end is told when the peer's Close comes behind %s and is not done", async (_, handlers) => {
+      const { opened, open } = gate();
+      let closed = 0;
+      const { peer, connection } = await connectionPair(role, {
+        handlers: {
+          ...handlers,
+          message: async (self, data, info) => {
+            handlers.message?.(self, data, info);
+            await opened;
+          },
+          close: () => void closed++,
+          error: () => {},
+        },
+      });
+      peer.send({ opcode: 1, payload: "a" }, { opcode: 9 }, closeFrame(1000));
+      peer.end();
+      await until(() => connection.readyState === 3);
+      open();
+      await connection.closed;
+      expect(closed).toBe(1);
+    });
+
     test("an async open may take them as streams, and what it throws fails the connection", async () => {
       const errors: string[] = [];
       const { peer, connection } = await connectionPair(role, {
