@@ -1,6 +1,7 @@
 /** Rows A: memory and CPU exhausted by frames. What an attack writes is bounded in bytes and in time. */
 import { Op } from "../../conformance/wire/frame.ts";
 import { atMost, growsLess, is, MIB, noteP99, notes, sees } from "../judge.ts";
+import { cpuTime } from "../proc.ts";
 import type { Arena, Row, Seen } from "../row.ts";
 import { type Attacker, frame, repeated, sleep, turn } from "../wire.ts";
 
@@ -107,16 +108,18 @@ async function fragmentFlood(arena: Arena): Promise<Seen> {
 
 async function reassembly(arena: Arena): Promise<Seen> {
   const n = 100_000;
+  // The server's own time where it is known: a busy machine takes the other from both alike, and hides the difference.
+  const now = () => (arena.pid === undefined ? undefined : cpuTime(arena.pid)) ?? performance.now();
   const time = async (count: number): Promise<number | undefined> => {
     const connection = await arena.open();
     const middle = repeated({ opcode: Op.Continuation, payload: TINY, fin: false }, (count - 2) * 7);
-    const startedAt = performance.now();
+    const startedAt = now();
     connection.send({ opcode: Op.Binary, payload: TINY, fin: false });
     connection.write(middle);
     connection.send({ opcode: Op.Continuation, payload: TINY });
     await connection.echoed(1, 8000);
     if (connection.end !== "open" || connection.closeCode !== 0) return undefined;
-    return performance.now() - startedAt;
+    return now() - startedAt;
   };
   const times: [number[], number[]] = [[], []];
   for (let round = 0; round < 4; round++) {
@@ -250,7 +253,7 @@ export const FRAME_ROWS: readonly Row[] = [
   {
     id: "A08",
     name: "Reassembly that costs more and more",
-    does: "Times a message of 100,000 fragments against one of 200,000, the best of three, taken for 50 ms at least",
+    does: "Takes the CPU time of a message of 100,000 fragments and of one of 200,000, the best of three, 50 ms at least",
     fresh: true,
     attack: reassembly,
     statements: [sees("ratio", atMost(3), "twice the fragments cost at most 3 times as long")],
