@@ -39,6 +39,7 @@ import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts"
 import type { SharedCompression } from "./prepared-message.ts";
 import { ProcessCap } from "./process-cap.ts";
 import { listenForDrain, listenTo } from "./socket-listener.ts";
+import { collectInTime } from "./timely-collection.ts";
 import { WebStreams } from "./web-streams.ts";
 
 /** What a connection is made of. */
@@ -510,6 +511,7 @@ export class Connection {
   }
 
   #admit(event: MessageEvent | PartEvent): void {
+    collectInTime(event.data);
     if (this.#caughtUp && this.#delivers) return this.#deliver(event);
     if (!this.#ending?.deaf) this.#makeInbox().push(this.endpoint.lendsBytes ? owned(event) : event);
   }
