@@ -110,7 +110,7 @@ export class Connection {
 
   /** The WHATWG number of the state: 1 open, 2 closing, 3 closed; a Close counts when it is reached in the queue. */
   get readyState(): 1 | 2 | 3 {
-    return this.#open ? 1 : this.endpoint.readyState === 3 ? 3 : 2;
+    return this.#isOpen() ? 1 : this.endpoint.readyState === 3 ? 3 : 2;
   }
 
   /** Whether this side is the client or the server of the connection. */
@@ -163,7 +163,7 @@ export class Connection {
    */
   send(data: Sendable, options?: SendOptions): boolean {
     const message = checkSendable(data);
-    if (!this.#open) return false;
+    if (!this.#isOpen()) return false;
     if (this.bufferedAmount >= this.limits.maxOutboxSize) {
       this.outboxTooLarge();
       return false;
@@ -197,7 +197,7 @@ export class Connection {
       },
       failed: (error) => this.#fragmentsThrew(error),
     });
-    if (!this.#open) {
+    if (!this.#isOpen()) {
       stream.abandon();
       return ignorable(Promise.reject(new CutOff()));
     }
@@ -235,7 +235,7 @@ export class Connection {
    */
   close(code: number = CloseCode.NormalClosure, reason = ""): void {
     encodeClosePayload(code, reason);
-    if (!this.#open) return;
+    if (!this.#isOpen()) return;
     this.#end.leaving = true;
     this.#afterwards(() => this.#closeNow(code, reason));
   }
@@ -330,7 +330,7 @@ export class Connection {
 
   /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
   sendFrames(frames: Uint8Array, messageCount: number): void {
-    if (!this.#open) return;
+    if (!this.#isOpen()) return;
     if (!this.#sender?.busy && this.#outbox.writeShared(frames)) {
       this.counters.messagesSent += messageCount;
       return;
@@ -345,7 +345,7 @@ export class Connection {
 
   /** @internal For topics: whether what is published now will be sent. */
   takesFrames(): boolean {
-    return this.#open && this.bufferedAmount < this.limits.maxOutboxSize;
+    return this.#isOpen() && this.bufferedAmount < this.limits.maxOutboxSize;
   }
 
   /** @internal For topics. */
@@ -368,7 +368,7 @@ export class Connection {
     return this.#settings.keepalive;
   }
 
-  get #open(): boolean {
+  #isOpen(): boolean {
     return !this.#ending?.leaving && (this.endpoint.state === "open" || this.endpoint.state === "peerClosing");
   }
 
@@ -439,7 +439,7 @@ export class Connection {
     for (let handled = 1; ; handled++) {
       const inbox = this.#inbox;
       let look = handled % messagesPerLook === 0;
-      if (inbox !== undefined && !inbox.empty && this.#delivers) {
+      if (inbox !== undefined && !inbox.empty && this.#delivers()) {
         this.#deliver(inbox.shift());
       } else {
         if ((inbox?.size ?? 0) >= this.limits.inboundHighWaterMark) return this.read(false);
@@ -512,7 +512,7 @@ export class Connection {
 
   #admit(event: MessageEvent | PartEvent): void {
     collectInTime(event.data);
-    if (this.#caughtUp && this.#delivers) return this.#deliver(event);
+    if (this.#caughtUp() && this.#delivers()) return this.#deliver(event);
     if (!this.#ending?.deaf) this.#makeInbox().push(this.endpoint.lendsBytes ? owned(event) : event);
   }
 
@@ -520,14 +520,14 @@ export class Connection {
     const end = this.#end;
     end.initiator ??= "peer";
     this.#call("closing");
-    const reached = end.deaf || this.#delivers || (!this.#busy && this.#unused);
-    if (reached && this.#caughtUp) return this.#peerClosed();
+    const reached = end.deaf || this.#delivers() || (!this.#busy && this.#isUnused());
+    if (reached && this.#caughtUp()) return this.#peerClosed();
     end.limitEcho(() => this.#echoClose());
     this.#makeInbox().push(event);
   }
 
   /** Whether all that was parsed is delivered. */
-  get #caughtUp(): boolean {
+  #caughtUp(): boolean {
     return this.#inbox === undefined || this.#inbox.empty;
   }
 
@@ -537,13 +537,13 @@ export class Connection {
   }
 
   /** Whether the next message or Close in the inbox has somebody to go to. */
-  get #delivers(): boolean {
+  #delivers(): boolean {
     if (this.#busy || this.#ending?.deaf) return false;
     return this.handlesMessages || this.#inbox?.awaited === true;
   }
 
   /** Whether nobody has asked for messages yet, in either way. */
-  get #unused(): boolean {
+  #isUnused(): boolean {
     return !this.handlesMessages && !this.#inbox?.iterated;
   }
 
@@ -659,7 +659,7 @@ export class Connection {
   outboxTooLarge(): void {
     this.#end.error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
     // What the socket holds already goes with the socket alone.
-    if (!this.#open) return this.#end.destroy();
+    if (!this.#isOpen()) return this.#end.destroy();
     this.#end.unsentMessages = this.endpoint.waitingMessages;
     this.endpoint.discardOutput();
     this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
@@ -708,7 +708,7 @@ export class Connection {
 
   /** @internal For the inbox: where nobody reads any more, nothing holds back the echo of a Close that is next. */
   readerLeft(): void {
-    if (!this.#unused || !this.#inbox!.atClose) return;
+    if (!this.#isUnused() || !this.#inbox!.atClose) return;
     this.#inbox!.shift();
     this.#peerClosed();
   }
@@ -762,7 +762,7 @@ export class Connection {
 
   /** What was received before the end is handled first, where a handler does it. */
   #deliverReport(): void {
-    if (this.handlesMessages && (this.#busy || !this.#caughtUp)) return;
+    if (this.handlesMessages && (this.#busy || !this.#caughtUp())) return;
     this.#inbox?.end();
     if (this.#end.deliverReport()) this.#call("close", this.#end.report!);
   }

@@ -145,7 +145,7 @@ export class Endpoint {
    * A borrowed chunk is unmasked in place as well, but at most lent; call `releaseChunk` before its memory is used again.
    */
   receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
-    if (!this.#parsing) return;
+    if (!this.#isParsing()) return;
     this.#decoder ??= takeDecoder();
     this.#decoder.push(chunk, length, borrowed);
   }
@@ -166,7 +166,7 @@ export class Endpoint {
   nextEvent(): EndpointEvent | undefined {
     const decoder = this.#decoder;
     if (decoder === undefined) return undefined;
-    while (this.#parsing && this.#inflating === undefined) {
+    while (this.#isParsing() && this.#inflating === undefined) {
       if (decoder.remaining === 0) {
         if (!decoder.readHeader()) break;
         const broken = this.#judgeHeader(decoder);
@@ -207,7 +207,7 @@ export class Endpoint {
    * not change before. Everything else is copied. The same holds for the other methods that send.
    */
   sendMessage(data: string | Uint8Array): boolean {
-    if (!this.#sending) return false;
+    if (!this.#isSending()) return false;
     this.#refuseInterleaving(this.#sendingFragments);
     if (typeof data === "string") encodeTextFrame(this.#gather(), this.role, fin | Opcode.Text, data);
     else encodeFrame(this.#gather(), this.role, fin | Opcode.Binary, data);
@@ -217,7 +217,7 @@ export class Endpoint {
 
   /** Sends a whole message that was deflated according to RFC 7692 section 7.2.1. */
   sendCompressed(text: boolean, payload: Uint8Array): boolean {
-    if (!this.#sending) return false;
+    if (!this.#isSending()) return false;
     this.#refuseInterleaving(this.#sendingFragments);
     encodeFrame(this.#gather(), this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
     this.#gather().endMessages(1, this.stalled);
@@ -230,7 +230,7 @@ export class Endpoint {
    * Throws for a first fragment inside a fragmented message, and for a later one outside.
    */
   sendFragment(text: boolean, payload: Uint8Array, position: { first: boolean; last: boolean }): boolean {
-    if (!this.#sending) return false;
+    if (!this.#isSending()) return false;
     this.#refuseInterleaving(position.first === this.#sendingFragments);
     const opcode = position.first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
     encodeFrame(this.#gather(), this.role, (position.last ? fin : 0) | opcode, payload);
@@ -245,7 +245,7 @@ export class Endpoint {
    */
   sendEncoded(frames: Uint8Array, messageCount = 1): boolean {
     if (this.role === "client") throw new Error("Cannot send: a client must mask each frame with a key of its own");
-    if (!this.#sending) return false;
+    if (!this.#isSending()) return false;
     this.#refuseInterleaving(this.#sendingFragments);
     // Behind other small output they are copied, so that all leaves in one write; alone they go out as they are.
     const output = this.#gather();
@@ -278,7 +278,7 @@ export class Endpoint {
    */
   close(code: number = CloseCode.NoStatusReceived, reason = ""): void {
     const payload = encodeClosePayload(code, reason);
-    if (!this.#sending) return;
+    if (!this.#isSending()) return;
     this.#sendLatestPong();
     encodeFrame(this.#gather(), this.role, fin | Opcode.Close, payload);
     this.#closeSent = { code, reason };
@@ -335,11 +335,11 @@ export class Endpoint {
     giveOutput(output);
   }
 
-  get #parsing(): boolean {
+  #isParsing(): boolean {
     return this.#state === "open" || this.#state === "closing";
   }
 
-  get #sending(): boolean {
+  #isSending(): boolean {
     return this.#state === "open" || this.#state === "peerClosing";
   }
 
@@ -495,7 +495,7 @@ export class Endpoint {
     if (length > 125) {
       throw new RangeError(`Cannot send: a control frame carries at most 125 bytes, not ${length}`);
     }
-    if (!this.#sending) return false;
+    if (!this.#isSending()) return false;
     encodeFrame(this.#gather(), this.role, fin | opcode, payload);
     return true;
   }
