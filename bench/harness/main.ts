@@ -58,7 +58,7 @@ async function main(): Promise<boolean> {
   mkdirSync(workFolder, { recursive: true });
   await lock();
   const generator = prepareGenerator();
-  const settings: RunSettings = { generator: generator.command, warmup: 300, duration: wholeNumber("duration", 800) };
+  const settings: RunSettings = { generator: generator.command, warmup: 800, duration: wholeNumber("duration", 800) };
   const here = machine();
   warnOfOthers(here);
   if (values.flames) return await drawFlames(settings);

@@ -109,7 +109,8 @@ interface Run {
 
 async function loadServer(run: Run): Promise<Sample> {
   const { row, server, settings } = run;
-  const { generator, warmup, duration } = settings;
+  const { generator, duration } = settings;
+  const { warmup = settings.warmup } = row.load;
   const load = new LoadProcess(withOptions(generator, { ...loadOptions(run), warmup, duration }), loadCpu);
   const result = await load.finish<LoadResult>();
   if (row.job === "deflate") checkLearned(result.learned ?? [], row.load.size ?? 0);
