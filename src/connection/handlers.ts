@@ -57,7 +57,7 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-/** When a silent peer is asked, and when it is given up; milliseconds. */
+/** When a silent peer is asked, and when it is given up; milliseconds, looked after once a second. */
 export interface KeepaliveOptions {
   /** After how long without a byte received a Ping is sent. Default 25 s, below every usual proxy's limit. */
   readonly interval?: number;

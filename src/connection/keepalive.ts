@@ -1,7 +1,8 @@
 /**
  * Asks peers that are silent, and gives up those that stay so; also gives up messages that do not go on (faults A11, D02).
  *
- * Liveness is judged by bytes that arrive and by nothing else, and never while we do not read ourselves.
+ * Liveness is judged by bytes that arrive and by nothing else, and never while we do not read ourselves. Bytes are known
+ * to the second only, so a message is given up when its time is over whenever in that second they came.
  */
 
 import type { Endpoint } from "../protocol/endpoint.ts";
@@ -43,6 +44,8 @@ export class Keepalive implements Watched {
   readonly #kept: KeptAlive;
   #lastReceived: number = currentTick();
   #pingedAt = neverPinged;
+  /** When we were last seen not to read. */
+  #paused = 0;
   /** How far an unfinished message had come when it last went on; undefined while none is. */
   #progress: Mark | undefined;
   /** Where the window began over which its rate is judged; undefined while it is short. */
@@ -84,7 +87,7 @@ export class Keepalive implements Watched {
 
   /** The timer wheel's call. */
   watch(): number {
-    return this.#look() / tickLength;
+    return Math.min(this.#look(), this.#untilSlow()) / tickLength;
   }
 
   /** Does what is due, and returns after how many milliseconds to look again. */
@@ -94,6 +97,7 @@ export class Keepalive implements Watched {
     if (!this.#kept.isReading()) {
       this.#pingedAt = neverPinged;
       this.#progress = this.#rate = undefined;
+      this.#paused = currentTick();
       // A peer that is read by turns hears from us anyway, and some take a Pong that they did not ask for as a fault.
       if (idle < unsolicitedPongInterval) return Math.min(unsolicitedPongInterval - idle, this.#pace);
       this.#kept.pong();
@@ -116,24 +120,32 @@ export class Keepalive implements Watched {
       this.#pingedAt = currentTick();
       // The round trip is noted where the Pong arrives; that none came is seen here.
       this.#kept.ping().catch(() => {});
-      return Math.min(this.#timeout, this.#interval);
+      return Math.min(this.#timeout, this.#interval, this.#pace);
     }
     const waited = (currentTick() - this.#pingedAt) * tickLength;
-    if (waited < this.#timeout) return this.#timeout - waited;
+    if (waited < this.#timeout) return Math.min(this.#timeout - waited, this.#pace);
     this.#kept.giveUp(`the peer was silent for ${idle} ms and did not answer a Ping`);
     return 0;
   }
 
   /** Whether an unfinished message stands still, or its rest comes more slowly than a peer owes. */
   #isMessageSlow(): boolean {
-    const { endpoint, limits } = this.#kept;
+    const { endpoint } = this.#kept;
     if (!endpoint.insideMessage) {
       this.#progress = this.#rate = undefined;
       return false;
     }
     const { messageProgress: bytes } = endpoint;
-    if (this.#progress?.bytes !== bytes) this.#progress = { bytes, tick: this.#lastReceived };
-    return age(this.#progress) >= limits.messageIdleTimeout || this.#isRateLow(bytes);
+    if (this.#progress?.bytes !== bytes) {
+      this.#progress = { bytes, tick: Math.max(this.#lastReceived, this.#paused) };
+    }
+    return this.#untilSlow() <= 0 || this.#isRateLow(bytes);
+  }
+
+  /** Milliseconds until an unfinished message will have stood still for too long; its bytes came within the mark's tick. */
+  #untilSlow(): number {
+    if (this.#progress === undefined) return Number.POSITIVE_INFINITY;
+    return this.#kept.limits.messageIdleTimeout + tickLength - age(this.#progress);
   }
 
   #isRateLow(bytes: number): boolean {

@@ -2,7 +2,8 @@
  * One timer for all connections: a wheel of one-second slots, turned only while something is on it.
  *
  * Time is counted in ticks of the wheel, not read from a clock, so a process that was suspended does not take its own
- * absence for its peers' silence; and each tick comes after what waits in the sockets was read (fault D19).
+ * absence for its peers' silence; and each tick comes after what waits in the sockets was read (fault D19). A tick is
+ * never shorter than a second: what happened n + 1 ticks ago is more than n seconds ago.
  */
 
 const slotCount = 64;
@@ -52,12 +53,16 @@ export function unwatch(watched: Watched): void {
 function turnAfterReading(): void {
   const begun = performance.now();
   setImmediate(() => {
-    if (performance.now() - begun < tickLength) turn();
-    else setImmediate(turn);
+    if (performance.now() - begun < tickLength) return turn();
+    // The timer is due again, and would be before the turn.
+    timer?.refresh();
+    setImmediate(turn);
   });
 }
 
 function turn(): void {
+  // Counted from here, a turn that comes late does not shorten the next tick.
+  timer?.refresh();
   now++;
   const slot = slots[now % slotCount]!;
   for (const watched of [...slot]) {

@@ -152,10 +152,41 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     const { kept, keepalive, done } = keep(role);
     feed(kept.endpoint, bytes);
     keepalive.received();
-    vi.advanceTimersByTime(59 * second);
+    vi.advanceTimersByTime(60 * second);
     expect(done).toEqual([]);
     vi.advanceTimersByTime(16 * second);
-    expect(done).toEqual([["too slow", 60]]);
+    expect(done).toEqual([["too slow", 61]]);
+  });
+
+  test.each([1, 1000, 1500, 2000, 14_999, 60_000])(
+    "A11: %i ms to go on are never cut short by a millisecond, wherever in a second they begin",
+    (messageIdleTimeout) => {
+      for (const into of [0, 1, 500, 999, 7001, 14_999]) {
+        const { kept, keepalive, done } = keep(role, undefined, { messageIdleTimeout });
+        vi.advanceTimersByTime(into);
+        feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" }));
+        keepalive.received();
+        vi.advanceTimersByTime(messageIdleTimeout);
+        expect(done).toEqual([]);
+        vi.advanceTimersByTime(2 * second);
+        expect(done.map(([what]) => what)).toEqual(["too slow"]);
+        keepalive.stop();
+      }
+    },
+  );
+
+  test("A11: a message that stood while we did not read has its whole time from then on", () => {
+    const { kept, keepalive, done } = keep(role);
+    feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" }));
+    keepalive.received();
+    kept.reading = false;
+    vi.advanceTimersByTime(600 * second);
+    kept.reading = true;
+    done.length = 0;
+    vi.advanceTimersByTime(41 * second);
+    expect(done).toEqual([]);
+    vi.advanceTimersByTime(41 * second);
+    expect(done.map(([what]) => what)).toEqual(["too slow"]);
   });
 
   test("A11: a message that goes on byte by byte is not too slow, and one that is whole is none", () => {
@@ -203,7 +234,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     const { kept, done } = keep(role, undefined, { messageIdleTimeout: 2 * second });
     feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" }));
     vi.advanceTimersByTime(5 * second);
-    expect(done).toEqual([["too slow", 2]]);
+    expect(done).toEqual([["too slow", 3]]);
   });
 
   test("stopped, it does nothing and leaves no timer", () => {

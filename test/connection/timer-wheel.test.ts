@@ -107,39 +107,67 @@ describe("the timer wheel", () => {
     expect(one.looks).toEqual([]);
   });
 
+  test("no tick is shorter than a second, also after one that waited for its turn", () => {
+    const waits = [900];
+    vi.stubGlobal("setImmediate", (look: () => void) => {
+      const wait = waits.shift();
+      if (wait === undefined) look();
+      else setTimeout(look, wait);
+    });
+    const begun = Date.now();
+    const times: number[] = [];
+    const one = watched((look) => {
+      times.push(Date.now() - begun);
+      return look < 4 ? 1 : 0;
+    });
+    watchAfter(one, 1);
+    // With somebody else on it the wheel keeps its timer.
+    watchAfter(watched(), 60);
+    vi.advanceTimersByTime(20_000);
+    expect(times).toEqual([1900, 2900, 3900, 4900]);
+  });
+
   test.each([
     ["before the tick", 0],
     // In the turn of the event loop in which the tick is due, after the sockets were polled.
     ["while the tick waited for its turn", 1],
-  ])("D19: what came while the process was stopped %s is read before anybody is looked at", async (_, due) => {
-    vi.unstubAllGlobals();
-    vi.useRealTimers();
-    const [near, far] = await socketPair();
-    const order: string[] = [];
-    near.on("data", () => order.push("read"));
-    await once(near, "resume");
-    const stopped = new Int32Array(new SharedArrayBuffer(4));
-    const stop = () => {
-      far.write("an answer");
-      Atomics.wait(stopped, 0, 0, 1200);
-    };
-    await new Promise<void>((resolve) => {
-      const one: Watched = {
-        slot: -1,
-        watch: () => {
-          order.push("looked");
-          resolve();
-          return 0;
-        },
+  ])(
+    "D19: what came while the process was stopped %s is read before anybody is looked at, and the next look is a second later",
+    async (_, due) => {
+      vi.unstubAllGlobals();
+      vi.useRealTimers();
+      const [near, far] = await socketPair();
+      const order: string[] = [];
+      const looks: number[] = [];
+      near.on("data", () => order.push("read"));
+      await once(near, "resume");
+      const stopped = new Int32Array(new SharedArrayBuffer(4));
+      const stop = () => {
+        far.write("an answer");
+        Atomics.wait(stopped, 0, 0, 1200);
       };
-      made.push(one);
-      // Older than the wheel's timer and as long, so that it stops just before what that one does.
-      if (due === 1) setTimeout(() => setImmediate(stop), tickLength);
-      watchAfter(one, 1);
-      if (due === 0) stop();
-    });
-    near.destroy();
-    far.destroy();
-    expect(order).toEqual(["read", "looked"]);
-  });
+      await new Promise<void>((resolve) => {
+        const one: Watched = {
+          slot: -1,
+          watch: () => {
+            order.push("looked");
+            looks.push(performance.now());
+            if (looks.length < 2) return 1;
+            resolve();
+            return 0;
+          },
+        };
+        made.push(one);
+        // Older than the wheel's timer and as long, so that it stops just before what that one does.
+        if (due === 1) setTimeout(() => setImmediate(stop), tickLength);
+        watchAfter(one, 1);
+        if (due === 0) stop();
+      });
+      near.destroy();
+      far.destroy();
+      expect(order).toEqual(["read", "looked", "looked"]);
+      // Timers count whole milliseconds.
+      expect(looks[1]! - looks[0]!).toBeGreaterThan(tickLength - 1);
+    },
+  );
 });
