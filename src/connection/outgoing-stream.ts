@@ -72,7 +72,7 @@ export class OutgoingStream implements LongSend {
 
   /** Whether the iterable has ended before the connection did. */
   async #sendFragments(): Promise<boolean> {
-    while (!this.#stopped) {
+    while (this.#goesOn()) {
       const next = await this.#next();
       if (next === undefined) break;
       if (next.done) return true;
@@ -83,6 +83,12 @@ export class OutgoingStream implements LongSend {
       if (room !== undefined) await this.#orStopped(() => room);
     }
     return false;
+  }
+
+  /** Whether a fragment would still be sent: where our Close has left, by a failure for one, the iterable is asked no more. */
+  #goesOn(): boolean {
+    const { state } = this.#way.endpoint;
+    return !this.#stopped && (state === "open" || state === "peerClosing");
   }
 
   #sendLast(): boolean {

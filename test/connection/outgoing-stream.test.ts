@@ -28,8 +28,8 @@ async function* later(...fragments: Fragment[]): AsyncGenerator<Fragment> {
   }
 }
 
-/** An iterable that gives one fragment and then waits; says whether it was let go. */
-function endless(): { fragments: AsyncIterable<string>; returned: () => number } {
+/** An iterable that gives one fragment and then waits; says how often it was asked, and whether it was let go. */
+function endless(): { fragments: AsyncIterable<string>; asked: () => number; returned: () => number } {
   let returned = 0;
   let asked = 0;
   const iterator: AsyncIterator<string> = {
@@ -39,7 +39,7 @@ function endless(): { fragments: AsyncIterable<string>; returned: () => number }
       return Promise.resolve({ done: true, value: undefined });
     },
   };
-  return { fragments: { [Symbol.asyncIterator]: () => iterator }, returned: () => returned };
+  return { fragments: { [Symbol.asyncIterator]: () => iterator }, asked: () => asked, returned: () => returned };
 }
 
 describe.each(roles)("sendFragments as %s", (role) => {
@@ -254,6 +254,24 @@ describe.each(roles)("sendFragments as %s", (role) => {
       let frame = await peer.nextFrame();
       while (frame?.opcode !== 8) frame = await peer.nextFrame();
       expect(closeStatus(frame)?.code).toBe(1011);
+      expect(stderr).toHaveBeenCalledOnce();
+    });
+
+    test("one that waits behind it is let go and never asked", async () => {
+      const { connection, peer } = await connectionPair(role);
+      const failing = connection.sendFragments(
+        (async function* () {
+          yield "begun";
+          throw new Error("no more");
+        })(),
+      );
+      const behind = endless();
+      const waiting = connection.sendFragments(behind.fragments);
+      await expect(failing).rejects.toThrow("no more");
+      await expect(waiting).rejects.toThrow("Cannot send: the connection is closing or closed");
+      expect([behind.asked(), behind.returned()]).toEqual([0, 1]);
+      expect(shown(await peer.nextFrames(1))).toEqual([[1, false, "begun"]]);
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1011);
       expect(stderr).toHaveBeenCalledOnce();
     });
 
