@@ -175,7 +175,7 @@ function deflateKept(ours: Direction, payload: Uint8Array): Uint8Array | undefin
   return undefined;
 }
 
-/** Inflates with the kept context; `undefined` for a message that needs jobs: too much output, or an unusual end. */
+/** Inflates with the kept context; `undefined` for a message that needs jobs: too much output, an unusual end, a failure. */
 function inflateKept(
   theirs: Direction,
   slot: ContextSlot,
@@ -197,7 +197,7 @@ function inflateWith(
   try {
     context = theirs.context(slot);
   } catch {
-    return "invalid-deflate-data";
+    return undefined;
   }
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -209,7 +209,8 @@ function inflateWith(
     parts.push(scratch.slice());
     produced = context.write(payload, payload.length - context.unread, scratch, 0);
   }
-  if (produced < 0) return "invalid-deflate-data";
+  // Why it failed, the job will tell.
+  if (produced < 0) return undefined;
   if (length + produced > limit) return "message-too-big";
   if (context.unread > 0) return undefined;
   if (!endsWhole(context, theirs.window !== undefined, produced)) return undefined;

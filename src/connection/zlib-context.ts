@@ -60,7 +60,7 @@ export class ZlibContext {
 
   /**
    * Feeds `input` from `start` and fills `output` from `outputStart`; returns how many bytes it wrote there, or -1 when
-   * the data is invalid, after which the context is of no use.
+   * zlib failed, as it does for invalid data, after which the context is of no use.
    */
   write(input: Uint8Array, start: number, output: Uint8Array, outputStart: number): number {
     const room = output.length - outputStart;

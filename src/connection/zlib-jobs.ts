@@ -16,8 +16,8 @@ import {
 } from "node:zlib";
 import type { ContextShape } from "./zlib-context.ts";
 
-/** What inflating a message came to: its bytes, or the name of the broken rule. */
-export type InflateOutcome = Uint8Array | "message-too-big" | "invalid-deflate-data";
+/** What inflating a message came to: its bytes, or the name of the broken rule; `inflate-failed` when zlib has no memory. */
+export type InflateOutcome = Uint8Array | "message-too-big" | "invalid-deflate-data" | "inflate-failed";
 
 /** What follows every message's payload: the rest of the empty stored block that its sender took off. */
 export const removedTail: Uint8Array = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
@@ -54,7 +54,7 @@ export function inflateAtOnce(
     if (engine?.bytesWritten !== input.length - 1 || buffer.subarray(-4).equals(removedTail)) return undefined;
     return buffer.length > limit ? "message-too-big" : compact(buffer);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return "invalid-deflate-data";
+    if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return outcomeOf(error);
     return limit > most ? undefined : "message-too-big";
   }
 }
@@ -109,16 +109,23 @@ export async function inflateInJobs(
       job.close();
       if (output.exceeded) return "message-too-big";
       if (end === "whole") return output.join(0);
-      if (end === "invalid") return "invalid-deflate-data";
+      if (end === "invalid") return job.failed ? outcomeOf(job.error) : "invalid-deflate-data";
       rest = rest.subarray(end);
     }
     return "invalid-deflate-data";
-  } catch {
-    return "invalid-deflate-data";
+  } catch (error) {
+    return outcomeOf(error);
   } finally {
     messages.leave();
   }
 }
+
+/** What zlib's error says of the message: nothing, where it is not one of those about the data. */
+function outcomeOf(error: unknown): "invalid-deflate-data" | "inflate-failed" {
+  return aboutData.has((error as NodeJS.ErrnoException).code) ? "invalid-deflate-data" : "inflate-failed";
+}
+
+const aboutData: ReadonlySet<string | undefined> = new Set(["Z_DATA_ERROR", "Z_BUF_ERROR", "Z_NEED_DICT"]);
 
 /** Feeds one context until the payload or the DEFLATE stream ends; a number is where in the payload a final block ended. */
 async function inflateStream(
@@ -260,7 +267,8 @@ class Output {
 class StreamJob {
   /** The stream takes no more: its DEFLATE data ended, it failed, or the output went over its limit. */
   over = false;
-  failed = false;
+  /** What the stream failed with. */
+  error: unknown;
   readonly #stream: DeflateRaw | InflateRaw;
   #wake: () => void = () => {};
 
@@ -270,12 +278,16 @@ class StreamJob {
       output.add(part);
       if (output.exceeded) this.close();
     });
-    stream.on("error", () => {
-      this.failed = true;
+    stream.on("error", (error) => {
+      this.error = error;
       this.#end();
     });
     stream.on("end", () => this.#end());
     stream.on("close", () => this.#end());
+  }
+
+  get failed(): boolean {
+    return this.error !== undefined;
   }
 
   get bytesRead(): number {

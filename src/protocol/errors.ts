@@ -77,6 +77,11 @@ const table = {
     closeCode: 1007,
     text: "The compressed message is not whole, valid DEFLATE data",
   },
+  "inflate-failed": {
+    section: "RFC 6455 section 7.4.1",
+    closeCode: 1011,
+    text: "The compressed message could not be inflated here, whatever it holds",
+  },
   "message-too-big": {
     section: "RFC 6455 section 10.4",
     closeCode: 1009,

@@ -90,7 +90,12 @@ describe("a large message", () => {
     const payload = await deflateInJobs(impossibleShape, message, nothing);
     expect(payload.length).toBe(message.length + 5 * Math.ceil(message.length / 65_535) + 1);
     expect(same(await inflateInJobs(inflateShape, payload, nothing, noLimit), message)).toBe(true);
-    expect(await inflateInJobs(impossibleShape, payload, nothing, noLimit)).toBe("invalid-deflate-data");
+  });
+
+  test("a failure of zlib that is not about the data is not blamed on the peer", async () => {
+    const payload = deflated(message);
+    expect(await inflateInJobs(impossibleShape, payload, nothing, noLimit)).toBe("inflate-failed");
+    expect(inflateAtOnce(impossibleShape, payload, nothing, noLimit, message.length)).toBe("inflate-failed");
   });
 
   test("B07: does not make a smaller one wait that came after it", async () => {

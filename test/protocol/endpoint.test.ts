@@ -590,9 +590,10 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect((event as { data: Uint8Array }).data.buffer.byteLength).toBeLessThanOrEqual(rest.length);
     });
 
-    test("R7692-7.2.2-1 B01 B06 inflated data is judged: broken, not UTF-8, too big", () => {
+    test("R7692-7.2.2-1 B01 B06 inflated data is judged: broken, not to be inflated, not UTF-8, too big", () => {
       const outcomes: [Uint8Array | Violation, Violation][] = [
         ["invalid-deflate-data", "invalid-deflate-data"],
+        ["inflate-failed", "inflate-failed"],
         [Uint8Array.of(0xff), "text-not-utf8"],
         [new Uint8Array(101), "message-too-big"],
       ];
