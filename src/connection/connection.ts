@@ -29,7 +29,7 @@ import {
 import { Inbox, type MessageReader } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
 import type { ConnectionLimits } from "./limits.ts";
-import { countLongMessage, longFrom } from "./long-messages.ts";
+import { messageCame } from "./long-messages.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
 import type { MessageStream } from "./message-stream.ts";
@@ -39,7 +39,6 @@ import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts"
 import type { SharedCompression } from "./prepared-message.ts";
 import { ProcessCap } from "./process-cap.ts";
 import { listenForDrain, listenTo } from "./socket-listener.ts";
-import { collectInTime } from "./timely-collection.ts";
 import { WebStreams } from "./web-streams.ts";
 
 /** What a connection is made of. */
@@ -420,7 +419,6 @@ export class Connection {
   }
 
   #noteUnfinished(length: number): void {
-    if (length >= longFrom && this.#unfinished < longFrom) countLongMessage();
     this.#unfinished = length;
     processAssembly.note(this, length, this.limits.maxProcessAssemblySize);
   }
@@ -511,7 +509,7 @@ export class Connection {
   }
 
   #admit(event: MessageEvent | PartEvent): void {
-    collectInTime(event.data);
+    messageCame(event.data);
     if (this.#caughtUp() && this.#delivers()) return this.#deliver(event);
     if (!this.#ending?.deaf) this.#makeInbox().push(this.endpoint.lendsBytes ? owned(event) : event);
   }

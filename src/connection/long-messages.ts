@@ -1,26 +1,47 @@
 /**
- * Long messages of all connections, counted: where they are many, their memory is kept for the next ones.
+ * The memory of long messages, in two ways in which a runtime left to itself does badly.
  *
- * Where they are few, what a peak took would stay for nothing: 30 MiB in an hour of one long message a second (measured).
+ * Where long messages are many, what they free is kept for the next ones. Where they are few, what a peak took would stay
+ * for nothing: 30 MiB in an hour of one long message a second (measured).
+ *
+ * And what they leave behind is collected before V8 comes to collect the whole heap. A collection of young objects is
+ * cheap, and frees the messages that nobody keeps. V8 starts one when young objects fill their part of the heap, but the
+ * bytes of a message lie outside of it. Before version 13 so many bytes outside started one, too; since then (Node 24) they
+ * start a collection of everything first, every 64 MiB. Therefore a long message takes a third of its size in the heap as
+ * well, for nothing: a quarter less CPU for echoes of 16 KiB and of 1 MiB (measured; with less than a third, collections of
+ * everything go on where many young objects live on and their part has grown).
  */
 
 import { keepFreedMemory } from "../protocol/free-memory.ts";
+import { readBuffer } from "../protocol/mask-kernel.ts";
 
-/**
- * A message is long when so many bytes of it have come and more are to come: glibc gives such memory back to the system at
- * once, unless asked to keep it.
- */
-export const longFrom: number = 128 * 1024;
-/** So many within a second are many. */
+/** What a shorter message leaves in the heap by itself is enough. */
+const leastHeld = 4096;
+/** glibc gives memory of so many bytes back to the system at once, unless asked to keep it. */
+const leastUnmapped = 128 * 1024;
+/** So many of those within a second are many. */
 const many = 100;
+/** Elements of an array that V8 still counts as young, of eight bytes each. */
+const mostElements = 4096;
+
+const collectsLate = process.versions.bun === undefined && Number.parseInt(process.versions.v8 ?? "", 10) >= 13;
+/** Where V8 cannot tell that nobody looks at it. */
+const taken: { last?: undefined[] } = {};
 
 let count = 0;
 let countedFrom = Number.NEGATIVE_INFINITY;
 let kept = false;
 
-/** A message has become long. */
-export function countLongMessage(): void {
-  if (kept) return;
+/** A message or a part of one has come. */
+export function messageCame(data: Uint8Array | string): void {
+  if (data.length < leastHeld) return;
+  const text = typeof data === "string";
+  if (!text && data.buffer === readBuffer.buffer) return;
+  if (!kept && data.length >= leastUnmapped) countLong();
+  if (collectsLate && !text) takeYoung(data.length / 3);
+}
+
+function countLong(): void {
   const now = performance.now();
   if (now - countedFrom >= 1000) {
     countedFrom = now;
@@ -29,4 +50,9 @@ export function countLongMessage(): void {
   if (++count < many) return;
   kept = true;
   keepFreedMemory();
+}
+
+/** Takes so many bytes among the young objects, and lets them go. */
+export function takeYoung(bytes: number): void {
+  for (let left = bytes >> 3; left > 0; left -= mostElements) taken.last = new Array(Math.min(left, mostElements));
 }
