@@ -7,9 +7,12 @@ import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import type { Connection } from "../connection/connection.ts";
 import {
   type ConnectionHandlers,
-  deliversBytes,
+  type ConnectionOptions,
+  connectionOptionTable,
+  type Delivery,
   handlerTable,
   type KeepaliveOptions,
+  resolveDelivery,
   resolveKeepalive,
 } from "../connection/handlers.ts";
 import { type ConnectionLimits, connectionLimits, resolveLimits } from "../connection/limits.ts";
@@ -59,7 +62,7 @@ export interface CookieJar {
 }
 
 /** The options of `connect`, handlers of the connection included. */
-export interface ConnectOptions extends ConnectionHandlers<Connection> {
+export interface ConnectOptions extends ConnectionHandlers<Connection>, ConnectionOptions {
   /** Sees the server's 101 before the connection opens; an exception gives the handshake up. */
   upgrade?(response: HandshakeResponse): unknown;
   /** Gives up the handshake, at any moment, with the signal's reason; no effect once the connection is open. */
@@ -95,16 +98,6 @@ export interface ConnectOptions extends ConnectionHandlers<Connection> {
   readonly serialize?: boolean;
   /** Whether to offer permessage-deflate, and how. Default true. */
   readonly compression?: boolean | CompressionOptions;
-  /** Pings for a server that is silent. Default on: after 25 s, given up 20 s later. */
-  readonly keepalive?: boolean | KeepaliveOptions;
-  /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
-  readonly text?: "string" | "bytes";
-  /**
-   * Whether the `message` handler only borrows the bytes of a message: they lie in the memory that sockets are read into,
-   * and change once the handler has returned or, if it is async, reached its first await. Halves the cost of a message of
-   * 16 KiB; `send`, `publish` and copying are safe. Default false: they are the application's, as for every other reader.
-   */
-  readonly borrow?: boolean;
   /** Whether handlers run in the async context (`AsyncLocalStorage`) in which `connect` was called. Default false. */
   readonly asyncContext?: boolean;
   /** Limits that differ from the defaults. */
@@ -124,12 +117,12 @@ export interface ResolvedConnectOptions {
   readonly extensions: string | undefined;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   readonly limits: ConnectionLimits;
-  readonly textAsBytes: boolean;
-  readonly lendsBytes: boolean;
+  readonly delivery: Delivery;
 }
 
 const connectTable: OptionTable<ConnectOptions> = {
   ...handlerTable,
+  ...connectionOptionTable,
   upgrade: "function",
   signal: "object",
   headers: ["object", "array"],
@@ -144,9 +137,6 @@ const connectTable: OptionTable<ConnectOptions> = {
   cookieJar: "object",
   serialize: "boolean",
   compression: ["boolean", "object"],
-  keepalive: ["boolean", "object"],
-  text: "string",
-  borrow: "boolean",
   asyncContext: "boolean",
   limits: "object",
 };
@@ -167,8 +157,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     extensions: compression && offerDeflate(compression),
     keepalive: resolveKeepalive(given.keepalive),
     limits: resolveLimits(connectionLimits, given.limits),
-    textAsBytes: deliversBytes(given.text),
-    lendsBytes: given.borrow === true && given.message !== undefined,
+    delivery: resolveDelivery(given),
   };
 }
 

@@ -122,7 +122,7 @@ function establish(
   { stream, head }: Opening,
   { subprotocol, extensions, deflate }: Agreement,
   settings: ConnectionSettings<Connection>,
-  { given, limits, compression, textAsBytes, lendsBytes }: ResolvedConnectOptions,
+  { given, limits, compression, delivery }: ResolvedConnectOptions,
 ): Connection {
   const own = stream instanceof Socket && given.createConnection === undefined;
   const connection = new Connection({
@@ -131,8 +131,7 @@ function establish(
       maxMessageSize: limits.maxMessageSize,
       maxEmptyFragments: limits.maxEmptyFragments,
       compression: deflate !== undefined,
-      textAsBytes,
-      lendsBytes,
+      ...delivery,
     }),
     socket: stream,
     settings,

@@ -5,9 +5,11 @@
 import type { IncomingMessage } from "node:http";
 import {
   type ConnectionHandlers,
-  deliversBytes,
+  type ConnectionOptions,
+  connectionOptionTable,
   handlerTable,
   type KeepaliveOptions,
+  resolveDelivery,
   resolveKeepalive,
 } from "../connection/handlers.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
@@ -61,7 +63,7 @@ export interface UpgradeResult<Data> {
 }
 
 /** The options that a server has for all its routes and each route may set for itself. */
-export interface RouteOptions {
+export interface RouteOptions extends ConnectionOptions {
   /**
    * Whose pages may connect. Default `"same-host"`: where a request has an `Origin`, its host and port must be those of
    * the `Host` field. A list of origins, a function, or `"any"`.
@@ -76,16 +78,6 @@ export interface RouteOptions {
   readonly subprotocols?: readonly string[];
   /** Whether to accept permessage-deflate, and how. Default false. */
   readonly compression?: boolean | CompressionOptions;
-  /** Pings for peers that are silent. Default on: after 25 s, given up 20 s later. */
-  readonly keepalive?: boolean | KeepaliveOptions;
-  /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
-  readonly text?: "string" | "bytes";
-  /**
-   * Whether the `message` handler only borrows the bytes of a message: they lie in the memory that sockets are read into,
-   * and change once the handler has returned or, if it is async, reached its first await. Halves the cost of a message of
-   * 16 KiB; `send`, `publish` and copying are safe. Default false: they are the application's, as for every other reader.
-   */
-  readonly borrow?: boolean;
   /**
    * Whether handlers run in the async context (`AsyncLocalStorage`) in which `upgrade` was called, or that it entered
    * before its first await. Default false: capturing it costs microseconds a connection.
@@ -122,13 +114,11 @@ export interface Route<Data = unknown, Params = Readonly<Record<string, string>>
 
 /** The options that servers and routes have in common, by name. */
 export const routeOptionTable: OptionTable<RouteOptions> = {
+  ...connectionOptionTable,
   origin: "any",
   hosts: "array",
   subprotocols: "array",
   compression: ["boolean", "object"],
-  keepalive: ["boolean", "object"],
-  text: "string",
-  borrow: "boolean",
   asyncContext: "boolean",
   limits: "object",
   trustProxy: "any",
@@ -173,9 +163,8 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
   }
   const limits = resolveLimits(serverLimits, { ...defaults.limits, ...route.limits });
   const { maxMessageSize, maxEmptyFragments } = limits;
-  const textAsBytes = deliversBytes(route.text ?? defaults.text);
-  const lendsBytes = (route.borrow ?? defaults.borrow ?? false) && route.message !== undefined;
-  const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, textAsBytes, lendsBytes };
+  const delivery = resolveDelivery(route, defaults);
+  const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, ...delivery };
   return {
     handlers: route,
     limits,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isThenable, resolveKeepalive } from "../../src/connection/handlers.ts";
+import { isThenable, resolveDelivery, resolveKeepalive } from "../../src/connection/handlers.ts";
 
 describe("resolveKeepalive", () => {
   test("D03: on by default, with an interval below every usual proxy's limit of 60 s", () => {
@@ -28,6 +28,32 @@ describe("resolveKeepalive", () => {
     expect(() => resolveKeepalive(30_000 as never)).toThrow(
       new TypeError("Cannot keep alive: the options must be an object, not 30000"),
     );
+  });
+});
+
+describe("resolveDelivery", () => {
+  const message = () => {};
+
+  test("strings that are the application's by default; an option goes before the server's", () => {
+    expect(resolveDelivery({ message })).toEqual({ textAsBytes: false, lendsBytes: false });
+    expect(resolveDelivery({ message }, { text: "bytes", borrow: true })).toEqual({
+      textAsBytes: true,
+      lendsBytes: true,
+    });
+    const own = { message, text: "string", borrow: false } as const;
+    expect(resolveDelivery(own, { text: "bytes", borrow: true })).toEqual({ textAsBytes: false, lendsBytes: false });
+  });
+
+  test("bytes are lent to a message handler and to nobody else", () => {
+    expect(resolveDelivery({ borrow: true, message }).lendsBytes).toBe(true);
+    expect(resolveDelivery({ borrow: true }).lendsBytes).toBe(false);
+  });
+
+  test.each(["buffer", "", 5])("text cannot be %j", (text) => {
+    const told = `Cannot deliver text as ${JSON.stringify(text)}: it comes as "string" or as "bytes"`;
+    for (const given of [[{ text }], [{}, { text }]] as [object, object?][]) {
+      expect(() => resolveDelivery(...given)).toThrow(new TypeError(told));
+    }
   });
 });
 
