@@ -14,6 +14,11 @@ export interface DrainOptions {
   readonly retryAfter?: number;
   /** When those that are still there are cut off, from the call on. Default `over` and 30 s. */
   readonly deadline?: number;
+  /**
+   * Whether the own listener is closed at once, not at the end: for one of several processes on a port, since the others
+   * take the new connections then that this one would refuse. Default false.
+   */
+  readonly stopListening?: boolean;
 }
 
 /** How often some clients are told. */

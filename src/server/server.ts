@@ -58,8 +58,11 @@ export interface ServeOptions<Path extends string = string> extends RouteOptions
   readonly host?: string;
   /** Makes the own listener speak TLS. */
   readonly tls?: TlsOptions;
-  /** More options for listening, such as `reusePort` or `path`. */
-  readonly listenOptions?: ListenOptions;
+  /**
+   * More options for listening, such as `backlog`, `exclusive`, `ipv6Only`, `path`, or `reusePort`, with which several
+   * processes listen on one port, and which needs Node 22.12, 23.1 or later.
+   */
+  readonly listenOptions?: ListenOptions & { readonly reusePort?: boolean };
   /** Answers requests that are no WebSocket handshake. Default: 426 on a route's path, else 404. Own listener only. */
   readonly request?: RequestListener;
   /** An `http` or `https` server to share, which stays the caller's to start and to close. */
@@ -82,6 +85,7 @@ const drainTable: OptionTable<DrainOptions> = {
   code: "number",
   retryAfter: "number",
   deadline: "number",
+  stopListening: "boolean",
 };
 
 interface ServedRoute {
@@ -168,7 +172,8 @@ export class Server {
    *
    * New handshakes get 503 with `Retry-After` from the call on; then clients are told one after another over `over`
    * milliseconds. Resolves when all are gone, those that stay at the deadline being cut off, and the listener is closed.
-   * Throws a RangeError for a close code that cannot be sent or a negative time.
+   * Rejects with a RangeError for a close code that cannot be sent or a negative time, and with a TypeError when it is to
+   * stop the listening of a shared server.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     checkOptions("drain", options, drainTable);
@@ -179,8 +184,14 @@ export class Server {
     for (const [name, value] of Object.entries({ over, retryAfter, deadline })) {
       if (!(value >= 0)) throw new RangeError(`Cannot drain: ${name} must be a number from 0 on, not ${value}`);
     }
+    if (options.stopListening && !this.#own) {
+      throw new TypeError(
+        'Cannot drain: the option "stopListening" is for a listener of our own, and this one is shared',
+      );
+    }
     this.#retryAfter = retryAfter;
     this.#drainCode = code;
+    if (options.stopListening) void this.#stopListening();
     const connections = [...this.#connections];
     const left = this.#leave(connections, deadline);
     await closeEvenly(connections, over, code);
@@ -367,11 +378,18 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   return server;
 }
 
+/** Where Node does not know it, it would listen without a word. */
+const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
+const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+
 function checkServeOptions(options: ServeOptions): void {
   checkOptions("serve", options, serveTable);
   if (options.routes === undefined) throw new TypeError("Cannot serve: there are no routes");
   for (const [path, handlers] of Object.entries(options.routes)) {
     checkOptions(`serve ${describe(path)}`, handlers, routeTable);
+  }
+  if ((options.listenOptions?.reusePort ?? false) && !hasReusePort) {
+    throw new TypeError(`Cannot serve: reusePort needs Node 22.12, 23.1 or later, and this is ${process.version}`);
   }
   if (options.server === undefined) return;
   for (const name of ["port", "host", "tls", "listenOptions", "request"] as const) {

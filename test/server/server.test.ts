@@ -152,6 +152,25 @@ describe("the own listener", () => {
     }
   });
 
+  test("two listen on one port with reusePort; a runtime that has none says so", async () => {
+    const options = { host: "127.0.0.1", listenOptions: { reusePort: true } };
+    const first = serve({ ...options, routes: { "/": says("first") } });
+    const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+    if (major < 22 || (major === 22 && minor < 12) || (major === 23 && minor < 1)) {
+      await expect(first).rejects.toThrow(
+        new TypeError(`Cannot serve: reusePort needs Node 22.12, 23.1 or later, and this is ${process.version}`),
+      );
+      await serving({ routes: {}, listenOptions: { reusePort: false } });
+      return;
+    }
+    servers.push(await first);
+    const { port } = servers[0]!;
+    const second = await serving({ ...options, port, routes: { "/": says("second") } });
+    expect(second.port).toBe(port);
+    await second.close();
+    expect(await (await openRaw(port)).nextTexts(1)).toEqual(["first"]);
+  });
+
   test.each<[string, object]>([
     ["a path without /", { routes: { echo: {} } }],
     ["an unknown limit", { routes: {}, limits: { maxSize: 1 } }],
@@ -489,7 +508,26 @@ describe("drain", () => {
     deciding.open();
     await readHead(slow);
     expect(closeStatus(await slow.nextFrame())).toEqual({ code: 4321, reason: "The server is draining" });
-    for (const peer of [first, slow]) peer.close(4321);
+    for (const peer of [first, slow]) {
+      peer.close(4321);
+      peer.end();
+    }
+    await drained;
+  });
+
+  test("stops listening at once where it is asked to, and delivers what was queued all the same", async () => {
+    const server = await serving({ routes: { "/": {} } });
+    const { port } = server;
+    const peer = await openRaw(port);
+    await until(() => server.connections.size === 1);
+    for (const connection of server.connections) connection.send("queued");
+    const drained = server.drain({ over: 0, stopListening: true });
+    const refused = connect({ port, host: "127.0.0.1" });
+    expect((await once(refused, "error"))[0]).toMatchObject({ code: "ECONNREFUSED" });
+    expect(await peer.nextTexts(1)).toEqual(["queued"]);
+    expect(closeStatus(await peer.nextFrame())?.code).toBe(1012);
+    peer.close(1012);
+    peer.end();
     await drained;
   });
 
@@ -503,6 +541,11 @@ describe("drain", () => {
       new TypeError('Cannot drain: there is no option "timeout"'),
     );
     expect(server.accepting).toBe(true);
+    const shared = await serving({ routes: {}, server: createHttpServer() });
+    await expect(shared.drain({ stopListening: true })).rejects.toThrow(
+      new TypeError('Cannot drain: the option "stopListening" is for a listener of our own, and this one is shared'),
+    );
+    expect(shared.accepting).toBe(true);
   });
 });
 
