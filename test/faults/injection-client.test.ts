@@ -70,7 +70,7 @@ beforeAll(async () => {
       await converse({ face, secure, kind: "cut", closer: "peer", at: Number.POSITIVE_INFINITY, exact: false });
     }
   }
-  noteState();
+  await noteState();
 });
 
 afterEach(async () => {
@@ -108,7 +108,7 @@ const options = {
   serialize: false,
   signal: nobody.signal,
   keepalive: { interval: 1000, timeout: 1000 },
-  limits: { closeTimeout: 150, messageIdleTimeout: 2000 },
+  limits: { closeTimeout: 150, messageIdleTimeout: 1000 },
   tls: { ca: certificates.ca },
 } as const;
 

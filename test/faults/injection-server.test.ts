@@ -126,7 +126,7 @@ const options = {
   routes,
   compression: true,
   keepalive: { interval: 1000, timeout: 1000 },
-  limits: { handshakeTimeout: 1000, upgradeTimeout: 250, closeTimeout: 150, messageIdleTimeout: 2000 },
+  limits: { handshakeTimeout: 1000, upgradeTimeout: 250, closeTimeout: 150, messageIdleTimeout: 1000 },
 } as const;
 
 beforeAll(async () => {
@@ -145,7 +145,7 @@ beforeAll(async () => {
     .set("shared", (shared.address() as AddressInfo).port);
   // A first connection makes what stays for good.
   await tell({ target: "own", path: "/peer", kind: "cut", closer: "peer", at: whole("/peer"), exact: true });
-  noteState(shared);
+  await noteState(shared);
 });
 
 afterEach(async () => {
