@@ -2,7 +2,7 @@
  * Every public name that takes something, with every kind of value: a documented error, or what was asked for. Nothing is
  * thrown outside of the call, nothing stays open, and a `WebSocket` sends what Web IDL makes of its argument (D10, D12).
  */
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   accept,
   type Connection,
@@ -28,19 +28,18 @@ import {
   scribble,
   webIdlOf,
 } from "../support/any-values.ts";
-import { eventually, inParallel, watchUncaught } from "../support/injection.ts";
+import { eventually, inParallel } from "../support/injection.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { closeStatus, RawPeer } from "../support/raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
-import { leftovers, resources } from "../support/resources.ts";
 import { readFrames } from "../support/wire.ts";
 
-const uncaught = watchUncaught();
 vi.spyOn(console, "error").mockImplementation(() => {});
+leavesNothing({ complains: true });
 const peers: RawPeer[] = [];
 let raw: RawServer;
 let server: Server;
 let accepted: ServerConnection | undefined;
-let before: Record<string, number> = {};
 
 beforeAll(async () => {
   raw = await rawServer((request, socket) => {
@@ -57,14 +56,8 @@ beforeAll(async () => {
       },
     },
   });
-  before = resources();
-});
-afterEach(async () => {
-  expect(uncaught.caught).toEqual([]);
-  expect(await leftovers(before)).toEqual({});
 });
 afterAll(async () => {
-  uncaught.stop();
   await server.close();
   await raw.close();
 });

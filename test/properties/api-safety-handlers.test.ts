@@ -2,29 +2,18 @@
  * Handlers that throw, reject with and return every kind of value: the connection is closed with 1011 and its `error`
  * handler told, whatever it was, and nothing is thrown outside of the handler (fault D09).
  */
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { anyValues } from "../support/any-values.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
-import { watchUncaught } from "../support/injection.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { closeStatus, type RawPeer } from "../support/raw-peer.ts";
-import { leftovers, resources } from "../support/resources.ts";
 
-const uncaught = watchUncaught();
 const stderr = vi.spyOn(console, "error").mockImplementation(() => {});
-let before: Record<string, number> = {};
-
-beforeAll(() => {
-  before = resources();
-});
-afterEach(async () => {
-  expect(await leftovers(before)).toEqual({});
-  expect(uncaught.caught).toEqual([]);
-});
-afterAll(() => uncaught.stop());
+leavesNothing({ complains: true });
 
 type Name = "open" | "message" | "ping" | "pong";
 const names: readonly Name[] = ["open", "message", "ping", "pong"];

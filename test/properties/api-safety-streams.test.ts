@@ -3,31 +3,19 @@
  * effect, the bytes of a model on the wire, and nothing outside of the call (faults D09, D10, D12).
  */
 import { Duplex } from "node:stream";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Connection } from "../../src/connection/connection.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { type AnyValue, anyValues, Hostile, payloadOf, poisonMemory, scribble } from "../support/any-values.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
-import { inParallel, watchUncaught } from "../support/injection.ts";
+import { inParallel } from "../support/injection.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { closeStatus, type RawPeer } from "../support/raw-peer.ts";
-import { leftovers, resources } from "../support/resources.ts";
 import { finalCode, type State, sends, stage, states } from "../support/staged.ts";
 import type { ReadFrame } from "../support/wire.ts";
 
 const roles: readonly Role[] = ["server", "client"];
-const uncaught = watchUncaught();
-const stderr = vi.spyOn(console, "error");
-let before: Record<string, number> = {};
-
-beforeAll(() => {
-  before = resources();
-});
-afterEach(async () => {
-  expect(await leftovers(before)).toEqual({});
-  expect(uncaught.caught).toEqual([]);
-  expect(stderr.mock.calls).toEqual([]);
-});
-afterAll(() => uncaught.stop());
+leavesNothing();
 
 /** Enough of all kinds where the value can make no difference to us, only to the runtime. */
 const sample = anyValues.filter(({ name }, index) => index % 8 === 0 || /[Pp]roxy|hostile|then/.test(name));

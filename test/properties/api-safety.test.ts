@@ -5,30 +5,17 @@
  */
 import { types } from "node:util";
 import { inflateRawSync } from "node:zlib";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frame.ts";
 import { type AnyValue, anyValues, Hostile, payloadOf, poisonMemory, scribble } from "../support/any-values.ts";
-import { watchUncaught } from "../support/injection.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { closeStatus } from "../support/raw-peer.ts";
-import { leftovers, resources } from "../support/resources.ts";
 import { finalCode, type State, sends, stage, states } from "../support/staged.ts";
 import type { ReadFrame } from "../support/wire.ts";
 
 const roles: readonly Role[] = ["server", "client"];
 const everywhere = roles.flatMap((role) => states.map((state) => [role, state] as const));
-const uncaught = watchUncaught();
-const stderr = vi.spyOn(console, "error");
-let before: Record<string, number> = {};
-
-beforeAll(() => {
-  before = resources();
-});
-afterEach(async () => {
-  expect(await leftovers(before)).toEqual({});
-  expect(uncaught.caught).toEqual([]);
-  expect(stderr.mock.calls).toEqual([]);
-});
-afterAll(() => uncaught.stop());
+leavesNothing();
 
 /** A message as it was on the wire. */
 interface Message {

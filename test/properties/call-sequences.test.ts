@@ -3,7 +3,7 @@
  * and in the order of the calls, then one Close, and nothing happens outside of the calls (faults D09, D10, D12).
  */
 import fc from "fast-check";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionSettings } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
@@ -16,31 +16,18 @@ import { Topics } from "../../src/topics/topics.ts";
 import { CallModel } from "../support/call-model.ts";
 import { deflateParameters, until } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
-import { watchUncaught } from "../support/injection.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { RawPeer, socketPair } from "../support/raw-peer.ts";
-import { leftovers, resources } from "../support/resources.ts";
 import { peerOf, type ReadFrame } from "../support/wire.ts";
 
-const uncaught = watchUncaught();
 const warnings: Error[] = [];
 const noteWarning = (warning: Error) => void warnings.push(warning);
-const stderr = vi.spyOn(console, "error");
-let before: Record<string, number> = {};
 
-beforeAll(() => {
-  process.on("warning", noteWarning);
-  before = resources();
-});
-afterEach(async () => {
-  expect(await leftovers(before)).toEqual({});
-  expect(uncaught.caught).toEqual([]);
-  expect(warnings).toEqual([]);
-  expect(stderr.mock.calls).toEqual([]);
-});
-afterAll(() => {
-  uncaught.stop();
-  process.off("warning", noteWarning);
-});
+leavesNothing();
+
+beforeAll(() => void process.on("warning", noteWarning));
+afterEach(() => expect(warnings).toEqual([]));
+afterAll(() => void process.off("warning", noteWarning));
 
 /** Stands in the title, so that a failure can be had again, also one that is a wait in vain. */
 const ownSeed = Date.now() % 2 ** 31;

@@ -12,8 +12,9 @@ import { afterAll, expect, vi } from "vitest";
 import type { CloseReport } from "../../src/index.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
+import { watchUncaught } from "./leaves-nothing.ts";
 import { closeFrame } from "./raw-peer.ts";
-import { leftovers, resources } from "./resources.ts";
+import { leftovers, noteResources, type Resources } from "./resources.ts";
 import { frameFrom } from "./wire.ts";
 
 /** What a raw peer does after the last byte it sends. */
@@ -247,27 +248,12 @@ export function places(from: number, to: number, step = 1): number[] {
   return [...all, to];
 }
 
-/** What nobody caught in this process, from the call on. */
-export function watchUncaught(): { readonly caught: readonly unknown[]; stop(): void } {
-  const caught: unknown[] = [];
-  const note = (error: unknown) => void caught.push(error);
-  process.on("uncaughtException", note);
-  process.on("unhandledRejection", note);
-  return {
-    caught,
-    stop: () => {
-      process.off("uncaughtException", note);
-      process.off("unhandledRejection", note);
-    },
-  };
-}
-
 /** What the tests of a file strike with, and the state of the process that each is to leave behind as it was. */
 export interface Surroundings {
   readonly certificates: Certificates;
   readonly sockets: SocketRegister;
   /** Notes what is open, and what is listened to on the process and others. */
-  noteState(...others: readonly NodeJS.EventEmitter[]): void;
+  noteState(...others: readonly NodeJS.EventEmitter[]): Promise<void>;
   /** Expects that nothing more is open or listened to than was noted, and nothing was uncaught or complained of. */
   expectUntouched(): Promise<void>;
 }
@@ -279,7 +265,7 @@ export function surroundings(): Surroundings {
   const uncaught = watchUncaught();
   const stderr = vi.spyOn(console, "error");
   let emitters: readonly NodeJS.EventEmitter[] = [];
-  let open: Record<string, number> = {};
+  let open: Resources = {};
   let listeners: unknown;
   afterAll(() => {
     sockets.stop();
@@ -289,9 +275,9 @@ export function surroundings(): Surroundings {
   return {
     certificates,
     sockets,
-    noteState: (...others) => {
+    noteState: async (...others) => {
       emitters = [process, ...others];
-      open = resources();
+      open = await noteResources();
       listeners = emitters.map(listenersOf);
     },
     expectUntouched: async () => {
