@@ -11,6 +11,7 @@ import { types } from "node:util";
 import type { CloseReport } from "../connection/close-report.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { MessageData } from "../connection/handlers.ts";
+import { isBlob } from "../connection/message-sender.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { EventHandlers } from "./event-handlers.ts";
 import {
@@ -348,7 +349,7 @@ function isSequence(value: unknown): value is Iterable<unknown> {
 function toMessage(data: unknown): string | Uint8Array | Blob {
   if (typeof data === "string") return data;
   if (ArrayBuffer.isView(data) || types.isArrayBuffer(data)) return bytesOf(data);
-  if (data instanceof Blob) return data;
+  if (isBlob(data)) return data;
   return toUSVString(data);
 }
 

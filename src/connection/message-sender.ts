@@ -26,10 +26,19 @@ export function checkSendable(data: unknown): Outgoing {
   if (PreparedMessage.made(data)) return data;
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   if (types.isArrayBuffer(data)) return new Uint8Array(data);
-  // What only inherits from Blob has no size.
-  if (data instanceof Blob && blobSize.call(data) >= 0) return data;
+  if (isBlob(data)) return data;
   const kind = data === null ? "null" : typeof data;
   throw new TypeError(`Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kind}`);
+}
+
+/** Whether it is a Blob, and does not only inherit from `Blob.prototype`: such a one has no size. */
+export function isBlob(value: unknown): value is Blob {
+  if (!(value instanceof Blob)) return false;
+  try {
+    return blobSize.call(value) >= 0;
+  } catch {
+    return false;
+  }
 }
 
 /** A message that is sent over a while. */

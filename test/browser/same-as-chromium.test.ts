@@ -245,6 +245,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     const bytes = new Uint8Array([1, 2, 3, 4, 5]);
     const views = [bytes.subarray(1, 3), new DataView(bytes.buffer, 2, 2), new Uint16Array([258]), new ArrayBuffer(0)];
     const others = [null, undefined, 1, {}, [1, 2], { toString: () => "own" }, Symbol("s"), "", () => 1, 1n];
+    others.push(Object.create(Blob.prototype), Object.create(Uint8Array.prototype));
     for (const data of [...views, new Blob(["blob"]), ...others]) {
       log(
         thrown(() => ws.send(data as string)),

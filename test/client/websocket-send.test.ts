@@ -58,6 +58,10 @@ describe("send", () => {
       [[1, [2]], "1,2"],
       [{}, "[object Object]"],
       [{ toString: () => "own" }, "own"],
+      [Object.create(Blob.prototype), "[object Blob]"],
+      [Object.create(Blob.prototype, { size: { value: 5 }, toString: { value: () => "own" } }), "own"],
+      [new File(["fi", "le"], "name"), [102, 105, 108, 101]],
+      [new (class extends Blob {})(["own"]), [111, 119, 110]],
     ];
     let sum = 0;
     for (const [data, back] of sent) {

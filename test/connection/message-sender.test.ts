@@ -69,6 +69,7 @@ describe("checkSendable", () => {
     ["a Date", new Date()],
     ["a promise", Promise.resolve("s")],
     ["a SharedArrayBuffer", new SharedArrayBuffer(2)],
+    ["what only inherits from Blob", Object.create(Blob.prototype)],
   ])("D10: %s is refused", (_, data) => {
     expect(() => checkSendable(data)).toThrow(TypeError);
     expect(() => checkSendable(data)).toThrow("Cannot send: data must be");
