@@ -6,11 +6,12 @@ import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
 import { connectAs } from "../../src/client/connect.ts";
 import { type ConnectOptions, connect, HandshakeError, type HandshakeRule } from "../../src/index.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { type Answer, acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
-import { leftovers, resources } from "../support/resources.ts";
 
 const opened: { close(): unknown }[] = [];
 
+leavesNothing();
 afterEach(async () => {
   for (const server of opened.splice(0)) await server.close();
 });
@@ -42,7 +43,6 @@ async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOp
     next();
     return undefined;
   };
-  const before = resources();
   let first: HandshakeError | undefined;
   for (const [cut, respond] of Object.entries({ whole: answer, bytewise })) {
     const server = await rawServer(respond);
@@ -51,7 +51,6 @@ async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOp
     await server.close();
     first ??= error;
   }
-  expect(await leftovers(before)).toEqual({});
   return first!;
 }
 
@@ -192,7 +191,6 @@ describe("a response that breaks a rule", () => {
     ["stalls", (socket: Socket) => void socket],
     ["is reset", (socket: Socket) => setImmediate(() => socket.resetAndDestroy())],
   ])("keeps what came of a refusal's body that %s", async (_, then) => {
-    const before = resources();
     const server = await rawServer((_, socket) => {
       socket.write("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nhalf", () => then(socket));
       return undefined;
@@ -200,7 +198,6 @@ describe("a response that breaks a rule", () => {
     const error = await failure(connect(`ws://127.0.0.1:${server.port}/`));
     expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["status-not-101", 500, "half"]);
     await server.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("R6455-4.1-21 does not follow a redirect unless asked", async () => {
@@ -248,7 +245,6 @@ describe("a response that is right", () => {
 
 describe("a transport that fails", () => {
   it("R6455-4.1-6: fails with connection-failed where nobody listens, by name and by address", async () => {
-    const before = resources();
     const vacant = createServer().listen(0, "127.0.0.1");
     await once(vacant, "listening");
     const { port } = vacant.address() as { port: number };
@@ -258,7 +254,6 @@ describe("a transport that fails", () => {
       expect(error.rule).toBe("connection-failed");
       expect(error.message).toMatch(/: the server cannot be reached: .*(?:ECONNREFUSED|EADDRNOTAVAIL)/);
     }
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("fails with connection-failed where the name does not resolve", async () => {
@@ -326,7 +321,6 @@ describe("time and abort", () => {
   const silent: Answer = () => undefined;
 
   it("fails with timed-out when no answer comes, and with its own time for each", async () => {
-    const before = resources();
     const server = await rawServer(silent);
     const url = `ws://127.0.0.1:${server.port}/`;
     const errors = await Promise.all([0, 1].map(() => failure(connect(url, { handshakeTimeout: 50 }))));
@@ -336,7 +330,6 @@ describe("time and abort", () => {
     ]);
     expect(server.requests).toHaveLength(2);
     await server.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   const never = new Promise<never>(() => {});
@@ -390,7 +383,6 @@ describe("time and abort", () => {
   });
 
   it("R6455-7.2.2-1: rejects with the signal's reason at whatever moment it aborts, and closes", async () => {
-    const before = resources();
     const server = await rawServer((request) => acceptance(request));
     const outcomes = new Set<string>();
     for (let ticks = 0; !outcomes.has("open"); ticks++) {
@@ -408,7 +400,6 @@ describe("time and abort", () => {
     }
     expect([...outcomes].sort()).toEqual(["aborted", "open"]);
     await server.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("rejects at once while the caller's own parts take their time, and destroys a stream that comes too late", async () => {

@@ -2,11 +2,11 @@
  * A client behind a network that fails, at every byte of the handshake, of data and of the closing handshake, in both
  * directions: an error or a report that says what happened, nothing uncaught, nothing left open (D01, D02, D16).
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CloseReport, connect, HandshakeError, type Server, serve } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { type Fault, type Faults, type FaultyProxy, faultyProxy } from "../support/faulty-proxy.ts";
-import { leftovers, resources } from "../support/resources.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 
 /** How many conversations go on at once. */
 const together = 16;
@@ -24,7 +24,8 @@ const tlsSlack = 48;
 const certificates = makeCertificates();
 const messages = ["text", new Uint8Array(126).fill(7)] as const;
 const servers = new Map<string, Server>();
-let before: Record<string, number> = {};
+
+leavesNothing();
 
 beforeAll(async () => {
   for (const scheme of ["ws", "wss"]) {
@@ -36,10 +37,6 @@ beforeAll(async () => {
     });
     servers.set(scheme, server);
   }
-  before = resources();
-});
-afterEach(async () => {
-  expect(await leftovers(before)).toEqual({});
 });
 afterAll(async () => {
   for (const server of servers.values()) await server.close();

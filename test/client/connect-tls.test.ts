@@ -5,15 +5,16 @@ import { type ConnectionOptions, type TLSSocket, type TlsOptions, connect as tls
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { type ConnectOptions, connect, HandshakeError } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { RawPeer } from "../support/raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
-import { leftovers, resources } from "../support/resources.ts";
 import type { ReadFrame } from "../support/wire.ts";
 
 const certificates = makeCertificates();
 const { ca, server: pair } = certificates;
 const opened: { close(): unknown }[] = [];
 
+leavesNothing();
 afterEach(async () => {
   for (const server of opened.splice(0)) await server.close();
 });
@@ -56,7 +57,6 @@ async function failure(url: string, options: ConnectOptions): Promise<HandshakeE
 
 describe("a server over TLS", () => {
   it("R6455-4.1-8, R6455-4.2.2-1, R6455-10.6-1: is trusted by its chain and told its name, unless it is an address", async () => {
-    const before = resources();
     const server = await serveTls();
     expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls: { ca } })).toEqual([
       "X-Name",
@@ -72,7 +72,6 @@ describe("a server over TLS", () => {
     ]);
     await server.close();
     opened.length = 0;
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("gets our late replies although its end came with the message", async () => {
@@ -118,7 +117,6 @@ describe("a server over TLS", () => {
       /alert protocol version|wrong version|unsupported protocol/i,
     ],
   ])("R6455-4.1-7: fails with tls-failed over %s, and is sent no request", async (_, tls, options, message) => {
-    const before = resources();
     const server = await serveTls(tls);
     const error = await failure(`wss://localhost:${server.port}/`, options);
     expect(error.rule).toBe("tls-failed");
@@ -127,7 +125,6 @@ describe("a server over TLS", () => {
     expect(server.requests).toEqual([]);
     await server.close();
     opened.length = 0;
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("C13 is checked by its address where the URL has one", async () => {

@@ -19,7 +19,7 @@ import {
 } from "../../src/index.ts";
 import { RawPeer } from "../support/raw-peer.ts";
 import { type Answer, acceptance, type RawServer, type RawServerOptions, rawServer } from "../support/raw-server.ts";
-import { leftovers, resources } from "../support/resources.ts";
+import { leftovers, noteResources } from "../support/resources.ts";
 
 const opened: { close(): unknown }[] = [];
 
@@ -50,7 +50,7 @@ async function next(connection: Connection): Promise<MessageData | undefined> {
 
 describe("a connection", () => {
   it("sends, receives and closes, and leaves nothing behind", async () => {
-    const before = resources();
+    const before = await noteResources();
     const server = await serveEcho();
     const connection = await connect(server.url);
     expect([connection.role, connection.readyState, connection.subprotocol, connection.extensions]).toEqual([

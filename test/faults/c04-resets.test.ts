@@ -5,7 +5,7 @@ import { connect } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
 import { closeFrame, openRaw, type RawPeer, readHead, requestText, sendRaw } from "../support/raw-peer.ts";
 import { acceptance, rawServer } from "../support/raw-server.ts";
-import { leftovers, resources } from "../support/resources.ts";
+import { leftovers, noteResources } from "../support/resources.ts";
 import { afterwards, serving, startChild } from "../support/serving.ts";
 import { frameFrom } from "../support/wire.ts";
 
@@ -80,7 +80,7 @@ test("C04: 1000 resets at every point of a connection's life are no uncaught err
       "/leaving": { open: (connection) => connection.close() },
     },
   });
-  const before = resources();
+  const before = await noteResources();
   const lane = async (first: number): Promise<void> => {
     for (let index = first; index < 1000; index += 10) {
       const peer = await points[names[index % names.length]!]!(server.port);
@@ -123,7 +123,7 @@ test("C04: a server that resets our client at every point is no uncaught error",
     return undefined;
   });
   afterwards(() => server.close());
-  const before = resources();
+  const before = await noteResources();
   let failed = 0;
   for (let index = 0; index < 250; index++) {
     const connection = await connect(`ws://127.0.0.1:${server.port}/`).catch(() => undefined);

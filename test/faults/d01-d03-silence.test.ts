@@ -7,7 +7,7 @@ import { connectionLimits } from "../../src/connection/limits.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { type ConnectionOptions, connectionOver, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
-import { leftovers, resources } from "../support/resources.ts";
+import { leftovers, noteResources } from "../support/resources.ts";
 import { frameFrom, peerOf, readFrames } from "../support/wire.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
@@ -54,7 +54,7 @@ describe.each(roles)("D01 a peer that does not answer our Close: as %s", (role) 
   test("D01: 10,000 at once are all gone after closeTimeout, 5 s by default, with no timer left", async () => {
     vi.useRealTimers();
     expect(connectionLimits.closeTimeout).toBe(5 * second);
-    const before = resources();
+    const before = await noteResources();
     const all = Array.from({ length: 10_000 }, () => living(role, { limits: { closeTimeout: second } }));
     for (const { connection } of all) connection.close();
     const reports = await Promise.all(all.map(({ connection }) => connection.closed));
