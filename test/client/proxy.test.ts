@@ -16,15 +16,16 @@ import {
   serve,
 } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { leavesNothing } from "../support/leaves-nothing.ts";
 import { freePort, startProgram } from "../support/program.ts";
 import { type Answer, type RawServer, type RawServerOptions, rawServer } from "../support/raw-server.ts";
 import { describeWith } from "../support/real-parts.ts";
-import { leftovers, resources } from "../support/resources.ts";
 
 const certificates = makeCertificates();
 const { ca } = certificates;
 const opened: { close(): unknown }[] = [];
 
+leavesNothing();
 afterEach(async () => {
   vi.unstubAllEnvs();
   for (const server of opened.splice(0)) await server.close();
@@ -220,13 +221,11 @@ describe("an HTTP proxy", () => {
     ["TLS, the server plain", true, false],
     ["TLS, the server TLS", true, true],
   ])("leaves nothing behind: %s", async (_, proxyTls, serverTls) => {
-    const before = resources();
     const server = await serveEcho(serverTls);
     const proxy = await httpProxy(() => server.port, proxyTls ? { tls: certificates.server } : {});
     const choice: ProxyOptions = { url: `${proxyTls ? "https" : "http"}://localhost:${proxy.port}`, tls: { ca } };
     await echoes(`${serverTls ? "wss" : "ws"}://server.test/`, { proxy: choice, tls: { ca } });
     for (const one of opened.splice(0)) await one.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("that speaks TLS must be trusted by its own options", async () => {
@@ -264,7 +263,6 @@ describe("an HTTP proxy", () => {
     ["does not speak HTTP", "SSH-2.0-x\r\n\r\n", undefined, "", /Parse Error/],
     ["closes", "", undefined, "", /socket hang up|ended/],
   ])("fails with proxy-failed when it %s", async (_, answer, status, body, message) => {
-    const before = resources();
     const proxy = await rawServer((_, socket) => {
       socket.end(answer);
       return undefined;
@@ -273,14 +271,12 @@ describe("an HTTP proxy", () => {
     expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["proxy-failed", status, body]);
     expect(error.message).toMatch(message);
     await proxy.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   it.each([
     ["comes later", " and now the rest", "Who? and now the rest"],
     ["stops coming", "", "Who?"],
   ])("keeps the beginning of a refusal's body that %s", async (_, rest, body) => {
-    const before = resources();
     const proxy = await rawServer((_, socket) => {
       socket.write("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 21\r\n\r\nWho?");
       setTimeout(() => socket.write(rest), 10);
@@ -289,7 +285,6 @@ describe("an HTTP proxy", () => {
     const error = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
     expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["proxy-failed", 407, body]);
     await proxy.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("R6455-4.1-6: fails with proxy-failed when it cannot be reached", async () => {
@@ -319,7 +314,6 @@ describe("an HTTP proxy", () => {
   });
 
   it("is given up in time, and when the signal aborts", async () => {
-    const before = resources();
     const proxy = await rawServer(() => undefined);
     const url = `http://127.0.0.1:${proxy.port}`;
     expect((await failure(connect("ws://server.test/", { proxy: url, handshakeTimeout: 50 }))).rule).toBe("timed-out");
@@ -329,7 +323,6 @@ describe("an HTTP proxy", () => {
     abort.abort("enough");
     await expect(pending).rejects.toBe("enough");
     await proxy.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("is reached by createConnection where there is one", async () => {
@@ -475,7 +468,6 @@ describe("a SOCKS5 proxy", () => {
       /: its answer has an unknown type of address$/,
     ],
   ])("fails with proxy-failed when it %s", async (_, steps, message) => {
-    const before = resources();
     for (const bytewise of [false, true]) {
       const proxy = await scriptedSocks(steps, bytewise);
       const error = await failure(connect("ws://server.test/", { proxy: `socks5://${proxy.url}` }));
@@ -483,7 +475,6 @@ describe("a SOCKS5 proxy", () => {
       expect(error.message).toMatch(message);
     }
     for (const one of opened.splice(0)) await one.close();
-    expect(await leftovers(before)).toEqual({});
   });
 
   it("fails with proxy-failed for a user name that it cannot be told", async () => {
@@ -504,7 +495,7 @@ describe("a SOCKS5 proxy", () => {
       await readExactly(socket, 18);
       socket.write(Buffer.from([5, 0, 0, ...address]));
       const request = `${await readExactly(socket, 150)}`;
-      socket.end(`HTTP/1.1 418 ${request.slice(0, 14)}\r\nContent-Length: 0\r\n\r\n`);
+      socket.end(`HTTP/1.1 418 ${request.slice(0, 14)}\r\nContent-Length: 0\r\n\r\n`).resume();
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     const proxy = `socks5://127.0.0.1:${(server.address() as AddressInfo).port}`;

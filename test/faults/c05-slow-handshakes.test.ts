@@ -9,7 +9,7 @@ import { connect, HandshakeError } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
 import { exchange, parseResponse, type RawPeer, requestText, sendRaw } from "../support/raw-peer.ts";
 import { rawServer } from "../support/raw-server.ts";
-import { leftovers, resources } from "../support/resources.ts";
+import { leftovers, noteResources } from "../support/resources.ts";
 import { afterwards, serving } from "../support/serving.ts";
 
 const drips: NodeJS.Timeout[] = [];
@@ -60,7 +60,7 @@ describe("C05 a request that does not come", () => {
 
   test("C05: 300 silent sockets hold up nobody and are all let go", async () => {
     const server = await serving({ limits: { handshakeTimeout: 1000 }, routes: { "/": {} } });
-    const before = resources();
+    const before = await noteResources();
     const silent = await Promise.all(Array.from({ length: 300 }, () => sendRaw(server.port)));
     const peer = await sendRaw(server.port, requestText());
     await peer.until(() => peer.received.includes("101"));
@@ -117,16 +117,16 @@ describe("C05 a server that is slow to answer our client", () => {
     ["sends a part of the head", (socket) => void socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgr")],
     ["drips an endless head", (socket) => dripping(socket, "HTTP/1.1 101 Switching Protocols\r\nX: ")],
   ])("C05: one that %s is given up after handshakeTimeout", async (_, answer) => {
+    const before = await noteResources();
     const server = await rawServer((_request, socket) => {
       answer(socket);
       return undefined;
     });
-    afterwards(() => server.close());
-    const before = resources();
     const error: unknown = await connect(`ws://127.0.0.1:${server.port}/`, { handshakeTimeout: 300 }).catch((e) => e);
     expect(error).toBeInstanceOf(HandshakeError);
     expect((error as HandshakeError).rule).toBe("timed-out");
     for (const drip of drips.splice(0)) clearInterval(drip);
+    await server.close();
     expect(await leftovers(before)).toEqual({});
   });
 
