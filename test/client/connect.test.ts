@@ -17,6 +17,7 @@ import {
   type Server,
   serve,
 } from "../../src/index.ts";
+import { until } from "../support/connection-pair.ts";
 import { RawPeer } from "../support/raw-peer.ts";
 import { type Answer, acceptance, type RawServer, type RawServerOptions, rawServer } from "../support/raw-server.ts";
 import { leftovers, noteResources } from "../support/resources.ts";
@@ -427,25 +428,26 @@ describe("R6455-4.1-2: one opening handshake per address and port at a time", ()
   });
 
   it("R6455-4.1-3: by name where the address is not known", async () => {
-    let port = 0;
-    let open = 0;
-    let most = 0;
+    const answers: (() => void)[] = [];
     const server = await serveRaw((request, socket) => {
-      most = Math.max(most, ++open);
-      setTimeout(() => {
-        open--;
-        socket.write(acceptance(request));
-      }, 10);
+      answers.push(() => void socket.write(acceptance(request)));
       return undefined;
     });
-    port = server.port;
-    const createConnection = () => netConnect(port, "127.0.0.1");
+    const createConnection = () => netConnect(server.port, "127.0.0.1");
     const both = (urls: string[]) => Promise.all(urls.map((url) => connect(url, { createConnection })));
-    const same = await both(["ws://a.test/", "ws://a.test/x"]);
-    expect(most).toBe(1);
-    const different = await both(["ws://a.test/", "ws://b.test/"]);
-    expect(most).toBe(2);
-    for (const connection of [...same, ...different]) connection.terminate();
+    const same = both(["ws://a.test/", "ws://a.test/x"]);
+    await until(() => answers.length === 1);
+    // Time for the second, were it not to wait for the first.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(answers).toHaveLength(1);
+    answers.pop()!();
+    await until(() => answers.length === 1);
+    answers.pop()!();
+    const different = both(["ws://a.test/", "ws://b.test/"]);
+    await until(() => answers.length === 2);
+    for (const answer of answers) answer();
+    const connections = [...(await same), ...(await different)];
+    for (const connection of connections) connection.terminate();
   });
 
   it("R6455-4.1-3: and only so many to all addresses together", async () => {

@@ -7,6 +7,7 @@ import { route } from "../../src/server/route.ts";
 import { type Server, serve } from "../../src/server/server.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
 import type { ClientsReport } from "../support/busy-clients.ts";
+import { until } from "../support/connection-pair.ts";
 
 const clientCount = 5000;
 const script = fileURLToPath(new URL("../support/busy-clients.ts", import.meta.url));
@@ -84,7 +85,7 @@ test("D06: 5000 busy connections lose nothing that was accepted, in either direc
     for (const { data } of open as ServerConnection<Ledger>[]) data.lastNews = published;
   }, 300);
   const reported = once(clients, "message") as Promise<[ClientsReport]>;
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await until(() => published > 1 && ledgers.every(({ accepted }) => accepted > 1));
   await server.drain({ over: 3000 });
   clearInterval(publisher);
   const [report] = await reported;
