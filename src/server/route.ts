@@ -128,9 +128,29 @@ export const routeOptionTable: OptionTable<RouteOptions> = {
 /** The options and handlers of a route by name. */
 export const routeTable: OptionTable<Route> = { ...handlerTable, ...routeOptionTable, upgrade: "function" };
 
-/** Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void
+type DecisionWithoutData = Omit<UpgradeResult<unknown>, "data"> | undefined | void;
+
+/** What `upgrade` returns where `connection.data` is to have the type of its `data`: all that let a client in say it. */
+export type DecisionWithData<Data> =
+  | (UpgradeResult<Data> & { readonly data: Data })
+  | Response
+  | (undefined extends NoInfer<Data> ? DecisionWithoutData : never);
+
+/** A route as `route` takes it: `data` may only be left out where it may be undefined. */
+export interface RouteWithData<Data, Params> extends ConnectionHandlers<ServerConnection<Data, Params>>, RouteOptions {
+  /** See `Route`. */
+  upgrade?(context: UpgradeContext<Params>): DecisionWithData<Data> | Promise<DecisionWithData<Data>>;
+}
+
+/**
+ * Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers.
+ *
+ * For TypeScript, a way through `upgrade` that lets a client in without `data` is a mistake where others give it; what is
+ * meant to be undefined is returned as `data: undefined`.
+ */
 export function route<Data = unknown, Params = Readonly<Record<string, string>>>(
-  options: Route<Data, Params>,
+  options: RouteWithData<Data, Params> & (undefined extends NoInfer<Data> ? unknown : { readonly upgrade: unknown }),
 ): Route<Data, Params> {
   return options;
 }

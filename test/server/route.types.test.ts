@@ -47,6 +47,39 @@ async function inline(): Promise<void> {
   expectTypeOf(connection!.data).toEqualTypeOf<string>();
 }
 
+/** A condition that the compiler does not know. */
+declare const letIn: boolean;
+
+/** Only its types are looked at. */
+function sometimesWithout(): void {
+  route({ message: ({ data }) => expectTypeOf(data).toBeUnknown() });
+  route({ upgrade: () => {}, message: ({ data }) => expectTypeOf(data).toBeUnknown() });
+  route({ upgrade: async () => ({ headers: { a: "b" } }), message: ({ data }) => expectTypeOf(data).toBeUnknown() });
+  route({
+    upgrade: async ({ request }) => (request.url === "/" ? { data: { user: 1 } } : { data: undefined }),
+    message: ({ data }) => expectTypeOf(data).toEqualTypeOf<{ user: number } | undefined>(),
+  });
+  route({
+    // @ts-expect-error: one way in has no data
+    upgrade: () => {
+      if (letIn) return { data: { user: 1 } };
+      return undefined;
+    },
+    message: ({ data }) => data.user,
+  });
+  route({
+    // @ts-expect-error: one way in has no data
+    upgrade: async ({ subprotocols }) => {
+      if (letIn) return { data: { user: 1 } };
+      return subprotocols[0] === undefined ? {} : { subprotocol: subprotocols[0] };
+    },
+    message: ({ data }) => data.user,
+  });
+  // @ts-expect-error: nothing gives the data
+  route<{ user: number }>({ message: ({ data }) => data.user });
+  route<{ user: number } | undefined>({ message: ({ data }) => data?.user });
+}
+
 describe("types", () => {
   test("PathParams are the names of a path", () => {
     expectTypeOf<PathParams<"/a/:b/c/:d">>().toEqualTypeOf<{ readonly b: string; readonly d: string }>();
@@ -57,6 +90,10 @@ describe("types", () => {
 
   test("the names in a path are those of params, inline and through route, and data is what upgrade returns", () => {
     expectTypeOf(inline).returns.resolves.toBeVoid();
+  });
+
+  test("data is never claimed where a client may be let in without it", () => {
+    expectTypeOf(sometimesWithout).returns.toBeVoid();
   });
 
   test("a route of its own has the data that upgrade returns", () => {
