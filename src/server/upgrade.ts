@@ -7,7 +7,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type AsyncContext, captureContext, settingsIn } from "../connection/async-context.ts";
@@ -257,10 +257,16 @@ function open(
   return connection;
 }
 
-/** Takes off what `node:http` set for requests; a Duplex that is no socket has nothing of it. */
+/**
+ * Takes off what `node:http` set for requests; a Duplex that is no socket has nothing of it.
+ *
+ * What came before the peer ended its side is still answered: Node would end ours at once over TLS, and where another
+ * process has accepted the socket.
+ */
 function prepareSocket(socket: Partial<Socket>): void {
   socket.setTimeout?.(0);
   socket.setNoDelay?.(true);
+  if (socket instanceof Socket) socket.allowHalfOpen = true;
 }
 
 function chooseSubprotocol(

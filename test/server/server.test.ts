@@ -18,6 +18,7 @@ import {
   exchange,
   openRaw,
   parseResponse,
+  RawPeer,
   type RawRequest,
   readHead,
   requestText,
@@ -592,6 +593,31 @@ describe("TLS", () => {
     await once(client, "close");
     await until(() => drains.length === 4);
     expect(drains.every((amount) => amount < 1000)).toBe(true);
+  });
+
+  test("what came before the client ended its side is answered, and so is its Close", async () => {
+    const answering = gate();
+    const slow = route({
+      message: async (connection, data) => {
+        await answering.opened;
+        connection.send(data);
+      },
+    });
+    const { port } = await serving({ tls, routes: { "/": slow } });
+    const options = { port, host: "127.0.0.1", servername: "localhost", ca: tls.cert, allowHalfOpen: true };
+    const socket = tlsConnect(options);
+    const peer = new RawPeer(socket, "client");
+    await once(socket, "secureConnect");
+    socket.write(requestText());
+    await readHead(peer);
+    peer.text("a question");
+    peer.close(1000);
+    peer.end();
+    await once(socket, "finish");
+    setTimeout(answering.open, 20);
+    expect(await peer.nextTexts(1)).toEqual(["a question"]);
+    expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);
+    await peer.closed;
   });
 
   test("what is no TLS, and clients that fail their handshake, are no uncaught errors", async () => {
