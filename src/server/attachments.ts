@@ -64,7 +64,7 @@ function dispatch(http: HttpServer, servers: readonly AttachedServer[], exchange
 function handAsRequest(http: HttpServer, exchange: UpgradeRequest): void {
   const { request, socket } = exchange;
   socket.on("error", ignoreError);
-  if (answerUnderWay(socket)) return refuse(exchange, behindUnanswered());
+  if (answerUnderWay(exchange)) return refuse(exchange, behindUnanswered());
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket as never);

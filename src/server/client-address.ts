@@ -6,8 +6,8 @@
  * `Forwarded` (RFC 7239) is not read: a proxy that sets one of the two hands on the other as the client wrote it.
  */
 
-import { BlockList, isIP, isIPv4, type Socket } from "node:net";
-import type { UpgradeRequest } from "./refuse.ts";
+import { BlockList, isIP, isIPv4 } from "node:net";
+import { otherEnd, type UpgradeRequest } from "./refuse.ts";
 
 /**
  * Which proxies are believed: so many in a row, or those with an address in the list, such as `10.0.0.0/8` or `::1`.
@@ -45,9 +45,9 @@ function addRange(list: BlockList, entry: unknown): void {
 }
 
 /** The address of the client that sent the request. */
-export function addressOf({ request, socket }: UpgradeRequest, trust: ProxyTrust | undefined): string | undefined {
-  const forwarded = request.headers["x-forwarded-for"];
-  return clientAddress((socket as Partial<Socket>).remoteAddress, forwarded?.toString(), trust);
+export function addressOf(exchange: UpgradeRequest, trust: ProxyTrust | undefined): string | undefined {
+  const forwarded = exchange.request.headers["x-forwarded-for"];
+  return clientAddress(otherEnd(exchange), forwarded?.toString(), trust);
 }
 
 /**

@@ -89,7 +89,7 @@ export interface RefusedRecord {
 /** Refuses a handshake, counts it, and tells those who listen. */
 export function refuse(exchange: RefusedExchange, refused: Refused, error?: unknown): undefined {
   noteRefusal(exchange, refused, error);
-  writeRefusal(exchange.socket, refused.refusal);
+  writeRefusal(exchange.socket, refused.refusal, answerUnderWay(exchange));
 }
 
 /** Counts a refusal that is answered elsewhere, and tells those who listen. */
@@ -106,7 +106,7 @@ function refusedRecord(
   status: number,
   error: unknown,
 ): RefusedRecord {
-  const { request, socket, remoteAddress = (socket as Partial<Socket>).remoteAddress } = exchange;
+  const { request, remoteAddress = otherEnd(exchange) } = exchange;
   return {
     event: "refused",
     level: reason === "application-failed" ? "error" : status === 503 ? "warn" : "info",
@@ -130,10 +130,9 @@ export function whence(path: string, remoteAddress: string | undefined): string 
  * Where an earlier request of the same socket is still being answered, that answer ends it instead: the refusal would be
  * taken for it.
  */
-export function writeRefusal(socket: Duplex, refusal: Refusal): void {
+export function writeRefusal(socket: Duplex, refusal: Refusal, earlier?: ServerResponse): void {
   if (socket.destroyed) return;
   socket.on("error", ignoreError);
-  const earlier = answerUnderWay(socket);
   if (earlier) earlier.once("close", () => socket.end());
   else socket.end(createRefusal(refusal));
   discardInput(socket);
@@ -143,9 +142,19 @@ export function writeRefusal(socket: Duplex, refusal: Refusal): void {
  * The response of `node:http` that is being written to a socket. A request that asks to upgrade behind one that is not
  * answered yet is handed over all the same, and the answer would stand between the frames (fault C08).
  */
-export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
-  // The one place where Node says so; a stream of anybody else has none.
-  return (socket as { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? undefined;
+export function answerUnderWay({ request, socket }: RefusedExchange): ServerResponse | undefined {
+  // The one place where Node says so; a stream of anybody else has none. While a body is still to come, Node 26 hands over
+  // a stream of its own, and only the request knows the socket.
+  for (const stream of [socket, request?.socket]) {
+    const answer = (stream as { readonly _httpMessage?: ServerResponse | null } | undefined)?._httpMessage;
+    if (answer) return answer;
+  }
+  return undefined;
+}
+
+/** The address at the other end of the transport; see `answerUnderWay` for why the request is asked as well. */
+export function otherEnd({ request, socket }: RefusedExchange): string | undefined {
+  return (socket as Partial<Socket>).remoteAddress ?? request?.socket?.remoteAddress;
 }
 
 /** For a request that came before an earlier one was answered. */

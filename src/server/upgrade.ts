@@ -62,7 +62,7 @@ const nothing = Buffer.alloc(0);
  */
 export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcome | Promise<Outcome> {
   exchange.socket.on("error", ignoreError);
-  if (answerUnderWay(exchange.socket)) return refuse(exchange, behindUnanswered());
+  if (answerUnderWay(exchange)) return refuse(exchange, behindUnanswered());
   const verified = verifyRequest({
     method: exchange.request.method ?? "",
     httpVersion: exchange.request.httpVersion,
