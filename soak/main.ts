@@ -82,7 +82,7 @@ async function sampleAll(): Promise<void> {
   const tellEvery = Math.max(10_000, (plan.minutes * 60_000) / 60);
   let toldAt = startedAt;
   for (let next = startedAt; ; next = Math.max(next + every, performance.now())) {
-    await delay(next - performance.now());
+    await delay(Math.max(0, next - performance.now()));
     samples.push(await sample(samples.length % 6 === 0));
     const now = performance.now();
     if (now - toldAt >= tellEvery) {

@@ -57,7 +57,10 @@ server.on("upgrade", (request, socket: Socket, head) => {
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${deflates ? extensions : ""}\r\n`,
   );
-  serve(socket, deflates, has("loses what is glued") ? Buffer.alloc(0) : head);
+  const read = serve(socket, deflates);
+  // What follows the head is all in `head` up to Node 24; later, a body is read for the request.
+  if (has("takes a body for frames")) request.on("data", read).once("end", () => read(head));
+  else if (!has("loses what is glued")) read(head);
 });
 
 function problemOf({ headers, rawHeaders }: IncomingMessage): boolean {
@@ -81,7 +84,8 @@ function block(ms: number): void {
   while (performance.now() < until);
 }
 
-function serve(socket: Socket, deflates: boolean, head: Buffer): void {
+/** Answers frames; returns what to call with bytes that came in other ways than by the socket. */
+function serve(socket: Socket, deflates: boolean): (chunk: Buffer) => void {
   sockets.add(socket);
   socket.on("close", () => sockets.delete(socket));
   if (!has("keeps sockets")) socket.on("end", () => socket.destroySoon());
@@ -116,7 +120,7 @@ function serve(socket: Socket, deflates: boolean, head: Buffer): void {
     while (handle());
   };
   socket.on("data", onData);
-  onData(head);
+  return onData;
 }
 
 /** Never gives memory back; of 256 MiB on it takes no more, which no row allows. */

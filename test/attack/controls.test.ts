@@ -5,6 +5,7 @@ import { peer } from "../../attack/peers.ts";
 import { ROWS } from "../../attack/rows/index.ts";
 import { type Result, runRows } from "../../attack/run.ts";
 import { StartedTarget } from "../../attack/target.ts";
+import { refusesManyFields } from "../support/many-fields.ts";
 import type { Fault } from "./careless-server.ts";
 
 const PROGRAM = fileURLToPath(new URL("careless-server.ts", import.meta.url));
@@ -79,10 +80,13 @@ test("B02 and C10 note what is accepted, and fail nobody for it; the control acc
 test("control: ws 8.17.0 fails the rows whose defences it lacks: A02, A03, A07, A09, C01, D04", {
   timeout: 120_000,
 }, async () => {
+  // The defence that C01 asks for is node:http's own in newer runtimes.
+  const isGuarded = await refusesManyFields();
   const failed = await results(peer("ws-8.17.0")!, ["A02", "A03", "A07", "A09", "C01", "D04"]);
   expect(failed.map(({ id, verdict }) => [id, verdict])).toEqual(
-    ["A02", "A03", "A07", "A09", "C01", "D04"].map((id) => [id, "failed"]),
+    ["A02", "A03", "A07", "A09", "C01", "D04"].map((id) => [id, id === "C01" && isGuarded ? "held" : "failed"]),
   );
+  if (isGuarded) return;
   const crash = failed.find(({ id }) => id === "C01");
   expect(crash?.reasons[0]).toContain("the process ended with 1: TypeError");
 });

@@ -7,6 +7,7 @@ import { connect, type HandshakeError } from "../../src/index.ts";
 import { parseExtensionList, parseTokenList } from "../../src/protocol/header-fields.ts";
 import { serve } from "../../src/server/server.ts";
 import { until } from "../support/connection-pair.ts";
+import { refusesManyFields } from "../support/many-fields.ts";
 import { oldWs } from "../support/old-ws.ts";
 import { exchange, openRaw, parseResponse, readHead, requestText, sendRaw } from "../support/raw-peer.ts";
 import { acceptance, rawServer } from "../support/raw-server.ts";
@@ -48,6 +49,9 @@ async function upgrading(
   return { port: (http.address() as AddressInfo).port, thrown };
 }
 
+/** Newer runtimes refuse by themselves what C01 is about; then it is only seen that they do. */
+const isGuarded = await refusesManyFields();
+
 describe("C01 more header fields than anybody counts", () => {
   test("C01: our listener answers 2001 fields with 431, and lives", async () => {
     const server = await serving({ routes: { "/": { message: (connection, data) => connection.send(data) } } });
@@ -66,8 +70,7 @@ describe("C01 more header fields than anybody counts", () => {
     const short = await sendRaw(port, requestText());
     expect(await readHead(short)).toMatch(/^HTTP\/1\.1 [14]\d\d /);
     short.socket.destroy();
-    // Of these, node:http hands on only the first.
-    expect(parseResponse(await exchange(port, behind(2001))).status).toBe(426);
+    expect(parseResponse(await exchange(port, behind(2001))).status).toBe(isGuarded ? 431 : 426);
     await until(() => server.connections.size === 0);
   });
 
@@ -79,7 +82,9 @@ describe("C01 more header fields than anybody counts", () => {
     const { port, thrown } = await upgrading(count, (message, socket, head) => {
       old.handleUpgrade(message, socket, head, () => {});
     });
-    expect(await exchange(port, request)).toBe("");
+    const answer = await exchange(port, request);
+    if (isGuarded) return expect([parseResponse(answer).status, thrown]).toEqual([431, []]);
+    expect(answer).toBe("");
     expect(thrown).toHaveLength(1);
     expect(String(thrown[0])).toContain("toLowerCase");
   });
