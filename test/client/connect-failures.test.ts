@@ -5,8 +5,9 @@ import { createServer, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
 import { connectAs } from "../../src/client/connect.ts";
-import { type ConnectOptions, connect, HandshakeError, type HandshakeRule } from "../../src/index.ts";
+import { type ConnectOptions, connect, type HandshakeError, type HandshakeRule } from "../../src/index.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
+import { handshakeErrorOf } from "../support/outcomes.ts";
 import { type Answer, acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 
 const opened: { close(): unknown }[] = [];
@@ -20,15 +21,6 @@ async function serveRaw(answer: Answer): Promise<RawServer> {
   const server = await rawServer(answer);
   opened.push(server);
   return server;
-}
-
-async function failure(attempt: Promise<unknown>): Promise<HandshakeError> {
-  const error = await attempt.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(HandshakeError);
-  return error as HandshakeError;
 }
 
 /** What the server answers, whole and byte by byte, fails with the rule, and leaves no socket on either side. */
@@ -46,7 +38,7 @@ async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOp
   let first: HandshakeError | undefined;
   for (const [cut, respond] of Object.entries({ whole: answer, bytewise })) {
     const server = await rawServer(respond);
-    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`, options));
+    const error = await handshakeErrorOf(connect(`ws://127.0.0.1:${server.port}/`, options));
     expect([cut, error.rule]).toEqual([cut, rule]);
     await server.close();
     first ??= error;
@@ -146,7 +138,7 @@ describe("a response that breaks a rule", () => {
   it("fails with missing-response-subprotocol where the caller has WHATWG's rules, and not otherwise", async () => {
     const server = await serveRaw((request) => acceptance(request));
     const url = `ws://127.0.0.1:${server.port}/`;
-    const error = await failure(connectAs(url, { subprotocols: ["chat"] }, true));
+    const error = await handshakeErrorOf(connectAs(url, { subprotocols: ["chat"] }, true));
     expect(error.rule).toBe("missing-response-subprotocol");
     const connection = await connect(url, { subprotocols: ["chat"] });
     expect(connection.subprotocol).toBe("");
@@ -195,7 +187,7 @@ describe("a response that breaks a rule", () => {
       socket.write("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nhalf", () => then(socket));
       return undefined;
     });
-    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`));
+    const error = await handshakeErrorOf(connect(`ws://127.0.0.1:${server.port}/`));
     expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["status-not-101", 500, "half"]);
     await server.close();
   });
@@ -250,14 +242,14 @@ describe("a transport that fails", () => {
     const { port } = vacant.address() as { port: number };
     vacant.close();
     for (const host of ["127.0.0.1", "localhost", "[::1]"]) {
-      const error = await failure(connect(`ws://${host}:${port}/`));
+      const error = await handshakeErrorOf(connect(`ws://${host}:${port}/`));
       expect(error.rule).toBe("connection-failed");
       expect(error.message).toMatch(/: the server cannot be reached: .*(?:ECONNREFUSED|EADDRNOTAVAIL)/);
     }
   });
 
   it("fails with connection-failed where the name does not resolve", async () => {
-    const error = await failure(connect("ws://nowhere.invalid/"));
+    const error = await handshakeErrorOf(connect("ws://nowhere.invalid/"));
     expect(error.rule).toBe("connection-failed");
     expect(error.message).toMatch(/: the server cannot be reached: getaddrinfo E\w+ nowhere\.invalid/);
   });
@@ -280,7 +272,7 @@ describe("a transport that fails", () => {
       () => Promise.reject(new Error("No way")),
     ];
     for (const createConnection of ways) {
-      const error = await failure(connect("ws://server.test/", { createConnection: createConnection! }));
+      const error = await handshakeErrorOf(connect("ws://server.test/", { createConnection: createConnection! }));
       expect([error.rule, error.message]).toEqual([
         "connection-failed",
         "Cannot open the connection: the server cannot be reached: No way",
@@ -296,7 +288,7 @@ describe("a URL or an option that cannot be", () => {
     ["ftp://localhost/", "unsupported-scheme"],
     ["ws://localhost/#fragment", "url-fragment"],
   ])("R6455-4.1-1 rejects %s with %s", async (url, rule) => {
-    expect((await failure(connect(url))).rule).toBe(rule);
+    expect((await handshakeErrorOf(connect(url))).rule).toBe(rule);
   });
 
   it.each<[string, ConnectOptions, RegExp]>([
@@ -323,7 +315,7 @@ describe("time and abort", () => {
   it("fails with timed-out when no answer comes, and with its own time for each", async () => {
     const server = await rawServer(silent);
     const url = `ws://127.0.0.1:${server.port}/`;
-    const errors = await Promise.all([0, 1].map(() => failure(connect(url, { handshakeTimeout: 50 }))));
+    const errors = await Promise.all([0, 1].map(() => handshakeErrorOf(connect(url, { handshakeTimeout: 50 }))));
     expect(errors.map(({ message }) => message)).toEqual([
       "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
       "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
@@ -340,16 +332,18 @@ describe("time and abort", () => {
     ["the cookie jar", { cookieJar: { getCookieString: () => "", setCookie: () => never } }],
   ])("fails with timed-out and says that it waited for %s", async (step, options) => {
     const server = await serveRaw((request) => acceptance(request, { "Set-Cookie": "a=b" }));
-    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`, { ...options, handshakeTimeout: 30 }));
+    const error = await handshakeErrorOf(
+      connect(`ws://127.0.0.1:${server.port}/`, { ...options, handshakeTimeout: 30 }),
+    );
     expect([error.rule, error.message]).toEqual(["timed-out", expect.stringMatching(new RegExp(`, up to ${step}$`))]);
   });
 
   it("fails with timed-out and says that it waited for the TLS handshake or the proxy's tunnel", async () => {
     const server = await serveRaw(silent);
-    const tls = await failure(connect(`wss://127.0.0.1:${server.port}/`, { handshakeTimeout: 30 }));
+    const tls = await handshakeErrorOf(connect(`wss://127.0.0.1:${server.port}/`, { handshakeTimeout: 30 }));
     expect(tls.message).toMatch(/, up to the TLS handshake$/);
     const proxy = `http://127.0.0.1:${server.port}`;
-    const tunnel = await failure(connect("ws://server.test/", { proxy, handshakeTimeout: 30 }));
+    const tunnel = await handshakeErrorOf(connect("ws://server.test/", { proxy, handshakeTimeout: 30 }));
     expect(tunnel.message).toMatch(/, up to the proxy's tunnel$/);
   });
 
@@ -368,7 +362,7 @@ describe("time and abort", () => {
       socket.on("close", () => clearInterval(timer));
       return undefined;
     });
-    const error = await failure(connect(`ws://127.0.0.1:${server.port}/`, { handshakeTimeout: 60 }));
+    const error = await handshakeErrorOf(connect(`ws://127.0.0.1:${server.port}/`, { handshakeTimeout: 60 }));
     expect(error.rule).toBe("timed-out");
   });
 

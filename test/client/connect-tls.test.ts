@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, connect as netConnect } from "node:net";
 import { type ConnectionOptions, type TLSSocket, type TlsOptions, connect as tlsConnect } from "node:tls";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { type ConnectOptions, connect, HandshakeError } from "../../src/index.ts";
+import { type ConnectOptions, connect } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
+import { handshakeErrorOf } from "../support/outcomes.ts";
 import { RawPeer } from "../support/raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import type { ReadFrame } from "../support/wire.ts";
@@ -46,14 +47,7 @@ async function fieldsOf(url: string, options: ConnectOptions): Promise<readonly 
   return fields.slice(fields.indexOf("X-Name"));
 }
 
-async function failure(url: string, options: ConnectOptions): Promise<HandshakeError> {
-  const error = await connect(url, options).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(HandshakeError);
-  return error as HandshakeError;
-}
+const failure = (url: string, options: ConnectOptions) => handshakeErrorOf(connect(url, options));
 
 describe("a server over TLS", () => {
   it("R6455-4.1-8, R6455-4.2.2-1, R6455-10.6-1: is trusted by its chain and told its name, unless it is an address", async () => {

@@ -7,16 +7,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { chooseProxy, proxyOfEnvironment } from "../../src/client/proxy.ts";
-import {
-  type ConnectOptions,
-  connect,
-  HandshakeError,
-  type ProxyOptions,
-  type Server,
-  serve,
-} from "../../src/index.ts";
+import { type ConnectOptions, connect, type ProxyOptions, type Server, serve } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
+import { handshakeErrorOf } from "../support/outcomes.ts";
 import { freePort, startProgram } from "../support/program.ts";
 import { type Answer, type RawServer, type RawServerOptions, rawServer } from "../support/raw-server.ts";
 import { describeWith } from "../support/real-parts.ts";
@@ -47,15 +41,6 @@ async function serveEcho(tls = false): Promise<Server> {
   });
   opened.push(server);
   return server;
-}
-
-async function failure(attempt: Promise<unknown>): Promise<HandshakeError> {
-  const error = await attempt.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(HandshakeError);
-  return error as HandshakeError;
 }
 
 /** Opens a connection, lets it echo something long and closes it. */
@@ -159,7 +144,7 @@ describe("the environment", () => {
     ["socks4://p.test", "its URL is not one of http, https or socks5"],
     ["http://p:x", "its URL is not valid"],
   ])("fails with proxy-failed for the proxy %s", async (proxy, detail) => {
-    const error = await failure(connect("ws://server.test/", { proxy }));
+    const error = await handshakeErrorOf(connect("ws://server.test/", { proxy }));
     expect([error.rule, error.message]).toEqual([
       "proxy-failed",
       `Cannot open the connection: the proxy did not open a tunnel: ${detail}`,
@@ -172,7 +157,7 @@ describe("the environment", () => {
     vi.stubEnv("http_proxy", `http://127.0.0.1:${proxy.port}`);
     await echoes(`ws://127.0.0.1:${server.port}/`, {});
     expect(proxy.accepted).toBe(0);
-    expect((await failure(connect("ws://server.test/"))).status).toBe(403);
+    expect((await handshakeErrorOf(connect("ws://server.test/"))).status).toBe(403);
   });
 });
 
@@ -211,7 +196,7 @@ describe("an HTTP proxy", () => {
 
   it("is asked for IPv6 addresses in brackets", async () => {
     const proxy = await serveRaw(() => "HTTP/1.1 403 Forbidden\r\n\r\n");
-    await failure(connect("wss://[2001:db8::1]:8443/", { proxy: `http://127.0.0.1:${proxy.port}` }));
+    await handshakeErrorOf(connect("wss://[2001:db8::1]:8443/", { proxy: `http://127.0.0.1:${proxy.port}` }));
     expect(proxy.requests[0]!.target).toBe("[2001:db8::1]:8443");
   });
 
@@ -230,7 +215,7 @@ describe("an HTTP proxy", () => {
 
   it("that speaks TLS must be trusted by its own options", async () => {
     const proxy = await httpProxy(() => 1, { tls: certificates.server });
-    const error = await failure(
+    const error = await handshakeErrorOf(
       connect("wss://server.test/", { proxy: `https://localhost:${proxy.port}`, tls: { ca } }),
     );
     expect([error.rule, error.message]).toEqual(["proxy-failed", expect.stringMatching(/certificate|issuer/)]);
@@ -267,7 +252,7 @@ describe("an HTTP proxy", () => {
       socket.end(answer);
       return undefined;
     });
-    const error = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
+    const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
     expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["proxy-failed", status, body]);
     expect(error.message).toMatch(message);
     await proxy.close();
@@ -282,41 +267,43 @@ describe("an HTTP proxy", () => {
       setTimeout(() => socket.write(rest), 10);
       return undefined;
     });
-    const error = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
+    const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
     expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["proxy-failed", 407, body]);
     await proxy.close();
   });
 
   it("R6455-4.1-6: fails with proxy-failed when it cannot be reached", async () => {
-    const error = await failure(connect("ws://server.test/", { proxy: "http://nowhere.invalid" }));
+    const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: "http://nowhere.invalid" }));
     expect([error.rule, error.message]).toEqual([
       "proxy-failed",
       expect.stringMatching(/getaddrinfo E\w+ nowhere\.invalid/),
     ]);
     const vacant = await rawServer(() => undefined);
     await vacant.close();
-    const refused = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${vacant.port}` }));
+    const refused = await handshakeErrorOf(connect("ws://server.test/", { proxy: `http://127.0.0.1:${vacant.port}` }));
     expect([refused.rule, refused.message]).toEqual(["proxy-failed", expect.stringMatching(/ECONNREFUSED/)]);
   });
 
   it("fails with the server's own rule when the server behind it does", async () => {
     const server = await serveRaw(() => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     const proxy = await httpProxy(() => server.port);
-    const error = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
+    const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
     expect([error.rule, error.status]).toEqual(["status-not-101", 404]);
   });
 
   it("hands over what the server says before it is asked", async () => {
     const server = await serveRaw(() => undefined);
     const proxy = await httpProxy(() => server.port, {}, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nFull");
-    const error = await failure(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
+    const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
     expect([error.rule, error.status, Buffer.from(error.body).toString()]).toEqual(["status-not-101", 503, "Full"]);
   });
 
   it("is given up in time, and when the signal aborts", async () => {
     const proxy = await rawServer(() => undefined);
     const url = `http://127.0.0.1:${proxy.port}`;
-    expect((await failure(connect("ws://server.test/", { proxy: url, handshakeTimeout: 50 }))).rule).toBe("timed-out");
+    expect((await handshakeErrorOf(connect("ws://server.test/", { proxy: url, handshakeTimeout: 50 }))).rule).toBe(
+      "timed-out",
+    );
     const abort = new AbortController();
     const pending = connect("ws://server.test/", { proxy: url, signal: abort.signal });
     await expect.poll(() => proxy.requests.length).toBe(2);
@@ -400,7 +387,7 @@ describe("a SOCKS5 proxy", () => {
       ],
       false,
     );
-    const error = await failure(connect(url, { proxy: `socks5://${proxy.url}` }));
+    const error = await handshakeErrorOf(connect(url, { proxy: `socks5://${proxy.url}` }));
     expect(error.message).toMatch(/the proxy did not open a tunnel: the server's host cannot be reached$/);
     expect(proxy.received).toEqual([[5, 1, 0], request]);
   });
@@ -413,7 +400,9 @@ describe("a SOCKS5 proxy", () => {
       ],
       false,
     );
-    const error = await failure(connect("ws://server.test/", { proxy: `socks5://%C3%A4:p%40ss@${proxy.url}` }));
+    const error = await handshakeErrorOf(
+      connect("ws://server.test/", { proxy: `socks5://%C3%A4:p%40ss@${proxy.url}` }),
+    );
     expect(error.message).toMatch(/: it did not accept the user name and password$/);
     expect(proxy.received).toEqual([
       [5, 2, 0, 2],
@@ -470,7 +459,7 @@ describe("a SOCKS5 proxy", () => {
   ])("fails with proxy-failed when it %s", async (_, steps, message) => {
     for (const bytewise of [false, true]) {
       const proxy = await scriptedSocks(steps, bytewise);
-      const error = await failure(connect("ws://server.test/", { proxy: `socks5://${proxy.url}` }));
+      const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: `socks5://${proxy.url}` }));
       expect(error.rule).toBe("proxy-failed");
       expect(error.message).toMatch(message);
     }
@@ -479,7 +468,9 @@ describe("a SOCKS5 proxy", () => {
 
   it("fails with proxy-failed for a user name that it cannot be told", async () => {
     const proxy = await scriptedSocks([[4, [5, 2]]], false);
-    const error = await failure(connect("ws://server.test/", { proxy: `socks5://${"u".repeat(256)}:p@${proxy.url}` }));
+    const error = await handshakeErrorOf(
+      connect("ws://server.test/", { proxy: `socks5://${"u".repeat(256)}:p@${proxy.url}` }),
+    );
     expect(error.message).toMatch(/more than 255 bytes$/);
   });
 
@@ -499,7 +490,7 @@ describe("a SOCKS5 proxy", () => {
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     const proxy = `socks5://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    expect(await failure(connect("ws://server.test/", { proxy }))).toMatchObject({
+    expect(await handshakeErrorOf(connect("ws://server.test/", { proxy }))).toMatchObject({
       rule: "status-not-101",
       status: 418,
     });
@@ -530,11 +521,11 @@ describeWith("tinyproxy", "through tinyproxy", (executable) => {
 
   it("fails with proxy-failed and its status for wrong credentials or a server that is not there", async () => {
     const at = await startProxy();
-    expect(await failure(connect("ws://127.0.0.1:1/", { proxy: `http://user:wrong@${at}` }))).toMatchObject({
+    expect(await handshakeErrorOf(connect("ws://127.0.0.1:1/", { proxy: `http://user:wrong@${at}` }))).toMatchObject({
       rule: "proxy-failed",
       status: 401,
     });
-    const error = await failure(connect("ws://127.0.0.1:1/", { proxy: `http://user:pass@${at}` }));
+    const error = await handshakeErrorOf(connect("ws://127.0.0.1:1/", { proxy: `http://user:pass@${at}` }));
     expect([error.rule, error.status]).toEqual(["proxy-failed", 500]);
     expect(Buffer.from(error.body).toString()).toContain("<");
   });
@@ -559,9 +550,9 @@ describeWith("microsocks", "through microsocks", (executable) => {
 
   it("fails with proxy-failed for wrong credentials or a server that is not there", async () => {
     const at = await startProxy();
-    const wrong = await failure(connect("ws://127.0.0.1:1/", { proxy: `socks5://user:wrong@${at}` }));
+    const wrong = await handshakeErrorOf(connect("ws://127.0.0.1:1/", { proxy: `socks5://user:wrong@${at}` }));
     expect(wrong.message).toMatch(/: it did not accept the user name and password$/);
-    const absent = await failure(connect("ws://127.0.0.1:1/", { proxy: `socks5://user:pass@${at}` }));
+    const absent = await handshakeErrorOf(connect("ws://127.0.0.1:1/", { proxy: `socks5://user:pass@${at}` }));
     expect(absent.message).toMatch(/: the server refused$/);
   });
 });

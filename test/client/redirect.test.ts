@@ -5,6 +5,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { type ConnectOptions, type CookieJar, connect, HandshakeError } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
+import { handshakeErrorOf } from "../support/outcomes.ts";
 import { type Answer, acceptance, type RawServer, type RawServerOptions, rawServer } from "../support/raw-server.ts";
 
 const certificates = makeCertificates();
@@ -39,14 +40,7 @@ async function opens(url: string, options: ConnectOptions): Promise<void> {
   await connection.closed;
 }
 
-async function failure(url: string, options: ConnectOptions): Promise<HandshakeError> {
-  const error = await connect(url, options).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(HandshakeError);
-  return error as HandshakeError;
-}
+const failure = (url: string, options: ConnectOptions) => handshakeErrorOf(connect(url, options));
 
 const secrets = { Authorization: "Bearer x", Cookie: "a=b", "X-Api-Key": "y" };
 

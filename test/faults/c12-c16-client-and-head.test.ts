@@ -4,9 +4,10 @@ import { createServer, get } from "node:http";
 import { type AddressInfo, connect as netConnect, type Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { afterAll, describe, expect, test } from "vitest";
-import { accept, type ConnectOptions, connect, HandshakeError } from "../../src/index.ts";
+import { accept, type ConnectOptions, connect } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { gate, until } from "../support/connection-pair.ts";
+import { handshakeErrorOf } from "../support/outcomes.ts";
 import { closeStatus, openRaw, requestText, sendRaw } from "../support/raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import { afterwards, serving } from "../support/serving.ts";
@@ -21,15 +22,6 @@ async function starting(...args: Parameters<typeof rawServer>): Promise<RawServe
   return server;
 }
 
-async function rejection(attempt: Promise<unknown>): Promise<HandshakeError> {
-  const error: unknown = await attempt.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(HandshakeError);
-  return error as HandshakeError;
-}
-
 describe("C12 a redirect to where the secrets are not for", () => {
   const secrets = { Authorization: "Bearer x", Cookie: "a=b" };
   const moved = (location: string) => `HTTP/1.1 302 Moved\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`;
@@ -41,7 +33,7 @@ describe("C12 a redirect to where the secrets are not for", () => {
     const middle = await starting(({ target }) => moved(target === "/" ? "/again" : `ws://127.0.0.1:${last.port}/`));
     const first = await starting(() => moved(`ws://localhost:${middle.port}/`));
     const url = `ws://127.0.0.1:${first.port}/`;
-    expect((await rejection(connect(url, { headers: secrets }))).status).toBe(302);
+    expect((await handshakeErrorOf(connect(url, { headers: secrets }))).status).toBe(302);
     expect(middle.requests).toEqual([]);
     const connection = await connect(url, { headers: secrets, followRedirects: 3 });
     connection.terminate();
@@ -95,7 +87,7 @@ describe("C13 a server that is not who it should be", () => {
       const server = await starting((request) => acceptance(request), { tls });
       const trust: ConnectOptions = name === "an unknown root" ? {} : { tls: { ca: certificates.ca } };
       const url = `wss://${host}:${server.port}/`;
-      expect((await rejection(connect(url, trust))).rule).toBe("tls-failed");
+      expect((await handshakeErrorOf(connect(url, trust))).rule).toBe("tls-failed");
       expect(server.requests).toEqual([]);
       const careless = await connect(url, { tls: { rejectUnauthorized: false } });
       expect(careless.readyState).toBe(1);

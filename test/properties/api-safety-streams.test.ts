@@ -10,6 +10,7 @@ import { type AnyValue, anyValues, Hostile, payloadOf, poisonMemory, scribble } 
 import { connectionPair, until } from "../support/connection-pair.ts";
 import { inParallel } from "../support/injection.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
+import { failureOf, outcomeOf } from "../support/outcomes.ts";
 import { closeStatus, type RawPeer } from "../support/raw-peer.ts";
 import { finalCode, type State, sends, stage, states } from "../support/staged.ts";
 import type { ReadFrame } from "../support/wire.ts";
@@ -20,23 +21,6 @@ leavesNothing();
 /** Enough of all kinds where the value can make no difference to us, only to the runtime. */
 const sample = anyValues.filter(({ name }, index) => index % 8 === 0 || /[Pp]roxy|hostile|then/.test(name));
 const together = 8;
-
-/** What a promise fails with, in an object. */
-function failureOf(promise: Promise<unknown>): Promise<{ error: unknown } | undefined> {
-  return promise.then(
-    () => undefined,
-    (error: unknown) => ({ error }),
-  );
-}
-
-/** What a call threw, or gave. */
-function outcomeOf(call: () => unknown): { threw?: unknown; gave?: unknown } {
-  try {
-    return { gave: call() };
-  } catch (threw) {
-    return { threw };
-  }
-}
 
 /** What an error that was not thrown for a value says that came too late, or found the connection over. */
 const late = /^Cannot write: the connection is closing or closed$|^The connection did not end as it should: /;

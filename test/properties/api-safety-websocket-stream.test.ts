@@ -16,6 +16,7 @@ import {
 } from "../support/any-values.ts";
 import { eventually, inParallel } from "../support/injection.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
+import { failureOf } from "../support/outcomes.ts";
 import { closeStatus, RawPeer } from "../support/raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import { resources } from "../support/resources.ts";
@@ -51,14 +52,6 @@ afterAll(() => raw.close());
 
 const together = 8;
 const options = { compression: false, serialize: false };
-
-/** What a promise fails with, in an object. */
-function failureOf(promise: Promise<unknown>): Promise<{ error: unknown } | undefined> {
-  return promise.then(
-    () => undefined,
-    (error: unknown) => ({ error }),
-  );
-}
 
 interface Opened extends WebSocketOpenInfo {
   readonly stream: WebSocketStream;

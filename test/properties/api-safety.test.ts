@@ -10,6 +10,7 @@ import type { Role } from "../../src/protocol/frame.ts";
 import { type AnyValue, anyValues, Hostile, payloadOf, poisonMemory, scribble } from "../support/any-values.ts";
 import { until } from "../support/connection-pair.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
+import { outcomeOf } from "../support/outcomes.ts";
 import { closeStatus } from "../support/raw-peer.ts";
 import { finalCode, type State, sends, stage, states } from "../support/staged.ts";
 import type { ReadFrame } from "../support/wire.ts";
@@ -62,15 +63,6 @@ function beside(state: State, messages: Message[]): Message[] {
 function isUnread(data: unknown, state: State): boolean {
   const known = () => data instanceof Uint8Array;
   return !sends(state) && outcomeOf(known).gave === true;
-}
-
-/** What a call threw, or gave. */
-function outcomeOf(call: () => unknown): { threw?: unknown; gave?: unknown } {
-  try {
-    return { gave: call() };
-  } catch (threw) {
-    return { threw };
-  }
 }
 
 /** Whether an error is one that is documented, or the caller's own. */
