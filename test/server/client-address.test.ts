@@ -1,25 +1,12 @@
 /** Whose word on the client's address is believed: by table, and through `serve` and `accept`. */
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { accept } from "../../src/server/accept.ts";
 import { addressKey, clientAddress, resolveTrust, type TrustProxy } from "../../src/server/client-address.ts";
 import { route } from "../../src/server/route.ts";
-import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
+import { serve } from "../../src/server/server.ts";
 import { httpServer } from "../support/http-server.ts";
 import { exchange, openRaw, parseResponse, requestText } from "../support/raw-peer.ts";
-
-const servers: Server[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    for (const connection of server.connections) connection.terminate();
-    await server.close();
-  }
-});
-
-async function serving(options: ServeOptions): Promise<Server> {
-  const server = await serve({ host: "127.0.0.1", ...options });
-  servers.push(server);
-  return server;
-}
+import { serving } from "../support/serving.ts";
 
 const socket = "10.0.0.1";
 const lan = ["10.0.0.0/8", "2001:db8::/32"];

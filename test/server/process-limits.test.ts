@@ -1,25 +1,11 @@
 /** The caps that all connections of the process share, with clients that hold back over real sockets. */
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { CloseReport } from "../../src/connection/close-report.ts";
 import { processAssembly } from "../../src/connection/connection.ts";
 import { processOutbox } from "../../src/connection/outbox.ts";
-import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
 import { until } from "../support/connection-pair.ts";
 import { closeStatus, openRaw } from "../support/raw-peer.ts";
-
-const servers: Server[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    for (const connection of server.connections) connection.terminate();
-    await server.close();
-  }
-});
-
-async function serving(options: ServeOptions): Promise<Server> {
-  const server = await serve({ host: "127.0.0.1", ...options });
-  servers.push(server);
-  return server;
-}
+import { serving } from "../support/serving.ts";
 
 test("A02: unfinished messages of all clients together stay below the cap; the longest is closed with 1013", async () => {
   const most = 1024 * 1024;

@@ -5,27 +5,14 @@ import { WebSocket } from "ws";
 import { MessageDeflate } from "../../src/connection/message-deflate.ts";
 import { accept } from "../../src/server/accept.ts";
 import { route } from "../../src/server/route.ts";
-import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
 import type { Position, Subscriber, Topic } from "../../src/topics/topic.ts";
 import { Topics } from "../../src/topics/topics.ts";
 import { until } from "../support/connection-pair.ts";
 import { httpServer } from "../support/http-server.ts";
 import { openRaw } from "../support/raw-peer.ts";
+import { serving } from "../support/serving.ts";
 
-const servers: Server[] = [];
-afterEach(async () => {
-  vi.restoreAllMocks();
-  for (const server of servers.splice(0)) {
-    for (const connection of server.connections) connection.terminate();
-    await server.close();
-  }
-});
-
-async function serving(options: ServeOptions): Promise<Server> {
-  const server = await serve({ host: "127.0.0.1", ...options });
-  servers.push(server);
-  return server;
-}
+afterEach(() => void vi.restoreAllMocks());
 
 /** A client of `ws`, and what it has heard. */
 async function listener(port: number, path: string): Promise<{ client: WebSocket; heard: string[] }> {
