@@ -1,18 +1,9 @@
 /** The command line: which servers it attacks, and what it cannot carry out. */
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { peer } from "../../attack/peers.ts";
+import { commandLine } from "../support/program.ts";
 
-const MAIN = fileURLToPath(new URL("../../attack/main.ts", import.meta.url));
-
-function command(...args: string[]): Promise<{ code: number; out: string; errors: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, ["--import", "tsx", MAIN, ...args], (_error, out, errors) => {
-      resolve({ code: child.exitCode ?? -1, out, errors });
-    });
-  });
-}
+const command = commandLine("attack/main.ts");
 
 test("a server that runs already is attacked by its URL, and measured by its process", {
   timeout: 60_000,

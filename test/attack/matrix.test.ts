@@ -1,27 +1,18 @@
 /** The matrix against our own server, from dist/ and with its defaults, through the command line: every row is held. */
-import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Run } from "../../attack/report.ts";
 import { ROWS } from "../../attack/rows/index.ts";
 import type { Result } from "../../attack/run.ts";
+import { commandLine, type Ended } from "../support/program.ts";
 
-const MAIN = fileURLToPath(new URL("../../attack/main.ts", import.meta.url));
+const command = commandLine("attack/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "attack-"));
 const [json, table] = [join(folder, "results.json"), join(folder, "table.md")];
-let outcome: { code: number; out: string; errors: string };
+let outcome: Ended;
 let results: readonly Result[];
-
-function command(...args: string[]): Promise<{ code: number; out: string; errors: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, ["--import", "tsx", MAIN, ...args], (_error, out, errors) => {
-      resolve({ code: child.exitCode ?? -1, out, errors });
-    });
-  });
-}
 
 beforeAll(async () => {
   outcome = await command("--json", json, "--table", table);

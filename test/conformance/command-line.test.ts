@@ -1,25 +1,16 @@
 /** The command line: what it prints, writes and exits with, against servers that are right and wrong. */
-import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
+import { commandLine } from "../support/program.ts";
 import { type Fault, tinyServer } from "./tiny-server.ts";
 
-const MAIN = fileURLToPath(new URL("../../conformance/main.ts", import.meta.url));
+const command = commandLine("conformance/main.ts");
 const cleanups: (() => void)[] = [];
 afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup();
 });
-
-function command(...args: string[]): Promise<{ code: number; out: string; errors: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, ["--import", "tsx", MAIN, ...args], (_error, out, errors) => {
-      resolve({ code: child.exitCode ?? -1, out, errors });
-    });
-  });
-}
 
 async function urlOf(fault: Fault): Promise<string> {
   const server = await tinyServer(fault);

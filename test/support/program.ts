@@ -1,10 +1,11 @@
 /**
  * Programs that a test starts, and the ports they listen on.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 
 /** A TCP port of the loopback interface that nothing listens on at the time of the call. */
 export async function freePort(): Promise<number> {
@@ -43,6 +44,25 @@ export async function startProgram(executable: string, args: readonly string[], 
       await exited;
     },
   };
+}
+
+/** How a program ended, and what it printed. */
+export interface Ended {
+  /** Its exit code; -1 when a signal ended it. */
+  readonly code: number;
+  readonly out: string;
+  readonly errors: string;
+}
+
+/** Runs the TypeScript program at a path of this project with arguments, to its end. */
+export function commandLine(path: string): (...args: readonly string[]) => Promise<Ended> {
+  const script = fileURLToPath(new URL(`../../${path}`, import.meta.url));
+  return (...args) =>
+    new Promise((resolve) => {
+      const child = execFile(process.execPath, ["--import", "tsx", script, ...args], (_error, out, errors) => {
+        resolve({ code: child.exitCode ?? -1, out, errors });
+      });
+    });
 }
 
 async function isListening(port: number): Promise<boolean> {
