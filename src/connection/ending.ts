@@ -3,10 +3,12 @@
  * transport, and the report. While it is open a connection holds none of this, and most are open.
  */
 
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
+import { waitingIn } from "./direct-writes.ts";
 import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
 
 /** What an ending asks of the connection that ends. */
@@ -40,6 +42,10 @@ export class Ending {
   #unsent: number | undefined;
   /** Runs while a step of the closing handshake is waited for. */
   #timer: NodeJS.Timeout | undefined;
+  /** Bytes that the socket had not taken when that timer last looked … */
+  #behind = Number.POSITIVE_INFINITY;
+  /** … and for how many milliseconds none of them had left. */
+  #standing = 0;
   #report: CloseReport | undefined;
   #reportDelivered = false;
   /** What waits for the report; undefined until somebody asks. */
@@ -80,12 +86,25 @@ export class Ending {
     clearTimeout(this.#timer);
     if (this.#report) return;
     this.#timer = setTimeout(() => {
-      // While our Close is on its way, the write timeout watches over it.
       const { bufferedAmount, endpoint } = this.#owner;
-      if (bufferedAmount > 0 && !endpoint.violation && !this.#socket.destroyed) return this.limitPeer(after);
+      const onItsWay = bufferedAmount > 0 && !endpoint.violation && !this.#socket.destroyed;
+      if (onItsWay && this.#isLeaving(after)) return this.limitPeer(after);
       this.error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
       this.destroy();
     }, after);
+  }
+
+  /**
+   * Whether what stands before our Close still leaves, or has stood for less than the write timeout.
+   *
+   * What the peer sends before it knows of our Close is read as ever (RFC 6455 section 5.5.1), but it is no reason to wait:
+   * one that does not read would never be let go as long as it sends. What we add does not count as movement either.
+   */
+  #isLeaving(after: number): boolean {
+    const behind = this.#socket.writableLength + (waitingIn(this.#socket as Socket) ?? 0);
+    this.#standing = behind < this.#behind ? 0 : this.#standing + after;
+    this.#behind = behind;
+    return this.#standing < this.#owner.limits.writeTimeout;
   }
 
   /** Throws away what arrives when all is said, up to a limit. */

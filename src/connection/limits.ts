@@ -33,7 +33,10 @@ export interface ConnectionLimits {
   readonly maxProcessAssemblySize: number;
   /** How long queued output may stand while no byte leaves or arrives; then the socket is destroyed. Default 45 s. */
   readonly writeTimeout: number;
-  /** How long each step of the closing handshake may take; then the socket is destroyed. Default 5 s. */
+  /**
+   * How long each step of the closing handshake may take; then the socket is destroyed. Default 5 s. While output stands
+   * before our Close, the step takes until none of it has left for `writeTimeout`.
+   */
   readonly closeTimeout: number;
   /** How long one connection may work in one turn of the event loop. Default 2 ms. */
   readonly readBudget: number;

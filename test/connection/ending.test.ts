@@ -135,6 +135,21 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
       expect(socket.destroyed).toBe(true);
     });
 
+    test("D04 … as long as bytes leave: else the write timeout is the last of it, whatever we add", () => {
+      const { ending, socket, owner } = begin(role);
+      socket.pace = "stalled";
+      for (let i = 0; i < 10; i++) socket.write(Buffer.alloc(100));
+      owner.bufferedAmount = 1000;
+      ending.limitPeer(closeTimeout);
+      for (let passed = 0; passed < 45_000; passed += closeTimeout) {
+        socket.write(Buffer.alloc(1));
+        vi.advanceTimersByTime(closeTimeout);
+        expect(socket.destroyed).toBe(false);
+      }
+      vi.advanceTimersByTime(closeTimeout);
+      expect(socket.destroyed).toBe(true);
+    });
+
     test("D13 no timer is left when it is over", () => {
       const { ending } = begin(role);
       ending.limitPeer(100);

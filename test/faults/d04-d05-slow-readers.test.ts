@@ -114,6 +114,32 @@ describe("D04 a server that does not read", () => {
   });
 });
 
+describe.each<Role>(["server", "client"])("D04 a peer that reads nothing and sends on: as %s", (role) => {
+  /** What has become of a connection that was closed for it, and whether the peer's messages went on being handled. */
+  async function closing(writeTimeout: number): Promise<[outcome: CloseReport | "open", handled: boolean]> {
+    let handled = 0;
+    const limits = { maxOutboxSize: 1 * MiB, closeTimeout: 100, writeTimeout };
+    const handlers = { message: () => void handled++ };
+    const { connection, peer } = await connectionPair(role, { limits, handlers });
+    peer.socket.pause();
+    while (connection.readyState === 1) {
+      connection.send(new Uint8Array(60_000));
+      await nextTurn();
+    }
+    const timer = setInterval(() => peer.send({ opcode: 1, payload: "on and on" }), 50);
+    const outcome = await Promise.race([connection.closed, delay(2500, "open" as const)]);
+    clearInterval(timer);
+    return [outcome, handled > 0];
+  }
+
+  test("D04: it is let go writeTimeout after the 1013 that it does not read; control: without the limit it is not", async () => {
+    const [limited, unlimited] = await Promise.all([closing(500), closing(Number.POSITIVE_INFINITY)]);
+    const report = { initiator: "local", code: 1006, sent: { code: 1013 } };
+    expect(limited).toMatchObject([report, true]);
+    expect(unlimited).toEqual(["open", true]);
+  });
+});
+
 describe.each<Role>(["server", "client"])("D05 a peer that takes nothing: as %s", (role) => {
   /** What has become of a connection with full buffers; the peer sends a Pong so often, while it reads nothing. */
   async function standing(writeTimeout: number, pongEvery?: number): Promise<CloseReport | "open"> {
