@@ -57,6 +57,7 @@ describe("start and stop", () => {
     while (status === 200) ({ status } = await fetch(`${other.url}/readyz`));
     expect(status).toBe(503);
     await expect(open(`ws://127.0.0.1:${other.port}/echo`)).rejects.toThrow("503");
+    // One that comes within 300 ms is taken for the same.
     await new Promise((resolve) => setTimeout(resolve, 400));
     void other.stop("SIGTERM");
     expect(await end).toMatchObject({ code: 1, signal: null });

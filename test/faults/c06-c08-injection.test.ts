@@ -2,7 +2,6 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { accept, type Connection, connect, HandshakeError, type UpgradeResult } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
@@ -159,10 +158,10 @@ describe("C08 a request behind another, to be seen by one of two that read them"
   ] as const)(
     "C08: an upgrade to %s behind a request not answered yet opens nothing",
     async (protocol, headers, beginning) => {
-      const answers: (() => void)[] = [];
+      const answers: ServerResponse[] = [];
       const refused: unknown[] = [];
       const server = await serving({
-        request: (_, response) => answers.push(() => response.end("first")),
+        request: (_, response) => answers.push(response),
         routes: { "/second": { open: (connection) => connection.send("second") } },
         log: (record) => record.event === "refused" && refused.push([record.reason, record.remoteAddress]),
       });
@@ -173,10 +172,9 @@ describe("C08 a request behind another, to be seen by one of two that read them"
         ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", upgrade],
       ]) {
         const peer = await sendRaw(server.port, ...behind);
-        await until(() => answers.length === 1);
-        // Time for what is behind it to be read.
-        await delay(30);
-        answers.pop()!();
+        // When what is behind it was read, too.
+        await until(() => answers[0]?.socket?.bytesRead === behind.join("").length);
+        answers.pop()!.end("first");
         await peer.until(() => false);
         const { status, body } = parseResponse(peer.received.toString("latin1"));
         expect([status, body]).toEqual([200, "first"]);
