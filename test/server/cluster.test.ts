@@ -4,6 +4,7 @@ import { connect } from "../../src/client/connect.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import type { MessageData } from "../../src/connection/handlers.ts";
 import { Cluster, type Counts, type Sharing, type WorkerProcess } from "../support/cluster.ts";
+import { gate } from "../support/connection-pair.ts";
 import { sendRaw } from "../support/raw-peer.ts";
 
 /** How many workers a cluster begins with, and how many a test needs at least, that one may go. */
@@ -20,7 +21,11 @@ interface Client {
   next(): Promise<MessageData | undefined>;
 }
 
-async function open(port: number, path = "/echo"): Promise<Client> {
+async function open(
+  port: number,
+  path = "/echo",
+  closing: () => Promise<void> | undefined = () => undefined,
+): Promise<Client> {
   const waiting: MessageData[] = [];
   let wake = () => {};
   // With a loop instead, a Close would wait until the loop has reached it.
@@ -28,7 +33,7 @@ async function open(port: number, path = "/echo"): Promise<Client> {
     waiting.push(data);
     wake();
   };
-  const connection = await connect(`ws://127.0.0.1:${port}${path}`, { message, close: () => wake() });
+  const connection = await connect(`ws://127.0.0.1:${port}${path}`, { message, closing, close: () => wake() });
   const next = async () => {
     while (waiting.length === 0 && connection.readyState !== 3) {
       await new Promise<void>((resolve) => {
@@ -72,13 +77,13 @@ describe.each<Sharing>(["round robin", "shared handle", "reusePort"])("workers b
   });
 
   /** A client of this worker; who serves the others on the way there, they are told good-bye. */
-  async function openOn(worker: WorkerProcess, port: number, path?: string): Promise<Client> {
+  async function openOn(worker: WorkerProcess, ...how: Parameters<typeof open>): Promise<Client> {
     // Whoever of those that share a handle is first takes it, and it may always be the same.
     const others = sharing === "shared handle" ? workers.filter(({ id }) => id !== worker.id) : [];
     for (const { pid } of others) process.kill(pid, "SIGSTOP");
     try {
       for (let tries = 0; tries < 200; tries++) {
-        const client = await open(port, path);
+        const client = await open(...how);
         if (client.worker === worker.id) return client;
         client.connection.close();
         await client.connection.closed;
@@ -187,9 +192,12 @@ describe.each<Sharing>(["round robin", "shared handle", "reusePort"])("workers b
     const clients = await openOnAll();
     const silent = await Promise.all(Array.from({ length: 12 }, () => sendRaw(ports[0]!)));
     const [gone, ...left] = workers as [WorkerProcess, ...WorkerProcess[]];
-    await cluster.leave(gone.id, 200);
+    const answering = gate();
+    clients.push(await openOn(gone, ports[0]!, "/echo", () => answering.opened));
+    await cluster.leave(gone.id, 100);
     workers = left;
     await expectServed(left);
+    answering.open();
     for (const client of clients) {
       if (client.worker === gone.id) expect((await client.connection.closed).code).toBe(1012);
       else expect(await echoes(client, "not concerned")).toBe(true);
