@@ -76,7 +76,7 @@ describe.each<Sharing>(["round robin", "shared handle", "reusePort"])("workers b
     ports = workers[0]!.ports;
   });
 
-  /** A client of this worker; who serves the others on the way there, they are told good-bye. */
+  /** A client of this worker; those that others serve instead are ended. */
   async function openOn(worker: WorkerProcess, ...how: Parameters<typeof open>): Promise<Client> {
     // Whoever of those that share a handle is first takes it, and it may always be the same.
     const others = sharing === "shared handle" ? workers.filter(({ id }) => id !== worker.id) : [];
@@ -85,8 +85,7 @@ describe.each<Sharing>(["round robin", "shared handle", "reusePort"])("workers b
       for (let tries = 0; tries < 200; tries++) {
         const client = await open(...how);
         if (client.worker === worker.id) return client;
-        client.connection.close();
-        await client.connection.closed;
+        client.connection.terminate();
       }
       throw new Error(`Worker ${worker.id} was never reached`);
     } finally {
