@@ -7,15 +7,8 @@
 
 import { setMaxListeners } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import {
-  createServer,
-  type Server as HttpServer,
-  type IncomingMessage,
-  type RequestListener,
-  type ServerResponse,
-} from "node:http";
-import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
-import type { AddressInfo, ListenOptions, Socket } from "node:net";
+import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
@@ -31,7 +24,14 @@ import { attach, detach } from "./attachments.ts";
 import { addressOf } from "./client-address.ts";
 import { closeEvenly, type DrainOptions, drainReason } from "./drain.ts";
 import { endFirstLook, lookFirst } from "./first-look.ts";
-import { guardedLog, type Log } from "./log.ts";
+import {
+  checkListenerOptions,
+  createListener,
+  destroyTlsTransports,
+  type ListenerOptions,
+  listen,
+  listenerOptionTable,
+} from "./listener.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -49,20 +49,9 @@ import type { ServerConnection } from "./server-connection.ts";
 import { upgrade, upgradeAtOnce, verifyAtOnce } from "./upgrade.ts";
 
 /** The options of `serve`. */
-export interface ServeOptions<Path extends string = string> extends RouteOptions {
+export interface ServeOptions<Path extends string = string> extends RouteOptions, ListenerOptions {
   /** The routes by path; `:name` in a path stands for one segment. */
   readonly routes: { readonly [Key in Path]: Route<unknown, PathParams<NoInfer<Key>>> };
-  /** The port of the own listener, 0 for any free one. Default 0. */
-  readonly port?: number;
-  /** The address of the own listener, as in `node:net`. Default: all addresses. */
-  readonly host?: string;
-  /** Makes the own listener speak TLS. */
-  readonly tls?: TlsOptions;
-  /**
-   * More options for listening, such as `backlog`, `exclusive`, `ipv6Only`, `path`, or `reusePort`, with which several
-   * processes listen on one port, and which needs Node 22.12, 23.1 or later.
-   */
-  readonly listenOptions?: ListenOptions & { readonly reusePort?: boolean };
   /** Answers requests that are no WebSocket handshake. Default: 426 on a route's path, else 404. Own listener only. */
   readonly request?: RequestListener;
   /** An `http` or `https` server to share, which stays the caller's to start and to close. */
@@ -71,11 +60,8 @@ export interface ServeOptions<Path extends string = string> extends RouteOptions
 
 const serveTable: OptionTable<ServeOptions> = {
   ...routeOptionTable,
+  ...listenerOptionTable,
   routes: "object",
-  port: "number",
-  host: "string",
-  tls: "object",
-  listenOptions: "object",
   request: "function",
   server: "object",
 };
@@ -214,7 +200,7 @@ export class Server {
     await this.#leave(connections, this.#defaults.limits.closeTimeout);
     if (this.#own) {
       this.#http.closeAllConnections();
-      for (const socket of tlsTransports.get(this.#http) ?? []) socket.destroy();
+      destroyTlsTransports(this.#http);
     }
     await stopped;
   }
@@ -367,20 +353,17 @@ export class Server {
 export async function serve<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
   checkServeOptions(options as ServeOptions);
   const { server: shared } = options;
-  const http = shared ?? createListener(options as ServeOptions);
+  const { limits } = resolveRoute({}, options as ServeOptions);
+  const http = shared ?? createListener(options, limits);
   const server = new Server(http, shared === undefined, options as ServeOptions);
   if (!shared) {
     answerRequests(http, server, options.request);
-    if (!options.tls) lookFirst(http, server, resolveRoute({}, options as ServeOptions).limits.handshakeTimeout);
-    await listen(http, options as ServeOptions);
+    if (!options.tls) lookFirst(http, server, limits.handshakeTimeout);
+    await listen(http, options);
   }
   attach(http, server);
   return server;
 }
-
-/** Where Node does not know it, it would listen without a word. */
-const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
-const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
 function checkServeOptions(options: ServeOptions): void {
   checkOptions("serve", options, serveTable);
@@ -388,59 +371,14 @@ function checkServeOptions(options: ServeOptions): void {
   for (const [path, handlers] of Object.entries(options.routes)) {
     checkOptions(`serve ${describe(path)}`, handlers, routeTable);
   }
-  if ((options.listenOptions?.reusePort ?? false) && !hasReusePort) {
-    throw new TypeError(`Cannot serve: reusePort needs Node 22.12, 23.1 or later, and this is ${process.version}`);
-  }
+  checkListenerOptions(options);
   if (options.server === undefined) return;
-  for (const name of ["port", "host", "tls", "listenOptions", "request"] as const) {
+  for (const name of [...Object.keys(listenerOptionTable), "request"] as (keyof ServeOptions)[]) {
     if (options[name] === undefined) continue;
     throw new TypeError(
       `Cannot serve: the option "${name}" is for a listener of our own, and there is a server to share`,
     );
   }
-}
-
-function createListener(options: ServeOptions): HttpServer {
-  const { limits } = resolveRoute({}, options);
-  const http = {
-    maxHeaderSize: limits.maxHeaderSize,
-    headersTimeout: limits.handshakeTimeout,
-    requestTimeout: Math.max(limits.handshakeTimeout, 60_000),
-    connectionsCheckingInterval: 1000,
-    // A request without Host is answered by our own check, which says what is wrong.
-    requireHostHeader: false,
-  };
-  if (!options.tls) return createServer(http);
-  const server = createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...options.tls });
-  const transports = new Set<Socket>();
-  tlsTransports.set(server, transports);
-  server.on("connection", (socket: Socket) => {
-    transports.add(socket);
-    socket.once("close", () => transports.delete(socket));
-  });
-  return server;
-}
-
-/** The streams under TLS: until its handshake is done, `closeAllConnections` does not know one. */
-const tlsTransports = new WeakMap<HttpServer, Set<Socket>>();
-
-function listen(http: HttpServer, { port = 0, host, listenOptions, log }: ServeOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    http.once("error", reject);
-    const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
-    http.listen({ ...place, ...listenOptions }, () => {
-      http.off("error", reject);
-      // One that cannot be accepted, for want of a file descriptor perhaps, must not end the process (fault D20).
-      http.on("error", (error) => listenerFailed(error, log));
-      resolve();
-    });
-  });
-}
-
-function listenerFailed(error: Error, log: Log | undefined): void {
-  const message = `The server could not accept a connection: ${error.message}`;
-  if (log) guardedLog(log)?.({ event: "listener-error", level: "error", message, error });
-  else console.error("A server could not accept a connection:", error);
 }
 
 function answerRequests(http: HttpServer, server: Server, request: RequestListener | undefined): void {

@@ -1,0 +1,96 @@
+/**
+ * The own listener of `serve`: an HTTP server, with or without TLS, that outlives what it cannot accept.
+ */
+
+import { createServer, type Server as HttpServer } from "node:http";
+import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
+import type { ListenOptions, Socket } from "node:net";
+import type { ServerLimits } from "../connection/limits.ts";
+import type { OptionTable } from "../protocol/options.ts";
+import { guardedLog, type Log } from "./log.ts";
+import type { RouteOptions } from "./route.ts";
+
+/** Where and how an own listener listens. */
+export interface ListenerOptions {
+  /** The port of the own listener, 0 for any free one. Default 0. */
+  readonly port?: number;
+  /** The address of the own listener, as in `node:net`. Default: all addresses. */
+  readonly host?: string;
+  /** Makes the own listener speak TLS. */
+  readonly tls?: TlsOptions;
+  /**
+   * More options for listening, such as `backlog`, `exclusive`, `ipv6Only`, `path`, or `reusePort`, with which several
+   * processes listen on one port, and which needs Node 22.12, 23.1 or later.
+   */
+  readonly listenOptions?: ListenOptions & { readonly reusePort?: boolean };
+}
+
+/** The options of a listener, by name. */
+export const listenerOptionTable: OptionTable<ListenerOptions> = {
+  port: "number",
+  host: "string",
+  tls: "object",
+  listenOptions: "object",
+};
+
+/** Where Node does not know it, it would listen without a word. */
+const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
+const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+
+/** Throws a TypeError for what this runtime cannot do. */
+export function checkListenerOptions({ listenOptions }: ListenerOptions): void {
+  if (hasReusePort || !listenOptions?.reusePort) return;
+  throw new TypeError(`Cannot serve: reusePort needs Node 22.12, 23.1 or later, and this is ${process.version}`);
+}
+
+/** A listener that does not listen yet. */
+export function createListener({ tls }: ListenerOptions, limits: ServerLimits): HttpServer {
+  const http = {
+    maxHeaderSize: limits.maxHeaderSize,
+    headersTimeout: limits.handshakeTimeout,
+    requestTimeout: Math.max(limits.handshakeTimeout, 60_000),
+    connectionsCheckingInterval: 1000,
+    // A request without Host is answered by our own check, which says what is wrong.
+    requireHostHeader: false,
+  };
+  if (!tls) return createServer(http);
+  const server = createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...tls });
+  const transports = new Set<Socket>();
+  tlsTransports.set(server, transports);
+  server.on("connection", (socket: Socket) => {
+    transports.add(socket);
+    socket.once("close", () => transports.delete(socket));
+  });
+  return server;
+}
+
+/** The streams under TLS: until its handshake is done, `closeAllConnections` does not know one. */
+const tlsTransports = new WeakMap<HttpServer, Set<Socket>>();
+
+/** Ends at once what speaks TLS, or is about to, on a listener of ours. */
+export function destroyTlsTransports(http: HttpServer): void {
+  for (const socket of tlsTransports.get(http) ?? []) socket.destroy();
+}
+
+/** Listens, and rejects with the listener's error; what cannot be accepted later goes to the log. */
+export function listen(
+  http: HttpServer,
+  { port = 0, host, listenOptions, log }: ListenerOptions & Pick<RouteOptions, "log">,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once("error", reject);
+    const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
+    http.listen({ ...place, ...listenOptions }, () => {
+      http.off("error", reject);
+      // One that cannot be accepted, for want of a file descriptor perhaps, must not end the process (fault D20).
+      http.on("error", (error) => listenerFailed(error, log));
+      resolve();
+    });
+  });
+}
+
+function listenerFailed(error: Error, log: Log | undefined): void {
+  const message = `The server could not accept a connection: ${error.message}`;
+  if (log) guardedLog(log)?.({ event: "listener-error", level: "error", message, error });
+  else console.error("A server could not accept a connection:", error);
+}
