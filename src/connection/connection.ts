@@ -484,13 +484,17 @@ export class Connection {
     switch (event.type) {
       case "message":
         this.counters.messagesReceived++;
+        this.#keepalive.messageEnded();
         if (channels.message.hasSubscribers) {
           const { data } = this.endpoint.lendsBytes ? owned(event) : event;
           channels.message.publish({ connection: this, data, text: event.text });
         }
         return this.#admit(event);
       case "part":
-        if (event.last) this.counters.messagesReceived++;
+        if (event.last) {
+          this.counters.messagesReceived++;
+          this.#keepalive.messageEnded();
+        }
         return this.#admit(event);
       case "close":
         return this.#admitClose(event);
@@ -726,7 +730,7 @@ export class Connection {
 
   /** Takes the next step towards the end, where it is time for it. */
   #progress(): void {
-    if (this.#report) this.#deliverReport();
+    if (this.#ending?.report) this.#deliverReport();
     else if (this.endpoint.state === "discarding") this.#end.endTransport();
   }
 

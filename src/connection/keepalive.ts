@@ -66,13 +66,18 @@ export class Keepalive implements Watched {
 
   /** How long at most between two looks. */
   get #pace(): number {
-    return Math.min(lookInterval, this.#kept.limits.messageIdleTimeout);
+    return Math.max(tickLength, Math.min(lookInterval, this.#kept.limits.messageIdleTimeout));
   }
 
   /** Bytes have arrived. */
   received(): void {
     this.#lastReceived = currentTick();
     this.#pingedAt = neverPinged;
+  }
+
+  /** A message is complete: how far the next one comes says nothing about it. */
+  messageEnded(): void {
+    if (this.#progress !== undefined) this.#progress = this.#rate = undefined;
   }
 
   /** Milliseconds since bytes arrived, to the second. */

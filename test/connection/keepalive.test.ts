@@ -158,7 +158,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done).toEqual([["too slow", 61]]);
   });
 
-  test.each([1, 1000, 1500, 2000, 14_999, 60_000])(
+  test.each([0, 1, 1000, 1500, 2000, 14_999, 60_000])(
     "A11: %i ms to go on are never cut short by a millisecond, wherever in a second they begin",
     (messageIdleTimeout) => {
       for (const into of [0, 1, 500, 999, 7001, 14_999]) {
@@ -199,6 +199,24 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     }
     vi.advanceTimersByTime(600 * second);
     expect(done).toEqual([]);
+  });
+
+  test("A11: messages that are always as far when they are looked at are not one that stands still", () => {
+    const { kept, keepalive, done } = keep(role);
+    const fragment = (opcode: number, fin: boolean) => {
+      keepalive.received();
+      const events = feed(kept.endpoint, frameFrom(peerOf(role), { opcode, fin, payload: "same" }), "whole");
+      if (events.length > 0) keepalive.messageEnded();
+    };
+    fragment(1, false);
+    for (let i = 0; i < 600; i++) {
+      vi.advanceTimersByTime(second);
+      fragment(0, true);
+      fragment(1, false);
+    }
+    expect(done).toEqual([]);
+    vi.advanceTimersByTime(80 * second);
+    expect(done.map(([what]) => what)).toEqual(["too slow"]);
   });
 
   test("A11: Pings between its fragments do not keep an unfinished message alive", () => {

@@ -139,6 +139,24 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect(closeStatus(await opened.peer.nextFrame())?.code).toBe(1008);
   });
 
+  test.each([
+    ["5 bytes, taken whole", 5, false],
+    ["5 bytes, taken as streams", 5, true],
+    ["more than 64 KiB, taken whole", 64 * 1024 + 1, false],
+    ["more than 64 KiB, taken as streams", 64 * 1024 + 1, true],
+  ])("A11: messages of which as much has come at every look do not stand still: %s", async (_, length, streaming) => {
+    let count = 0;
+    const opened = await open(role, streaming ? {} : { handlers: { message: () => void count++ } });
+    if (streaming) void readAll(opened.connection);
+    const rest = frameFrom(peerOf(role), { opcode: 0, payload: "the rest" });
+    for (let time = 0; time < 5 * minute; time += 5 * second) {
+      await arrive(opened, begun(role, length));
+      await pass(5 * second);
+      await arrive(opened, rest);
+    }
+    expect([opened.connection.readyState, count]).toEqual([1, streaming ? 0 : 60]);
+  });
+
   test("A11: the time in which we do not read does not count", async () => {
     const busy = gate();
     const handlers = { message: () => busy.opened };
