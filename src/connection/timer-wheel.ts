@@ -22,6 +22,8 @@ export interface Watched {
 const slots: Set<Watched>[] = Array.from({ length: slotCount }, () => new Set());
 let timer: NodeJS.Timeout | undefined;
 let watchedCount = 0;
+/** Whether a turn is to come, before which the timer may be due again. */
+let turning = false;
 /** Ticks since the process began to watch. */
 let now = 0;
 
@@ -51,16 +53,17 @@ export function unwatch(watched: Watched): void {
 
 /** The event loop polls its sockets between timers and immediates; a second time where the process stood still between. */
 function turnAfterReading(): void {
+  if (turning) return;
+  turning = true;
   const begun = performance.now();
   setImmediate(() => {
-    if (performance.now() - begun < tickLength) return turn();
-    // The timer is due again, and would be before the turn.
-    timer?.refresh();
-    setImmediate(turn);
+    if (performance.now() - begun < tickLength) turn();
+    else setImmediate(turn);
   });
 }
 
 function turn(): void {
+  turning = false;
   // Counted from here, a turn that comes late does not shorten the next tick.
   timer?.refresh();
   now++;

@@ -127,6 +127,24 @@ describe("the timer wheel", () => {
     expect(times).toEqual([1900, 2900, 3900, 4900]);
   });
 
+  test("one turn at a time comes, however often the timer is due before it", () => {
+    const due: (() => void)[] = [];
+    vi.stubGlobal("setImmediate", (look: () => void) => due.push(look));
+    watchAfter(watched(), 1);
+    watchAfter(watched(), 60);
+    const before = currentTick();
+    vi.advanceTimersByTime(2500);
+    expect(due.length).toBe(1);
+    due.shift()!();
+    vi.advanceTimersByTime(2500);
+    expect([due.length, currentTick() - before]).toEqual([1, 0]);
+    due.shift()!();
+    expect([due.length, currentTick() - before]).toEqual([0, 1]);
+    vi.advanceTimersByTime(1000);
+    expect(due.length).toBe(1);
+    due.shift()!();
+  });
+
   test.each([
     ["before the tick", 0],
     // In the turn of the event loop in which the tick is due, after the sockets were polled.
