@@ -17,6 +17,8 @@ interface Handle {
   writeBuffer(request: Request | null, bytes: Uint8Array): number | Request;
   /** Bytes that wait until the peer takes more. */
   readonly writeQueueSize: number;
+  /** Below TLS, where what was encrypted waits. */
+  readonly _parent?: { readonly writeQueueSize?: number };
 }
 
 interface Request {
@@ -60,7 +62,8 @@ export function writeDirectly(socket: Socket, bytes: Uint8Array): number | undef
 
 /** Bytes that wait in the socket's handle; undefined when it has none any more. */
 export function waitingIn(socket: Socket): number | undefined {
-  return handleOf(socket)?.writeQueueSize;
+  const handle = handleOf(socket);
+  return handle ? handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0) : undefined;
 }
 
 function completed(socket: Socket, status: number): void {

@@ -42,10 +42,10 @@ export class Ending {
   #unsent: number | undefined;
   /** Runs while a step of the closing handshake is waited for. */
   #timer: NodeJS.Timeout | undefined;
-  /** Bytes that the socket had not taken when that timer last looked … */
+  /** Bytes that had not left when the timer last looked … */
   #behind = Number.POSITIVE_INFINITY;
-  /** … and for how many milliseconds none of them had left. */
-  #standing = 0;
+  /** … and when it last saw that one had. */
+  #movedAt = 0;
   #report: CloseReport | undefined;
   #reportDelivered = false;
   /** What waits for the report; undefined until somebody asks. */
@@ -86,10 +86,11 @@ export class Ending {
     clearTimeout(this.#timer);
     if (this.#report) return;
     this.#timer = setTimeout(() => {
-      const { bufferedAmount, endpoint } = this.#owner;
+      const { bufferedAmount, endpoint, limits } = this.#owner;
       const onItsWay = bufferedAmount > 0 && !endpoint.violation && !this.#socket.destroyed;
-      if (onItsWay && this.#isLeaving(after)) return this.limitPeer(after);
-      this.error ??= new Error(`The closing handshake was cut off: the peer took more than ${after} ms`);
+      if (onItsWay && this.#isLeaving()) return this.limitPeer(after);
+      const why = onItsWay ? `no byte left for ${limits.writeTimeout} ms` : `the peer took more than ${after} ms`;
+      this.error ??= new Error(`The closing handshake was cut off: ${why}`);
       this.destroy();
     }, after);
   }
@@ -100,11 +101,13 @@ export class Ending {
    * What the peer sends before it knows of our Close is read as ever (RFC 6455 section 5.5.1), but it is no reason to wait:
    * one that does not read would never be let go as long as it sends. What we add does not count as movement either.
    */
-  #isLeaving(after: number): boolean {
-    const behind = this.#socket.writableLength + (waitingIn(this.#socket as Socket) ?? 0);
-    this.#standing = behind < this.#behind ? 0 : this.#standing + after;
+  #isLeaving(): boolean {
+    const now = performance.now();
+    // Within one large write only the socket's handle can tell.
+    const behind = this.#owner.bufferedAmount + (waitingIn(this.#socket as Socket) ?? 0);
+    if (behind < this.#behind) this.#movedAt = now;
     this.#behind = behind;
-    return this.#standing < this.#owner.limits.writeTimeout;
+    return now - this.#movedAt < this.#owner.limits.writeTimeout;
   }
 
   /** Throws away what arrives when all is said, up to a limit. */

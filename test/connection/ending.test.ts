@@ -11,7 +11,7 @@ import { drain, frameFrom, peerOf, takeBytes } from "../support/wire.ts";
 
 const closeTimeout = 5000;
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
 function begin(role: Role) {
@@ -124,6 +124,22 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
       expect(ending.error?.message).toBe("The closing handshake was cut off: the peer took more than 200 ms");
     });
 
+    test("D04 bytes that leave put it off, whether the socket's queue or its handle tells", () => {
+      const { ending, socket, owner } = begin(role);
+      const handle = { writeQueueSize: 0, _parent: { writeQueueSize: 1000 } };
+      Object.assign(socket, { _handle: handle });
+      owner.bufferedAmount = 1000;
+      ending.limitPeer(closeTimeout);
+      for (let passed = 0; passed < 200_000; passed += 40_000) {
+        vi.advanceTimersByTime(40_000);
+        expect(socket.destroyed).toBe(false);
+        if (passed < 80_000) owner.bufferedAmount--;
+        else handle._parent.writeQueueSize--;
+      }
+      vi.advanceTimersByTime(50_000);
+      expect(socket.destroyed).toBe(true);
+    });
+
     test("D04 while our Close has not left the peer has more time, unless it failed the connection", () => {
       const { ending, socket, owner, fail } = begin(role);
       owner.bufferedAmount = 1;
@@ -135,20 +151,22 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
       expect(socket.destroyed).toBe(true);
     });
 
-    test("D04 … as long as bytes leave: else the write timeout is the last of it, whatever we add", () => {
-      const { ending, socket, owner } = begin(role);
-      socket.pace = "stalled";
-      for (let i = 0; i < 10; i++) socket.write(Buffer.alloc(100));
-      owner.bufferedAmount = 1000;
-      ending.limitPeer(closeTimeout);
-      for (let passed = 0; passed < 45_000; passed += closeTimeout) {
-        socket.write(Buffer.alloc(1));
-        vi.advanceTimersByTime(closeTimeout);
-        expect(socket.destroyed).toBe(false);
-      }
-      vi.advanceTimersByTime(closeTimeout);
-      expect(socket.destroyed).toBe(true);
-    });
+    test.each([0, 100, closeTimeout, 60_000])(
+      "D04 … as long as bytes leave: else the write timeout is the last of it, whatever we add: looked after each %i ms",
+      (after) => {
+        const { ending, socket, owner } = begin(role);
+        owner.bufferedAmount = 1000;
+        ending.limitPeer(after);
+        for (let passed = 0; passed < 44_000; passed += 1000) {
+          owner.bufferedAmount++;
+          vi.advanceTimersByTime(1000);
+          expect(socket.destroyed).toBe(false);
+        }
+        vi.advanceTimersByTime(Math.max(2000, after) + after);
+        expect(socket.destroyed).toBe(true);
+        expect(ending.error?.message).toBe("The closing handshake was cut off: no byte left for 45000 ms");
+      },
+    );
 
     test("D13 no timer is left when it is over", () => {
       const { ending } = begin(role);

@@ -620,6 +620,34 @@ describe("TLS", () => {
     await peer.closed;
   });
 
+  test("D04: a peer that reads slowly gets all that stands before our Close, though it takes longer than writeTimeout", async () => {
+    const size = 24 * 1024 * 1024;
+    const sendsAndCloses = route({
+      open: (connection) => {
+        connection.send(new Uint8Array(size));
+        connection.close();
+      },
+    });
+    const limits = { closeTimeout: 1000, writeTimeout: 400, maxOutboxSize: 2 * size };
+    const { port } = await serving({ tls, limits, routes: { "/": sendsAndCloses } });
+    const socket = tlsConnect({ port, host: "127.0.0.1", servername: "localhost", ca: tls.cert });
+    await once(socket, "secureConnect");
+    socket.write(requestText());
+    let read = 0;
+    const ping = setInterval(() => socket.write(frameFrom("client", { opcode: 9, payload: "" })), 100);
+    const began = performance.now();
+    socket.on("data", (chunk: Buffer) => {
+      read += chunk.length;
+      socket.pause();
+      setTimeout(() => socket.resume(), (read / size) * 2500 - (performance.now() - began));
+    });
+    socket.on("error", () => {});
+    await Promise.race([once(socket, "close"), until(() => read > size)]);
+    clearInterval(ping);
+    expect(read).toBeGreaterThan(size);
+    socket.destroy();
+  });
+
   test("what is no TLS, and clients that fail their handshake, are no uncaught errors", async () => {
     const server = await serving({ tls, routes: { "/": says("secure") } });
     const plain = await sendRaw(server.port, requestText());
