@@ -44,8 +44,8 @@ export function protocolErrorsPage(): string {
   return page("Protocol errors", [
     "## On an open connection",
     "",
-    "A peer that breaks one of these rules is sent a Close frame with the code and the sentence, and nothing that it sends",
-    "afterwards is read. The name is the `violation` of the `ProtocolError`.",
+    "A peer that breaks one of these rules, or whose message fails here, is sent a Close frame with the code and the sentence,",
+    "and nothing that it sends afterwards is read. The name is the `violation` of the `ProtocolError`.",
     "",
     ...table(["violation", "section", "close code", "what is wrong"], afterwards),
     "",

@@ -26,6 +26,7 @@ export type { CloseReport } from "./connection/close-report.ts";
 export type { Connection } from "./connection/connection.ts";
 export type {
   ConnectionHandlers,
+  ConnectionOptions,
   KeepaliveOptions,
   MessageData,
   MessageInfo,
@@ -44,14 +45,17 @@ export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { TrustProxy } from "./server/client-address.ts";
 export type { DrainOptions } from "./server/drain.ts";
+export type { ListenerOptions } from "./server/listener.ts";
 export type { FailedRecord, HandlerErrorRecord, ListenerErrorRecord, Log, LogRecord } from "./server/log.ts";
 export { prometheusText, type ServerMetrics } from "./server/metrics.ts";
 export type { OriginPolicy } from "./server/origin.ts";
 export type { RefusalReason, RefusedRecord } from "./server/refuse.ts";
 export {
+  type DecisionWithData,
   type PathParams,
   type Route,
   type RouteOptions,
+  type RouteWithData,
   route,
   type UpgradeContext,
   type UpgradeResult,

@@ -22,7 +22,7 @@ export interface CloseReport {
   readonly phase: "open" | "closing";
   /** What broke: the socket's error, an exception of a handler, or a sentence about a timeout. */
   readonly error?: Error;
-  /** The rule that the peer broke. */
+  /** The rule that the peer broke, or what failed here. */
   readonly violation?: Violation;
   /** Our Close frame, if one was sent. */
   readonly sent?: CloseStatus;

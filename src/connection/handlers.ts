@@ -116,7 +116,7 @@ export interface Delivery {
   readonly lendsBytes: boolean;
 }
 
-/** What `text` and `borrow` stand for, beside these handlers; a TypeError for what `text` cannot be. */
+/** How messages are handed over under the options `text` and `borrow`; a TypeError for what `text` cannot be. */
 export function resolveDelivery(
   given: ConnectionOptions & Pick<ConnectionHandlers<never>, "message">,
   defaults: ConnectionOptions = {},

@@ -18,7 +18,8 @@ export interface ConnectionLimits {
   readonly maxEmptyFragments: number;
   /**
    * How long an unfinished message may stand without a byte; beyond it 1008. Default 60 s. Looked after once a second:
-   * never early, at most 2 s late, and up to 20 s more where control frames come between or reading pauses.
+   * never early; late by 2 s, by what holds up the event loop, and by 20 s where control frames come between or reading
+   * pauses.
    */
   readonly messageIdleTimeout: number;
   /** How much may be parsed and not delivered before reading stops. Default 64 KiB. */
@@ -35,7 +36,7 @@ export interface ConnectionLimits {
   readonly writeTimeout: number;
   /**
    * How long each step of the closing handshake may take; then the socket is destroyed. Default 5 s. While output stands
-   * before our Close, the step takes until none of it has left for `writeTimeout`.
+   * before our Close, the step is over when none of it has left during `writeTimeout`.
    */
   readonly closeTimeout: number;
   /** How long one connection may work in one turn of the event loop. Default 2 ms. */

@@ -6,10 +6,10 @@
  *
  * And what they leave behind is collected before V8 comes to collect the whole heap. A collection of young objects is
  * cheap, and frees the messages that nobody keeps. V8 starts one when young objects fill their part of the heap, but the
- * bytes of a message lie outside of it. Before version 13 so many bytes outside started one, too; since then (Node 24) they
- * start a collection of everything first, every 64 MiB. Therefore a long message takes a third of its size in the heap as
- * well, for nothing: a quarter less CPU for echoes of 16 KiB and of 1 MiB (measured; with less than a third, collections of
- * everything go on where many young objects live on and their part has grown).
+ * bytes of a message lie outside of it. Up to version 12, 32 MiB of those started one as well; since 13 (Node 24) every
+ * 64 MiB start a collection of everything first. Therefore a long message takes a third of its size in the heap as well,
+ * for nothing: a quarter less CPU for echoes of 16 KiB and of 1 MiB. A fourth is too little once the part for young objects
+ * has grown to its full size (all measured).
  */
 
 import { keepFreedMemory } from "../protocol/free-memory.ts";

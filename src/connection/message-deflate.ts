@@ -92,8 +92,8 @@ export class MessageDeflate {
 
   /**
    * The message whose fragments' payloads, joined, are `payload` (RFC 7692 section 7.2.2), or the rule it breaks: it is
-   * longer than `limit` bytes, or not whole, valid DEFLATE data. At once for a small message, else as a promise, until
-   * whose end the payload must not change. After a broken rule the connection has failed: inflate no more.
+   * longer than `limit` bytes, or not whole, valid DEFLATE data; or zlib has no memory for it. At once for a small message
+   * unless something is wrong with it, else as a promise, until whose end the payload must not change. After a broken rule the connection has failed: inflate no more.
    */
   inflate(payload: Uint8Array, limit: number): InflateOutcome | Promise<InflateOutcome> {
     // Peers that forget section 7.2.3.6 send an empty message after another as no bytes at all.

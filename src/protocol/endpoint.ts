@@ -86,7 +86,7 @@ export class Endpoint {
     return this.#closeReceived;
   }
 
-  /** The rule that the peer broke, if it failed the connection. */
+  /** The rule that the peer broke, or what failed here, if that failed the connection. */
   get violation(): Violation | undefined {
     return this.#violation;
   }

@@ -1,5 +1,6 @@
 /**
- * What can go wrong on an established connection: one table of the rules a peer can break.
+ * What can go wrong on an established connection: one table of the rules a peer can break, and of what
+ * can fail here though it breaks none.
  *
  * Each entry names the section that holds the rule, the close code that answers a breach, and a sentence that becomes
  * the reason of our Close frame. Code, tests and the reference page on protocol errors all read this table.

@@ -27,7 +27,7 @@ const acceptTable: OptionTable<AcceptOptions> = { ...routeTable, topics: "object
  * Resolves with the connection, or with undefined when the request was refused: the answer has then been sent and the
  * stream is being closed. Messages wait until somebody reads them, or go to `options.message`. Throws a TypeError or a
  * RangeError for options that cannot be, and never because of what the client sent. The options are read and checked at
- * every call, about 10 µs of a handshake's 150, so they may differ and change; `serve` reads its routes once.
+ * every call, about a tenth of a handshake, so they may differ and change; `serve` reads its routes once.
  */
 export async function accept<Data = unknown>(
   request: IncomingMessage,

@@ -17,7 +17,7 @@ interface LogEntry {
   readonly message: string;
 }
 
-/** A connection ended because its client broke a rule, or did not take what it was sent. */
+/** A connection ended because its client broke a rule, did not take what it was sent, or sent what failed here. */
 export interface FailedRecord extends LogEntry {
   readonly event: "failed";
   readonly connection: ServerConnection;

@@ -127,8 +127,8 @@ export function whence(path: string, remoteAddress: string | undefined): string 
 /**
  * Writes the refusal and closes; what still arrives is thrown away, for at most a second.
  *
- * Where an earlier request of the same socket is still being answered, that answer ends it instead: the refusal would be
- * taken for it.
+ * Where an earlier request of the same socket is still being answered, that answer ends it instead, if it comes in this
+ * second: the refusal would be taken for it.
  */
 export function writeRefusal(socket: Duplex, refusal: Refusal, earlier?: ServerResponse): void {
   if (socket.destroyed) return;

@@ -131,7 +131,7 @@ export const routeTable: OptionTable<Route> = { ...handlerTable, ...routeOptionT
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void
 type DecisionWithoutData = Omit<UpgradeResult<unknown>, "data"> | undefined | void;
 
-/** What `upgrade` returns where `connection.data` is to have the type of its `data`: all that let a client in say it. */
+/** What `upgrade` returns where `connection.data` is to have the type of its `data`: each way that lets a client in gives it. */
 export type DecisionWithData<Data> =
   | (UpgradeResult<Data> & { readonly data: Data })
   | Response

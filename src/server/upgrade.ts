@@ -260,7 +260,7 @@ function open(
 /**
  * Takes off what `node:http` set for requests; a Duplex that is no socket has nothing of it.
  *
- * What came before the peer ended its side is still answered: Node would end ours at once over TLS, and where another
+ * What came before the peer's Close is still answered when it has ended its side: Node would end ours at once over TLS, and where another
  * process has accepted the socket.
  */
 function prepareSocket(socket: Partial<Socket>): void {
