@@ -45,6 +45,8 @@ export class Outbox implements Holder {
   #direct: Socket | undefined;
   /** Bytes of a direct write that the socket had not taken when it was last looked at. */
   #behind = 0;
+  /** Bytes that the socket held when it stalled, or when it was last asked whether they move. */
+  #held = 0;
   #inTurn = false;
   /** What it shares with others and the stalled socket has not taken, as the process's cap knows it. */
   #shared: Uint8Array[] | undefined;
@@ -198,16 +200,19 @@ export class Outbox implements Holder {
   }
 
   /**
-   * Whether a direct write has moved since this was asked last; if so, the socket has the write timeout again to move on.
-   * Of its stream's writes the socket knows by itself.
+   * Whether bytes have left since the socket stalled, or since this was asked last; if so, it has the write timeout again
+   * to move on. Within one large write a socket does not see that by itself when it is written to directly, or over TLS.
    */
   moves(): boolean {
-    if (this.#behind === 0) return false;
-    const behind = waitingIn(this.#direct!);
-    if (behind === undefined || behind === this.#behind) return false;
-    this.#behind = behind;
-    this.#direct!.setTimeout(this.#owner.limits.writeTimeout);
+    const held = this.#heldBySocket();
+    if (!this.#endpoint.stalled || held === this.#held) return false;
+    this.#held = held;
+    (this.#socket as Socket).setTimeout(this.#owner.limits.writeTimeout);
     return true;
+  }
+
+  #heldBySocket(): number {
+    return this.#socket.writableLength + (waitingIn(this.#socket as Socket) ?? 0);
   }
 
   /** See `Holder`. */
@@ -219,6 +224,7 @@ export class Outbox implements Holder {
   /** The socket is full: from now on it must move within the write timeout, or it emits `timeout`. */
   #stall(): void {
     this.#endpoint.stalled = true;
+    this.#held = this.#heldBySocket();
     this.#owner.outboxStalled();
     (this.#socket as Partial<Socket>).setTimeout?.(this.#owner.limits.writeTimeout);
     this.#note();
