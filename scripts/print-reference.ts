@@ -24,6 +24,7 @@ const causes: Readonly<Record<Transition, string>> = {
   closeSent: "our Close is in the output",
   closeReceived: "the peer's Close was read",
   failed: "the peer broke a rule, see [protocol errors](protocol-errors.md)",
+  peerEnded: "the peer ended its side of the TCP connection without a Close, and all that it sent was handled",
   transportEnded: "the TCP connection ended, in whatever way",
 };
 

@@ -522,10 +522,15 @@ export class Connection {
     const end = this.#end;
     end.initiator ??= "peer";
     this.#call("closing");
-    const reached = end.deaf || this.#delivers() || (!this.#busy && this.#isUnused());
-    if (reached && this.#caughtUp()) return this.#peerClosed();
-    end.limitEcho(() => this.#echoClose());
+    if (this.#isReached()) return this.#peerClosed();
+    end.limitAnswer(() => this.#answerPeer());
     this.#makeInbox().push(event);
+  }
+
+  /** Whether the application has handled all that was parsed, or nobody asked for any of it. */
+  #isReached(): boolean {
+    const ready = this.#ending?.deaf || this.#delivers() || (!this.#busy && this.#isUnused());
+    return ready && this.#caughtUp();
   }
 
   /** Whether all that was parsed is delivered. */
@@ -710,20 +715,28 @@ export class Connection {
 
   /** @internal For the inbox: where nobody reads any more, nothing holds back the echo of a Close that is next. */
   readerLeft(): void {
-    if (!this.#isUnused() || !this.#inbox!.atClose) return;
+    if (!this.#isUnused()) return;
+    if (!this.#inbox!.atClose) return this.#progress();
     this.#inbox!.shift();
     this.#peerClosed();
   }
 
-  /** The application has reached the peer's Close: the echo follows what is being sent. */
+  /** The application has reached the peer's Close, or its end: the answer follows what is being sent. */
   #peerClosed(): void {
-    if (this.#sender?.busy) this.#end.limitEcho(() => this.#echoClose());
-    this.#afterwards(() => this.#echoClose());
+    this.#end.peerEnded = false;
+    if (this.#sender?.busy) this.#end.limitAnswer(() => this.#answerPeer());
+    this.#afterwards(() => this.#answerPeer());
   }
 
-  /** It is time for the echo. */
-  #echoClose(): void {
-    this.endpoint.echoClose();
+  /** It is time for the echo, or for our end where the peer's came without a Close. */
+  #answerPeer(): void {
+    const { state } = this.endpoint;
+    if (state === "peerClosing") {
+      this.endpoint.echoClose();
+    } else if (state === "open" || state === "closing") {
+      this.endpoint.receivePeerEnd();
+      this.#end.endedWithoutClose();
+    }
     this.#outbox.flush();
     this.#progress();
   }
@@ -732,11 +745,23 @@ export class Connection {
   #progress(): void {
     if (this.#ending?.report) this.#deliverReport();
     else if (this.endpoint.state === "discarding") this.#end.endTransport();
+    else if (this.#ending?.peerEnded && this.#isEndReached()) this.#peerClosed();
   }
 
-  /** @internal For the socket. */
+  /** @internal For the socket: as with a Close, all that came before is handled first. */
   receivedEnd(): void {
-    this.#end.receivedEnd();
+    const end = this.#end;
+    end.peerEnded = true;
+    this.#progress();
+    if (end.peerEnded) end.limitAnswer(() => this.#answerPeer());
+  }
+
+  /** Whether the peer's end is next: all is parsed, and handled where anybody asks for it. */
+  #isEndReached(): boolean {
+    if (this.#yielding || this.endpoint.inflating) return false;
+    if (this.#isReached()) return true;
+    const { inboundHighWaterMark } = this.limits;
+    return !this.#busy && this.#isUnused() && this.#inbox!.size < inboundHighWaterMark;
   }
 
   /** @internal For the socket. */

@@ -9,7 +9,7 @@ import type { Endpoint } from "../protocol/endpoint.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import { waitingIn } from "./direct-writes.ts";
-import { type ConnectionLimits, drainSize, drainTime, longestEchoDelay } from "./limits.ts";
+import { type ConnectionLimits, drainSize, drainTime, longestAnswerDelay } from "./limits.ts";
 
 /** What an ending asks of the connection that ends. */
 export interface EndingOwner {
@@ -27,6 +27,8 @@ export class Ending {
   initiator: CloseReport["initiator"] | undefined;
   /** What broke, the first thing only. */
   error: Error | undefined;
+  /** The peer has ended its side of the transport, and what came before is not all handled and answered. */
+  peerEnded = false;
   /** Nothing more can be sent: `close` was called, and stands in line behind what was, or the socket is destroyed. */
   leaving = false;
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
@@ -76,9 +78,9 @@ export class Ending {
     return true;
   }
 
-  /** Lets the peer's Close wait for the application, but not for ever: then `echo` is called. */
-  limitEcho(echo: () => void): void {
-    this.#timer ??= setTimeout(echo, longestEchoDelay);
+  /** Lets the peer's Close, or its end, wait for the application, but not for ever: then `answer` is called. */
+  limitAnswer(answer: () => void): void {
+    if (!this.#report) this.#timer ??= setTimeout(answer, longestAnswerDelay);
   }
 
   /** Gives the peer so many milliseconds from now for what it owes, then cuts it off. */
@@ -110,29 +112,21 @@ export class Ending {
     return now - this.#movedAt < this.#owner.limits.writeTimeout;
   }
 
+  /** The peer's end came without a Close. */
+  endedWithoutClose(): void {
+    this.initiator ??= "transport";
+    this.error ??= new Error("The peer ended the stream without a Close frame");
+  }
+
   /** Throws away what arrives when all is said, up to a limit. */
   drain(length: number): void {
     this.#drained += length;
     if (this.#drained > drainSize) this.destroy();
   }
 
-  /** The peer sends nothing more. */
-  receivedEnd(): void {
-    // A socket that has ended already would make an error of it, which costs as much as a handshake.
-    if (this.#socket.writableEnded) return;
-    const { state } = this.#owner.endpoint;
-    if (state === "discarding" || state === "closed") {
-      this.#socket.end();
-    } else if (state !== "peerClosing") {
-      this.initiator ??= "transport";
-      this.error ??= new Error("The peer ended the stream without a Close frame");
-      this.#socket.end();
-      this.limitPeer(this.#owner.limits.closeTimeout);
-    }
-  }
-
   /** When both sides are done with the connection, ends the transport: the server at once, the client after it. */
   endTransport(): void {
+    // A socket that has ended already would make an error of it, which costs as much as a handshake.
     if (this.#socket.writableEnded) return;
     const { endpoint, limits } = this.#owner;
     const failed = endpoint.violation !== undefined;

@@ -91,8 +91,8 @@ export const serverLimits: ServerLimits = {
   maxTopicLength: 256,
 };
 
-/** The echo of a Close leaves at the latest this long after the Close was parsed, in milliseconds. */
-export const longestEchoDelay = 2000;
+/** A Close, and the end of the stream, are answered at the latest this long after they came, in milliseconds. */
+export const longestAnswerDelay = 2000;
 /** After a failure at most this many bytes are read and thrown away … */
 export const drainSize: number = 64 * KiB;
 /** … for at most this long, in milliseconds. */

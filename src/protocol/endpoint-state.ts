@@ -5,19 +5,26 @@
  */
 
 /** What can happen to an endpoint that changes its state. */
-export type Transition = "closeSent" | "closeReceived" | "failed" | "transportEnded";
+export type Transition = "closeSent" | "closeReceived" | "failed" | "peerEnded" | "transportEnded";
 
 /**
  * `open`: messages flow both ways. `closing`: our Close is sent, theirs awaited. `peerClosing`: theirs was received,
- * our echo is owed. `discarding`: both are done, or the connection failed; what still arrives is thrown away.
+ * our echo is owed. `discarding`: both are done, or the connection failed, or the peer ended its side without a Close;
+ * nothing more is sent, and what still arrives is thrown away.
  * `closed`: the transport is gone.
  */
 export type EndpointState = "open" | "closing" | "peerClosing" | "discarding" | "closed";
 
 /** Where each transition leads; one that is missing leaves the state as it is. */
 export const transitions: Readonly<Record<EndpointState, Readonly<Partial<Record<Transition, EndpointState>>>>> = {
-  open: { closeSent: "closing", closeReceived: "peerClosing", failed: "discarding", transportEnded: "closed" },
-  closing: { closeReceived: "discarding", failed: "discarding", transportEnded: "closed" },
+  open: {
+    closeSent: "closing",
+    closeReceived: "peerClosing",
+    failed: "discarding",
+    peerEnded: "discarding",
+    transportEnded: "closed",
+  },
+  closing: { closeReceived: "discarding", failed: "discarding", peerEnded: "discarding", transportEnded: "closed" },
   peerClosing: { closeSent: "discarding", failed: "discarding", transportEnded: "closed" },
   discarding: { transportEnded: "closed" },
   closed: {},

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import type { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, MessageData } from "../../src/connection/handlers.ts";
+import { longestAnswerDelay } from "../../src/connection/limits.ts";
 import { PreparedMessage } from "../../src/connection/prepared-message.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "../support/connection-pair.ts";
@@ -381,6 +382,7 @@ describe.each(roles)("a connection as %s", (role) => {
     });
 
     test("below the mark Pings and the end are seen while a handler is behind", async () => {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
       const { opened, open } = gate();
       const seen: unknown[] = [];
       const { peer, connection } = await connectionPair(role, {
@@ -395,6 +397,9 @@ describe.each(roles)("a connection as %s", (role) => {
       peer.send(...texts(["a", "b"]), { opcode: 9, payload: "still there?" });
       expect(await peer.nextFrame()).toMatchObject({ opcode: 10, payload: Buffer.from("still there?") });
       peer.end();
+      // An answer has this long to come.
+      await until(() => vi.getTimerCount() > 0);
+      vi.advanceTimersByTime(longestAnswerDelay);
       await peer.closed;
       await until(() => connection.endpoint.state === "closed");
       expect(seen).toEqual([]);

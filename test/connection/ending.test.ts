@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Ending } from "../../src/connection/ending.ts";
-import { connectionLimits, drainSize, drainTime, longestEchoDelay } from "../../src/connection/limits.ts";
+import { connectionLimits, drainSize, drainTime, longestAnswerDelay } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { HeldDuplex } from "../support/held-duplex.ts";
@@ -104,9 +104,9 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
     test("R6455-5.5.1-4 the echo waits so long and no longer, however often it is put off", () => {
       const { ending } = begin(role);
       const echo = vi.fn();
-      ending.limitEcho(echo);
-      vi.advanceTimersByTime(longestEchoDelay - 1);
-      ending.limitEcho(echo);
+      ending.limitAnswer(echo);
+      vi.advanceTimersByTime(longestAnswerDelay - 1);
+      ending.limitAnswer(echo);
       expect(echo).not.toHaveBeenCalled();
       vi.advanceTimersByTime(1);
       expect(echo).toHaveBeenCalledOnce();
@@ -187,32 +187,23 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
   });
 
   describe("the end of the stream", () => {
-    test("is what broke an open connection, and is answered by ours", () => {
-      const { ending, socket } = begin(role);
-      ending.receivedEnd();
+    test("without a Close is what broke the connection, unless something did before", () => {
+      const { ending } = begin(role);
+      ending.endedWithoutClose();
       expect(ending.initiator).toBe("transport");
       expect(ending.error?.message).toBe("The peer ended the stream without a Close frame");
-      expect(socket.writableEnded).toBe(true);
-      vi.advanceTimersByTime(closeTimeout);
-      expect(socket.destroyed).toBe(true);
+      const broken = begin(role).ending;
+      broken.initiator = "local";
+      broken.socketFailed(new Error("Reset"));
+      broken.endedWithoutClose();
+      expect([broken.initiator, broken.error?.message]).toEqual(["local", "Reset"]);
     });
 
-    test("leaves the application its time to answer a Close", () => {
-      const { ending, socket, peerCloses } = begin(role);
-      peerCloses();
-      ending.receivedEnd();
-      expect([socket.writableEnded, ending.error, vi.getTimerCount()]).toEqual([false, undefined, 0]);
-    });
-
-    test("is no fault after both Close frames, and nothing after our end", () => {
-      const { ending, socket, settle } = begin(role);
-      settle();
-      ending.receivedEnd();
-      expect([socket.writableEnded, ending.error]).toEqual([true, undefined]);
-      const ended = begin(role);
-      ended.socket.end();
-      ended.ending.receivedEnd();
-      expect(ended.ending.error).toBeUndefined();
+    test("nothing waits for an answer once the report is there", () => {
+      const { ending } = begin(role);
+      ending.finish(0);
+      ending.limitAnswer(() => {});
+      expect(vi.getTimerCount()).toBe(0);
     });
   });
 

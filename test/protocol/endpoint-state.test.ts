@@ -29,6 +29,12 @@ test("R6455-7.2.1-1 the end of the transport closes from every state, and closed
   expect(transitions.closed).toEqual({});
 });
 
+test("the peer's end without a Close leads to where nothing is sent or read; after its Close the answer is still owed", () => {
+  expect(path("peerEnded")).toBe("discarding");
+  expect(path("closeSent", "peerEnded")).toBe("discarding");
+  expect(path("closeReceived", "peerEnded")).toBe("peerClosing");
+});
+
 test("R6455-5.5.1-3 no transition leads back", () => {
   const rank: Record<EndpointState, number> = { open: 0, closing: 1, peerClosing: 1, discarding: 2, closed: 3 };
   for (const state of states) {

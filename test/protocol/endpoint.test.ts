@@ -363,6 +363,33 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(endpoint.closeSent?.code).toBe(1008);
     });
 
+    test("the peer's end without a Close leaves the output as it is, and nothing follows", () => {
+      const endpoint = open();
+      endpoint.sendMessage("sent before");
+      endpoint.stalled = true;
+      receive(endpoint, { opcode: 9, payload: "asked before" }, { opcode: 1, payload: "cut off", fin: false });
+      endpoint.receivePeerEnd();
+      expect([endpoint.state, endpoint.insideMessage, endpoint.unfinishedLength]).toEqual(["discarding", false, 0]);
+      expect(endpoint.sendMessage("too late")).toBe(false);
+      endpoint.close(1000);
+      const frames = takeFrames(endpoint).map(({ opcode, payload }) => [opcode, payload.toString()]);
+      expect(frames).toEqual([
+        [1, "sent before"],
+        [10, "asked before"],
+      ]);
+      expect(receive(endpoint, { opcode: 1, payload: "x" })).toEqual([]);
+    });
+
+    test("R6455-5.5.1-4 the peer's end after its Close still leaves the answer to be sent", () => {
+      const endpoint = open();
+      receive(endpoint, { opcode: 8, payload: closePayload(1000) });
+      endpoint.receivePeerEnd();
+      expect(endpoint.state).toBe("peerClosing");
+      expect(endpoint.sendMessage("a reply")).toBe(true);
+      endpoint.echoClose();
+      expect(takeFrames(endpoint)).toMatchObject([{ opcode: 1 }, { opcode: 8 }]);
+    });
+
     test("R6455-7.2.1-1 the end of the transport ends everything, in every state", () => {
       const close = { opcode: 8, payload: closePayload(1000) };
       const prepare: ((endpoint: Endpoint) => void)[] = [
