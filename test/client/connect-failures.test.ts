@@ -3,9 +3,10 @@
 import { getEventListeners, once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { connectAs } from "../../src/client/connect.ts";
 import { type ConnectOptions, connect, type HandshakeError, type HandshakeRule } from "../../src/index.ts";
+import { until } from "../support/connection-pair.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
 import { handshakeErrorOf } from "../support/outcomes.ts";
 import { type Answer, acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
@@ -14,6 +15,7 @@ const opened: { close(): unknown }[] = [];
 
 leavesNothing();
 afterEach(async () => {
+  vi.useRealTimers();
   for (const server of opened.splice(0)) await server.close();
 });
 
@@ -313,37 +315,53 @@ describe("time and abort", () => {
   const silent: Answer = () => undefined;
 
   it("fails with timed-out when no answer comes, and with its own time for each", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const server = await rawServer(silent);
     const url = `ws://127.0.0.1:${server.port}/`;
-    const errors = await Promise.all([0, 1].map(() => handshakeErrorOf(connect(url, { handshakeTimeout: 50 }))));
-    expect(errors.map(({ message }) => message)).toEqual([
-      "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
-      "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
-    ]);
-    expect(server.requests).toHaveLength(2);
+    const attempts = [0, 1].map(() => handshakeErrorOf(connect(url, { handshakeTimeout: 50 })));
+    for (const [i, attempt] of attempts.entries()) {
+      await until(() => server.requests.length === i + 1);
+      vi.advanceTimersByTime(50);
+      expect((await attempt).message).toBe(
+        "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
+      );
+    }
     await server.close();
   });
 
+  /** The error of an attempt whose time is over when it has come so far. */
+  async function timedOut(url: string, options: ConnectOptions, reached: () => boolean): Promise<HandshakeError> {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const attempt = handshakeErrorOf(connect(url, { ...options, handshakeTimeout: 30 }));
+    await until(reached);
+    vi.advanceTimersByTime(30);
+    return attempt;
+  }
+
   const never = new Promise<never>(() => {});
-  it.each<[string, ConnectOptions]>([
-    ["the choice of a proxy", { proxy: () => never }],
-    ["the stream of createConnection", { createConnection: () => never }],
-    ["the cookie jar", { cookieJar: { getCookieString: () => never, setCookie: () => undefined } }],
-    ["the cookie jar", { cookieJar: { getCookieString: () => "", setCookie: () => never } }],
+  it.each<[string, (waits: () => Promise<never>) => ConnectOptions]>([
+    ["the choice of a proxy", (waits) => ({ proxy: waits })],
+    ["the stream of createConnection", (waits) => ({ createConnection: waits })],
+    ["the cookie jar", (waits) => ({ cookieJar: { getCookieString: waits, setCookie: () => undefined } })],
+    ["the cookie jar", (waits) => ({ cookieJar: { getCookieString: () => "", setCookie: waits } })],
   ])("fails with timed-out and says that it waited for %s", async (step, options) => {
     const server = await serveRaw((request) => acceptance(request, { "Set-Cookie": "a=b" }));
-    const error = await handshakeErrorOf(
-      connect(`ws://127.0.0.1:${server.port}/`, { ...options, handshakeTimeout: 30 }),
-    );
+    let waiting = false;
+    const waits = () => {
+      waiting = true;
+      return never;
+    };
+    const error = await timedOut(`ws://127.0.0.1:${server.port}/`, options(waits), () => waiting);
     expect([error.rule, error.message]).toEqual(["timed-out", expect.stringMatching(new RegExp(`, up to ${step}$`))]);
   });
 
   it("fails with timed-out and says that it waited for the TLS handshake or the proxy's tunnel", async () => {
     const server = await serveRaw(silent);
-    const tls = await handshakeErrorOf(connect(`wss://127.0.0.1:${server.port}/`, { handshakeTimeout: 30 }));
+    const asked = () => [...server.sockets].some(({ bytesRead }) => bytesRead > 0);
+    const tls = await timedOut(`wss://127.0.0.1:${server.port}/`, {}, asked);
     expect(tls.message).toMatch(/, up to the TLS handshake$/);
     const proxy = `http://127.0.0.1:${server.port}`;
-    const tunnel = await handshakeErrorOf(connect("ws://server.test/", { proxy, handshakeTimeout: 30 }));
+    const tunnel = await timedOut("ws://server.test/", { proxy }, () => server.requests.length === 1);
     expect(tunnel.message).toMatch(/, up to the proxy's tunnel$/);
   });
 

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { chooseProxy, proxyOfEnvironment } from "../../src/client/proxy.ts";
 import { type ConnectOptions, connect, type ProxyOptions, type Server, serve } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { until } from "../support/connection-pair.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
 import { handshakeErrorOf } from "../support/outcomes.ts";
 import { freePort, startProgram } from "../support/program.ts";
@@ -22,6 +23,7 @@ const opened: { close(): unknown }[] = [];
 leavesNothing();
 afterEach(async () => {
   vi.unstubAllEnvs();
+  vi.useRealTimers();
   for (const server of opened.splice(0)) await server.close();
 });
 afterAll(() => certificates.remove());
@@ -299,17 +301,18 @@ describe("an HTTP proxy", () => {
   });
 
   it("is given up in time, and when the signal aborts", async () => {
-    const proxy = await rawServer(() => undefined);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const proxy = await serveRaw(() => undefined);
     const url = `http://127.0.0.1:${proxy.port}`;
-    expect((await handshakeErrorOf(connect("ws://server.test/", { proxy: url, handshakeTimeout: 50 }))).rule).toBe(
-      "timed-out",
-    );
+    const slow = handshakeErrorOf(connect("ws://server.test/", { proxy: url, handshakeTimeout: 50 }));
+    await until(() => proxy.requests.length === 1);
+    vi.advanceTimersByTime(50);
+    expect((await slow).rule).toBe("timed-out");
     const abort = new AbortController();
     const pending = connect("ws://server.test/", { proxy: url, signal: abort.signal });
-    await expect.poll(() => proxy.requests.length).toBe(2);
+    await until(() => proxy.requests.length === 2);
     abort.abort("enough");
     await expect(pending).rejects.toBe("enough");
-    await proxy.close();
   });
 
   it("is reached by createConnection where there is one", async () => {
