@@ -15,6 +15,8 @@ import { getSystemErrorName } from "node:util";
 interface Handle {
   /** Zero or an error's number; where no request is given and it has to wait, the request. */
   writeBuffer(request: Request | null, bytes: Uint8Array): number | Request;
+  /** The same for several pieces, which leave in one system call. */
+  writev(request: Request | null, pieces: Uint8Array[], allBytes: true): number | Request;
   /** Bytes that wait until the peer takes more. */
   readonly writeQueueSize: number;
   /** Below TLS, where what was encrypted waits. */
@@ -23,7 +25,7 @@ interface Handle {
 
 interface Request {
   /** Holds the bytes while they wait. */
-  buffer?: Uint8Array;
+  buffer?: Uint8Array | Uint8Array[];
   oncomplete?: (status: number) => void;
 }
 
@@ -36,19 +38,22 @@ let unused: Request | undefined;
 export function canWriteDirectly(socket: Socket): boolean {
   if (RequestClass === undefined || Object.getPrototypeOf(socket) !== Socket.prototype) return false;
   const handle = handleOf(socket);
-  return typeof handle?.writeBuffer === "function" && typeof handle.writeQueueSize === "number";
+  if (typeof handle?.writeBuffer !== "function" || typeof handle.writev !== "function") return false;
+  return typeof handle.writeQueueSize === "number";
 }
 
 /**
- * Writes the bytes and returns how many of them wait; undefined, and nothing done, when the socket's stream has to do it.
+ * Writes the bytes, or several pieces of them, and returns how many wait; undefined, and nothing done, when the socket's stream has to do it.
  *
  * While some wait none may change, and the socket emits `drain` when it has taken them.
  */
-export function writeDirectly(socket: Socket, bytes: Uint8Array): number | undefined {
+export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[]): number | undefined {
   const handle = handleOf(socket);
   if (!handle || socket.writableLength > 0) return undefined;
   if (RequestClass) unused ??= new RequestClass();
-  const result = handle.writeBuffer(unused ?? null, bytes);
+  const result = Array.isArray(bytes)
+    ? handle.writev(unused ?? null, bytes, true)
+    : handle.writeBuffer(unused ?? null, bytes);
   const request = result === 0 ? unused : result;
   if (typeof request === "number") return undefined;
   const waiting = handle.writeQueueSize;

@@ -144,7 +144,7 @@ export class Outbox implements Holder {
     this.#owner.counters.bytesSent += endpoint.outputLength;
     const pieces = endpoint.takeOutput();
     if (pieces.length === 0) return;
-    if (pieces.length === 1 && this.#writeDirectly(pieces[0]!)) {
+    if (this.#writeDirectly(pieces.length === 1 ? pieces[0]! : pieces)) {
       endpoint.outputTaken(!endpoint.stalled);
       if (this.#high) this.#reportLow();
       return;
@@ -164,7 +164,7 @@ export class Outbox implements Holder {
   }
 
   /** False, and nothing done, where the stream has to write. */
-  #writeDirectly(bytes: Uint8Array): boolean {
+  #writeDirectly(bytes: Uint8Array | Uint8Array[]): boolean {
     const waiting = this.#direct && writeDirectly(this.#direct, bytes);
     if (waiting === undefined) return false;
     this.#behind = waiting;

@@ -66,6 +66,18 @@ describe("a direct write", () => {
     expect(String(await readAll(far, 18))).toBe("one two three four");
   });
 
+  test("of several pieces leaves whole and in order, what waits of them too", async () => {
+    const { near, far } = await accepted();
+    const pieces = Array.from({ length: 3000 }, (_, index) => Buffer.alloc(5000, index));
+    expect(writeDirectly(near, pieces.slice(0, 2))).toBe(0);
+    expect(writeDirectly(near, pieces.slice(2))).toBeGreaterThan(0);
+    const drained = once(near, "drain");
+    const read = await readAll(far, 15_000_000);
+    expect(read.equals(Buffer.concat(pieces))).toBe(true);
+    await drained;
+    expect([near.bytesWritten, waitingIn(near)]).toEqual([15_000_000, 0]);
+  });
+
   test("over a Unix socket as well", async () => {
     const folder = mkdtempSync(join(tmpdir(), "direct-writes-"));
     const { near, far } = await accepted({ path: join(folder, "socket") });
@@ -160,6 +172,15 @@ describe.each(["client", "server"] as const)("a %s that writes directly", (role)
     expect(drained).toHaveLength(1);
     connection.send("more");
     expect((await peer.nextFrame())?.payload.toString()).toBe("more");
+  });
+
+  test("sends what one turn gathered in order, also where long messages are not copied", async () => {
+    const { peer, connection } = await connectionPair(role);
+    const messages = ["short", "long".repeat(50_000), "short again"];
+    for (const message of messages) connection.send(Buffer.from(message));
+    const frames = await peer.nextFrames(3);
+    expect(frames.map(({ payload }) => payload.toString())).toEqual(messages);
+    await until(() => connection.bufferedAmount === 0);
   });
 });
 
