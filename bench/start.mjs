@@ -6,8 +6,9 @@
  * left alone.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { installedNode } from "../scripts/installed-node.mjs";
 import { setUp } from "../scripts/setup.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -30,17 +31,6 @@ function wantedNode(words) {
   if (at < 0 || /^\d+(\.\d+){0,2}$/.test(value)) return value;
   console.error(`Cannot measure: --node must be a version such as 26, not ${value}`);
   process.exit(2);
-}
-
-function installedNode(version) {
-  const folder = `${here}../.cache/bench/node-${version}`;
-  const program = `${folder}/node_modules/node/bin/node`;
-  if (statSync(program, { throwIfNoEntry: false })) return program;
-  console.log(`Installing node@${version} …`);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(`${folder}/package.json`, '{ "private": true }\n');
-  npm(folder, ["install", `node@${version}`, "--no-save", "--loglevel=error", "--no-audit", "--no-fund"]);
-  return program;
 }
 
 function measureWith(node) {

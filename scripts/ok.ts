@@ -1,8 +1,8 @@
 /**
  * `npm run ok`: every gate a change must pass, one line each; a gate that fails does not stop the ones after it.
  *
- * What a failed gate printed follows its line. The last line counts the tests, in the form that `.ci/run` promises; the
- * exit code is 0 only when every gate passed.
+ * What a failed gate printed follows its line. The last line counts the tests, in the form that `.ci/run` promises, once:
+ * not those again that the gate `newest` repeats. The exit code is 0 only when every gate passed.
  */
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -12,6 +12,7 @@ import { countTests, type TestReport } from "./count-tests.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const reportPath = ".cache/tests.json";
+const newestReportPath = ".cache/newest.json";
 
 const gates: readonly (readonly [name: string, command: string])[] = [
   ["build", "node scripts/setup.mjs"],
@@ -19,7 +20,8 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["lint", "biome lint --error-on-warnings"],
   ["format", "biome check --linter-enabled=false"],
   ["layers", "tsx scripts/layers.ts"],
-  ["tests", `vitest run --coverage --reporter=default --reporter=json --outputFile.json=${reportPath}`],
+  ["tests", `vitest run --coverage ${reportTo(reportPath)}`],
+  ["newest", `node scripts/newest.mjs ${reportTo(newestReportPath)}`],
   ["coverage", "tsx scripts/check-coverage.ts"],
   ["docs", "tsx scripts/check-docs.ts"],
   ["rules", "tsx scripts/check-normative.ts --check && tsx scripts/check-faults.ts --check"],
@@ -30,7 +32,7 @@ const gates: readonly (readonly [name: string, command: string])[] = [
 ];
 
 process.chdir(root);
-rmSync(reportPath, { force: true });
+for (const path of [reportPath, newestReportPath]) rmSync(path, { force: true });
 const failed: string[] = [];
 for (const [name, command] of gates) {
   const startedAt = performance.now();
@@ -42,7 +44,7 @@ for (const [name, command] of gates) {
   console.log(`${output.trimEnd()}\n`);
 }
 if (failed.length > 0) console.log(`Not ok: ${failed.join(", ")}`);
-console.log(countTests(readReport()));
+console.log(countTests(readReport(reportPath)));
 process.exitCode = failed.length > 0 ? 1 : 0;
 
 function run(command: string): Promise<{ exitCode: number | null; output: string }> {
@@ -65,11 +67,18 @@ function mark(passed: boolean): string {
 }
 
 function detail(name: string, output: string): string {
+  if (name === "newest")
+    return `  ${countTests(readReport(newestReportPath))} ${/^on Node \S+/m.exec(output)?.[0] ?? ""}`;
   if (name !== "tests") return "";
   const lines = /^Lines\s*:\s*(\S+)/m.exec(output)?.[1];
-  return `  ${countTests(readReport())}${lines === undefined ? "" : `; ${lines} of the lines of src covered`}`;
+  const covered = lines === undefined ? "" : `; ${lines} of the lines of src covered`;
+  return `  ${countTests(readReport(reportPath))}${covered}`;
 }
 
-function readReport(): TestReport | undefined {
-  return existsSync(reportPath) ? (JSON.parse(readFileSync(reportPath, "utf8")) as TestReport) : undefined;
+function reportTo(path: string): string {
+  return `--reporter=default --reporter=json --outputFile.json=${path}`;
+}
+
+function readReport(path: string): TestReport | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as TestReport) : undefined;
 }

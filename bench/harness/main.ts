@@ -26,7 +26,7 @@ const usage = `npm run bench -- [rows] [options]
   --rounds N       default 5, for memory 3
   --duration MS    how long a load is measured in each round; default 800
   --peers A,B      only these peers, by id
-  --node N         with that version of Node, such as 26, which npm installs into .cache/bench/
+  --node N         with that version of Node, such as 26, which npm installs into .cache/
   --flames         where the time of E2 goes: flame graphs of ws and openline
   --save           writes bench/results/, docs/images/ and the table in README.md as well
 `;
