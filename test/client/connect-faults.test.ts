@@ -15,9 +15,10 @@ interface Patience {
   readonly opening: number;
   readonly open: number;
 }
-/** Short where nothing will come, long where it may be on its way. */
+/** Short where nothing will come, long where it may be on its way, and as long as it takes where it is. */
 const short = 80;
 const long = 2000;
+const asLongAsItTakes = 60_000;
 /** By how many bytes a conversation over TLS differs from the next: signatures vary, and its last record is optional. */
 const tlsSlack = 48;
 
@@ -150,8 +151,9 @@ describe.each(["ws", "wss"])("%s", (scheme) => {
       const phases = { refused: 0, broken: 0, clean: 0 };
       await each(cases, async (at) => {
         const fault = { kind, at };
+        const { opensAfter, slack } = lengths;
         const patience = {
-          opening: at < lengths.opensAfter - lengths.slack ? short : long,
+          opening: at < opensAfter - slack ? short : at > opensAfter + slack ? asLongAsItTakes : long,
           open: at < lengths.whole - lengths.slack ? short : long,
         };
         const outcome = await converse(scheme, { [direction]: fault }, kind === "stall" ? patience : undefined);

@@ -44,7 +44,7 @@ describe("a refused handshake", () => {
     ["a half head", "GET / HTTP/1.1\r\n", 408, "request-too-slow"],
     ["no Upgrade", requestText({ headers: { Upgrade: "" } }), 426, "missing-upgrade"],
   ])("C05: %s is counted and logged although it never came to the handshake", async (_, bytes, status, reason) => {
-    const server = await serving({ limits: { handshakeTimeout: 300 }, routes: { "/": {} } });
+    const server = await serving({ ...(status === 408 && { limits: { handshakeTimeout: 300 } }), routes: { "/": {} } });
     expect(parseResponse(await exchange(server.port, bytes)).status).toBe(status);
     expect(server.metrics().refused).toEqual({ [reason]: 1 });
     expect(records).toMatchObject([{ event: "refused", level: "info", status, reason }]);
