@@ -140,7 +140,7 @@ export class Endpoint {
 
   /**
    * Takes bytes from the transport. They become the endpoint's: it unmasks them in place and hands out views of them,
-   * several in the same `ArrayBuffer` if they are small.
+   * several in the same `ArrayBuffer` if they have 65 bytes to 4 KiB.
    *
    * A borrowed chunk is unmasked in place as well, but at most lent; call `releaseChunk` before its memory is used again.
    */

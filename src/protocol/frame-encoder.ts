@@ -15,11 +15,13 @@ import type { OutputBuffer } from "./output-buffer.ts";
 export const longestCopied: number = 64 * 1024;
 
 const longestHeader = 14;
+/** Called as a function, not looked up as a method: 2 % of an echo (measured). */
+const setBytes = Uint8Array.prototype.set;
 const readLength = getterOf<number>("length");
 const readOffset = getterOf<number>("byteOffset");
 const readBuffer = getterOf<ArrayBuffer>("buffer");
 /** Up to this many UTF-16 units an ASCII string is written faster here than by a call into the runtime (measured). */
-const shortText = 32;
+const shortText = 16;
 /** A string of this many units fits a 16-bit length, and so a slab, even if each takes three bytes. */
 const slabText = Math.floor(0xffff / 3);
 
@@ -33,7 +35,7 @@ export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number,
   const at = output.reserve(length + longestHeader);
   const key = role === "client" ? createMaskingKey() : 0;
   const start = writeHeader(output.slab, at, role, firstByte, length, key);
-  output.slab.set(payload, start);
+  setBytes.call(output.slab, payload, start);
   if (role === "client") mask(output.slab, start, start + length, key, 0);
   output.position = start + length;
 }
