@@ -150,7 +150,7 @@ function take(frame: Frame, socket: Socket, message: Buffer[], deflates: boolean
   if (has("drops the others") && sockets.size > 50 && payload.length > 60_000) for (const one of sockets) one.destroy();
   if (inflating > 0 && rsv === 0) return 0;
   message.push(payload);
-  if (has("joins again at each fragment") && message.length % 150 === 0) Buffer.concat(message);
+  if (has("joins again at each fragment") && message.length % 300 === 0) Buffer.concat(message);
   if (!fin) return 0;
   const whole = Buffer.concat(message.splice(0));
   return rsv & 4 ? echoInflated(whole, socket) : echo(opcode || Op.Text, whole, socket);
