@@ -8,8 +8,9 @@ export default defineConfig({
     pool: "forks",
     // Many tests wait for a deadline; by default, two CPUs would have one worker.
     maxWorkers: Math.max(2, availableParallelism()),
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // The end of what hangs, not a measure of time: a busy machine may take ten times as long as a quiet one.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],

@@ -1,11 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import { captureContext, settingsIn } from "../../src/connection/async-context.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { serve } from "../../src/server/server.ts";
+import { until } from "../support/connection-pair.ts";
 
 const storage = new AsyncLocalStorage<string>();
 
@@ -58,7 +59,7 @@ describe.each([true, false])("asyncContext: %s", (asyncContext) => {
       await connection.closed;
     };
     await Promise.all(["a", "b"].map((name) => storage.run(`connect of ${name}`, () => one(name))));
-    await vi.waitFor(() => expect(ends).toBe(2));
+    await until(() => ends === 2);
     await server.close();
     const expected = [
       ["client a", "connect of a"],

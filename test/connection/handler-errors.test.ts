@@ -4,6 +4,7 @@ import { channels } from "../../src/connection/diagnostics.ts";
 import { errorOf, makeKnown, tellOf } from "../../src/connection/handler-errors.ts";
 import type { ConnectionHandlers, ConnectionSettings } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
+import { until } from "../support/connection-pair.ts";
 
 const connection = { name: "a connection" };
 type Self = typeof connection;
@@ -126,7 +127,8 @@ describe("tellOf", () => {
   test("D09: an error handler that rejects is told of", async () => {
     const second = new Error("second");
     tellOf(error, connection, settingsWith({ error: () => Promise.reject(second) }));
-    await vi.waitFor(() => expect(stderr.mock.calls).toEqual([["A connection's error handler threw:", second]]));
+    await until(() => stderr.mock.calls.length > 0);
+    expect(stderr.mock.calls).toEqual([["A connection's error handler threw:", second]]);
   });
 
   test("D09: what cannot be printed is said to be so", () => {

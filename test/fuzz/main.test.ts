@@ -48,7 +48,7 @@ it("an input that is never done with is told and ends the process", () => {
   const { signal, stdout } = spawnSync(process.execPath, ["-e", hanging.replaceAll("\n", " ")], {
     cwd: root,
     encoding: "utf8",
-    timeout: 15_000,
+    timeout: 60_000,
     killSignal: "SIGTERM",
   });
   expect([signal, stdout]).toEqual(["SIGKILL", "✗ An input takes longer than 1 seconds:\n  81 05\n"]);

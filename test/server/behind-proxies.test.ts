@@ -169,7 +169,7 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
   });
 
   test("D03: our pings keep a connection that is idle for longer than the proxy's timeout", {
-    timeout: 15_000,
+    timeout: 60_000,
   }, async () => {
     const kept = await open("/echo");
     const silent = await open("/silent");
