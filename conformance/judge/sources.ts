@@ -12,6 +12,8 @@ import type { Session } from "./session.ts";
 
 const STARTUP = 15_000;
 
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** A server that somebody else runs. */
 export function serverAt(address: string): Source {
   const url = new URL(address);
@@ -76,7 +78,7 @@ export class ServerProcess implements Source {
 
   async settled(session: Session): Promise<void> {
     // an uncaught exception shows as an exit a little after the connection it came from
-    if (session.seen.end === "reset") await new Promise((resolve) => setTimeout(resolve, 30));
+    if (session.seen.end === "reset") await sleep(30);
   }
 
   stop(): void {
@@ -93,6 +95,9 @@ export class ClientProcesses implements Source {
   readonly #waiting: ((socket: Socket) => void)[] = [];
   readonly #arrived: Socket[] = [];
   readonly #workers = new Map<string, { program: Program; death: string | undefined }>();
+  /** Which connection each is, counted from 1. */
+  readonly #numbers = new WeakMap<Socket, number>();
+  #connections = 0;
   #server: Server | undefined;
   #stopped = false;
 
@@ -130,7 +135,13 @@ export class ClientProcesses implements Source {
   }
 
   async settled(session: Session): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, session.seen.head === undefined ? 50 : 5));
+    const { seen, socket } = session;
+    await sleep(seen.head === undefined ? 50 : 5);
+    if (seen.head === undefined || seen.end === undefined || seen.close !== undefined) return;
+    // of one that broke off the end is heard of, on a busy machine a while later, or it connects again
+    const worker = this.#workerOf(session);
+    const isUnknown = (): boolean => worker?.death === undefined && this.#connections === this.#numbers.get(socket);
+    for (let waited = 0; waited < 1000 && isUnknown(); waited += 5) await sleep(5);
   }
 
   stop(): void {
@@ -147,6 +158,7 @@ export class ClientProcesses implements Source {
 
   #onSocket(socket: Socket): void {
     socket.on("error", () => undefined);
+    this.#numbers.set(socket, ++this.#connections);
     const waiting = this.#waiting.shift();
     if (waiting !== undefined) waiting(socket);
     else this.#arrived.push(socket);
