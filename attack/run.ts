@@ -74,6 +74,8 @@ async function runRow(row: Row, target: Target, watcher: Watcher): Promise<Outco
   }
   const { bystanders, rssPeak } = await watcher.end();
   const alive = await isAlive(url);
+  // A process that dies is heard of after its connections, on a busy machine a while after.
+  for (let waited = 0; !alive && target.own && target.death === undefined && waited < 2000; waited += 20) await sleep(20);
   const figures =
     pid === undefined || before === undefined
       ? undefined
