@@ -74,8 +74,7 @@ async function runRow(row: Row, target: Target, watcher: Watcher): Promise<Outco
   }
   const { bystanders, rssPeak } = await watcher.end();
   const alive = await isAlive(url);
-  // A process that dies is heard of after its connections, on a busy machine a while after.
-  for (let waited = 0; !alive && target.own && target.death === undefined && waited < 2000; waited += 20) await sleep(20);
+  if (!alive && target.own) await deathKnown(target);
   const figures =
     pid === undefined || before === undefined
       ? undefined
@@ -159,6 +158,11 @@ async function isAlive(url: URL): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** A process that dies is heard of after its connections, on a busy machine a while after; one that hangs never. */
+async function deathKnown(target: Target): Promise<void> {
+  for (let waited = 0; target.death === undefined && waited < 2000; waited += 20) await sleep(20);
 }
 
 async function bounded<T>(work: Promise<T>, ms: number): Promise<T> {
