@@ -138,7 +138,7 @@ export class WebSocket extends EventTarget {
       signal: connectOptions.signal ? AbortSignal.any([signal, connectOptions.signal]) : signal,
       open: (connection) => this.#established(connection),
       message: (_, data) => void setImmediate(WebSocket.#deliver, this, data),
-      closing: () => this.#closingByPeer(),
+      closing: (connection) => this.#closingByPeer(connection),
       close: (_, report) => this.#ended(report),
     }).catch((error: Error) => this.#end({ error, wasClean: false, code: CloseCode.AbnormalClosure, reason: "" }));
   }
@@ -254,8 +254,12 @@ export class WebSocket extends EventTarget {
       return;
     }
     this.#hold();
-    this.#queued += size;
-    if (!this.#connection!.send(message) && this.#connection!.readyState !== OPEN) this.#overflow();
+    if (this.#connection!.send(message) || this.#connection!.readyState === OPEN) {
+      this.#queued += size;
+    } else {
+      this.#unsent += size;
+      this.#overflow();
+    }
   }
 
   // What happens on the connection, each in a task of its own
@@ -276,13 +280,13 @@ export class WebSocket extends EventTarget {
     socket.dispatchEvent(new MessageEvent("message", { data: value, origin: socket.#origin }));
   }
 
-  /** The server has sent its Close: the echo waits until the messages before it were delivered. */
-  #closingByPeer(): Promise<void> | undefined {
+  /** The server has sent its Close, or ended without one: the answer waits until the messages before it were delivered. */
+  #closingByPeer({ endpoint }: Connection): Promise<void> | undefined {
     // The task that opens may still be to come.
     if (this.#readyState === CLOSING) return undefined;
     return new Promise((resolve) => {
       setImmediate(() => {
-        if (this.#readyState === OPEN) this.#readyState = CLOSING;
+        if (this.#readyState === OPEN && endpoint.closeReceived) this.#readyState = CLOSING;
         resolve();
       });
     });
@@ -331,7 +335,7 @@ export class WebSocket extends EventTarget {
     if (this.#queued > 0 && this.#connection) this.#queued = Math.min(this.#queued, this.#connection.bufferedAmount);
   }
 
-  /** The limit on the outbox, which exists only where the options set it, was reached. */
+  /** The limit on the outbox, which exists only where the options set it, was reached; or the connection has ended. */
   #overflow(): void {
     this.#full = true;
     this.#readyState = CLOSING;

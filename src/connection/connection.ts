@@ -324,6 +324,7 @@ export class Connection {
     this.#call("open");
     if (head && head.length > 0) this.received(Buffer.from(head));
     if (socket.destroyed) this.socketClosed();
+    else if (socket.readableEnded) this.receivedEnd();
     else if (this.#reading) socket.resume();
   }
 
@@ -723,7 +724,6 @@ export class Connection {
 
   /** The application has reached the peer's Close, or its end: the answer follows what is being sent. */
   #peerClosed(): void {
-    this.#end.peerEnded = false;
     if (this.#sender?.busy) this.#end.limitAnswer(() => this.#answerPeer());
     this.#afterwards(() => this.#answerPeer());
   }
@@ -734,8 +734,9 @@ export class Connection {
     if (state === "peerClosing") {
       this.endpoint.echoClose();
     } else if (state === "open" || state === "closing") {
-      this.endpoint.receivePeerEnd();
       this.#end.endedWithoutClose();
+      this.endpoint.receivePeerEnd();
+      this.#noteUnfinished(0);
     }
     this.#outbox.flush();
     this.#progress();
@@ -745,23 +746,29 @@ export class Connection {
   #progress(): void {
     if (this.#ending?.report) this.#deliverReport();
     else if (this.endpoint.state === "discarding") this.#end.endTransport();
-    else if (this.#ending?.peerEnded && this.#isEndReached()) this.#peerClosed();
+    else if (this.#ending?.peerEnd) this.#admitEnd();
   }
 
-  /** @internal For the socket: as with a Close, all that came before is handled first. */
+  /** @internal For the socket. */
   receivedEnd(): void {
     const end = this.#end;
-    end.peerEnded = true;
+    end.peerEnd = "received";
     this.#progress();
-    if (end.peerEnded) end.limitAnswer(() => this.#answerPeer());
+    end.limitAnswer(() => this.#answerPeer());
   }
 
-  /** Whether the peer's end is next: all is parsed, and handled where anybody asks for it. */
-  #isEndReached(): boolean {
-    if (this.#yielding || this.endpoint.inflating) return false;
-    if (this.#isReached()) return true;
-    const { inboundHighWaterMark } = this.limits;
-    return !this.#busy && this.#isUnused() && this.#inbox!.size < inboundHighWaterMark;
+  /** As with a Close, all that came before the peer's end is handled first, and answered unless our Close was sent. */
+  #admitEnd(): void {
+    const end = this.#end;
+    const { state, unparsedLength, inflating } = this.endpoint;
+    if (state === "peerClosing" || end.peerEnd === "answering" || unparsedLength > 0 || inflating) return;
+    if (end.peerEnd === "received") {
+      end.endedWithoutClose();
+      if (state === "open") this.#call("closing");
+    }
+    if (state !== "closing" && !this.#isReached()) return;
+    end.peerEnd = "answering";
+    this.#peerClosed();
   }
 
   /** @internal For the socket. */

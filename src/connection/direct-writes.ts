@@ -17,22 +17,25 @@ interface Handle {
   writeBuffer(request: Request | null, bytes: Uint8Array): number | Request;
   /** The same for several pieces, which leave in one system call. */
   writev(request: Request | null, pieces: Uint8Array[], allBytes: true): number | Request;
-  /** Bytes that wait until the peer takes more. */
-  readonly writeQueueSize: number;
+  /** Bytes that wait until the peer takes more; undefined where another stream than the system's takes them. */
+  readonly writeQueueSize?: number;
   /** Below TLS, where what was encrypted waits. */
-  readonly _parent?: { readonly writeQueueSize?: number };
+  readonly _parent?: Handle | null;
 }
 
 interface Request {
   /** Holds the bytes while they wait. */
   buffer?: Uint8Array | Uint8Array[];
   oncomplete?: (status: number) => void;
+  getAsyncId(): number;
 }
 
 /** Null where handles make their requests themselves. */
 const RequestClass = findRequestClass();
-/** A request is only used up by a write that has to wait. */
+/** A request is used up by a write that the system did not take at once; to use it again would end the process. */
 let unused: Request | undefined;
+/** What one says that is not used up. */
+const noAsyncId = -1;
 
 /** Whether `writeDirectly` may be called for the socket: it is an ordinary one, and nobody else's. */
 export function canWriteDirectly(socket: Socket): boolean {
@@ -43,7 +46,8 @@ export function canWriteDirectly(socket: Socket): boolean {
 }
 
 /**
- * Writes the bytes, or several pieces of them, and returns how many wait; undefined, and nothing done, when the socket's stream has to do it.
+ * Writes the bytes, or several pieces of them, and returns how many wait; undefined, and nothing done, when the socket's
+ * stream has to do it.
  *
  * While some wait none may change, and the socket emits `drain` when it has taken them.
  */
@@ -56,19 +60,32 @@ export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[]):
     : handle.writeBuffer(unused ?? null, bytes);
   const request = result === 0 ? unused : result;
   if (typeof request === "number") return undefined;
-  const waiting = handle.writeQueueSize;
+  const waiting = handle.writeQueueSize!;
   if (waiting > 0 && request) {
     unused = undefined;
     request.buffer = bytes;
     request.oncomplete = (status) => completed(socket, status);
+  } else if (unused && unused.getAsyncId() !== noAsyncId) {
+    // What the system did not take at once it may take a moment later, while the rest is queued: nothing waits then.
+    unused = undefined;
   }
   return waiting;
 }
 
 /** Bytes that wait in the socket's handle; undefined when it has none any more. */
 export function waitingIn(socket: Socket): number | undefined {
-  const handle = handleOf(socket);
-  return handle ? handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0) : undefined;
+  return handleOf(socket)?.writeQueueSize;
+}
+
+/**
+ * The sum of what waits in all layers of a socket, where the same bytes count in each layer of TLS: it falls as they leave.
+ *
+ * Where the lowest is another stream than the system's, it does not before they have all left.
+ */
+export function waitingBelow(socket: Socket): number {
+  let waiting = 0;
+  for (let handle = handleOf(socket); handle; handle = handle._parent ?? null) waiting += handle.writeQueueSize ?? 0;
+  return waiting;
 }
 
 function completed(socket: Socket, status: number): void {
@@ -96,5 +113,6 @@ function findRequestClass(): (new () => Request) | null | undefined {
   } catch {
     return undefined;
   }
-  return found === Object ? undefined : found;
+  if (found && typeof (found.prototype as Partial<Request> | undefined)?.getAsyncId !== "function") return undefined;
+  return found;
 }

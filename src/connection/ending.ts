@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
-import { waitingIn } from "./direct-writes.ts";
+import { waitingBelow } from "./direct-writes.ts";
 import { type ConnectionLimits, drainSize, drainTime, longestAnswerDelay } from "./limits.ts";
 
 /** What an ending asks of the connection that ends. */
@@ -27,8 +27,8 @@ export class Ending {
   initiator: CloseReport["initiator"] | undefined;
   /** What broke, the first thing only. */
   error: Error | undefined;
-  /** The peer has ended its side of the transport, and what came before is not all handled and answered. */
-  peerEnded = false;
+  /** How far the end of the peer's side of the transport has come: all before it is parsed, and then handled. */
+  peerEnd: "received" | "withoutClose" | "answering" | undefined;
   /** Nothing more can be sent: `close` was called, and stands in line behind what was, or the socket is destroyed. */
   leaving = false;
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
@@ -48,6 +48,8 @@ export class Ending {
   #behind = Number.POSITIVE_INFINITY;
   /** … and when it last saw that one had. */
   #movedAt = 0;
+  /** The last step has begun. */
+  #endsTransport = false;
   #report: CloseReport | undefined;
   #reportDelivered = false;
   /** What waits for the report; undefined until somebody asks. */
@@ -106,14 +108,15 @@ export class Ending {
   #isLeaving(): boolean {
     const now = performance.now();
     // Within one large write only the socket's handle can tell.
-    const behind = this.#owner.bufferedAmount + (waitingIn(this.#socket as Socket) ?? 0);
+    const behind = this.#owner.bufferedAmount + waitingBelow(this.#socket as Socket);
     if (behind < this.#behind) this.#movedAt = now;
     this.#behind = behind;
     return now - this.#movedAt < this.#owner.limits.writeTimeout;
   }
 
-  /** The peer's end came without a Close. */
+  /** All that came before the peer's end is parsed, and no Close was there. */
   endedWithoutClose(): void {
+    if (this.peerEnd === "received") this.peerEnd = "withoutClose";
     this.initiator ??= "transport";
     this.error ??= new Error("The peer ended the stream without a Close frame");
   }
@@ -126,14 +129,14 @@ export class Ending {
 
   /** When both sides are done with the connection, ends the transport: the server at once, the client after it. */
   endTransport(): void {
-    // A socket that has ended already would make an error of it, which costs as much as a handshake.
-    if (this.#socket.writableEnded) return;
     const { endpoint, limits } = this.#owner;
     const failed = endpoint.violation !== undefined;
-    this.limitPeer(failed ? drainTime : limits.closeTimeout);
-    if (endpoint.outputLength > 0) return;
+    if (!this.#endsTransport) this.limitPeer(failed ? drainTime : limits.closeTimeout);
+    this.#endsTransport = true;
+    // A socket that has ended already would make an error of another end, which costs as much as a handshake.
+    if (this.#socket.writableEnded || endpoint.outputLength > 0) return;
     this.#owner.read(true);
-    if (failed || endpoint.role === "server" || this.#socket.readableEnded) this.#socket.end();
+    if (failed || endpoint.role === "server" || this.peerEnd !== undefined) this.#socket.end();
   }
 
   /** The socket broke. */

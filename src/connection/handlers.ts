@@ -28,7 +28,7 @@ export interface ConnectionHandlers<Connection> {
   message?(connection: Connection, data: MessageData, info: MessageInfo): unknown;
   /** The outbox is below its high-water mark again, after `send` returned false. */
   drain?(connection: Connection): unknown;
-  /** @internal The peer's Close was parsed; the echo waits for a promise that is returned, at most 2 s. */
+  /** @internal The peer's Close was parsed, or it ended without one; the answer waits for a promise, at most 2 s. */
   closing?(connection: Connection): PromiseLike<void> | undefined;
   /** The connection is over; the last call. */
   close?(connection: Connection, report: CloseReport): unknown;

@@ -91,7 +91,7 @@ export const serverLimits: ServerLimits = {
   maxTopicLength: 256,
 };
 
-/** A Close, and the end of the stream, are answered at the latest this long after they came, in milliseconds. */
+/** A peer's Close, or its end without one, waits at most this long for the application, in milliseconds. */
 export const longestAnswerDelay = 2000;
 /** After a failure at most this many bytes are read and thrown away … */
 export const drainSize: number = 64 * KiB;

@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import type { Counters } from "./diagnostics.ts";
-import { canWriteDirectly, waitingIn, writeDirectly } from "./direct-writes.ts";
+import { canWriteDirectly, waitingBelow, waitingIn, writeDirectly } from "./direct-writes.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { type Holder, ProcessCap } from "./process-cap.ts";
 
@@ -212,7 +212,7 @@ export class Outbox implements Holder {
   }
 
   #heldBySocket(): number {
-    return this.#socket.writableLength + (waitingIn(this.#socket as Socket) ?? 0);
+    return this.#socket.writableLength + waitingBelow(this.#socket as Socket);
   }
 
   /** See `Holder`. */

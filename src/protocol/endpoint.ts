@@ -2,7 +2,7 @@
  * One end of an established WebSocket connection, without any I/O: bytes in, events and bytes out (RFC 6455).
  *
  * The caller's duties: give every chunk from the transport to `receive`, call `nextEvent` until it returns undefined,
- * write what `takeOutput` returns, and call `receivePeerEnd` and `receiveEnd` when the transport has ended. No parser is on the stack while
+ * write what `takeOutput` returns, and call `receiveEnd` when the transport has ended. No parser is on the stack while
  * the caller looks at an event, so every method may be called between two events.
  */
 
@@ -156,8 +156,8 @@ export class Endpoint {
   }
 
   /**
-   * The peer has ended its side of the transport: what is in the output is the last, unless a Close came that is owed an
-   * answer.
+   * The peer has ended its side of the transport, and this one has nothing to add: what is in the output is the last,
+   * unless a Close is owed an answer.
    */
   receivePeerEnd(): void {
     if (!this.#isParsing()) return;

@@ -7,7 +7,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type AsyncContext, captureContext, settingsIn } from "../connection/async-context.ts";
@@ -260,13 +260,13 @@ function open(
 /**
  * Takes off what `node:http` set for requests; a Duplex that is no socket has nothing of it.
  *
- * What came before the peer's Close is still answered when it has ended its side: Node would end ours at once over TLS, and where another
- * process has accepted the socket.
+ * What came before the peer's end is still answered: Node would end our side at once over TLS, and where another process
+ * has accepted the socket.
  */
 function prepareSocket(socket: Partial<Socket>): void {
   socket.setTimeout?.(0);
   socket.setNoDelay?.(true);
-  if (socket instanceof Socket) socket.allowHalfOpen = true;
+  socket.allowHalfOpen = true;
 }
 
 function chooseSubprotocol(

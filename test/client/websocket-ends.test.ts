@@ -7,7 +7,7 @@ import { type Certificates, makeCertificates } from "../support/certificates.ts"
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import { scriptedServer } from "../support/scripted-server.ts";
 import { byteByByte, events, next } from "../support/websocket-log.ts";
-import { buildFrame } from "../support/wire.ts";
+import { buildFrame, readFrames } from "../support/wire.ts";
 
 let server: RawServer;
 let base: string;
@@ -235,6 +235,52 @@ test("WHATWG-2.2-1 wss goes over TLS, with the authorities that the options name
   expect((await end).code).toBe(1006);
   await secure.close();
   certificates.remove();
+});
+
+test.each(["ws", "wss"])(
+  "%s: the last message is answered though the server ended its side behind it",
+  async (scheme) => {
+    const certificates = makeCertificates();
+    let answered = "";
+    const listener = await rawServer(
+      (request, socket) => {
+        let received = Buffer.alloc(0);
+        socket.on("data", (chunk: Buffer) => {
+          received = Buffer.concat([received, chunk]);
+        });
+        socket.on("end", () => {
+          answered = readFrames(received)
+            .map(({ payload }) => payload.toString())
+            .join();
+        });
+        socket.end(Buffer.concat([Buffer.from(acceptance(request)), buildFrame({ opcode: 1, payload: "a question" })]));
+        return undefined;
+      },
+      scheme === "wss" ? { tls: certificates.server } : {},
+    );
+    const ws = new WebSocket(`${scheme}://localhost:${listener.port}/`, [], { tls: { ca: certificates.ca } });
+    ws.onmessage = () => ws.send("an answer");
+    const lines = await events(ws);
+    expect(lines).toEqual(["open 1", "message 1 a question", ...failed]);
+    await expect.poll(() => answered, { timeout: 30_000 }).toBe("an answer");
+    const { bufferedAmount } = ws;
+    ws.send("too late");
+    expect([bufferedAmount, ws.bufferedAmount]).toEqual([0, 8]);
+    await listener.close();
+    certificates.remove();
+  },
+);
+
+test("what is sent between the server's end and the close event stays in bufferedAmount", async () => {
+  const ws = new WebSocket(`${base}/end`);
+  ws.onerror = () => {};
+  ws.onopen = function send() {
+    if (ws.readyState !== 1) return;
+    ws.send("four");
+    setImmediate(send);
+  };
+  await events(ws);
+  expect(ws.bufferedAmount).toBeGreaterThanOrEqual(4);
 });
 
 test("WHATWG-2.2-4 a port on Fetch's list is not connected to, and fails later with 1006", async () => {

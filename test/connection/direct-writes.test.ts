@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type ListenOptions, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { TLSSocket } from "node:tls";
+import { connect as connectTls, TLSSocket } from "node:tls";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { canWriteDirectly, waitingIn, writeDirectly } from "../../src/connection/direct-writes.ts";
+import { canWriteDirectly, waitingBelow, waitingIn, writeDirectly } from "../../src/connection/direct-writes.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
+import { makeCertificates } from "../support/certificates.ts";
 import { connectionOver, connectionPair, until } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
 
@@ -79,6 +80,18 @@ describe("a direct write", () => {
     expect([near.bytesWritten, waitingIn(near)]).toEqual([15_000_000, 0]);
   });
 
+  // The system takes so many pieces in two calls: nothing waits, but a request is used up, and ends the process if used again.
+  test("that the system takes in two parts, on one socket after the other", async () => {
+    const pieces = Array.from({ length: 1500 }, (_, index) => Buffer.alloc(20, index));
+    const ends = [await accepted(), await accepted()];
+    for (const { near } of ends) expect(writeDirectly(near, pieces)).toBe(0);
+    const written = ends.map(({ near }) => fill(near));
+    for (const [index, { far }] of ends.entries()) {
+      const all = Buffer.concat([...pieces, written[index]!]);
+      expect((await readAll(far, all.length)).equals(all)).toBe(true);
+    }
+  });
+
   test("over a Unix socket as well", async () => {
     const folder = mkdtempSync(join(tmpdir(), "direct-writes-"));
     const { near, far } = await accepted({ path: join(folder, "socket") });
@@ -149,6 +162,33 @@ describe("a direct write", () => {
     class Counting extends Socket {}
     expect(canWriteDirectly(new Counting())).toBe(false);
     expect(canWriteDirectly(new Socket())).toBe(false);
+  });
+});
+
+describe("what waits below a socket", () => {
+  test.each([0, 1, 2])("falls as bytes of one write leave, below %i layers of TLS", async (layers) => {
+    const certificates = makeCertificates();
+    let { near, far }: { near: Socket; far: Socket } = await accepted();
+    for (let layer = 0; layer < layers; layer++) {
+      const server = new TLSSocket(far, { ...certificates.server, isServer: true }).resume();
+      const client = connectTls({ socket: near, ca: certificates.ca, servername: "localhost" });
+      await once(client, "secureConnect");
+      for (const end of [client, server]) opened.push(end.on("error", () => {}));
+      [near, far] = [client, server];
+    }
+    certificates.remove();
+    far.pause();
+    const size = 30_000_000;
+    near.write(Buffer.alloc(size));
+    let read = 0;
+    far.on("data", (chunk: Buffer) => {
+      read += chunk.length;
+    });
+    await until(() => waitingBelow(near) >= size / 2);
+    const before = waitingBelow(near);
+    far.resume();
+    await until(() => waitingBelow(near) < before);
+    expect(read).toBeLessThan(size);
   });
 });
 

@@ -1,6 +1,7 @@
 /** The peer ends its side of the stream: what it sent before is handled and answered first, as before its Close. */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
+import { Duplex } from "node:stream";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Connection } from "../../src/connection/connection.ts";
 import type { MessageData } from "../../src/connection/handlers.ts";
@@ -95,12 +96,12 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
         break;
       }
     })();
-    await receiveLast(socket, text("one"), text("two"));
+    await receiveLast(socket, text("one"));
     expect(socket.writableEnded).toBe(false);
     open();
     await looping;
     await connection.closed;
-    expect(textsIn(socket)).toEqual(["one"]);
+    expect([textsIn(socket), vi.getTimerCount()]).toEqual([["one"], 0]);
   });
 
   test("a handler that takes too long is not waited for", async () => {
@@ -126,13 +127,27 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     expect([sent, socket.written.length, vi.getTimerCount()]).toEqual([[false], 0, 0]);
   });
 
-  test("where nobody asked for messages it ends at once, and they are there still", async () => {
+  test("where nobody has asked for messages, and none is there, it ends at once", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { socket, connection } = begin();
-    await receiveLast(socket, text("unread"));
-    await connection.closed;
+    await receiveLast(socket);
+    expect((await connection.closed).error?.message).toBe(withoutClose);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("messages that nobody has asked for yet can be answered for a while, and read later", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const asked = begin();
+    await receiveLast(asked.socket, text("unread"));
+    vi.advanceTimersByTime(longestAnswerDelay - 1);
+    for await (const data of asked.connection) asked.connection.send(data);
+    expect(textsIn(asked.socket)).toEqual(["unread"]);
+    const late = begin();
+    await receiveLast(late.socket, text("unread"));
+    vi.advanceTimersByTime(longestAnswerDelay);
+    await late.connection.closed;
     const messages: MessageData[] = [];
-    for await (const data of connection) messages.push(data);
+    for await (const data of late.connection) messages.push(data);
     expect([messages, vi.getTimerCount()]).toEqual([["unread"], 0]);
   });
 
@@ -208,20 +223,102 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
 
   test("an exception of the handler is told in a Close", async () => {
     const { opened, open } = gate();
+    const errors: Error[] = [];
     const { socket, connection } = begin({
       handlers: {
         message: async () => {
           await opened;
           throw new Error("Broken");
         },
-        error: () => {},
+        error: (_, error) => void errors.push(error),
       },
     });
     await receiveLast(socket, text("a question"));
     open();
-    const report = await connection.closed;
-    expect(report.error?.message).toBe("Broken");
+    expect((await connection.closed).error?.message).toBe(withoutClose);
+    expect(errors).toMatchObject([{ message: "Broken" }]);
     expect(readFrames(socket.written).map(closeStatus)).toMatchObject([{ code: 1011 }]);
+  });
+
+  test("our Close after it leaves, and nobody waits for a handler any more", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { opened, open } = gate();
+    const { socket, connection } = begin({ handlers: { message: () => opened } });
+    await receiveLast(socket, text("a question"));
+    connection.close(4000);
+    expect(socket.writableEnded).toBe(true);
+    expect(readFrames(socket.written).map(closeStatus)).toMatchObject([{ code: 4000 }]);
+    open();
+    const report = await connection.closed;
+    expect(report).toMatchObject({ code: 1006, initiator: "transport", phase: "closing" });
+    expect(report.error?.message).toBe(withoutClose);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("who cut a message off is not let go for what it holds", async () => {
+    const limits = { maxProcessAssemblySize: 200 };
+    const { socket, connection } = begin({ limits });
+    const other = begin({ limits });
+    socket.pace = "stalled";
+    connection.send("x".repeat(100_000));
+    await until(() => socket.writableNeedDrain);
+    await receiveLast(socket, { opcode: 2, payload: "a".repeat(150), fin: false });
+    expect(connection.endpoint.state).toBe("discarding");
+    other.socket.push(frameFrom(peerOf(role), { opcode: 2, payload: "b".repeat(100), fin: false }));
+    await until(() => other.connection.endpoint.unfinishedLength > 0);
+    socket.flow();
+    expect((await connection.closed).violation).toBeUndefined();
+    expect(other.connection.endpoint.state).toBe("open");
+  });
+
+  test("before the connection begins, ends it as well", async () => {
+    const socket = new HeldDuplex();
+    socket.push(null);
+    socket.resume();
+    await once(socket, "end");
+    const connection = connectionOver(socket, role);
+    connection.start();
+    expect((await connection.closed).error?.message).toBe(withoutClose);
+  });
+
+  test("and which keeps no state of its own, is ended as well", async () => {
+    const { socket, connection } = begin();
+    Object.defineProperty(socket, "readableEnded", { value: undefined });
+    socket.push(null);
+    expect((await connection.closed).error?.message).toBe(withoutClose);
+  });
+
+  test("D01 however often its messages are asked for, it is cut off after the last step's time", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const socket = new HeldDuplex();
+    const connection = connectionOver(socket, role, { limits: { closeTimeout: 100 } });
+    connection.start();
+    connection.close();
+    socket.push(frameFrom(peerOf(role), closeFrame(1000)));
+    await until(() => connection.endpoint.state === "discarding");
+    vi.advanceTimersByTime(99);
+    void connection[Symbol.asyncIterator]().next();
+    vi.advanceTimersByTime(1);
+    expect(await connection.closed).toMatchObject({ code: 1000, wasClean: true });
+  });
+
+  test("D01 a stream that ends its other side by itself, and is not gone then, is cut off", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const write = (_chunk: Buffer, _encoding: string, done: () => void) => done();
+    const socket = new Duplex({ allowHalfOpen: false, autoDestroy: false, read: () => {}, write });
+    const { opened, open } = gate();
+    const connection = connectionOver(socket, role, { handlers: { message: () => opened } });
+    connection.start();
+    socket.push(frameFrom(peerOf(role), text("a question")));
+    socket.push(null);
+    await once(socket, "finish");
+    open();
+    await until(() => connection.endpoint.state === "discarding");
+    vi.advanceTimersByTime(4999);
+    expect(socket.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(socket.destroyed).toBe(true);
+    await connection.closed;
   });
 
   test("our own Close is not answered any more, which ends the connection", async () => {

@@ -191,18 +191,19 @@ describe("a handshake that is right", () => {
     expect((await outcomes[0])?.limits.maxMessageSize).toBe(5);
   });
 
-  test("a stream that is no socket will do", async () => {
+  test("a stream that is no socket will do, and answers what came before its end", async () => {
     const { http } = await httpServer();
-    const socket = new HeldDuplex();
+    const socket = Object.assign(new HeldDuplex(), { allowHalfOpen: false });
     const request = { method: "GET", httpVersion: "1.1", url: "/", headers: {}, socket, rawHeaders: [] as string[] };
     for (const line of requestText().split("\r\n").slice(1)) if (line) request.rawHeaders.push(...line.split(": "));
     const connection = await accept(request as never, socket, Buffer.alloc(0), echo as Route<unknown>);
     socket.push(text("over memory"));
-    await nextTurn();
+    socket.push(null);
+    expect(connection?.remoteAddress).toBeUndefined();
+    await connection?.closed;
     const written = socket.written;
     const end = written.indexOf("\r\n\r\n") + 4;
     expect(readFrames(written.subarray(end)).map(({ payload }) => payload.toString())).toEqual(["over memory"]);
-    expect(connection?.remoteAddress).toBeUndefined();
     http.close();
   });
 });
