@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import { FrameDecoder, giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
+import { readBuffer } from "../../src/protocol/mask-kernel.ts";
 import { buildFrame, type Cuts, cut, ownCopy, testKey } from "../support/wire.ts";
 
 interface Decoded {
@@ -249,6 +250,24 @@ describe("what it keeps", () => {
     chunk.fill(0);
     expect(own).toEqual(new Uint8Array(length).fill(1));
     expect(own.buffer.byteLength).toBe(length);
+  });
+
+  test("D08 short ownBytes of what sockets read into are a copy, each its own", () => {
+    const decoder = new FrameDecoder();
+    const frames = ["one", "two"].map((payload) => buildFrame({ opcode: 2, payload, key: testKey }));
+    const length = Buffer.concat(frames).copy(readBuffer);
+    decoder.push(readBuffer, length, true);
+    const payloads = frames.map(() => {
+      decoder.readHeader();
+      decoder.readPayload();
+      return decoder.ownBytes();
+    });
+    readBuffer.fill(0, 0, length);
+    expect(payloads.map((payload) => Buffer.from(payload).toString())).toEqual(["one", "two"]);
+    for (const payload of payloads) {
+      expect(Object.getPrototypeOf(payload)).toBe(Uint8Array.prototype);
+      expect([payload.byteOffset, payload.buffer.byteLength]).toEqual([0, 3]);
+    }
   });
 
   test("D08 the first ownBytes of a short borrowed chunk move what follows, so that one copy serves all", () => {
