@@ -107,7 +107,7 @@ export class WebSocketStream {
       subprotocols,
       signal: signal ? AbortSignal.any([this.#giveUp.signal, signal]) : this.#giveUp.signal,
       open: (connection) => this.#established(connection),
-      closing: () => this.#closingByPeer(),
+      closing: ({ endpoint }) => (endpoint.closeReceived ? this.#closingByPeer() : undefined),
       close: (_, report) => this.#ended(report),
     }).catch((error: Error) => this.#failed(error, signal));
   }

@@ -253,13 +253,15 @@ export class WebSocket extends EventTarget {
       this.#unsent += size;
       return;
     }
-    this.#hold();
-    if (this.#connection!.send(message) || this.#connection!.readyState === OPEN) {
-      this.#queued += size;
-    } else {
+    const connection = this.#connection!;
+    // It may have ended, with messages and the close event still to come.
+    if (connection.readyState !== OPEN) {
       this.#unsent += size;
-      this.#overflow();
+      return;
     }
+    this.#hold();
+    this.#queued += size;
+    if (!connection.send(message) && connection.readyState !== OPEN) this.#overflow();
   }
 
   // What happens on the connection, each in a task of its own
@@ -335,9 +337,11 @@ export class WebSocket extends EventTarget {
     if (this.#queued > 0 && this.#connection) this.#queued = Math.min(this.#queued, this.#connection.bufferedAmount);
   }
 
-  /** The limit on the outbox, which exists only where the options set it, was reached; or the connection has ended. */
+  /** The limit on the outbox, which exists only where the options set it, was reached: what waits is thrown away. */
   #overflow(): void {
     this.#full = true;
+    this.#unsent += this.#queued;
+    this.#queued = 0;
     this.#readyState = CLOSING;
   }
 }

@@ -794,7 +794,7 @@ export class Connection {
     this.run();
   }
 
-  /** What was received before the end is handled first, where a handler does it. */
+  /** What was parsed before the end is handled first, where a handler does it. */
   #deliverReport(): void {
     if (this.handlesMessages && (this.#busy || !this.#caughtUp())) return;
     this.#inbox?.end();

@@ -48,8 +48,8 @@ export class Ending {
   #behind = Number.POSITIVE_INFINITY;
   /** … and when it last saw that one had. */
   #movedAt = 0;
-  /** The last step has begun. */
-  #endsTransport = false;
+  /** What the end of the transport waits for, once both sides are done with the connection. */
+  #waitsFor: "output" | "peer" | undefined;
   #report: CloseReport | undefined;
   #reportDelivered = false;
   /** What waits for the report; undefined until somebody asks. */
@@ -131,8 +131,9 @@ export class Ending {
   endTransport(): void {
     const { endpoint, limits } = this.#owner;
     const failed = endpoint.violation !== undefined;
-    if (!this.#endsTransport) this.limitPeer(failed ? drainTime : limits.closeTimeout);
-    this.#endsTransport = true;
+    const waitsFor = this.#owner.bufferedAmount > 0 ? "output" : "peer";
+    if (this.#waitsFor !== waitsFor) this.limitPeer(failed ? drainTime : limits.closeTimeout);
+    this.#waitsFor = waitsFor;
     // A socket that has ended already would make an error of another end, which costs as much as a handshake.
     if (this.#socket.writableEnded || endpoint.outputLength > 0) return;
     this.#owner.read(true);

@@ -93,12 +93,10 @@ export class FrameDecoder implements FrameHeader {
     this.limit = this.#position = 0;
   }
 
-  /** Replaces the unread bytes by a copy, so that the memory they came in may be used again. */
+  /** Replaces unread bytes in somebody else's memory by a copy, so that it may be used again. */
   keepUnread(): void {
     if (this.unread === 0) return this.discard();
-    this.chunk = Buffer.from(this.chunk.subarray(this.#position, this.limit));
-    this.limit = this.chunk.length;
-    this.#position = 0;
+    if (this.borrowed) this.#keepFrom(this.#position);
   }
 
   /** Reads the next header, and is false while it is not complete. */
@@ -146,21 +144,21 @@ export class FrameDecoder implements FrameHeader {
     if (length <= shortCopy) return this.#copyShort();
     const rest = this.limit - this.start;
     // More messages follow: one copy serves them all.
-    if (this.borrowed && rest > length && rest <= sharedChunk) this.#keepPart();
+    if (this.borrowed && rest > length && rest <= sharedChunk) this.#keepFrom(this.start);
     const { limit } = this;
     if (!this.borrowed && (limit <= sharedChunk || length * 2 >= limit)) return this.view();
     return new Uint8Array(this.chunk.subarray(this.start, this.end));
   }
 
-  /** Moves the part read last and all that is unread to memory of its own, the part to its beginning. */
-  #keepPart(): void {
-    const own = Buffer.allocUnsafeSlow(this.limit - this.start);
-    this.chunk.copy(own, 0, this.start, this.limit);
+  /** Moves all from `at` on to the beginning of memory of its own. */
+  #keepFrom(at: number): void {
+    const own = Buffer.allocUnsafeSlow(this.limit - at);
+    this.chunk.copy(own, 0, at, this.limit);
     this.chunk = own;
     this.limit = own.length;
-    this.#position -= this.start;
-    this.end -= this.start;
-    this.start = 0;
+    this.#position -= at;
+    this.start -= at;
+    this.end -= at;
     this.borrowed = false;
   }
 

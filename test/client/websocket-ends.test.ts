@@ -271,6 +271,24 @@ test.each(["ws", "wss"])(
   },
 );
 
+test("messages that came before the server broke a rule are all delivered, though the first is answered", async () => {
+  const payloads = ["one", "two", "three"];
+  const listener = await rawServer((request) => {
+    const frames = payloads.map((payload) => buildFrame({ opcode: 1, payload }));
+    return Buffer.concat([Buffer.from(acceptance(request)), ...frames, buildFrame({ opcode: 3, payload: "" })]);
+  });
+  const ws = new WebSocket(`ws://127.0.0.1:${listener.port}/`);
+  const messages: string[] = [];
+  ws.addEventListener("message", ({ data }) => {
+    messages.push(data as string);
+    ws.send("four");
+  });
+  await events(ws);
+  expect(messages).toEqual(payloads);
+  expect(ws.bufferedAmount).toBe(12);
+  await listener.close();
+});
+
 test("what is sent between the server's end and the close event stays in bufferedAmount", async () => {
   const ws = new WebSocket(`${base}/end`);
   ws.onerror = () => {};

@@ -1,9 +1,10 @@
 /** `WebSocketStream` against servers that behave in every way: opening, reading, writing, closing, aborting. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HandshakeError, WebSocketError, type WebSocketOpenInfo, WebSocketStream } from "../../src/index.ts";
-import type { RawServer } from "../support/raw-server.ts";
+import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
 import { scriptedServer } from "../support/scripted-server.ts";
 import { byteByByte, thrown } from "../support/websocket-log.ts";
+import { buildFrame, readFrames } from "../support/wire.ts";
 
 let server: RawServer;
 let base: string;
@@ -32,7 +33,7 @@ const rejection = (promise: Promise<unknown>) =>
   );
 
 async function opened(path: string, options = {}): Promise<WebSocketOpenInfo & { wss: WebSocketStream }> {
-  const wss = new WebSocketStream(base + path, options);
+  const wss = new WebSocketStream(path.startsWith("/") ? base + path : path, options);
   return { wss, ...(await wss.opened) };
 }
 
@@ -275,6 +276,37 @@ describe("WHATWG-WSS-1 close", () => {
     wss.close();
     await wss.closed;
     expect(await readAll(readable)).toEqual(["0"]);
+  });
+
+  test("what came before an end without a Close is read, and replies to it are written", async () => {
+    const questions = Array.from({ length: 20 }, (_, index) => `question ${index}`);
+    let received = Buffer.alloc(0);
+    const ending = await rawServer((request, socket) => {
+      socket.on("data", (chunk: Buffer) => {
+        received = Buffer.concat([received, chunk]);
+      });
+      const frames = questions.map((payload) => buildFrame({ opcode: 1, payload }));
+      socket.end(Buffer.concat([Buffer.from(acceptance(request)), ...frames]));
+      return undefined;
+    });
+    const { wss, readable, writable } = await opened(`ws://127.0.0.1:${ending.port}/`);
+    const writer = writable.getWriter();
+    const read: unknown[] = [];
+    const looping = (async () => {
+      for await (const data of readable) {
+        read.push(data);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        writer.write(data).catch(() => {});
+      }
+    })();
+    const error = await rejection(looping);
+    expect(await rejection(wss.closed)).toBe(error);
+    expect((error as WebSocketError).closeCode).toBe(1006);
+    expect(read).toEqual(questions);
+    // The last question is as far as its end: the stream asks for what comes next before somebody reads it.
+    const answers = readFrames(received).map(({ payload }) => payload.toString());
+    expect(answers).toEqual(questions.slice(0, 19));
+    await ending.close();
   });
 
   test("an end without a Close is not clean", async () => {

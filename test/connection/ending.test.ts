@@ -237,6 +237,20 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
       expect(socket.destroyed).toBe(true);
     });
 
+    test("D01 leaves the peer the whole of its time from when the last byte has left", () => {
+      const { ending, socket, owner, settle } = begin(role);
+      settle();
+      owner.bufferedAmount = 1;
+      ending.endTransport();
+      vi.advanceTimersByTime(closeTimeout - 1);
+      owner.bufferedAmount = 0;
+      ending.endTransport();
+      vi.advanceTimersByTime(closeTimeout - 1);
+      expect(socket.destroyed).toBe(false);
+      vi.advanceTimersByTime(1);
+      expect(socket.destroyed).toBe(true);
+    });
+
     test("follows that of a peer that ended first, and comes once", async () => {
       const { ending, socket, settle } = begin(role);
       settle();

@@ -189,12 +189,35 @@ describe("what it keeps", () => {
     expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("joined");
   });
 
+  test.each([true, false])("D08 what was kept is memory of its own, also when it is kept again: first: %s", (first) => {
+    const decoder = new FrameDecoder();
+    const frames = [70, 71, 72].map((length, i) => buildFrame({ opcode: 2, payload: Buffer.alloc(length, i + 1) }));
+    const shared = ownCopy(Buffer.concat(frames));
+    decoder.push(shared, shared.length, true);
+    const read = () => {
+      decoder.readHeader();
+      decoder.readPayload();
+      return decoder.ownBytes();
+    };
+    const payloads = first ? [read()] : [];
+    decoder.keepUnread();
+    shared.fill(0);
+    while (payloads.length < (first ? 3 : 2)) {
+      payloads.push(read());
+      decoder.keepUnread();
+    }
+    for (const [index, payload] of payloads.entries()) {
+      expect(payload).toEqual(new Uint8Array(70 + index).fill(index + 1));
+      expect(payload.buffer.byteLength).toBe(shared.length - (first ? 2 : 0));
+    }
+  });
+
   test("keepUnread copies what is left, so that the chunk's memory may be overwritten", () => {
     const decoder = new FrameDecoder();
     const shared = ownCopy(
       Buffer.concat([buildFrame({ opcode: 1, payload: "a" }), buildFrame({ opcode: 1, payload: "kept" })]),
     );
-    decoder.push(shared);
+    decoder.push(shared, shared.length, true);
     decoder.readHeader();
     decoder.readPayload();
     decoder.keepUnread();
