@@ -249,13 +249,9 @@ export class WebSocket extends EventTarget {
     if (state === CONNECTING)
       throw new DOMException("Cannot send: the connection is not open yet", "InvalidStateError");
     const size = sizeOf(message);
-    if (state !== OPEN) {
-      this.#unsent += size;
-      return;
-    }
     const connection = this.#connection!;
-    // It may have ended, with messages and the close event still to come.
-    if (connection.readyState !== OPEN) {
+    // The connection may have ended, with messages and the close event still to come.
+    if (state !== OPEN || connection.readyState !== OPEN) {
       this.#unsent += size;
       return;
     }

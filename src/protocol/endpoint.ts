@@ -13,7 +13,7 @@ import { type EndpointOptions, EndpointSettings } from "./endpoint-settings.ts";
 import { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
 import { type Violation, violations } from "./errors.ts";
 import { isControl, Opcode, type Role } from "./frame.ts";
-import { type FrameDecoder, giveDecoder, takeDecoder } from "./frame-decoder.ts";
+import { type FrameDecoder, giveDecoder, plainBytes, takeDecoder } from "./frame-decoder.ts";
 import { encodeFrame, encodeTextFrame, lengthOf, requireBytes } from "./frame-encoder.ts";
 import { brokenFrameRule } from "./frame-rules.ts";
 import { freeMemory } from "./free-memory.ts";
@@ -516,8 +516,4 @@ export class Endpoint {
     encodeFrame(this.#gather(), this.role, fin | Opcode.Pong, this.#latestPing);
     this.#latestPing = undefined;
   }
-}
-
-function plainBytes(buffer: Buffer): Uint8Array {
-  return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length);
 }

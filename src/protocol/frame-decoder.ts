@@ -21,7 +21,7 @@ const shortCopy = 64;
 /** Longer payloads share the memory of their chunk when that is at most this long; longer chunks are not kept for them. */
 const sharedChunk = 4096;
 /** What sockets read into: of a plain array V8 copies a part most quickly. */
-const plainReads = plain(readBuffer);
+const plainReads = plainBytes(readBuffer);
 const decodersKept = 32;
 const pool: FrameDecoder[] = [];
 
@@ -163,7 +163,7 @@ export class FrameDecoder implements FrameHeader {
   }
 
   #copyShort(): Uint8Array {
-    const bytes = this.chunk === readBuffer ? plainReads : plain(this.chunk);
+    const bytes = this.chunk === readBuffer ? plainReads : plainBytes(this.chunk);
     return bytes.slice(this.start, this.end);
   }
 
@@ -215,6 +215,7 @@ export class FrameDecoder implements FrameHeader {
   }
 }
 
-function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, length);
+/** The same memory, without what a `Buffer` adds to an array of bytes. */
+export function plainBytes({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
 }

@@ -39,6 +39,16 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
   const text = (payload: string) => ({ opcode: 1, payload });
   const textsIn = (socket: HeldDuplex) => readFrames(socket.written).map(({ payload }) => payload.toString());
 
+  /** A loop that answers each message once it may, and is left after `most` of them. */
+  async function answerInLoop(connection: Connection, answering: Promise<void>, most = Number.POSITIVE_INFINITY) {
+    let answered = 0;
+    for await (const data of connection) {
+      await answering;
+      connection.send(data);
+      if (++answered === most) break;
+    }
+  }
+
   /** A handler that answers once it may. */
   const answersAfter = (answering: Promise<void>) => async (connection: Connection, data: MessageData) => {
     await answering;
@@ -72,12 +82,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
   test("a loop that has a message answers it", async () => {
     const { opened, open } = gate();
     const { socket, connection } = begin();
-    const looping = (async () => {
-      for await (const data of connection) {
-        await opened;
-        connection.send(data);
-      }
-    })();
+    const looping = answerInLoop(connection, opened);
     await receiveLast(socket, text("one"), text("two"));
     open();
     await looping;
@@ -89,13 +94,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { opened, open } = gate();
     const { socket, connection } = begin();
-    const looping = (async () => {
-      for await (const data of connection) {
-        await opened;
-        connection.send(data);
-        break;
-      }
-    })();
+    const looping = answerInLoop(connection, opened, 1);
     await receiveLast(socket, text("one"));
     expect(socket.writableEnded).toBe(false);
     open();
