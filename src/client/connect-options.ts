@@ -15,7 +15,9 @@ import {
   resolveDelivery,
   resolveKeepalive,
 } from "../connection/handlers.ts";
-import { type ConnectionLimits, connectionLimits, resolveLimits } from "../connection/limits.ts";
+import { type ConnectionLimits, connectionLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
+import { checkPem } from "../connection/tls-files.ts";
+import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import type { HandshakeResponse, HeaderEntries } from "../protocol/opening-handshake.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import {
@@ -141,9 +143,15 @@ const connectTable: OptionTable<ConnectOptions> = {
   limits: "object",
 };
 
+const connectForeign: ForeignNames = { ...limitsBeside(connectionLimits), ...foreignNames.connect };
+
 /** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
 export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
-  checkOptions("connect", given, connectTable);
+  if (Array.isArray(given) || typeof given === "string") {
+    throw new TypeError('Cannot connect: subprotocols are one of the options: connect(url, { subprotocols: ["…"] })');
+  }
+  checkOptions("connect", given, connectTable, connectForeign);
+  if (given.tls) checkPem("connect", given.tls);
   const { headers = [] } = given;
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {

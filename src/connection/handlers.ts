@@ -2,6 +2,7 @@
  * What an application may do when something happens on a connection, and the options that each connection has.
  */
 
+import { foreignNames } from "../protocol/foreign-names.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import type { CloseReport } from "./close-report.ts";
 import type { Counters } from "./diagnostics.ts";
@@ -64,6 +65,8 @@ export interface KeepaliveOptions {
   /** How long after that Ping the connection is given up if still no byte came. Default 20 s. */
   readonly timeout?: number;
 }
+
+const keepaliveTable: OptionTable<KeepaliveOptions> = { interval: "number", timeout: "number" };
 
 /** The options that connections of both roles have. */
 export interface ConnectionOptions {
@@ -135,7 +138,7 @@ export function resolveKeepalive(
 ): Required<KeepaliveOptions> | undefined {
   if (option === false) return undefined;
   const given = option === true || option === undefined ? {} : option;
-  checkOptions<KeepaliveOptions>("keep alive", given, { interval: "number", timeout: "number" });
+  checkOptions("keep alive", given, keepaliveTable, foreignNames.keepalive);
   const { interval = 25_000, timeout = 20_000 } = given;
   for (const [name, value] of Object.entries({ interval, timeout })) {
     if (!(value >= 1000)) {

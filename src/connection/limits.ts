@@ -4,6 +4,7 @@
  * Sizes are bytes, times milliseconds. What a peer does beyond a limit is answered as the comment on it says.
  */
 
+import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { describe, unknownName } from "../protocol/options.ts";
 
 const KiB = 1024;
@@ -109,7 +110,7 @@ export function resolveLimits<Limits extends ConnectionLimits>(
 ): Limits {
   for (const [name, value] of Object.entries(given ?? {})) {
     if (!Object.hasOwn(defaults, name)) {
-      throw new TypeError(`Cannot set limits: ${unknownName(name, Object.keys(defaults), "limit")}`);
+      throw new TypeError(`Cannot set limits: ${unknownLimit(name, defaults)}`);
     }
     if (value !== undefined && !(typeof value === "number" && value >= 0)) {
       throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${describe(value)}`);
@@ -119,6 +120,15 @@ export function resolveLimits<Limits extends ConnectionLimits>(
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => [name, name.endsWith("Timeout") ? Math.min(value as number, longestTimer) : value]);
   return { ...defaults, ...Object.fromEntries(set) };
+}
+
+function unknownLimit(name: string, defaults: ConnectionLimits): string {
+  return unknownName(name, Object.keys(defaults), { noun: "limit", foreign: foreignNames.limits });
+}
+
+/** What to do with each limit that is given as an option beside `limits`. */
+export function limitsBeside(limits: ConnectionLimits): ForeignNames {
+  return Object.fromEntries(Object.keys(limits).map((name) => [name, `it is one of the limits: limits.${name}`]));
 }
 
 /** What a timer can wait, about 25 days; beyond it, it would not wait at all. */

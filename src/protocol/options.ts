@@ -5,6 +5,8 @@
  * where it is used.
  */
 
+import type { ForeignNames } from "./foreign-names.ts";
+
 /** What an option may be; `any` where it is looked at elsewhere. */
 export type OptionType = "any" | "array" | "boolean" | "function" | "number" | "object" | "string";
 
@@ -16,13 +18,19 @@ export type OptionTable<Options> = { readonly [Name in keyof Required<Options>]:
  *
  * `action` begins the message. An object of a class may have other members of its own. Undefined stands for a default.
  */
-export function checkOptions<Options>(action: string, options: unknown, table: OptionTable<Options>): void {
+export function checkOptions<Options>(
+  action: string,
+  options: unknown,
+  table: OptionTable<Options>,
+  foreign?: ForeignNames,
+): void {
   if (kindOf(options) !== "object") {
     throw new TypeError(`Cannot ${action}: the options must be an object, not ${describe(options)}`);
   }
   const types = table as Readonly<Record<string, OptionType | readonly OptionType[]>>;
   for (const name of isPlain(options as object) ? Object.keys(options as object) : []) {
-    if (!Object.hasOwn(types, name)) throw new TypeError(`Cannot ${action}: ${unknownName(name, Object.keys(types))}`);
+    if (Object.hasOwn(types, name)) continue;
+    throw new TypeError(`Cannot ${action}: ${unknownName(name, Object.keys(types), { foreign })}`);
   }
   for (const [name, type] of Object.entries(types)) {
     const value = (options as Readonly<Record<string, unknown>>)[name];
@@ -32,13 +40,23 @@ export function checkOptions<Options>(action: string, options: unknown, table: O
   }
 }
 
-/** Says that there is no such option, or whatever `kind` they are, and which one may be meant. */
-export function unknownName(name: string, names: readonly string[], kind = "option"): string {
+/** Says that there is no such option, or whatever `noun` they are, and what to use instead, or which one may be meant. */
+export function unknownName(
+  name: string,
+  names: readonly string[],
+  { noun = "option", foreign = {} }: { readonly noun?: string; readonly foreign?: ForeignNames | undefined } = {},
+): string {
+  const instead = Object.hasOwn(foreign, name) ? foreign[name] : nearestName(name, names);
+  return `there is no ${noun} "${name}"${instead === undefined ? "" : `; ${instead}`}`;
+}
+
+/** At most two letters off, and at most half of them. */
+function nearestName(name: string, names: readonly string[]): string | undefined {
   const [nearest] = names
     .map((known) => ({ known, distance: distance(name.toLowerCase(), known.toLowerCase()) }))
     .sort((one, other) => one.distance - other.distance);
-  const meant = nearest && nearest.distance <= 2 ? `; did you mean "${nearest.known}"?` : "";
-  return `there is no ${kind} "${name}"${meant}`;
+  if (nearest === undefined || nearest.distance > Math.min(2, name.length / 2)) return undefined;
+  return `did you mean "${nearest.known}"?`;
 }
 
 /** A value in a few words, without calling anything of it. */

@@ -4,6 +4,7 @@
  * An offer or a response is either well-formed to the letter or refused as a whole: no parameter is unknown, repeated,
  * without the value it needs or with one it must not have, and no window is outside 8 to 15. No input makes it throw.
  */
+import { foreignNames } from "./foreign-names.ts";
 import type { ExtensionElement } from "./header-fields.ts";
 import { checkOptions, type OptionTable } from "./options.ts";
 
@@ -60,7 +61,7 @@ const compressionTable: OptionTable<CompressionOptions> = {
 /** Fills in the defaults; throws a TypeError or RangeError that names the first option with a wrong type or value. */
 export function compressionSettings(options: true | CompressionOptions): CompressionSettings {
   const given = options === true ? {} : options;
-  checkOptions("use the compression options", given, compressionTable);
+  checkOptions("use the compression options", given, compressionTable, foreignNames.compression);
   return {
     threshold: integer("threshold", given.threshold ?? 256, 0, Number.POSITIVE_INFINITY),
     level: integer("level", given.level ?? 3, 0, 9),

@@ -2,9 +2,11 @@
  * The opening handshake for those who have a server of their own: any framework, any stream.
  */
 
-import type { IncomingMessage } from "node:http";
+import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings } from "../connection/handlers.ts";
+import { limitsBeside, serverLimits } from "../connection/limits.ts";
+import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import type { Topics } from "../topics/topics.ts";
 import { addressOf } from "./client-address.ts";
@@ -20,6 +22,7 @@ export interface AcceptOptions<Data = unknown> extends Route<Data> {
 }
 
 const acceptTable: OptionTable<AcceptOptions> = { ...routeTable, topics: "object" };
+const acceptForeign: ForeignNames = { ...limitsBeside(serverLimits), ...foreignNames.accept };
 
 /**
  * Answers an upgrade request that `node:http` handed over with its `upgrade` event.
@@ -35,7 +38,8 @@ export async function accept<Data = unknown>(
   head: Uint8Array,
   options: AcceptOptions<Data> = {},
 ): Promise<ServerConnection<Data> | undefined> {
-  checkOptions("accept", options, acceptTable);
+  checkOptions("accept", options, acceptTable, acceptForeign);
+  checkExchange(socket, head);
   const route = resolveRoute(options as Route);
   const exchange = { request, socket, head, log: route.log };
   const connection = await upgrade(
@@ -43,6 +47,17 @@ export async function accept<Data = unknown>(
     { route, settings: connectionSettings(route), params: {}, topics: options.topics },
   );
   return connection as ServerConnection<Data> | undefined;
+}
+
+/** Throws a TypeError for the arguments of another event: a response where the socket is expected, no `head`. */
+function checkExchange(socket: Partial<Duplex> | undefined, head: unknown): void {
+  if (typeof socket?.read === "function" && typeof socket.write === "function" && head instanceof Uint8Array) return;
+  const wrong =
+    socket instanceof ServerResponse ? "a response is not the socket" : "it needs a request, a socket and a head";
+  throw new TypeError(
+    `Cannot accept: ${wrong}; the "upgrade" event of an HTTP server has all three: ` +
+      'http.on("upgrade", (request, socket, head) => accept(request, socket, head, options))',
+  );
 }
 
 /** What all connections of a route share; the observer hears of each end before the log does. */

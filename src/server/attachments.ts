@@ -10,6 +10,8 @@ import { answerUnderWay, behindUnanswered, discardInput, ignoreError, refuse, ty
 
 /** A server as the listener sees it. */
 export interface AttachedServer {
+  /** The paths that it answers while it lets clients in. */
+  readonly paths: readonly string[];
   /** Answers an upgrade request, now or later; false when its path is not the server's. */
   takeUpgrade(exchange: UpgradeRequest): boolean;
   /** Refuses a path that is nobody's. */
@@ -23,10 +25,21 @@ interface Attachment {
 
 const attachments = new WeakMap<HttpServer, Attachment>();
 
-/** Gives a server the upgrade requests of an HTTP server, behind those that have them already. */
+/**
+ * Gives a server the upgrade requests of an HTTP server, behind those that have them already.
+ *
+ * Throws a TypeError for a path that one of those has: no request would reach it.
+ */
 export function attach(http: HttpServer, server: AttachedServer): void {
   const attachment = attachments.get(http);
   if (attachment) {
+    const taken = attachment.servers.flatMap(({ paths }) => paths);
+    const twice = server.paths.find((path) => taken.includes(path));
+    if (twice !== undefined) {
+      throw new TypeError(
+        `Cannot serve "${twice}": the HTTP server has a route of that path already; close the other first, or give all routes to one serve`,
+      );
+    }
     attachment.servers.push(server);
     return;
   }

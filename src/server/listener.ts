@@ -6,6 +6,7 @@ import { createServer, type Server as HttpServer } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
 import type { ListenOptions, Socket } from "node:net";
 import type { ServerLimits } from "../connection/limits.ts";
+import { checkPem } from "../connection/tls-files.ts";
 import type { OptionTable } from "../protocol/options.ts";
 import { guardedLog, type Log } from "./log.ts";
 import type { RouteOptions } from "./route.ts";
@@ -33,6 +34,9 @@ export const listenerOptionTable: OptionTable<ListenerOptions> = {
   listenOptions: "object",
 };
 
+/** Options of TLS of which a server needs one: without, no handshake succeeds. */
+const provesIdentity = ["cert", "pfx", "SNICallback", "pskCallback"] as const satisfies readonly (keyof TlsOptions)[];
+
 /** Where Node does not know it, it would listen without a word. */
 const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
 const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
@@ -54,6 +58,10 @@ export function createListener({ tls }: ListenerOptions, limits: ServerLimits): 
     requireHostHeader: false,
   };
   if (!tls) return createServer(http);
+  checkPem("serve", tls);
+  if (!provesIdentity.some((name) => tls[name] !== undefined)) {
+    throw new TypeError("Cannot serve: tls has no certificate; it needs cert and key, the PEM texts");
+  }
   const server = createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...tls });
   const transports = new Set<Socket>();
   tlsTransports.set(server, transports);
@@ -73,21 +81,40 @@ export function destroyTlsTransports(http: HttpServer): void {
 }
 
 /** Listens, and rejects with the listener's error; what cannot be accepted later goes to the log. */
-export function listen(
+export async function listen(
   http: HttpServer,
   { port = 0, host, listenOptions, log }: ListenerOptions & Pick<RouteOptions, "log">,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    http.once("error", reject);
-    const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
-    http.listen({ ...place, ...listenOptions }, () => {
-      http.off("error", reject);
-      // One that cannot be accepted, for want of a file descriptor perhaps, must not end the process (fault D20).
-      http.on("error", (error) => listenerFailed(error, log));
-      resolve();
+  const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
+  try {
+    await new Promise<void>((resolve, reject) => {
+      http.once("error", reject);
+      http.listen({ ...place, ...listenOptions }, () => {
+        http.off("error", reject);
+        // One that cannot be accepted, for want of a file descriptor perhaps, must not end the process (fault D20).
+        http.on("error", (error) => listenerFailed(error, log));
+        resolve();
+      });
     });
-  });
+  } catch (error) {
+    throw cannotListen(error as NodeJS.ErrnoException);
+  }
 }
+
+/** An error of the system with its meaning before it and all of its fields, such as `code`; others as they are. */
+function cannotListen(cause: NodeJS.ErrnoException): Error {
+  const { code = "", syscall, message } = cause;
+  const meaning = listenMeanings[code];
+  if (syscall === undefined) return cause;
+  return Object.assign(new Error(`Cannot serve: ${meaning ? `${meaning}: ` : ""}${message}`, { cause }), cause);
+}
+
+const listenMeanings: Readonly<Record<string, string>> = {
+  EADDRINUSE: "something listens there already, perhaps this program itself (port: 0 takes any free port)",
+  EACCES: "this user may not listen there (as a rule all may from port 1024 on)",
+  EADDRNOTAVAIL: "the host is not an address of this machine",
+  ENOTFOUND: "the host does not resolve to an address",
+};
 
 function listenerFailed(error: Error, log: Log | undefined): void {
   const message = `The server could not accept a connection: ${error.message}`;

@@ -4,7 +4,9 @@
  * Only browsers send an `Origin` that means anything (section 10.1), so a request without one is left to authentication.
  * An origin that does not parse, `null` included, equals nothing.
  */
+
 import { parseAuthority } from "../protocol/header-fields.ts";
+import { describe } from "../protocol/options.ts";
 
 /**
  * Who may connect from a browser.
@@ -24,13 +26,13 @@ export function checkOriginPolicy(policy: OriginPolicy<never>): void {
   if (policy === "same-host" || policy === "any" || typeof policy === "function") return;
   if (!Array.isArray(policy)) {
     throw new TypeError(
-      `Cannot use the origin policy ${String(policy)}: it is "same-host", "any", a list or a function`,
+      `Cannot use the origin policy ${describe(policy)}: it is "same-host", "any", a function or a list, such as ["https://example.com"]`,
     );
   }
   for (const entry of policy) {
     if (parseOrigin(entry) === undefined || entry.includes("*")) {
       throw new TypeError(
-        `Cannot allow the origin ${JSON.stringify(entry)}: it is not a scheme, a host and an optional port`,
+        `Cannot allow the origin ${JSON.stringify(entry)}: it is not a scheme, a host and an optional port; "any" in place of the list allows all`,
       );
     }
   }

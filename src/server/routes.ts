@@ -32,6 +32,12 @@ export class Routes<Value> {
     }
   }
 
+  /** The paths; in each, the names of parameters are left out, since they make no difference. */
+  get paths(): readonly string[] {
+    const patterns = this.#patterns.map(({ segments }) => segments.map((part) => part.replace(/^:.*/, ":")).join("/"));
+    return [...this.#fixed.keys(), ...patterns];
+  }
+
   /** The route of a request target's path; undefined when none fits or a parameter is not percent-encoded UTF-8. */
   match(path: string): RouteMatch<Value> | undefined {
     const fixed = this.#fixed.get(path);

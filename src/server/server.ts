@@ -14,7 +14,9 @@ import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
+import { limitsBeside, serverLimits } from "../connection/limits.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
+import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
@@ -65,6 +67,10 @@ const serveTable: OptionTable<ServeOptions> = {
   request: "function",
   server: "object",
 };
+
+const misplacedLimits = limitsBeside(serverLimits);
+const serveForeign: ForeignNames = { ...misplacedLimits, ...foreignNames.serve };
+const routeForeign: ForeignNames = { ...misplacedLimits, ...foreignNames.route };
 
 const drainTable: OptionTable<DrainOptions> = {
   over: "number",
@@ -242,6 +248,11 @@ export class Server {
   }
 
   /** @internal See `AttachedServer`. */
+  get paths(): readonly string[] {
+    return this.accepting ? this.#routes.paths : [];
+  }
+
+  /** @internal See `AttachedServer`. */
   takeUpgrade(request: UpgradeRequest): boolean {
     const match = this.match(pathOf(request.request.url ?? ""));
     if (match) this.#upgrade(request, match);
@@ -366,10 +377,10 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
 }
 
 function checkServeOptions(options: ServeOptions): void {
-  checkOptions("serve", options, serveTable);
+  checkOptions("serve", options, serveTable, serveForeign);
   if (options.routes === undefined) throw new TypeError("Cannot serve: there are no routes");
   for (const [path, handlers] of Object.entries(options.routes)) {
-    checkOptions(`serve ${describe(path)}`, handlers, routeTable);
+    checkOptions(`serve ${describe(path)}`, handlers, routeTable, routeForeign);
   }
   checkListenerOptions(options);
   if (options.server === undefined) return;

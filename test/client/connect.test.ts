@@ -289,7 +289,13 @@ describe("the request", () => {
 });
 
 it.each<[string, unknown]>([
-  ['the options must be an object, not "chat"', "chat"],
+  ["the options must be an object, not 5", 5],
+  ['subprotocols are one of the options: connect(url, { subprotocols: ["…"] })', "chat"],
+  ['subprotocols are one of the options: connect(url, { subprotocols: ["…"] })', ["chat"]],
+  [
+    'tls.ca must be the PEM text, which begins with "-----BEGIN", not the path of a file: readFileSync(path) reads it',
+    { tls: { ca: ["-----BEGIN CERTIFICATE-----", "ca.pem"] } },
+  ],
   ['there is no option "header"; did you mean "headers"?', { header: {} }],
   ['the option "subprotocols" must be an array, not "chat"', { subprotocols: "chat" }],
   ['the option "message" must be a function, not true', { message: true }],

@@ -71,9 +71,16 @@ group("words for what is wrong", () => {
 
   test("only a near name is proposed, the nearest", () => {
     expect(unknownName("closing", ["close", "closed", "open"])).toBe('there is no option "closing"');
-    expect(unknownName("close", ["closed", "clos", "closet"], "handler")).toMatch(
+    expect(unknownName("close", ["closed", "clos", "closet"], { noun: "handler" })).toMatch(
       /^there is no handler "close"; did you/,
     );
     expect(unknownName("x", [])).toBe('there is no option "x"');
+    expect(unknownName("on", ["open"])).toBe('there is no option "on"');
+  });
+
+  test("a name of another library comes before a near one, and a name that every object has is none of them", () => {
+    const foreign = { mane: "the option is title" };
+    expect(unknownName("mane", ["name"], { foreign })).toBe('there is no option "mane"; the option is title');
+    expect(unknownName("toString", ["name"], { foreign })).toBe('there is no option "toString"');
   });
 });

@@ -1,3 +1,5 @@
+import { ServerResponse } from "node:http";
+import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { accept, connectionSettings } from "../../src/server/accept.ts";
@@ -14,6 +16,22 @@ describe("accept", () => {
     await expect(accept({} as never, {} as never, new Uint8Array(0), given)).rejects.toThrow(
       new TypeError('Cannot accept: there is no option "pach"'),
     );
+  });
+
+  test.each<[string, unknown[], RegExp]>([
+    ["a request alone", [], /it needs a request, a socket and a head/],
+    ["a request and its response", [new ServerResponse({} as never)], /a response is not the socket/],
+    ["no head", [new PassThrough()], /it needs a request, a socket and a head/],
+    [
+      "options in the place of the head",
+      [new PassThrough(), { message: () => {} }],
+      /accept\(request, socket, head, options\)/,
+    ],
+  ])("rejects %s, and shows the event that has all three", async (_, given, message) => {
+    const error = await (accept as (...given: unknown[]) => Promise<unknown>)({}, ...given).catch((caught) => caught);
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toMatch(message);
+    expect((error as Error).message).toContain('http.on("upgrade", (request, socket, head) =>');
   });
 
   test("gives the connection; what is there already waits for the loop", async () => {

@@ -151,7 +151,50 @@ describe("the own listener", () => {
 
   test("a taken port rejects, and leaves nothing behind", async () => {
     const { port } = await serving({ routes: {} });
-    await expect(serve({ port, host: "127.0.0.1", routes: {} })).rejects.toMatchObject({ code: "EADDRINUSE" });
+    const error = await serve({ port, host: "127.0.0.1", routes: {} }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: "EADDRINUSE", syscall: "listen", cause: { code: "EADDRINUSE" } });
+    expect((error as Error).message).toMatch(/^Cannot serve: something listens there already.*port: 0.*EADDRINUSE/);
+    expect((error as Error).stack).toContain("server.test.ts");
+  });
+
+  test("an address that is not this machine's rejects, and says so", async () => {
+    await expect(serve({ host: "203.0.113.5", routes: {} })).rejects.toThrow(
+      /^Cannot serve: the host is not an address of this machine: .*203\.0\.113\.5/,
+    );
+    await expect(serve({ port: 65_536, routes: {} })).rejects.toThrow(RangeError);
+  });
+
+  test.each<[string, object, RegExp]>([
+    [
+      "the path of a certificate",
+      { cert: "/etc/tls/cert.pem", key: "/etc/tls/key.pem" },
+      /tls\.cert must be the PEM text/,
+    ],
+    ["the path of a key", { cert: "-----BEGIN CERTIFICATE-----", key: "key.pem" }, /tls\.key .*readFileSync\(path\)/],
+    [
+      "the path of a key in a list",
+      { cert: "-----BEGIN CERTIFICATE-----", key: [{ pem: "key.pem" }] },
+      /tls\.key must/,
+    ],
+    ["the path of an authority in a list", { ca: ["ca.pem"] }, /tls\.ca must be the PEM text/],
+    ["no certificate at all", { certFile: "cert.pem" }, /tls has no certificate; it needs cert and key/],
+  ])("Cannot serve: %s in tls", async (_, tls, message) => {
+    await expect(serve({ routes: {}, tls })).rejects.toThrow(message);
+    await expect(serve({ routes: {}, tls })).rejects.not.toThrow(/key\.pem|ca\.pem/);
+  });
+
+  test("two of one path on an HTTP server: the second is refused while the first lets clients in", async () => {
+    const http = createHttpServer();
+    const rooms = { "/chat": echo, "/rooms/:room": echo };
+    const first = await serving({ server: http, routes: rooms });
+    await serving({ server: http, routes: { "/rooms": echo, "/rooms/:room/:user": echo } });
+    for (const path of ["/chat", "/rooms/:name"]) {
+      await expect(serve({ server: http, routes: { "/new": echo, [path]: echo } })).rejects.toThrow(
+        `Cannot serve "${path.replace("name", "")}": the HTTP server has a route of that path already; close the other`,
+      );
+    }
+    await first.close();
+    await serving({ server: http, routes: rooms });
   });
 
   test("listens on a path where it is asked to", async () => {
