@@ -28,7 +28,7 @@ export interface FaultTests {
   readonly controls: readonly string[];
 }
 
-const idPattern = /\b[A-D](?:0[1-9]|1\d|20)\b/g;
+const idPattern = /\b[A-D](?:0[1-9]|[1-3]\d)\b/g;
 
 /** Reads the list; throws on a line that is not `id | fault | defence [| no test: why]` and on an id named twice. */
 export function readFaults(list: string): Fault[] {

@@ -487,7 +487,8 @@ export class Connection {
         this.counters.messagesReceived++;
         this.#keepalive.messageEnded();
         if (channels.message.hasSubscribers) {
-          const { data } = this.endpoint.lendsBytes ? owned(event) : event;
+          // What a listener does to the memory must not reach the application's own.
+          const { data } = copyOf(event);
           channels.message.publish({ connection: this, data, text: event.text });
         }
         return this.#admit(event);
@@ -516,7 +517,7 @@ export class Connection {
   #admit(event: MessageEvent | PartEvent): void {
     messageCame(event.data);
     if (this.#caughtUp() && this.#delivers()) return this.#deliver(event);
-    if (!this.#ending?.deaf) this.#makeInbox().push(this.endpoint.lendsBytes ? owned(event) : event);
+    if (!this.#ending?.deaf) this.#makeInbox().push(this.endpoint.lendsBytes ? copyOf(event) : event);
   }
 
   #admitClose(event: CloseEvent): void {
@@ -802,8 +803,8 @@ export class Connection {
   }
 }
 
-/** The event with bytes of its own. */
-function owned<Event extends MessageEvent | PartEvent>(event: Event): Event {
+/** The event with a copy of its bytes. */
+function copyOf<Event extends MessageEvent | PartEvent>(event: Event): Event {
   return typeof event.data === "string" ? event : { ...event, data: new Uint8Array(event.data) };
 }
 

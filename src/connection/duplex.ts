@@ -10,6 +10,8 @@ import { Duplex } from "node:stream";
 import type { MessageData } from "./handlers.ts";
 import { endError, finishedCodes, isOpen, isOver, type StreamedConnection, tooLate } from "./web-streams.ts";
 
+const encoder = new TextEncoder();
+
 /** Makes the stream; it is the connection's only reader from then on. */
 export function duplexOf(connection: StreamedConnection): Duplex {
   const messages = connection.readToTheEnd();
@@ -48,6 +50,8 @@ export function duplexOf(connection: StreamedConnection): Duplex {
   return duplex;
 }
 
+/** Text in memory of its own as well: a short `Buffer.from` shares Node's pool with everybody. */
 function bytesOf(data: MessageData): Buffer {
-  return typeof data === "string" ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.length);
+  const { buffer, byteOffset, length } = typeof data === "string" ? encoder.encode(data) : data;
+  return Buffer.from(buffer, byteOffset, length);
 }

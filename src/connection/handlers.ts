@@ -7,6 +7,7 @@ import { checkOptions, describe, type OptionTable } from "../protocol/options.ts
 import type { CloseReport } from "./close-report.ts";
 import type { Counters } from "./diagnostics.ts";
 import type { ConnectionLimits } from "./limits.ts";
+import { canLendReads } from "./shared-reads.ts";
 
 /** Text as a string, binary as bytes. */
 export type MessageData = string | Uint8Array;
@@ -77,7 +78,9 @@ export interface ConnectionOptions {
   /**
    * Whether the `message` handler only borrows the bytes of a message: they lie in the memory that sockets are read into,
    * and change once the handler has returned or, if it is async, reached its first await. Halves the cost of a message of
-   * 16 KiB; `send`, `publish` and copying are safe. Default false: they are the application's, as for every other reader.
+   * 16 KiB; `send`, `publish` and copying are safe. `sendFragments` reads later, so give it a copy. The `buffer` under the
+   * bytes cannot be transferred, and holds what was not parsed yet: write to nothing but the bytes themselves. Default
+   * false: they are the application's, as for every other reader.
    */
   readonly borrow?: boolean;
 }
@@ -129,7 +132,7 @@ export function resolveDelivery(
     throw new TypeError(`Cannot deliver text as ${describe(text)}: it comes as "string" or as "bytes"`);
   }
   const borrow = given.borrow ?? defaults.borrow ?? false;
-  return { textAsBytes: text === "bytes", lendsBytes: borrow && given.message !== undefined };
+  return { textAsBytes: text === "bytes", lendsBytes: borrow && given.message !== undefined && canLendReads };
 }
 
 /** The keepalive that an option stands for: on by default, off when false. */

@@ -7,10 +7,10 @@
  */
 import type { Role } from "../protocol/frame.ts";
 import type { CompressionSettings, DeflateParameters } from "../protocol/permessage-deflate.ts";
+import { copyToSlab } from "./copy-to-slab.ts";
 import { SlidingWindow } from "./sliding-window.ts";
 import { type ContextShape, ContextSlot, canDriveSynchronously, type ZlibContext } from "./zlib-context.ts";
 import {
-  compact,
   deflateAtOnce,
   deflateInJobs,
   finalTail,
@@ -166,7 +166,7 @@ function deflateKept(ours: Direction, payload: Uint8Array): Uint8Array | undefin
   try {
     const produced = ours.context(ours.slot).write(payload, 0, scratch, 0);
     if (produced >= removedTail.length && produced < scratch.length) {
-      return compact(scratch.subarray(0, produced - removedTail.length));
+      return copyToSlab(scratch.subarray(0, produced - removedTail.length));
     }
   } catch {
     // No context to be had; the one-shot function has the last word.
@@ -214,8 +214,8 @@ function inflateWith(
   if (length + produced > limit) return "message-too-big";
   if (context.unread > 0) return undefined;
   if (!endsWhole(context, theirs.window !== undefined, produced)) return undefined;
-  const last = scratch.subarray(0, produced);
-  return parts.length === 0 ? compact(last) : new Uint8Array(Buffer.concat([...parts, last]));
+  if (parts.length === 0) return scratch.slice(0, produced);
+  return new Uint8Array(Buffer.concat([...parts, scratch.subarray(0, produced)]));
 }
 
 /**

@@ -8,7 +8,13 @@
 
 import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
-import { readBuffer } from "../protocol/mask-kernel.ts";
+import { maskReadBuffer, readBuffer } from "../protocol/mask-kernel.ts";
+
+/**
+ * Whether an application may be lent what was read. The memory of WebAssembly cannot be given away; an ordinary buffer can,
+ * and the system would go on writing to where it was (fault D21).
+ */
+export const canLendReads: boolean = maskReadBuffer !== undefined;
 
 /** Called for each read; the bytes at the buffer's beginning are only there until it returns true. */
 export type ReceiveShared = (this: Socket, length: number, buffer: Buffer) => boolean;

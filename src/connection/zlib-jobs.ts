@@ -14,9 +14,10 @@ import {
   type InflateRaw,
   inflateRawSync,
 } from "node:zlib";
+import { copyToSlab } from "./copy-to-slab.ts";
 import type { ContextShape } from "./zlib-context.ts";
 
-/** What inflating a message came to: its bytes, or the name of the broken rule; `inflate-failed` when zlib has no memory. */
+/** What inflating a message came to: its bytes in memory that nobody else uses, or the name of the broken rule; `inflate-failed` when zlib has no memory. */
 export type InflateOutcome = Uint8Array | "message-too-big" | "invalid-deflate-data" | "inflate-failed";
 
 /** What follows every message's payload: the rest of the empty stored block that its sender took off. */
@@ -29,7 +30,7 @@ export const finalTail: Uint8Array = Uint8Array.of(...removedTail, 0x01, 0x00, 0
 export function deflateAtOnce(shape: ContextShape, payload: Uint8Array, history: Uint8Array): Uint8Array {
   try {
     const options = { ...withHistory(shape, history), finishFlush: constants.Z_SYNC_FLUSH };
-    return compact(deflateRawSync(payload, options).subarray(0, -removedTail.length));
+    return copyToSlab(deflateRawSync(payload, options).subarray(0, -removedTail.length));
   } catch {
     return storedBlocks(payload);
   }
@@ -52,7 +53,7 @@ export function inflateAtOnce(
     const options = { ...withHistory(shape, history), maxOutputLength, info: true };
     const { buffer, engine } = inflateRawSync(input, options) as unknown as InflatedWithEngine;
     if (engine?.bytesWritten !== input.length - 1 || buffer.subarray(-4).equals(removedTail)) return undefined;
-    return buffer.length > limit ? "message-too-big" : compact(buffer);
+    return buffer.length > limit ? "message-too-big" : new Uint8Array(buffer);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return outcomeOf(error);
     return limit > most ? undefined : "message-too-big";
@@ -148,24 +149,6 @@ async function inflateStream(
   return job.failed ? "invalid" : job.bytesRead;
 }
 
-/** The bytes in memory of their own, so that they keep no larger buffer alive; small ones share a slab. */
-export function compact(bytes: Uint8Array): Uint8Array {
-  const { length } = bytes;
-  if (length > slabSize / 8) return Uint8Array.prototype.slice.call(bytes);
-  if (slabUsed + length > slab.byteLength) {
-    slab = new ArrayBuffer(slabSize);
-    slabUsed = 0;
-  }
-  const copy = new Uint8Array(slab, slabUsed, length);
-  slabUsed += length;
-  copy.set(bytes);
-  return copy;
-}
-
-const slabSize = 16 * 1024;
-let slab = new ArrayBuffer(0);
-let slabUsed = 0;
-
 /** The payload as it is, in blocks that need no compressor (RFC 1951 section 3.2.4): what is left when zlib has no memory. */
 function storedBlocks(payload: Uint8Array): Uint8Array {
   const most = 0xffff;
@@ -175,7 +158,7 @@ function storedBlocks(payload: Uint8Array): Uint8Array {
     const { length } = block;
     blocks.push(Uint8Array.of(0x00, length, length >> 8, ~length, ~length >> 8), block);
   }
-  return compact(Buffer.concat([...blocks, Uint8Array.of(0x00)]));
+  return copyToSlab(Buffer.concat([...blocks, Uint8Array.of(0x00)]));
 }
 
 /** Bytes fed to a thread at a time. Inflating may multiply them by 1032, so its pieces are smaller. */

@@ -26,7 +26,7 @@ export interface PartEvent {
 /** A Ping, which has been answered already, or a Pong. */
 export interface PingPongEvent {
   readonly type: "ping" | "pong";
-  /** Only lent: it may change when the endpoint is called again. */
+  /** Bytes of the application's own. */
   readonly payload: Uint8Array;
 }
 

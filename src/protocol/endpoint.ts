@@ -139,8 +139,8 @@ export class Endpoint {
   }
 
   /**
-   * Takes bytes from the transport. They become the endpoint's: it unmasks them in place and hands out views of them,
-   * several in the same `ArrayBuffer` if they have 65 bytes to 4 KiB.
+   * Takes bytes from the transport. They become the endpoint's: it unmasks them in place, and may hand out the chunk's own
+   * `ArrayBuffer` with the last message in it. No two messages share one, nor does a message with bytes that are not parsed.
    *
    * A borrowed chunk is unmasked in place as well, but at most lent; call `releaseChunk` before its memory is used again.
    */
@@ -197,8 +197,8 @@ export class Endpoint {
   }
 
   /**
-   * Answers an `inflate` event with the inflated payload or the rule that it breaks; returns what came of it, which is
-   * `failed` once more if the connection has failed meanwhile.
+   * Answers an `inflate` event with the inflated payload, whose memory becomes the application's, or the rule that it
+   * breaks; returns what came of it, which is `failed` once more if the connection has failed meanwhile.
    */
   inflated(outcome: Uint8Array | Violation): MessageEvent | FailedEvent {
     const message = this.#inflating;
@@ -448,7 +448,7 @@ export class Endpoint {
     if (!last && (characters === undefined ? start === end : characters === "")) return undefined;
     const { first } = parts;
     parts.first = false;
-    return { type: "part", text: message.text, data: characters ?? decoder.ownBytes(), first, last };
+    return { type: "part", text: message.text, data: characters ?? decoder.takePayload(), first, last };
   }
 
   /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; without a decoder, nothing else uses the memory. */
@@ -469,13 +469,13 @@ export class Endpoint {
     }
     if (text && (seen & 0x80) !== 0 && !isUtf8(chunk.subarray(start, end))) return this.fail("text-not-utf8");
     if (decoder === undefined) return { type: "message", text, data: plainBytes(chunk) };
-    return { type: "message", text, data: this.#settings.lendsBytes ? decoder.view() : decoder.ownBytes() };
+    return { type: "message", text, data: this.#settings.lendsBytes ? decoder.lendPayload() : decoder.takePayload() };
   }
 
   #readControl(decoder: FrameDecoder): EndpointEvent | undefined {
-    const part = decoder.view();
-    const payload = this.#control === undefined ? part : plainBytes(Buffer.concat([this.#control, part]));
-    this.#control = decoder.remaining > 0 ? new Uint8Array(payload) : undefined;
+    const part = decoder.takePayload();
+    const payload = this.#control === undefined ? part : joined(this.#control, part);
+    this.#control = decoder.remaining > 0 ? payload : undefined;
     if (decoder.remaining > 0) return undefined;
     const opcode = decoder.firstByte & 0x0f;
     if (opcode === Opcode.Close) return this.#readClose(payload);
@@ -516,4 +516,11 @@ export class Endpoint {
     encodeFrame(this.#gather(), this.role, fin | Opcode.Pong, this.#latestPing);
     this.#latestPing = undefined;
   }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }

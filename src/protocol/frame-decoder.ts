@@ -2,8 +2,8 @@
  * Bytes to frames, RFC 6455 section 5.2: reads headers, unmasks payloads, part by part as the bytes arrive.
  *
  * The decoder judges nothing: it reports each header, and the caller stops asking when a rule is broken. It holds on
- * to the chunk it was given until all of it is read, and to no other byte but those of an unfinished header; what it
- * hands out as the application's own stays as it is, whoever the chunk belongs to.
+ * to the chunk it was given until all of it is read, and to no other byte but those of an unfinished header. The memory of
+ * what `takePayload` hands out is nobody else's, so the application may do with it as it likes (fault D21).
  */
 
 import { Buffer } from "node:buffer";
@@ -18,9 +18,7 @@ const longestHeader = 14;
  * against 58 on Node 20, 174 on Node 26 (measured).
  */
 const shortCopy = 64;
-/** Longer payloads share the memory of their chunk when that is at most this long; longer chunks are not kept for them. */
-const sharedChunk = 4096;
-/** What sockets read into: of a plain array V8 copies a part most quickly. */
+/** The shared read buffer as a plain array, of which V8 copies a part most quickly. */
 const plainReads = plainBytes(readBuffer);
 const decodersKept = 32;
 const pool: FrameDecoder[] = [];
@@ -53,9 +51,11 @@ export class FrameDecoder implements FrameHeader {
   end = 0;
   /** What `mask` told of that part: bit 7 is clear only if every byte is known to be ASCII. */
   seen = 0x80;
-  /** Whether somebody else uses the chunk's memory, too. */
-  borrowed = false;
 
+  /** Whether the chunk's memory is used again after `keepUnread`. */
+  #lent = false;
+  /** Whether nothing but the chunk lies in its `ArrayBuffer`, and nobody else uses that. */
+  #exclusive = false;
   #maskingKey = 0;
   /** Where the next unread byte of the chunk is. */
   #position = 0;
@@ -63,18 +63,18 @@ export class FrameDecoder implements FrameHeader {
   #cut: Buffer | undefined;
   #cutLength = 0;
 
-  /** Takes the next `length` bytes from the transport; they may be overwritten, and are not kept if only borrowed. */
-  push(chunk: Buffer, length: number = chunk.length, borrowed = false): void {
+  /** Takes the next `length` bytes from the transport; they may be overwritten, and are not kept if only lent. */
+  push(chunk: Buffer, length: number = chunk.length, lent = false): void {
     if (this.unread > 0) {
-      const unread = this.chunk.subarray(this.#position, this.limit);
-      this.chunk = Buffer.concat([unread, chunk.subarray(0, length)]);
-      this.limit = this.chunk.length;
+      this.#moveFrom(this.#position, length);
+      chunk.copy(this.chunk, this.limit - length, 0, length);
     } else {
       this.chunk = chunk;
       this.limit = length;
+      this.#position = 0;
+      this.#lent = lent;
+      this.#exclusive = !lent && length === chunk.buffer.byteLength;
     }
-    this.#position = 0;
-    this.borrowed = borrowed || this.chunk.length !== this.chunk.buffer.byteLength;
   }
 
   /** Bytes that were pushed and not read yet. */
@@ -93,10 +93,10 @@ export class FrameDecoder implements FrameHeader {
     this.limit = this.#position = 0;
   }
 
-  /** Replaces unread bytes in somebody else's memory by a copy, so that it may be used again. */
+  /** Replaces unread bytes in memory that is only lent by a copy, so that it may be used again. */
   keepUnread(): void {
     if (this.unread === 0) return this.discard();
-    if (this.borrowed) this.#keepFrom(this.#position);
+    if (this.#lent) this.#moveFrom(this.#position, 0);
   }
 
   /** Reads the next header, and is false while it is not complete. */
@@ -132,39 +132,46 @@ export class FrameDecoder implements FrameHeader {
     this.remaining -= length;
   }
 
-  /** The part of the payload that was read last, where it was read. */
-  view(): Uint8Array {
+  /**
+   * The part of the payload that was read last, where it was read if the chunk's memory is lent: there it stays only until
+   * `keepUnread`. Memory of the chunk's own might be given away, with all that is unread in it: then as `takePayload`.
+   */
+  lendPayload(): Uint8Array {
+    return this.#lent ? this.#view() : this.takePayload();
+  }
+
+  /**
+   * That part as bytes of the application's own, whose `ArrayBuffer` holds nothing that anybody else has or will get: a
+   * copy, or the chunk itself when nothing in it is unread and that wastes little memory.
+   */
+  takePayload(): Uint8Array {
+    const { chunk, start, end, limit } = this;
+    const length = end - start;
+    if (length > shortCopy && this.#exclusive && end === limit && length * 2 >= limit) {
+      this.#exclusive = false;
+      return this.#view();
+    }
+    const bytes = chunk === readBuffer ? plainReads : plainBytes(chunk);
+    return bytes.slice(start, end);
+  }
+
+  #view(): Uint8Array {
     const { chunk, start, end } = this;
     return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, end - start);
   }
 
-  /** That part as bytes of the application's own: a long one as a view of the chunk if that wastes no memory, else a copy. */
-  ownBytes(): Uint8Array {
-    const length = this.end - this.start;
-    if (length <= shortCopy) return this.#copyShort();
-    const rest = this.limit - this.start;
-    // More messages follow: one copy serves them all.
-    if (this.borrowed && rest > length && rest <= sharedChunk) this.#keepFrom(this.start);
-    const { limit } = this;
-    if (!this.borrowed && (limit <= sharedChunk || length * 2 >= limit)) return this.view();
-    return new Uint8Array(this.chunk.subarray(this.start, this.end));
-  }
-
-  /** Moves all from `at` on to the beginning of memory of its own. */
-  #keepFrom(at: number): void {
-    const own = Buffer.allocUnsafeSlow(this.limit - at);
+  /** Moves all from `at` on to the beginning of memory of its own, with room for `more` bytes behind it. */
+  #moveFrom(at: number, more: number): void {
+    const kept = this.limit - at;
+    const own = Buffer.allocUnsafeSlow(kept + more);
     this.chunk.copy(own, 0, at, this.limit);
     this.chunk = own;
     this.limit = own.length;
     this.#position -= at;
     this.start -= at;
     this.end -= at;
-    this.borrowed = false;
-  }
-
-  #copyShort(): Uint8Array {
-    const bytes = this.chunk === readBuffer ? plainReads : plainBytes(this.chunk);
-    return bytes.slice(this.start, this.end);
+    this.#lent = false;
+    this.#exclusive = true;
   }
 
   /** Adds byte after byte to the header that was cut off, until it is complete. */

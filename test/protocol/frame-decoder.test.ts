@@ -156,19 +156,24 @@ describe("what it keeps", () => {
     }
   });
 
-  test("A06 D10 a chunk counts as borrowed when it is said to be, or when its memory holds more", () => {
-    const borrowed = (chunk: Buffer, said?: boolean): boolean => {
-      const decoder = new FrameDecoder();
-      decoder.push(chunk, chunk.length, said);
-      return decoder.borrowed;
-    };
-    const own = ownCopy(Buffer.from("own"));
-    expect([borrowed(own), borrowed(own, true), borrowed(own.subarray(1)), borrowed(own.subarray(1), true)]).toEqual([
-      false,
-      true,
-      true,
-      true,
-    ]);
+  test.each([
+    ["that was lent", (bytes: Buffer) => ({ chunk: bytes, lent: true })],
+    ["whose memory holds more behind it", (bytes: Buffer) => ({ chunk: bytes.subarray(0, -1) })],
+    ["whose memory holds more before it", (bytes: Buffer) => ({ chunk: bytes.subarray(1) })],
+    ["of which a part was received", (bytes: Buffer) => ({ chunk: bytes, length: bytes.length - 1 })],
+  ])("A06 D10 the memory of a chunk %s is not handed out", (_, push) => {
+    const frame = buildFrame({ opcode: 2, payload: Buffer.alloc(100, 1) });
+    const pushed: { chunk: Buffer; length?: number; lent?: boolean } = push(ownCopy(Buffer.concat([frame, frame])));
+    const shift = pushed.chunk.byteOffset;
+    frame.copy(pushed.chunk);
+    const decoder = new FrameDecoder();
+    const length = frame.length;
+    decoder.push(pushed.chunk.subarray(0, shift + length), pushed.length && length, pushed.lent);
+    decoder.readHeader();
+    decoder.readPayload();
+    const bytes = decoder.takePayload();
+    expect(bytes).toEqual(new Uint8Array(100).fill(1));
+    expect(bytes.buffer.byteLength).toBe(100);
   });
 
   test("an empty chunk changes nothing", () => {
@@ -189,28 +194,31 @@ describe("what it keeps", () => {
     expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("joined");
   });
 
-  test.each([true, false])("D08 what was kept is memory of its own, also when it is kept again: first: %s", (first) => {
-    const decoder = new FrameDecoder();
-    const frames = [70, 71, 72].map((length, i) => buildFrame({ opcode: 2, payload: Buffer.alloc(length, i + 1) }));
-    const shared = ownCopy(Buffer.concat(frames));
-    decoder.push(shared, shared.length, true);
-    const read = () => {
-      decoder.readHeader();
-      decoder.readPayload();
-      return decoder.ownBytes();
-    };
-    const payloads = first ? [read()] : [];
-    decoder.keepUnread();
-    shared.fill(0);
-    while (payloads.length < (first ? 3 : 2)) {
-      payloads.push(read());
+  test.each([true, false])(
+    "D08 D21 what was kept is memory of its own, also when it is kept again: first: %s",
+    (first) => {
+      const decoder = new FrameDecoder();
+      const frames = [70, 71, 72].map((length, i) => buildFrame({ opcode: 2, payload: Buffer.alloc(length, i + 1) }));
+      const shared = ownCopy(Buffer.concat(frames));
+      decoder.push(shared, shared.length, true);
+      const read = () => {
+        decoder.readHeader();
+        decoder.readPayload();
+        return decoder.takePayload();
+      };
+      const payloads = first ? [read()] : [];
       decoder.keepUnread();
-    }
-    for (const [index, payload] of payloads.entries()) {
-      expect(payload).toEqual(new Uint8Array(70 + index).fill(index + 1));
-      expect(payload.buffer.byteLength).toBe(shared.length - (first ? 2 : 0));
-    }
-  });
+      shared.fill(0);
+      while (payloads.length < (first ? 3 : 2)) {
+        payloads.push(read());
+        decoder.keepUnread();
+      }
+      for (const [index, payload] of payloads.entries()) {
+        expect(payload).toEqual(new Uint8Array(70 + index).fill(index + 1));
+        expect(payload.buffer.byteLength).toBe(payload.length);
+      }
+    },
+  );
 
   test("keepUnread copies what is left, so that the chunk's memory may be overwritten", () => {
     const decoder = new FrameDecoder();
@@ -241,41 +249,57 @@ describe("what it keeps", () => {
     return { decoder, chunk };
   }
 
-  test.each([false, true])("view is the part where it was read, borrowed: %s", (borrowed) => {
-    const { decoder, chunk } = readFirst(10, { behind: 5000, borrowed });
-    const view = decoder.view();
-    expect(view).toEqual(new Uint8Array(10).fill(1));
-    expect([view.buffer, view.byteOffset]).toEqual([chunk.buffer, 2]);
+  test("what is lent of a lent chunk is the part where it was read", () => {
+    const { decoder, chunk } = readFirst(10, { behind: 5000, borrowed: true });
+    const lent = decoder.lendPayload();
+    expect(lent).toEqual(new Uint8Array(10).fill(1));
+    expect([lent.buffer, lent.byteOffset]).toEqual([chunk.buffer, 2]);
+  });
+
+  test("D21 what is lent of a chunk of its own is the application's, with nothing unread in its memory", () => {
+    const { decoder } = readFirst(100, { behind: 5000 });
+    expect(decoder.lendPayload().buffer.byteLength).toBe(100);
+    decoder.readHeader();
+    decoder.readPayload();
+    expect(decoder.lendPayload()).toEqual(new Uint8Array(5000).fill(2));
   });
 
   test.each([
-    [65, 4025, true],
-    [65, 4026, false],
-    [64, 10, false],
-    [64, 5000, false],
-    [65, 5000, false],
+    [65, 61, true],
+    [65, 62, false],
+    [60, 40, false],
     [5000, 4992, true],
     [5000, 4993, false],
-  ])("D08 ownBytes are a view where that wastes little: %i bytes with %i behind: %s", (length, behind, view) => {
-    const { decoder, chunk } = readFirst(length, { behind });
-    const own = decoder.ownBytes();
-    expect(own).toEqual(new Uint8Array(length).fill(1));
-    expect(own.buffer === chunk.buffer).toBe(view);
-    expect(own.buffer.byteLength).toBe(view ? chunk.length : length);
+  ])("D08 D21 the last payload is a view where that wastes little: %i bytes, %i before: %s", (length, before, view) => {
+    const { decoder, chunk } = readFirst(before, { behind: length });
+    expect(decoder.takePayload().buffer.byteLength).toBe(before);
+    decoder.readHeader();
+    decoder.readPayload();
+    const bytes = decoder.takePayload();
+    expect(bytes).toEqual(new Uint8Array(length).fill(2));
+    expect(bytes.buffer === chunk.buffer).toBe(view);
+    expect(bytes.buffer.byteLength).toBe(view ? chunk.length : length);
+  });
+
+  test.each([1, 100, 5000])("D21 a payload of %i bytes with something unread behind it is a copy", (length) => {
+    const { decoder } = readFirst(length, { behind: 0 });
+    const bytes = decoder.takePayload();
+    expect(bytes).toEqual(new Uint8Array(length).fill(1));
+    expect(bytes.buffer.byteLength).toBe(length);
   });
 
   test.each([
     [10, 4083],
     [5000, 0],
-  ])("D08 ownBytes of a borrowed chunk are a copy: %i bytes with %i behind", (length, behind) => {
+  ])("D08 payloads of a lent chunk are a copy: %i bytes with %i behind", (length, behind) => {
     const { decoder, chunk } = readFirst(length, { behind, borrowed: true });
-    const own = decoder.ownBytes();
+    const own = decoder.takePayload();
     chunk.fill(0);
     expect(own).toEqual(new Uint8Array(length).fill(1));
     expect(own.buffer.byteLength).toBe(length);
   });
 
-  test("D08 short ownBytes of what sockets read into are a copy, each its own", () => {
+  test("D08 short payloads of what sockets read into are a copy, each its own", () => {
     const decoder = new FrameDecoder();
     const frames = ["one", "two"].map((payload) => buildFrame({ opcode: 2, payload, key: testKey }));
     const length = Buffer.concat(frames).copy(readBuffer);
@@ -283,7 +307,7 @@ describe("what it keeps", () => {
     const payloads = frames.map(() => {
       decoder.readHeader();
       decoder.readPayload();
-      return decoder.ownBytes();
+      return decoder.takePayload();
     });
     readBuffer.fill(0, 0, length);
     expect(payloads.map((payload) => Buffer.from(payload).toString())).toEqual(["one", "two"]);
@@ -291,30 +315,6 @@ describe("what it keeps", () => {
       expect(Object.getPrototypeOf(payload)).toBe(Uint8Array.prototype);
       expect([payload.byteOffset, payload.buffer.byteLength]).toEqual([0, 3]);
     }
-  });
-
-  test("D08 the first ownBytes of a short borrowed chunk move what follows, so that one copy serves all", () => {
-    const decoder = new FrameDecoder();
-    const [gone, kept, next] = ["gone", "kept", "next"].map((word) => word.repeat(20)) as [string, string, string];
-    const frames = [gone, kept, next].map((payload) => buildFrame({ opcode: 1, payload, key: testKey }));
-    const shared = ownCopy(Buffer.concat([...frames, Buffer.from("not received")]));
-    const received = shared.length - "not received".length;
-    decoder.push(shared, received, true);
-    for (let i = 0; i < 2; i++) {
-      decoder.readHeader();
-      decoder.readPayload();
-    }
-    const second = decoder.ownBytes();
-    shared.fill(0);
-    expect([decoder.start, decoder.end, decoder.limit, decoder.unread]).toEqual([0, 80, 166, frames[2]!.length]);
-    expect(Buffer.from(second).toString()).toBe(kept);
-    expect(decoder.readHeader()).toBe(true);
-    decoder.readPayload();
-    const third = decoder.ownBytes();
-    expect(Buffer.from(third).toString()).toBe(next);
-    expect([second.buffer, third.buffer]).toEqual([decoder.chunk.buffer, decoder.chunk.buffer]);
-    expect(third.buffer.byteLength).toBe(166);
-    expect(decoder.unread).toBe(0);
   });
 
   test("R6455-5.6-1 tells whether a masked part is ASCII, and never claims so for what it did not look at", () => {

@@ -1,0 +1,25 @@
+/**
+ * Copies of what zlib puts out, so that a short payload does not keep a large buffer alive until its frame is written.
+ *
+ * Short copies of all connections lie in one `ArrayBuffer`: nothing that an application is handed may come from here
+ * (fault D21).
+ */
+
+const slabSize = 16 * 1024;
+const longestShared = slabSize / 8;
+let slab = new ArrayBuffer(0);
+let slabUsed = 0;
+
+/** Copies the bytes of a compressed payload; up to 2 KiB beside those of others. */
+export function copyToSlab(bytes: Uint8Array): Uint8Array {
+  const { length } = bytes;
+  if (length > longestShared) return new Uint8Array(bytes);
+  if (slabUsed + length > slab.byteLength) {
+    slab = new ArrayBuffer(slabSize);
+    slabUsed = 0;
+  }
+  const copy = new Uint8Array(slab, slabUsed, length);
+  slabUsed += length;
+  copy.set(bytes);
+  return copy;
+}

@@ -1,0 +1,327 @@
+/** D21 and D22: memory that the application gives away, or writes to, once it was handed a message or has sent one. */
+import { Buffer } from "node:buffer";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { MessageChannel } from "node:worker_threads";
+import { constants, deflateRawSync } from "node:zlib";
+import { afterAll, describe, expect, test } from "vitest";
+import type { Connection } from "../../src/connection/connection.ts";
+import { channels } from "../../src/connection/diagnostics.ts";
+import { WebSocket } from "../../src/index.ts";
+import { Endpoint } from "../../src/protocol/endpoint.ts";
+import type { Role } from "../../src/protocol/frame.ts";
+import { type ConnectionOptions, connectionOver, connectionPair, until } from "../support/connection-pair.ts";
+import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
+import { openRaw, RawPeer, socketPair } from "../support/raw-peer.ts";
+import { afterwards, serving, startChild } from "../support/serving.ts";
+import { frameFrom, ownCopy, peerOf } from "../support/wire.ts";
+
+const roles: readonly Role[] = ["server", "client"];
+const nowhere = new MessageChannel();
+afterAll(() => nowhere.port1.close());
+
+/** Gives the memory under the bytes to somebody else, who has no use for it. */
+function giveAway({ buffer }: Uint8Array): void {
+  nowhere.port1.postMessage(undefined, [buffer as ArrayBuffer]);
+}
+
+/** What a careless application does with bytes that it was handed. */
+const deeds: readonly (readonly [string, (bytes: Uint8Array) => void])[] = [
+  ["gives them away", giveAway],
+  ["overwrites all their memory", ({ buffer }) => void new Uint8Array(buffer).fill(0xee)],
+];
+
+/** How chunks come to a connection: to feed it with chunks, and what makes it. */
+const transports: readonly (readonly [
+  name: string,
+  open: (role: Role, options: ConnectionOptions) => Promise<{ connection: Connection; feed: (chunk: Buffer) => void }>,
+])[] = [
+  [
+    "a socket of its own",
+    async (role, options) => {
+      const { connection, peer } = await connectionPair(role, options);
+      return { connection, feed: (chunk) => void peer.socket.write(chunk) };
+    },
+  ],
+  [
+    "a socket that others made, as with TLS",
+    async (role, options) => {
+      const [near, far] = await socketPair();
+      new RawPeer(far, peerOf(role));
+      const connection = connectionOver(near, role, options);
+      connection.start();
+      return { connection, feed: (chunk) => void far.write(chunk) };
+    },
+  ],
+  [
+    "another stream",
+    async (role, options) => {
+      const stream = new HeldDuplex();
+      const connection = connectionOver(stream, role, options);
+      connection.start();
+      return { connection, feed: (chunk) => void stream.push(ownCopy(chunk)) };
+    },
+  ],
+];
+
+/** Payloads that differ, cut into chunks that hold several, parts of one, and a header's first byte. */
+const lengths = [3, 100, 900, 64, 65, 0, 125, 4000, 126, 40_000, 70, 300_000, 1, 5000, 66_000, 8];
+const payloads = lengths.map((length, i) => Buffer.alloc(length, i + 1));
+
+function chunksFor(role: Role, opcode = 2): Buffer[] {
+  const bytes = Buffer.concat(payloads.map((payload) => frameFrom(peerOf(role), { opcode, payload })));
+  const cuts = [0, 1, 200, 1100, 1103, 5500, 47_000, 180_000, 346_000, bytes.length];
+  return cuts.slice(1).map((end, i) => bytes.subarray(cuts[i], end));
+}
+
+/** Who reads the messages; each gives all bytes to `seen`, message by message or part by part. */
+const readers: readonly (readonly [
+  string,
+  (seen: (bytes: Uint8Array) => void) => {
+    options?: ConnectionOptions;
+    read?: (connection: Connection) => Promise<void>;
+  },
+])[] = [
+  ["a handler", (seen) => ({ options: { handlers: { message: (_, data) => seen(data as Uint8Array) } } })],
+  [
+    "a handler that takes its time",
+    (seen) => ({
+      options: {
+        handlers: {
+          message: async (_, data) => {
+            await nextTurn();
+            seen(data as Uint8Array);
+          },
+        },
+      },
+    }),
+  ],
+  [
+    "a loop",
+    (seen) => ({
+      read: async (connection) => {
+        for await (const data of connection) {
+          await nextTurn();
+          seen(data as Uint8Array);
+        }
+      },
+    }),
+  ],
+  [
+    "streams of parts",
+    (seen) => ({
+      read: async (connection) => {
+        for await (const message of connection.messages()) {
+          for await (const part of message) {
+            await nextTurn();
+            seen(part as Uint8Array);
+          }
+        }
+      },
+    }),
+  ],
+  [
+    "the readable stream",
+    (seen) => ({
+      read: async (connection) => {
+        for await (const data of connection.readable) seen(data as Uint8Array);
+      },
+    }),
+  ],
+  [
+    "a Node stream",
+    (seen) => ({
+      read: async (connection) => {
+        for await (const data of connection.toDuplex()) seen(data as Uint8Array);
+      },
+    }),
+  ],
+];
+
+describe.each(transports)("D21 over %s", (_, open) => {
+  describe.each(roles)("as %s", (role) => {
+    for (const [deed, act] of deeds) {
+      for (const [reader, make] of readers) {
+        test(`D21: ${reader} ${deed}, and all that comes is as it was sent`, async () => {
+          const got: Buffer[] = [];
+          let length = 0;
+          const seen = (bytes: Uint8Array) => {
+            got.push(Buffer.from(bytes));
+            length += bytes.length;
+            act(bytes);
+          };
+          const { options, read } = make(seen);
+          const { connection, feed } = await open(role, options ?? {});
+          void read?.(connection).catch(() => {});
+          for (const chunk of chunksFor(role)) {
+            feed(chunk);
+            await nextTurn();
+          }
+          const expected = Buffer.concat(payloads);
+          await until(() => length >= expected.length);
+          expect(Buffer.concat(got).equals(expected)).toBe(true);
+          expect([connection.readyState, connection.endpoint.violation]).toEqual([1, undefined]);
+        });
+      }
+
+      test(`D21: a handler that borrows ${deed}, as far as it can`, async () => {
+        const got: Buffer[] = [];
+        const message = (_connection: Connection, data: string | Uint8Array) => {
+          const bytes = data as Uint8Array;
+          got.push(Buffer.from(bytes));
+          const whole = bytes.length === bytes.buffer.byteLength;
+          if (act === giveAway) {
+            try {
+              act(bytes);
+            } catch (error) {
+              // The shared read buffer stays where it is.
+              expect((error as Error).name).toBe("DataCloneError");
+            }
+          } else if (!whole) bytes.fill(0xee);
+          else act(bytes);
+        };
+        const { connection, feed } = await open(role, { endpoint: { lendsBytes: true }, handlers: { message } });
+        for (const chunk of chunksFor(role)) {
+          feed(chunk);
+          await nextTurn();
+        }
+        await until(() => got.length === payloads.length);
+        expect(Buffer.concat(got).equals(Buffer.concat(payloads))).toBe(true);
+        expect([connection.readyState, connection.endpoint.violation]).toEqual([1, undefined]);
+      });
+
+      test(`D21: one who listens for messages ${deed}, and the handler gets them as they were sent`, async () => {
+        const got: Buffer[] = [];
+        const listener = (event: unknown) => {
+          const { data } = event as { data: Uint8Array };
+          if (data.buffer instanceof ArrayBuffer) act(data);
+        };
+        channels.message.subscribe(listener);
+        afterwards(() => channels.message.unsubscribe(listener));
+        const message = async (_connection: Connection, data: string | Uint8Array) => {
+          await nextTurn();
+          got.push(Buffer.from(data as Uint8Array));
+        };
+        const { feed } = await open(role, { handlers: { message } });
+        for (const chunk of chunksFor(role)) feed(chunk);
+        await until(() => got.length === payloads.length);
+        expect(Buffer.concat(got).equals(Buffer.concat(payloads))).toBe(true);
+      });
+
+      test(`D21: a handler of Pings and Pongs ${deed}, and what follows is as it was sent`, async () => {
+        const got: string[] = [];
+        const take = (_connection: Connection, bytes: Uint8Array) => {
+          got.push(Buffer.from(bytes).toString());
+          act(bytes);
+        };
+        const message = (_connection: Connection, data: unknown) => void got.push(data as string);
+        const { connection, feed } = await open(role, { handlers: { ping: take, pong: take, message } });
+        const frames = [9, 10, 1].map((opcode, i) => frameFrom(peerOf(role), { opcode, payload: `${i} `.repeat(50) }));
+        feed(Buffer.concat([...frames, frames[0]!.subarray(0, 30)]));
+        await until(() => got.length === 3);
+        feed(frames[0]!.subarray(30));
+        await until(() => got.length === 4);
+        expect(got).toEqual([0, 1, 2, 0].map((i) => `${i} `.repeat(50)));
+        expect(connection.readyState).toBe(1);
+      });
+    }
+  });
+});
+
+test("D21 control: where the memory of a chunk is lent, what is unread goes with the message that is given away", () => {
+  const endpoint = new Endpoint({ role: "client", lendsBytes: true });
+  const frames = ["first", "second"].map((payload) => frameFrom("server", { opcode: 2, payload }));
+  endpoint.receive(ownCopy(Buffer.concat([...frames, Buffer.of(0x82)])), true);
+  giveAway((endpoint.nextEvent() as { data: Uint8Array }).data);
+  const next = (): unknown => {
+    const event = endpoint.nextEvent() as { data?: Uint8Array } | undefined;
+    return event?.data && Buffer.from(event.data).toString();
+  };
+  expect(next).not.toSatisfy((read: () => unknown) => {
+    try {
+      return read() === "second";
+    } catch {
+      return false;
+    }
+  });
+});
+
+describe("D21 compressed messages of several clients", () => {
+  const deflated = (payload: Uint8Array) =>
+    deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+
+  test.each([1, 64, 65, 1000, 2000, 3000, 70_000, 300_000])(
+    "D21: %i bytes of one share no memory with those of another",
+    async (length) => {
+      const kept: Uint8Array[] = [];
+      const message = (_connection: unknown, data: string | Uint8Array) => void kept.push(data as Uint8Array);
+      const server = await serving({ port: 0, compression: true, routes: { "/": { message } } });
+      for (let i = 1; i <= 3; i++) {
+        const peer = await openRaw(server.port, { headers: { "Sec-WebSocket-Extensions": "permessage-deflate" } });
+        const payload = Buffer.alloc(length, i);
+        peer.send({ opcode: 2, rsv: 4, payload: deflated(payload) });
+        await until(() => kept.length === i);
+        expect(kept.at(-1)!.buffer.byteLength).toBe(length);
+        expect(Buffer.from(kept.at(-1)!).equals(payload)).toBe(true);
+      }
+      giveAway(kept[0]!);
+      expect(kept.map((data) => data.length)).toEqual([0, length, length]);
+    },
+  );
+});
+
+test.each(["arraybuffer", "blob"] as const)(
+  "D21: a WebSocket hands out memory of its own as %s",
+  async (binaryType) => {
+    const server = await serving({
+      port: 0,
+      routes: { "/": { open: (connection) => payloads.forEach((payload) => void connection.send(payload)) } },
+    });
+    const ws = new WebSocket(`ws://127.0.0.1:${server.port}/`);
+    ws.binaryType = binaryType;
+    const got: Promise<Buffer>[] = [];
+    ws.onmessage = ({ data }) => {
+      if (binaryType === "blob") return void got.push((data as Blob).arrayBuffer().then((bytes) => Buffer.from(bytes)));
+      got.push(Promise.resolve(Buffer.from(new Uint8Array(data as ArrayBuffer).slice())));
+      giveAway(new Uint8Array(data as ArrayBuffer));
+    };
+    await until(() => got.length === payloads.length);
+    expect(Buffer.concat(await Promise.all(got)).equals(Buffer.concat(payloads))).toBe(true);
+    ws.close();
+  },
+);
+
+test("D21: on a server that is there already messages are given away as well", async () => {
+  const shared = createServer().listen(0, "127.0.0.1");
+  afterwards(() => shared.close());
+  await until(() => shared.listening);
+  const got: Buffer[] = [];
+  const message = (_connection: unknown, data: string | Uint8Array) => {
+    got.push(Buffer.from(data as Uint8Array));
+    giveAway(data as Uint8Array);
+  };
+  await serving({ server: shared, routes: { "/": { message } } });
+  const peer = await openRaw((shared.address() as AddressInfo).port);
+  for (const chunk of chunksFor("server")) {
+    peer.socket.write(chunk);
+    await nextTurn();
+  }
+  await until(() => got.length === payloads.length);
+  expect(Buffer.concat(got).equals(Buffer.concat(payloads))).toBe(true);
+  peer.socket.destroy();
+});
+
+test("D21: without WebAssembly nothing is lent, and so the shared read buffer cannot be given away", async () => {
+  const child = startChild("borrowing-server.ts", [], { flags: ["--jitless", "--no-warnings"] });
+  const port = await child.told<number>();
+  const [giver, other] = [await openRaw(port, { path: "/give" }), await openRaw(port)];
+  giver.send({ opcode: 2, payload: Buffer.alloc(100, 1) }, { opcode: 2, payload: Buffer.alloc(50_000, 1) });
+  expect(await child.told()).toEqual({ kernel: false, given: 100 });
+  expect(await child.told()).toEqual({ kernel: false, given: 50_000 });
+  const third = await openRaw(port);
+  for (const peer of [other, third, giver]) {
+    peer.text("hello");
+    expect((await peer.nextTexts(1))[0]).toBe("hello");
+    peer.socket.destroy();
+  }
+});
