@@ -32,7 +32,7 @@ export type {
   MessageInfo,
   SendOptions,
 } from "./connection/handlers.ts";
-export type { ConnectionLimits, ServerLimits } from "./connection/limits.ts";
+export type { ClientLimits, ConnectionLimits, ServerLimits } from "./connection/limits.ts";
 export type { Sendable } from "./connection/message-sender.ts";
 export type { MessageStream } from "./connection/message-stream.ts";
 export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/outgoing-stream.ts";

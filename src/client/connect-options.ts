@@ -15,7 +15,7 @@ import {
   resolveDelivery,
   resolveKeepalive,
 } from "../connection/handlers.ts";
-import { type ConnectionLimits, connectionLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
+import { type ClientLimits, clientLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
 import { checkPem } from "../connection/tls-files.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import type { HandshakeResponse, HeaderEntries } from "../protocol/opening-handshake.ts";
@@ -103,7 +103,7 @@ export interface ConnectOptions extends ConnectionHandlers<Connection>, Connecti
   /** Whether handlers run in the async context (`AsyncLocalStorage`) in which `connect` was called. Default false. */
   readonly asyncContext?: boolean;
   /** Limits that differ from the defaults. */
-  readonly limits?: Partial<ConnectionLimits>;
+  readonly limits?: Partial<ClientLimits>;
 }
 
 /** The options, each with a value. */
@@ -118,7 +118,7 @@ export interface ResolvedConnectOptions {
   /** The offer. */
   readonly extensions: string | undefined;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
-  readonly limits: ConnectionLimits;
+  readonly limits: ClientLimits;
   readonly delivery: Delivery;
 }
 
@@ -143,7 +143,7 @@ const connectTable: OptionTable<ConnectOptions> = {
   limits: "object",
 };
 
-const connectForeign: ForeignNames = { ...limitsBeside(connectionLimits), ...foreignNames.connect };
+const connectForeign: ForeignNames = { ...limitsBeside(clientLimits), ...foreignNames.connect };
 
 /** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
 export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
@@ -164,7 +164,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     compression,
     extensions: compression && offerDeflate(compression),
     keepalive: resolveKeepalive(given.keepalive),
-    limits: resolveLimits(connectionLimits, given.limits),
+    limits: resolveLimits(clientLimits, given.limits),
     delivery: resolveDelivery(given),
   };
 }

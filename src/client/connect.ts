@@ -17,7 +17,7 @@ import { type DeflateParameters, verifyDeflateResponse } from "../protocol/perme
 import { Attempt, ignoreError } from "./attempt.ts";
 import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
 import { ConnectTrace } from "./connect-trace.ts";
-import { beginningOf } from "./exchange.ts";
+import { beginningOfBody } from "./exchange.ts";
 import { type Opening, open } from "./opening.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
 import { parseWebSocketUrl } from "./url.ts";
@@ -59,7 +59,7 @@ export async function connectAs(
       const next = await nextDestination(attempt, destination, opening, resolved.followRedirects - followed, options);
       if (next === undefined) {
         const agreement = verify(opening, resolved, subprotocolRequired);
-        options.upgrade?.(opening.response);
+        options.upgrade?.(opening.head.response);
         attempt.release();
         const connection = establish(opening, agreement, settings, resolved);
         trace.reached("open", connection);
@@ -80,23 +80,28 @@ export async function connectAs(
 async function nextDestination(
   attempt: Attempt,
   destination: Destination,
-  { response, message }: Opening,
+  { head, stream }: Opening,
   redirectsLeft: number,
   { socketPath }: ConnectOptions,
 ): Promise<Destination | undefined> {
-  if (response.status === 101) return undefined;
-  if (redirectsLeft > 0 && isRedirect(response)) {
+  const { response, problem } = head;
+  const { status, rawHeaders: headers } = response;
+  if (status === 101) {
+    if (problem !== undefined) throw new HandshakeError("malformed-response", { detail: problem, status, headers });
+    return undefined;
+  }
+  if (redirectsLeft > 0 && problem === undefined && isRedirect(response)) {
     const next = followRedirect(destination, response);
     // A socket path stands for one host.
     if (socketPath === undefined || next.url.host === destination.url.host) return next;
   }
-  const { status, rawHeaders: headers } = response;
-  const body = message && (await beginningOf(attempt, message));
-  throw new HandshakeError("status-not-101", { detail: String(status), status, headers, ...(body && { body }) });
+  const body = await beginningOfBody(attempt, stream, head);
+  const detail = problem === undefined ? String(status) : `${status}, and ${problem}`;
+  throw new HandshakeError("status-not-101", { detail, status, headers, body });
 }
 
 function verify(
-  { response, secWebSocketKey, message }: Opening,
+  { head: { response }, secWebSocketKey }: Opening,
   { subprotocols, extensions: offer, compression }: ResolvedConnectOptions,
   subprotocolRequired: boolean,
 ): Agreement {
@@ -107,8 +112,6 @@ function verify(
     subprotocols,
     extensionsOffered: offer !== undefined,
   });
-  // Node's parser did not see the upgrade, as behind a tab: to it, what follows is HTTP.
-  if (message !== undefined) throw fail("wrong-response-connection");
   if (subprotocolRequired && subprotocols.length > 0 && subprotocol === undefined) {
     throw fail("missing-response-subprotocol");
   }
@@ -141,7 +144,7 @@ function establish(
   });
   // After every continuation of the promise, so that handlers may use the variable it was assigned to.
   process.nextTick(() => {
-    connection.start(head, own);
+    connection.start(head.rest, own);
     stream.off("error", ignoreError);
   });
   return connection;

@@ -106,12 +106,12 @@ export async function secure(
   return socket;
 }
 
-/** A failure of the transport as the error of a rule. */
-export function failed(rule: HandshakeRule, cause: unknown): HandshakeError {
+/** A failure of the transport as the error of a rule; `status` where a response had one. */
+export function failed(rule: HandshakeRule, cause: unknown, status?: number): HandshakeError {
   const { message, code } = cause as { message?: string; code?: string };
   // Several addresses that fail give an AggregateError with a code and no message.
   const detail = message || code;
-  return new HandshakeError(rule, { cause, ...(detail && { detail }) });
+  return new HandshakeError(rule, { cause, ...(detail && { detail }), ...(status !== undefined && { status }) });
 }
 
 function arrival(stream: Duplex, event: "connect" | "secureConnect", rule: HandshakeRule): Promise<void> {

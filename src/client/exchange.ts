@@ -1,106 +1,116 @@
 /**
- * One HTTP request over a stream that is ours alone, and its response, by Node's own parser.
+ * One HTTP request over a stream that is ours alone, and its response.
  *
- * Informational responses are passed over; bytes behind a 101 are handed on untouched, whatever its fields say of a body
- * (fault C08).
+ * The head is read by our own reader, which is as lenient as browsers are; bytes behind a head are handed on untouched,
+ * whatever its fields say of a body (fault C08).
  */
 
 import { Buffer } from "node:buffer";
-import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { drainTime } from "../connection/limits.ts";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
-import type { HandshakeResponse } from "../protocol/opening-handshake.ts";
+import { ResponseBodyReader } from "../protocol/response-body.ts";
+import { type ResponseHead, ResponseHeadReader } from "../protocol/response-head.ts";
 import type { Attempt } from "./attempt.ts";
 import { failed } from "./dial.ts";
-
-/** A response: its head, what came behind it when the stream left HTTP, and the message that reads the body if not. */
-export interface Exchanged {
-  readonly response: HandshakeResponse;
-  readonly head: Buffer;
-  readonly message: IncomingMessage | undefined;
-}
 
 /** What a request says. */
 export interface ExchangeRequest {
   readonly method: "GET" | "CONNECT";
   readonly path: string;
+  /** Names and values that a head may have. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
 /** How much of a refusal's body is kept, in bytes. */
-export const mostBody = 1024;
-const maxHeaderSize = 16 * 1024;
-const nothing = Buffer.alloc(0);
+const mostBody = 1024;
 
-/** Sends the request and resolves with the head of the final response. */
-export function exchange(attempt: Attempt, stream: Duplex, request: ExchangeRequest): Promise<Exchanged> {
+/** Sends the request and resolves with the head of the final response, of which at most `maxHeaderSize` bytes are read. */
+export function exchange(
+  attempt: Attempt,
+  stream: Duplex,
+  { method, path, headers }: ExchangeRequest,
+  maxHeaderSize: number,
+): Promise<ResponseHead> {
+  const reader = new ResponseHeadReader(maxHeaderSize);
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
+  stream.write(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1"));
   return attempt.until(
     new Promise((resolve, reject) => {
-      const sent = createRequest(stream, request);
-      const left = (message: IncomingMessage, _: Duplex, head: Buffer) => {
-        resolve({ response: headOf(message), head, message: undefined });
+      const take = (chunk: Uint8Array): boolean => {
+        try {
+          const head = reader.read(chunk);
+          if (head) resolve(head);
+          return head !== undefined;
+        } catch (error) {
+          reject(error);
+          return true;
+        }
       };
-      sent.on("upgrade", left);
-      sent.on("connect", left);
-      sent.on("response", (message) => {
-        message.on("error", () => {});
-        resolve({ response: headOf(message), head: nothing, message });
-      });
-      sent.on("error", (error) => reject(brokenExchange(error)));
-      sent.end();
+      readFrom(stream, take, (error) => reject(brokenExchange(error, reader.status)));
     }),
   );
 }
 
-/** At most so many bytes of a body, or what comes of them within a second. */
-export async function beginningOf(attempt: Attempt, body: Readable, most: number = mostBody): Promise<Buffer> {
+/** The first KiB of the body of a refusal, or what comes of it within a second. */
+export async function beginningOfBody(attempt: Attempt, stream: Duplex, head: ResponseHead): Promise<Uint8Array> {
+  const { response, rest, problem } = head;
+  const body = new ResponseBodyReader(response, mostBody);
+  body.read(rest);
+  if (problem !== undefined || body.over) return body.bytes;
   attempt.stopTimer();
-  const chunks: Buffer[] = [];
-  let length = 0;
   await attempt.until(
     new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, drainTime);
+      const timer = setTimeout(() => {
+        stop();
+        resolve();
+      }, drainTime);
       const over = () => {
         clearTimeout(timer);
         resolve();
       };
-      body.on("data", (chunk: Buffer) => {
-        chunks.push(chunk);
-        length += chunk.length;
-        if (length >= most) over();
-      });
-      body.on("end", over).on("close", over);
+      const take = (chunk: Uint8Array): boolean => {
+        body.read(chunk);
+        if (body.over) over();
+        return body.over;
+      };
+      const stop = readFrom(stream, take, over);
     }),
   );
-  return Buffer.concat(chunks).subarray(0, most);
+  return body.bytes;
 }
 
-function createRequest(stream: Duplex, { method, path, headers }: ExchangeRequest): ClientRequest {
-  const options: RequestOptions = {
-    method,
-    path,
-    createConnection: () => stream as never,
-    // Pairs keep case, order and repetition; Node takes them, its types do not.
-    headers: headers as never,
-    insecureHTTPParser: false,
-    maxHeaderSize,
+/**
+ * Gives `take` what comes until it returns true, and says when the stream ends before; what comes later stays in the
+ * stream. The function that is returned stops it.
+ */
+function readFrom(
+  stream: Duplex,
+  take: (chunk: Uint8Array) => boolean,
+  end: (error: Error | undefined) => void,
+): () => void {
+  const read = () => {
+    for (let chunk: Uint8Array | null = stream.read(); chunk !== null; chunk = stream.read()) {
+      if (take(chunk)) return stop();
+    }
   };
-  const request = httpRequest(options);
-  // The size is limited; a limit on the count would drop fields in silence.
-  request.maxHeadersCount = 0;
-  return request;
+  const ended = (error?: Error) => {
+    stop();
+    end(error ?? stream.errored ?? undefined);
+  };
+  const closed = () => ended();
+  const stop = () => {
+    stream.off("readable", read).off("error", ended).off("end", closed).off("close", closed);
+  };
+  stream.on("readable", read).on("error", ended).on("end", closed).on("close", closed);
+  if (stream.destroyed || stream.readableEnded) closed();
+  else read();
+  return stop;
 }
 
-function headOf(message: IncomingMessage): HandshakeResponse {
-  return { status: message.statusCode!, httpVersion: message.httpVersion, rawHeaders: message.rawHeaders };
-}
-
-function brokenExchange(error: Error & { code?: string }): HandshakeError {
-  const code = error.code ?? "";
-  if (code.startsWith("HPE_")) return failed("malformed-response", error);
+function brokenExchange(error: (Error & { code?: string }) | undefined, status: number | undefined): HandshakeError {
+  if (error === undefined) return new HandshakeError("ended-early", status === undefined ? {} : { status });
   // In TLS 1.3 a server judges the client's certificate after the client has seen the handshake end.
-  if (code.startsWith("ERR_SSL_")) return failed("tls-failed", error);
-  if (error.message === "socket hang up") return new HandshakeError("ended-early", { cause: error });
-  return failed("ended-early", error);
+  if (error.code?.startsWith("ERR_SSL_")) return failed("tls-failed", error);
+  return failed("ended-early", error, status);
 }

@@ -9,12 +9,13 @@ import type { LookupAddress } from "node:dns";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { fieldValues } from "../protocol/header-fields.ts";
-import { type CreatedRequest, createRequestHeaders } from "../protocol/opening-handshake.ts";
+import { type CreatedRequest, createRequestHeaders, type HandshakeResponse } from "../protocol/opening-handshake.ts";
+import type { ResponseHead } from "../protocol/response-head.ts";
 import type { Attempt } from "./attempt.ts";
 import type { CookieJar, ResolvedConnectOptions, TlsOptions } from "./connect-options.ts";
 import type { ConnectTrace } from "./connect-trace.ts";
 import { addressesOf, dialCustom, dialPath, dialTcp, secure } from "./dial.ts";
-import { type Exchanged, exchange } from "./exchange.ts";
+import { exchange } from "./exchange.ts";
 import { chooseProxy, type ProxyServer } from "./proxy.ts";
 import { type Destination, withoutIdentity } from "./redirect.ts";
 import { proxyFailed, tunnel } from "./tunnel.ts";
@@ -22,7 +23,8 @@ import { queue } from "./turns.ts";
 import { basicCredentials, hostOf, portOf, resourceName } from "./url.ts";
 
 /** A response, the key it must answer, and the stream it came over. */
-export interface Opening extends Exchanged {
+export interface Opening {
+  readonly head: ResponseHead;
   readonly secWebSocketKey: string;
   readonly stream: Duplex;
 }
@@ -69,11 +71,12 @@ export async function open(
     }
     const stream = await reachServer(attempt, way, server, options, trace);
     attempt.step = "the response";
-    const exchanged = await exchange(attempt, stream, { method: "GET", path: resourceName(url), headers });
-    trace.reached("response", exchanged.response);
+    const request = { method: "GET", path: resourceName(url), headers } as const;
+    const head = await exchange(attempt, stream, request, options.limits.maxHeaderSize);
+    trace.reached("response", head.response);
     attempt.step = "the cookie jar";
-    if (given.cookieJar) await attempt.until(storeCookies(url, exchanged, given.cookieJar));
-    return { ...exchanged, secWebSocketKey, stream };
+    if (given.cookieJar) await attempt.until(storeCookies(url, head.response, given.cookieJar));
+    return { head, secWebSocketKey, stream };
   } finally {
     turn?.leave();
   }
@@ -151,7 +154,7 @@ async function reachThrough(
   try {
     const stream = await encrypt(attempt, await dial(attempt, peer, options), peer);
     attempt.step = "the proxy's tunnel";
-    await tunnel(attempt, stream, proxy, server);
+    await tunnel(attempt, stream, { proxy, target: server, maxHeaderSize: options.limits.maxHeaderSize });
     return stream;
   } catch (error) {
     throw attempt.signal.aborted ? error : proxyFailed(error);
@@ -173,8 +176,8 @@ async function encrypt(attempt: Attempt, stream: Duplex, { host, encrypted, tls 
   return encrypted && !(stream instanceof TLSSocket) ? secure(attempt, stream, host, tls) : stream;
 }
 
-async function storeCookies(url: URL, { response }: Exchanged, jar: CookieJar): Promise<void> {
-  for (const cookie of fieldValues(response.rawHeaders, "set-cookie")) {
+async function storeCookies(url: URL, { rawHeaders }: HandshakeResponse, jar: CookieJar): Promise<void> {
+  for (const cookie of fieldValues(rawHeaders, "set-cookie")) {
     try {
       await jar.setCookie(cookie, httpUrl(url));
     } catch {

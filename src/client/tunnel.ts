@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
 import type { Attempt } from "./attempt.ts";
 import { failed } from "./dial.ts";
-import { beginningOf, type Exchanged, exchange, mostBody } from "./exchange.ts";
+import { beginningOfBody, exchange } from "./exchange.ts";
 import type { ProxyServer } from "./proxy.ts";
 import { basicCredentials, decodeUserinfo } from "./url.ts";
 
@@ -21,49 +21,50 @@ export interface TunnelTarget {
   readonly port: number;
 }
 
+/** What a tunnel needs to know. */
+export interface TunnelOptions {
+  readonly proxy: ProxyServer;
+  readonly target: TunnelTarget;
+  /** The largest head of an HTTP proxy's answer, in bytes. */
+  readonly maxHeaderSize: number;
+}
+
 /** Opens the tunnel over a stream to the proxy; afterwards the stream is one to the server. */
-export function tunnel(attempt: Attempt, stream: Duplex, proxy: ProxyServer, target: TunnelTarget): Promise<void> {
-  return proxy.protocol === "socks5:"
-    ? socksTunnel(attempt, stream, proxy, target)
-    : httpTunnel(attempt, stream, proxy, target);
+export function tunnel(attempt: Attempt, stream: Duplex, options: TunnelOptions): Promise<void> {
+  return options.proxy.protocol === "socks5:"
+    ? socksTunnel(attempt, stream, options)
+    : httpTunnel(attempt, stream, options);
 }
 
 /** Whatever goes wrong on the way to a proxy or with it, as an error of the rule `proxy-failed`. */
 export function proxyFailed(error: unknown): HandshakeError {
   if (!(error instanceof HandshakeError)) return failed("proxy-failed", error);
-  return error.rule === "proxy-failed" ? error : failed("proxy-failed", error.cause ?? new Error(error.message));
+  if (error.rule === "proxy-failed") return error;
+  return failed("proxy-failed", error.cause ?? new Error(error.message), error.status);
 }
 
 async function httpTunnel(
   attempt: Attempt,
   stream: Duplex,
-  proxy: ProxyServer,
-  { host, port }: TunnelTarget,
+  { proxy, target: { host, port }, maxHeaderSize }: TunnelOptions,
 ): Promise<void> {
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   const credentials = basicCredentials(proxy.url);
   const headers: [string, string][] = [
     ["Host", authority],
-    // Without this field Node asks the proxy to close.
+    // Proxies of HTTP/1.0 take the tunnel for a connection that is over after one answer.
     ["Connection", "keep-alive"],
   ];
   if (credentials !== undefined) headers.push(["Proxy-Authorization", credentials]);
-  const exchanged = await exchange(attempt, stream, { method: "CONNECT", path: authority, headers });
-  const { status, rawHeaders } = exchanged.response;
-  if (status < 200 || status > 299) {
-    const body = await beginningOfRefusal(attempt, stream, exchanged);
-    throw new HandshakeError("proxy-failed", { detail: `it answered ${status}`, status, headers: rawHeaders, body });
+  const head = await exchange(attempt, stream, { method: "CONNECT", path: authority, headers }, maxHeaderSize);
+  const { response, rest, problem } = head;
+  if (response.status < 200 || response.status > 299 || problem !== undefined) {
+    const { status, rawHeaders } = response;
+    const body = await beginningOfBody(attempt, stream, head);
+    const detail = `it answered ${status}${problem === undefined ? "" : `, and ${problem}`}`;
+    throw new HandshakeError("proxy-failed", { detail, status, headers: rawHeaders, body });
   }
-  if (exchanged.head.length > 0) stream.unshift(exchanged.head);
-}
-
-/** Node hands over the stream after any answer to CONNECT; of a body, as much is read as its length says, or comes. */
-async function beginningOfRefusal(attempt: Attempt, stream: Duplex, { response, head }: Exchanged): Promise<Buffer> {
-  const at = response.rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === "content-length");
-  const announced = at < 0 ? mostBody : Number(response.rawHeaders[at + 1]);
-  const missing = Math.min(announced, mostBody) - head.length;
-  if (!(missing > 0)) return head.subarray(0, mostBody);
-  return Buffer.concat([head, await beginningOf(attempt, stream, missing)]);
+  if (rest.length > 0) stream.unshift(rest);
 }
 
 const socksVersion = 5;
@@ -82,12 +83,7 @@ const socksFailures: Readonly<Record<number, string>> = {
   8: "it does not know this type of address",
 };
 
-async function socksTunnel(
-  attempt: Attempt,
-  stream: Duplex,
-  { url }: ProxyServer,
-  target: TunnelTarget,
-): Promise<void> {
+async function socksTunnel(attempt: Attempt, stream: Duplex, { proxy: { url }, target }: TunnelOptions): Promise<void> {
   const withPassword = url.username !== "" || url.password !== "";
   const methods = withPassword ? [noAuthentication, userNameAndPassword] : [noAuthentication];
   stream.write(Buffer.from([socksVersion, methods.length, ...methods]));

@@ -44,6 +44,12 @@ export interface ConnectionLimits {
   readonly readBudget: number;
 }
 
+/** The limits of a client: those of its connection, and that of its opening handshake. */
+export interface ClientLimits extends ConnectionLimits {
+  /** The largest head of a response; a larger 101 fails, a larger refusal loses what is beyond. Default 64 KiB. */
+  readonly maxHeaderSize: number;
+}
+
 /** The limits of a server: those of each connection, and its own. */
 export interface ServerLimits extends ConnectionLimits {
   /** How long a request's head may take; then 408. Default 10 s. */
@@ -78,6 +84,9 @@ export const connectionLimits: ConnectionLimits = {
   closeTimeout: 5 * seconds,
   readBudget: 2,
 };
+
+/** The defaults of `ClientLimits`. */
+export const clientLimits: ClientLimits = { ...connectionLimits, maxHeaderSize: 64 * KiB };
 
 /** The defaults of `ServerLimits`, but for `maxConnections`, which the machine decides. */
 export const serverLimits: ServerLimits = {

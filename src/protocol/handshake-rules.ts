@@ -106,7 +106,6 @@ const table = {
 
   "malformed-response": { section: "4.1", text: "the response is not HTTP, or its head is too large" },
   "status-not-101": { section: "4.1", text: "the status of the response is not 101" },
-  "old-response-version": { section: "4.2.2", text: "the response is older than HTTP/1.1" },
   "wrong-response-upgrade": { section: "4.1", text: "the Upgrade header field of the response is not websocket" },
   "wrong-response-connection": {
     section: "4.1",

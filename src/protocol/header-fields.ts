@@ -119,6 +119,14 @@ export function parseAuthority(text: string): Authority | undefined {
   return { host, port: text.length - end === 1 ? "" : String(port) };
 }
 
+/** The text without the spaces and tabs around it. */
+export function trimWhitespace(text: string): string {
+  const start = skipWhitespace(text, 0);
+  let end = text.length;
+  while (end > start && isWhitespace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
 const noValues: readonly string[] = [];
 
 const TAB = 0x09;
@@ -243,13 +251,6 @@ function skipWhitespace(text: string, start: number): number {
   let at = start;
   while (at < text.length && isWhitespace(text.charCodeAt(at))) at++;
   return at;
-}
-
-function trimWhitespace(text: string): string {
-  const start = skipWhitespace(text, 0);
-  let end = text.length;
-  while (end > start && isWhitespace(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
 }
 
 function isWhitespace(code: number): boolean {

@@ -222,14 +222,18 @@ export type VerifiedResponse = {
   readonly extensions: readonly ExtensionElement[];
 };
 
-/** Verifies a server's response against section 4.1; throws a `HandshakeError` that names the first rule it breaks. */
+/**
+ * Verifies a server's response against section 4.1.
+ *
+ * The version is not asked for: sections 4.1 and 4.2.2 name none for the response, and servers that say HTTP/1.0 do speak
+ * WebSocket. Throws a `HandshakeError` that names the first rule it breaks.
+ */
 export function verifyResponse(response: HandshakeResponse, options: VerifyResponseOptions): VerifiedResponse {
-  const { status, httpVersion, rawHeaders } = response;
+  const { status, rawHeaders } = response;
   const fail = (rule: HandshakeRule, detail?: string): never => {
     throw new HandshakeError(rule, { status, headers: rawHeaders, ...(detail !== undefined && { detail }) });
   };
   if (status !== 101) fail("status-not-101", String(status));
-  if (!isAtLeastHttp11(httpVersion)) fail("old-response-version");
   const upgrades = fieldValues(rawHeaders, "upgrade");
   if (upgrades.length !== 1 || upgrades[0]!.toLowerCase() !== "websocket") fail("wrong-response-upgrade");
   if (!hasToken(parseTokenList(fieldValues(rawHeaders, "connection")), "upgrade")) fail("wrong-response-connection");

@@ -247,7 +247,7 @@ describe("an HTTP proxy", () => {
       "",
       /it answered 101$/,
     ],
-    ["does not speak HTTP", "SSH-2.0-x\r\n\r\n", undefined, "", /Parse Error/],
+    ["does not speak HTTP", "SSH-2.0-x\r\n\r\n", undefined, "", /it does not begin with a status line of HTTP\/1$/],
     ["closes", "", undefined, "", /socket hang up|ended/],
   ])("fails with proxy-failed when it %s", async (_, answer, status, body, message) => {
     const proxy = await rawServer((_, socket) => {

@@ -1,7 +1,7 @@
 /** The page of the limits names each limit of the code once, with its default, and no other; SECURITY.md names some. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { connectionLimits, type ServerLimits, serverLimits } from "../../src/connection/limits.ts";
+import { clientLimits, connectionLimits, type ServerLimits, serverLimits } from "../../src/connection/limits.ts";
 
 const page = readFileSync(new URL("../../docs/guides/limits.md", import.meta.url), "utf8");
 const security = readFileSync(new URL("../../SECURITY.md", import.meta.url), "utf8");
@@ -13,8 +13,8 @@ function rowsUnder(heading: string, page: string): [string, string][] {
 }
 
 /** A default as the page writes it. */
-function written(name: keyof ServerLimits): string {
-  const value = serverLimits[name];
+function written(name: keyof ServerLimits, limits: Partial<ServerLimits> = serverLimits): string {
+  const value = limits[name]!;
   if (name === "maxConnections") return "95 % of the limit on open files";
   if (value === Number.POSITIVE_INFINITY) return "none";
   if (name.endsWith("Timeout")) return `${value / 1000} s`;
@@ -32,6 +32,11 @@ test.each([
 ])("%s: each limit with its default, in the order of the code", (heading, names) => {
   expect(names.length).toBeGreaterThan(5);
   expect(rowsUnder(heading, page)).toEqual(names.map((name) => [name, written(name)]));
+});
+
+test("Of a client: its own limit with its default", () => {
+  const rows = rowsUnder("Of a client", page);
+  expect(rows).toEqual([["maxHeaderSize", written("maxHeaderSize", clientLimits)]]);
 });
 
 test("SECURITY.md: what it names has the default that it says", () => {
