@@ -15,12 +15,15 @@ import { fieldValues } from "../protocol/header-fields.ts";
 import { verifyResponse } from "../protocol/opening-handshake.ts";
 import { type DeflateParameters, verifyDeflateResponse } from "../protocol/permessage-deflate.ts";
 import { Attempt, ignoreError } from "./attempt.ts";
+import { isBadPort } from "./bad-ports.ts";
+import { captureCaller, framesOf } from "./caller.ts";
 import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
 import { ConnectTrace } from "./connect-trace.ts";
 import { beginningOfBody } from "./exchange.ts";
 import { type Opening, open } from "./opening.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
-import { parseWebSocketUrl } from "./url.ts";
+import { refusalWords } from "./refusal-words.ts";
+import { parseWebSocketUrl, portOf, shownUrl } from "./url.ts";
 
 /** What the opening handshake settled. */
 interface Agreement {
@@ -37,15 +40,28 @@ interface Agreement {
  * Messages wait until somebody reads them, or go to `options.message`, in either case after the promise has resolved.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Promise<Connection> {
-  return connectAs(url, options, false);
+  return connectAs(url, options, { entry: connect, asBrowsers: false });
 }
 
-/** `connect`; with `subprotocolRequired` a server that chooses none of the offered subprotocols has failed (WHATWG). */
+/** Who connects. */
+interface Manner {
+  /** What the program called; the frames above it are the stack of an error. */
+  // biome-ignore lint/complexity/noBannedTypes: a class or a function, of whatever arguments
+  readonly entry: Function;
+  /**
+   * Whether bad ports are refused, and a server that chooses none of the offered subprotocols has failed, as WHATWG
+   * WebSockets asks.
+   */
+  readonly asBrowsers: boolean;
+}
+
+/** `connect` for those who are called otherwise. */
 export async function connectAs(
   url: string | URL,
   options: ConnectOptions,
-  subprotocolRequired: boolean,
+  { entry, asBrowsers }: Manner,
 ): Promise<Connection> {
+  const caller = captureCaller(entry);
   const resolved = resolveConnectOptions(options);
   const { limits, keepalive } = resolved;
   const shared: ConnectionSettings<Connection> = { limits, handlers: options, keepalive };
@@ -55,10 +71,11 @@ export async function connectAs(
     const attempt = new Attempt(options.signal, resolved.handshakeTimeout);
     const trace = new ConnectTrace(destination.url);
     try {
+      if (asBrowsers && isBadPort(portOf(destination.url))) throw badPort(destination.url);
       const opening = await open(attempt, destination, resolved, trace);
       const next = await nextDestination(attempt, destination, opening, resolved.followRedirects - followed, options);
       if (next === undefined) {
-        const agreement = verify(opening, resolved, subprotocolRequired);
+        const agreement = verify(opening, resolved, asBrowsers);
         options.upgrade?.(opening.head.response);
         attempt.release();
         const connection = establish(opening, agreement, settings, resolved);
@@ -70,6 +87,9 @@ export async function connectAs(
     } catch (error) {
       const reason = attempt.signal.aborted ? attempt.signal.reason : error;
       attempt.giveUp(reason);
+      if (reason !== options.signal?.reason && reason instanceof HandshakeError) {
+        reason.locate(shownUrl(destination.url), framesOf(caller) || framesOf(reason));
+      }
       trace.reached("failed", reason);
       throw reason;
     }
@@ -96,8 +116,13 @@ async function nextDestination(
     if (socketPath === undefined || next.url.host === destination.url.host) return next;
   }
   const body = await beginningOfBody(attempt, stream, head);
-  const detail = problem === undefined ? String(status) : `${status}, and ${problem}`;
+  const said = refusalWords(response, destination.url, body);
+  const detail = problem === undefined ? said : `${said}, and ${problem}`;
   throw new HandshakeError("status-not-101", { detail, status, headers, body });
+}
+
+function badPort(url: URL): HandshakeError {
+  return new HandshakeError("connection-failed", { detail: `port ${portOf(url)} is reserved for another protocol` });
 }
 
 function verify(

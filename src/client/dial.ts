@@ -108,11 +108,45 @@ export async function secure(
 
 /** A failure of the transport as the error of a rule; `status` where a response had one. */
 export function failed(rule: HandshakeRule, cause: unknown, status?: number): HandshakeError {
-  const { message, code } = cause as { message?: string; code?: string };
-  // Several addresses that fail give an AggregateError with a code and no message.
-  const detail = message || code;
+  // Several addresses that fail give an AggregateError without a message.
+  const errors: readonly unknown[] = (cause as Partial<AggregateError>).errors ?? [cause];
+  const detail = [...new Set(errors.map(inWords))].filter((words) => words !== "").join("; ");
   return new HandshakeError(rule, { cause, ...(detail && { detail }), ...(status !== undefined && { status }) });
 }
+
+/** What the system or OpenSSL says, and what it means where its words do not say that. */
+function inWords(error: unknown): string {
+  const { message = "", code = "", reason, address, port, hostname } = error as SystemError;
+  const place = port === undefined ? address : `${address?.includes(":") ? `[${address}]` : address}:${port}`;
+  if (code === "ECONNREFUSED" && place !== undefined) return `nothing listens at ${place} (${code})`;
+  if (code === "ENOENT" && place !== undefined) return `there is no socket at ${place} (${code})`;
+  if (code === "ENOTFOUND") return `there is no address of the name ${hostname} (${code})`;
+  if (notTls.has(code)) return `the answer is not TLS; perhaps the URL has to begin with ws: (${reason ?? code})`;
+  if (untrusted.has(code)) return `${message}; tls: { ca } says whom to trust (${code})`;
+  // OpenSSL's own message is full of addresses and files of its source.
+  return (code.startsWith("ERR_SSL_") && reason) || message || code;
+}
+
+interface SystemError extends NodeJS.ErrnoException {
+  readonly reason?: string;
+  readonly address?: string;
+  readonly port?: number;
+  readonly hostname?: string;
+}
+
+/** What OpenSSL makes of an answer in HTTP, by its version. */
+const notTls: ReadonlySet<string> = new Set([
+  "ERR_SSL_WRONG_VERSION_NUMBER",
+  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
+  "ERR_SSL_RECORD_LAYER_FAILURE",
+]);
+
+const untrusted: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
 
 function arrival(stream: Duplex, event: "connect" | "secureConnect", rule: HandshakeRule): Promise<void> {
   return new Promise((resolve, reject) => {

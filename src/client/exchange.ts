@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import { drainTime } from "../connection/limits.ts";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
 import { ResponseBodyReader } from "../protocol/response-body.ts";
@@ -47,7 +48,7 @@ export function exchange(
           return true;
         }
       };
-      readFrom(stream, take, (error) => reject(brokenExchange(error, reader.status)));
+      readFrom(stream, take, (error) => reject(brokenExchange(stream, error, reader.status)));
     }),
   );
 }
@@ -108,8 +109,17 @@ function readFrom(
   return stop;
 }
 
-function brokenExchange(error: (Error & { code?: string }) | undefined, status: number | undefined): HandshakeError {
-  if (error === undefined) return new HandshakeError("ended-early", status === undefined ? {} : { status });
+const ifTls = "if the server speaks TLS, the URL has to begin with wss:";
+
+function brokenExchange(
+  stream: Duplex,
+  error: (Error & { code?: string }) | undefined,
+  status: number | undefined,
+): HandshakeError {
+  if (error === undefined && status !== undefined) return new HandshakeError("ended-early", { status });
+  if (error === undefined && stream instanceof TLSSocket) return new HandshakeError("ended-early");
+  // Many a server that speaks TLS says nothing to one who does not.
+  if (error === undefined) return new HandshakeError("ended-early", { detail: ifTls });
   // In TLS 1.3 a server judges the client's certificate after the client has seen the handshake end.
   if (error.code?.startsWith("ERR_SSL_")) return failed("tls-failed", error);
   return failed("ended-early", error, status);

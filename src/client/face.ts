@@ -8,12 +8,10 @@ import { types } from "node:util";
 import type { CloseReport } from "../connection/close-report.ts";
 import { CloseCode, maxReasonLength } from "../protocol/close-code.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import { HandshakeError } from "../protocol/handshake-rules.ts";
 import { isToken } from "../protocol/header-fields.ts";
-import { isBadPort } from "./bad-ports.ts";
 import { connectAs } from "./connect.ts";
 import { type ConnectOptions, resolveConnectOptions } from "./connect-options.ts";
-import { parseWebSocketUrl, portOf } from "./url.ts";
+import { parseWebSocketUrl } from "./url.ts";
 import { isObject } from "./webidl.ts";
 
 /** What `connect` takes and the standard leaves open: how to reach the server, and what to ask of it. */
@@ -69,12 +67,10 @@ export function toConnectOptions(value: WebSocketOptions): ConnectOptions {
   return options;
 }
 
-/** Opens a connection; rejects, as for every other failure, for a port on the list of bad ones. */
-export async function open(url: URL, options: ConnectOptions): Promise<void> {
-  if (isBadPort(portOf(url))) {
-    throw new HandshakeError("connection-failed", { detail: `port ${portOf(url)} is reserved for another protocol` });
-  }
-  await connectAs(url, options, true);
+/** Opens a connection for an object of the class; rejects, as for every other failure, for a port on the list of bad ones. */
+// biome-ignore lint/complexity/noBannedTypes: a class, of whatever arguments
+export async function open(url: URL, options: ConnectOptions, face: Function): Promise<void> {
+  await connectAs(url, options, { entry: face, asBrowsers: true });
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
+import { describe } from "../protocol/options.ts";
 
 /**
  * Parses a ws or wss URL, absolute or against `base`; http and https stand for ws and wss.
@@ -15,11 +16,24 @@ export function parseWebSocketUrl(url: string | URL, base?: string | URL): URL {
   const parsed = parse(url, base);
   if (parsed.protocol === "http:") parsed.protocol = "ws:";
   if (parsed.protocol === "https:") parsed.protocol = "wss:";
-  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") throw new HandshakeError("unsupported-scheme");
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") {
+    throw new HandshakeError("unsupported-scheme", {
+      detail: `it is ${describe(parsed.protocol)}; before the host stands ws:// or wss://`,
+    });
+  }
   // `hash` is empty for an empty fragment, and a serialised URL has no other number sign.
   if (parsed.href.includes("#")) throw new HandshakeError("url-fragment");
   return parsed;
 }
+
+/** A URL as errors show it: without userinfo, and with a mark for a query, since either may hold secrets. */
+export function shownUrl({ protocol, host, pathname, search }: URL): string {
+  const path = pathname.length > mostShownPath ? `${pathname.slice(0, mostShownPath)}…` : pathname;
+  return `${protocol}//${host}${path}${search === "" ? "" : "?…"}`;
+}
+
+/** Characters of a path that an error shows. */
+const mostShownPath = 200;
 
 /** What the request asks for: the path, and the query when it is not empty (section 3). */
 export function resourceName(url: URL): string {
@@ -51,10 +65,17 @@ export function basicCredentials(url: URL): string | undefined {
   return `Basic ${bytes.toString("base64")}`;
 }
 
+/** What stands before an at sign and behind a question mark may be a secret, also in a text that is no URL. */
+function withoutSecrets(url: unknown): unknown {
+  if (typeof url !== "string") return url;
+  return url.replace(/[?#].*/s, "").replace(/^(\w+:\/\/)?.*@/s, "$1");
+}
+
 function parse(url: string | URL, base: string | URL | undefined): URL {
   try {
     return new URL(url, base);
   } catch (cause) {
-    throw new HandshakeError("invalid-url", { cause });
+    const whole = "a whole one begins with ws:// or wss:// and a host";
+    throw new HandshakeError("invalid-url", { detail: `${describe(withoutSecrets(url))}; ${whole}`, cause });
   }
 }

@@ -3,6 +3,8 @@
  * one shall be closed.
  */
 
+import { HandshakeError } from "../protocol/handshake-rules.ts";
+import { framesOf } from "./caller.ts";
 import { closeStatus } from "./face.ts";
 import { defineInterface, toDictionary, toDOMString, toUnsignedShort, toUSVString } from "./webidl.ts";
 
@@ -50,7 +52,11 @@ export class WebSocketError extends DOMException {
       const error = new WebSocketError(message);
       error.#closeCode = code;
       error.#reason = reason;
-      Object.defineProperty(error, "cause", { value: cause, configurable: true, writable: true });
+      const hidden = { configurable: true, writable: true };
+      Object.defineProperty(error, "cause", { ...hidden, value: cause });
+      if (cause instanceof HandshakeError) {
+        Object.defineProperty(error, "stack", { ...hidden, value: `${error.name}: ${message}\n${framesOf(cause)}` });
+      }
       return error;
     };
     made = (value): value is WebSocketError => typeof value === "object" && value !== null && #closeCode in value;

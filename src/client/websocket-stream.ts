@@ -102,14 +102,18 @@ export class WebSocketStream {
       limits: { outboxHighWaterMark: writtenBelow, ...rest.limits },
     });
     this.#url = target.href;
-    open(target, {
-      ...connectOptions,
-      subprotocols,
-      signal: signal ? AbortSignal.any([this.#giveUp.signal, signal]) : this.#giveUp.signal,
-      open: (connection) => this.#established(connection),
-      closing: ({ endpoint }) => (endpoint.closeReceived ? this.#closingByPeer() : undefined),
-      close: (_, report) => this.#ended(report),
-    }).catch((error: Error) => this.#failed(error, signal));
+    open(
+      target,
+      {
+        ...connectOptions,
+        subprotocols,
+        signal: signal ? AbortSignal.any([this.#giveUp.signal, signal]) : this.#giveUp.signal,
+        open: (connection) => this.#established(connection),
+        closing: ({ endpoint }) => (endpoint.closeReceived ? this.#closingByPeer() : undefined),
+        close: (_, report) => this.#ended(report),
+      },
+      WebSocketStream,
+    ).catch((error: Error) => this.#failed(error, signal));
   }
 
   /** The URL, serialised; its scheme is ws or wss. */

@@ -132,15 +132,19 @@ export class WebSocket extends EventTarget {
     const connectOptions = toConnectOptions(options);
     this.#url = target.href;
     this.#origin = `${target.protocol}//${target.host}`;
-    open(target, {
-      ...connectOptions,
-      subprotocols,
-      signal: connectOptions.signal ? AbortSignal.any([signal, connectOptions.signal]) : signal,
-      open: (connection) => this.#established(connection),
-      message: (_, data) => void setImmediate(WebSocket.#deliver, this, data),
-      closing: (connection) => this.#closingByPeer(connection),
-      close: (_, report) => this.#ended(report),
-    }).catch((error: Error) => this.#end({ error, wasClean: false, code: CloseCode.AbnormalClosure, reason: "" }));
+    open(
+      target,
+      {
+        ...connectOptions,
+        subprotocols,
+        signal: connectOptions.signal ? AbortSignal.any([signal, connectOptions.signal]) : signal,
+        open: (connection) => this.#established(connection),
+        message: (_, data) => void setImmediate(WebSocket.#deliver, this, data),
+        closing: (connection) => this.#closingByPeer(connection),
+        close: (_, report) => this.#ended(report),
+      },
+      WebSocket,
+    ).catch((error: Error) => this.#end({ error, wasClean: false, code: CloseCode.AbnormalClosure, reason: "" }));
   }
 
   /** The URL, serialised; its scheme is ws or wss. */

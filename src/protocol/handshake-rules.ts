@@ -197,8 +197,20 @@ export class HandshakeError extends Error {
     this.headers = options.headers ?? [];
     this.body = options.body ?? new Uint8Array(0);
   }
+
+  /**
+   * @internal Says in the message where the connection was to go, and gives the stack these frames; a second call changes
+   * nothing.
+   */
+  locate(url: string, frames: string): void {
+    if (!this.message.startsWith(describe(""))) return;
+    this.message = `${what} to ${url}${this.message.slice(what.length)}`;
+    this.stack = `${this.name}: ${this.message}\n${frames}`;
+  }
 }
 
+const what = "Cannot open the connection";
+
 function describe(text: string): string {
-  return `Cannot open the connection: ${text}`;
+  return `${what}: ${text}`;
 }

@@ -19,6 +19,7 @@ import {
   parseProductList,
   parseTokenList,
 } from "./header-fields.ts";
+import { describe } from "./options.ts";
 
 /** Header fields to add, as names and values; an array of pairs, a `Map` and a `Headers` object all do. */
 export type HeaderEntries = Iterable<readonly [name: string, value: string]>;
@@ -244,7 +245,9 @@ export function verifyResponse(response: HandshakeResponse, options: VerifyRespo
   const chosen = fieldValues(rawHeaders, "sec-websocket-protocol");
   if (chosen.length > 1) fail("duplicate-response-subprotocol");
   const subprotocol = chosen[0];
-  if (subprotocol !== undefined && !options.subprotocols.includes(subprotocol)) fail("unexpected-subprotocol");
+  if (subprotocol !== undefined && !options.subprotocols.includes(subprotocol)) {
+    fail("unexpected-subprotocol", describe(subprotocol));
+  }
   const extensions = readExtensions(fieldValues(rawHeaders, "sec-websocket-extensions"));
   if (typeof extensions === "string") return fail("malformed-response-extensions");
   if (extensions.length > 0 && !options.extensionsOffered) fail("unexpected-extension", extensions[0]!.name);

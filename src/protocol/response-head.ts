@@ -59,7 +59,7 @@ export class ResponseHeadReader {
       if (lineFeed === -1) {
         // What speaks another protocol may not end a line, and wait for us.
         const begins = this.#status !== undefined || lengthBefore >= prefix.length || beginsAsHttp(this.#line);
-        return begins ? undefined : this.#stop(noStatusLine);
+        return begins ? undefined : this.#stop(noStatusLineIn(this.#line));
       }
       const line = this.#line.endsWith("\r") ? this.#line.slice(0, -1) : this.#line;
       this.#line = "";
@@ -84,7 +84,7 @@ export class ResponseHeadReader {
     // As Node's parser does, and as section 2.2 asks of servers.
     if (line === "") return undefined;
     const [, httpVersion, status, reason = ""] = statusLine.exec(line) ?? [];
-    if (httpVersion === undefined || !isFieldValue(reason)) return noStatusLine;
+    if (httpVersion === undefined || !isFieldValue(reason)) return noStatusLineIn(line);
     this.#httpVersion = httpVersion;
     this.#status = Number(status);
     return undefined;
@@ -119,12 +119,20 @@ export class ResponseHeadReader {
 }
 
 const LINE_FEED = 0x0a;
+const TLS_ALERT = 0x15;
+const TLS_HANDSHAKE = 0x16;
 const prefix = "HTTP/1.";
 /** Three digits from 100 on; the reason may be missing, with its space too, as many servers have it. */
 const statusLine = /^HTTP\/(1\.\d) ([1-9]\d\d)(?: (.*))?$/s;
-const noStatusLine = "it does not begin with a status line of HTTP/1";
 /** Stands for a problem where there is none. */
 const endOfHead = "";
+
+/** What begins as an alert or a handshake of TLS (RFC 8446 section 5.1) comes from a server that was not asked for it. */
+function noStatusLineIn(line: string): string {
+  const type = line.charCodeAt(0);
+  if (type === TLS_ALERT || type === TLS_HANDSHAKE) return "it is TLS, so the URL has to begin with wss:";
+  return "it does not begin with a status line of HTTP/1";
+}
 
 /** Whether a status line may follow from this; line ends before it are read over. */
 function beginsAsHttp(line: string): boolean {

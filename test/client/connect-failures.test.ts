@@ -133,7 +133,9 @@ describe("a response that breaks a rule", () => {
   it("fails with missing-response-subprotocol where the caller has WHATWG's rules, and not otherwise", async () => {
     const server = await serveRaw((request) => acceptance(request));
     const url = `ws://127.0.0.1:${server.port}/`;
-    const error = await handshakeErrorOf(connectAs(url, { subprotocols: ["chat"] }, true));
+    const error = await handshakeErrorOf(
+      connectAs(url, { subprotocols: ["chat"] }, { entry: connectAs, asBrowsers: true }),
+    );
     expect(error.rule).toBe("missing-response-subprotocol");
     const connection = await connect(url, { subprotocols: ["chat"] });
     expect(connection.subprotocol).toBe("");
@@ -193,10 +195,8 @@ describe("a response that breaks a rule", () => {
     const error = await failsWith("status-not-101", (request) =>
       acceptance(request, { "Content-Length": "5" }, "HTTP/1.1 200 OK").concat("hello"),
     );
-    expect(error).toMatchObject({
-      status: 200,
-      message: "Cannot open the connection: the status of the response is not 101: 200",
-    });
+    expect(error.status).toBe(200);
+    expect(error.message).toMatch(/: the status of the response is not 101: 200 "hello"$/);
     expect(Buffer.from(error.body).toString()).toBe("hello");
   });
 
@@ -320,13 +320,17 @@ describe("a transport that fails", () => {
       const error = await handshakeErrorOf(connect(`ws://${host}:${port}/`));
       expect(error.rule).toBe("connection-failed");
       expect(error.message).toMatch(/: the server cannot be reached: .*(?:ECONNREFUSED|EADDRNOTAVAIL)/);
+      if (error.message.includes("REFUSED"))
+        expect(error.message).toMatch(/nothing listens at (?:127.0.0.1|\[::1\]):\d+/);
     }
   });
 
   it("fails with connection-failed where the name does not resolve", async () => {
     const error = await handshakeErrorOf(connect("ws://nowhere.invalid/"));
     expect(error.rule).toBe("connection-failed");
-    expect(error.message).toMatch(/: the server cannot be reached: getaddrinfo E\w+ nowhere\.invalid/);
+    expect(error.message).toMatch(
+      /cannot be reached: (?:there is no address of the name|getaddrinfo EAI_AGAIN) nowhere\.invalid/,
+    );
   });
 
   it.each<[string, Answer]>([
@@ -353,7 +357,7 @@ describe("a transport that fails", () => {
       const error = await handshakeErrorOf(connect("ws://server.test/", { createConnection: createConnection! }));
       expect([error.rule, error.message]).toEqual([
         "connection-failed",
-        "Cannot open the connection: the server cannot be reached: No way",
+        "Cannot open the connection to ws://server.test/: the server cannot be reached: No way",
       ]);
     }
   });
@@ -399,7 +403,7 @@ describe("time and abort", () => {
       await until(() => server.requests.length === i + 1);
       vi.advanceTimersByTime(50);
       expect((await attempt).message).toBe(
-        "Cannot open the connection: the server did not answer in time: it had 50 ms, up to the response",
+        `Cannot open the connection to ${url}: the server did not answer in time: it had 50 ms, up to the response`,
       );
     }
     await server.close();

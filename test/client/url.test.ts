@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { hostOf, parseWebSocketUrl, portOf, resourceName } from "../../src/client/url.ts";
+import { hostOf, parseWebSocketUrl, portOf, resourceName, shownUrl } from "../../src/client/url.ts";
 import { HandshakeError, type HandshakeRule } from "../../src/protocol/handshake-rules.ts";
+
+describe("shownUrl", () => {
+  it.each([
+    ["wss://user:secret@server.test/a", "wss://server.test/a"],
+    ["ws://server.test:8080/a?token=secret", "ws://server.test:8080/a?…"],
+    [`ws://server.test/${"a".repeat(300)}`, `ws://server.test/${"a".repeat(199)}…`],
+  ])("of %s is %s", (url, shown) => {
+    expect(shownUrl(new URL(url))).toBe(shown);
+  });
+});
 
 describe("parseWebSocketUrl", () => {
   it.each([
@@ -50,6 +60,17 @@ describe("parseWebSocketUrl", () => {
     }
     expect(failure).toBeInstanceOf(HandshakeError);
     expect(failure).toMatchObject({ rule, section: "3" });
+  });
+
+  it.each([
+    ["/echo", /"\/echo"; a whole one begins with ws:\/\/ or wss:\/\/ and a host/],
+    ["ws://me:secret@a b/?secret", /"ws:\/\/a b\/"/],
+    ["//me:se/cret@[::1/", /"\[::1\/"/],
+    ["localhost:8080", /it is "localhost:"; before the host stands ws:\/\/ or wss:\/\//],
+    [undefined, /the URL is not valid: undefined;/],
+  ])("says what is wrong with %j, and no secret", (url, message) => {
+    expect(() => parseWebSocketUrl(url as string)).toThrow(message);
+    expect(() => parseWebSocketUrl(url as string)).not.toThrow(/secret|se\/cret/);
   });
 
   it("leaves a URL object that it is given as it was", () => {

@@ -79,4 +79,14 @@ describe("HandshakeError", () => {
     expect(error.body).toEqual(body);
     expect(error.cause).toBe(cause);
   });
+
+  it("says where the connection was to go, once, with the frames of the call", () => {
+    const error = new HandshakeError("missing-accept");
+    error.locate("ws://server.test/", "    at open (program.js:1:1)");
+    error.locate("ws://other.test/", "    at other");
+    const message =
+      "Cannot open the connection to ws://server.test/: the response has no Sec-WebSocket-Accept header field";
+    expect(error.message).toBe(message);
+    expect(error.stack).toBe(`HandshakeError: ${message}\n    at open (program.js:1:1)`);
+  });
 });

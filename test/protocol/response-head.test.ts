@@ -99,7 +99,9 @@ describe("what is no head", () => {
   it.each([
     ["\x81\x05hello", noStatusLine],
     ["SSH-2.0-x\r\n", noStatusLine],
-    ["\x15\x03\x03\0\x02\x02\x28", noStatusLine],
+    ["\x15\x03\x03\0\x02\x02\x28", "it is TLS, so the URL has to begin with wss:"],
+    ["\x15\x03\x03\0\x02\x02\x0a", "it is TLS, so the URL has to begin with wss:"],
+    ["\x16\x03\x03", "it is TLS, so the URL has to begin with wss:"],
     ["\rHTTP/1.1 101 X\r\n\r\n", noStatusLine],
     ["HTTP/2.0 101 X\r\n\r\n", noStatusLine],
     ["http/1.1 101 X\r\n\r\n", noStatusLine],

@@ -1,0 +1,36 @@
+/**
+ * What a server said instead of 101, in a few words for the message of an error.
+ */
+
+import { fieldValues } from "../protocol/header-fields.ts";
+import type { HandshakeResponse } from "../protocol/opening-handshake.ts";
+import { shownUrl } from "./url.ts";
+
+/** Characters of a body that an error's message shows. */
+const mostWords = 120;
+
+/** The status with the first sentence of the body, or with where a redirect leads that is not followed. */
+export function refusalWords(
+  { status, rawHeaders }: HandshakeResponse,
+  url: URL,
+  body: Uint8Array | undefined,
+): string {
+  const [location] = fieldValues(rawHeaders, "location");
+  if (location !== undefined && URL.canParse(location, url.href)) {
+    return `${status}, a redirect to ${shownUrl(new URL(location, url))}; followRedirects says how many are followed`;
+  }
+  const encoded = fieldValues(rawHeaders, "content-encoding").some((encoding) => encoding.toLowerCase() !== "identity");
+  const sentence = body === undefined || encoded ? "" : firstSentence(new TextDecoder().decode(body));
+  return sentence === "" ? String(status) : `${status} "${sentence}"`;
+}
+
+/** The first sentence of a text, or of the title of a page; empty for what is no text. */
+export function firstSentence(text: string): string {
+  const title = /<title[^>]*>([^<]*)/i.exec(text)?.[1];
+  const words = (title ?? text.replace(/<(style|script)\b.*?<\/\1>|<[^>]*>/gis, " ")).replace(/\s+/g, " ").trim();
+  if (/[\p{Cc}\ufffd]/u.test(words.slice(0, mostWords))) return "";
+  const sentence = /^.*?[.!?](?= |$)/u.exec(words)?.[0] ?? words;
+  // Some of these characters turn the direction of a line.
+  const shown = sentence.replace(/\p{Cf}/gu, "");
+  return shown.length > mostWords ? `${shown.slice(0, mostWords)}…` : shown;
+}
