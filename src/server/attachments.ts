@@ -4,9 +4,10 @@
  * A path that none of ours claims is refused only when nobody else listens: else it is theirs to answer.
  */
 
-import { type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { answerUnderWay, behindUnanswered, discardInput, ignoreError, refuse, type UpgradeRequest } from "./refuse.ts";
+import { asksForWebSocket, giveBack, isPlain, leavePlainRequests } from "./plain-request.ts";
+import { answerUnderWay, behindUnanswered, ignoreError, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
 
 /** A server as the listener sees it. */
 export interface AttachedServer {
@@ -21,6 +22,8 @@ export interface AttachedServer {
 interface Attachment {
   readonly servers: AttachedServer[];
   readonly listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** Ends that plain requests are not handed over. */
+  readonly takePlainRequests: () => void;
 }
 
 const attachments = new WeakMap<HttpServer, Attachment>();
@@ -47,8 +50,8 @@ export function attach(http: HttpServer, server: AttachedServer): void {
   const listener: Attachment["listener"] = (request, socket, head) => {
     dispatch(http, servers, { request, socket, head });
   };
-  attachments.set(http, { servers, listener });
   http.on("upgrade", listener);
+  attachments.set(http, { servers, listener, takePlainRequests: leavePlainRequests(http) });
 }
 
 /** Ends that; the listener goes with the last. */
@@ -60,30 +63,25 @@ export function detach(http: HttpServer, server: AttachedServer): void {
   if (attachment.servers.length > 0) return;
   attachments.delete(http);
   http.off("upgrade", attachment.listener);
+  attachment.takePlainRequests();
 }
 
 function dispatch(http: HttpServer, servers: readonly AttachedServer[], exchange: UpgradeRequest): void {
-  const { request } = exchange;
+  if (isPlain(http, exchange.request)) return answerAsPlain(http, exchange);
   const alone = http.listenerCount("upgrade") === 1;
-  if (!/websocket/i.test(request.headers.upgrade ?? "")) {
-    if (alone) handAsRequest(http, exchange);
-    return;
+  if (asksForWebSocket(exchange.request)) {
+    for (const server of servers) if (server.takeUpgrade(exchange)) return;
+    if (alone) servers[0]?.refuseUnknown(exchange);
+  } else if (alone) {
+    refuse(exchange, Refused.by("missing-upgrade"));
   }
-  for (const server of servers) if (server.takeUpgrade(exchange)) return;
-  if (alone) servers[0]?.refuseUnknown(exchange);
 }
 
-/** Another protocol was asked for, which nobody here speaks: the request is answered as if it had not been. */
-function handAsRequest(http: HttpServer, exchange: UpgradeRequest): void {
-  const { request, socket } = exchange;
-  socket.on("error", ignoreError);
-  if (answerUnderWay(exchange)) return refuse(exchange, behindUnanswered());
-  const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket as never);
-  response.on("finish", () => {
-    socket.end();
-    discardInput(socket);
-  });
-  if (!http.emit("request", request, response)) response.writeHead(426, { Upgrade: "websocket" }).end();
+function answerAsPlain(http: HttpServer, exchange: UpgradeRequest): void {
+  if (answerUnderWay(exchange)) {
+    exchange.socket.on("error", ignoreError);
+    refuse(exchange, behindUnanswered());
+  } else {
+    giveBack(http, exchange);
+  }
 }

@@ -8,6 +8,7 @@
 import type { Buffer } from "node:buffer";
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import { ignoreError } from "./refuse.ts";
 import { type RequestHead, readRequestHead } from "./request-head.ts";
 
@@ -44,6 +45,11 @@ class FirstLook {
     };
     http.off("connection", serve);
     http.on("connection", this.#onConnection);
+  }
+
+  /** The listener of `node:http`. */
+  get serve(): (socket: Socket) => void {
+    return this.#serve;
   }
 
   /** Hands over all sockets, and from now on each at once. */
@@ -111,6 +117,13 @@ export function lookFirst(http: HttpServer, taker: FirstTaker, handshakeTimeout:
   const [serve, ...others] = http.listeners("connection");
   if (serve === undefined || others.length > 0) return;
   looks.set(http, new FirstLook(http, serve as (socket: Socket) => void, taker, handshakeTimeout));
+}
+
+/** What `node:http` does with a socket that was accepted; any other listener hears of a socket only once. */
+export function nodeListener(http: HttpServer): (socket: Socket) => void {
+  const event = http instanceof TlsServer ? "secureConnection" : "connection";
+  const serve = looks.get(http)?.serve ?? http.listeners(event).find(({ name }) => name === "connectionListener");
+  return serve ? (serve.bind(http) as (socket: Socket) => void) : (socket) => void http.emit(event, socket);
 }
 
 /** Hands over all sockets that wait, and from now on each at once. */

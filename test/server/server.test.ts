@@ -143,7 +143,10 @@ describe("the own listener", () => {
     });
     const plain = { Upgrade: "", Connection: "close" };
     expect((await answer(port, { path: "/page", headers: plain })).body).toBe("GET /page undefined");
-    const other = await exchange(port, requestText({ path: "/page", headers: { Upgrade: "h2c" } }));
+    const other = await exchange(
+      port,
+      requestText({ path: "/page", headers: { Upgrade: "h2c", Connection: "close, Upgrade" } }),
+    );
     expect(other).toMatch(/^HTTP\/1.1 200 OK\r\n/);
     expect(other).toContain("GET /page h2c");
     await openRaw(port);
@@ -320,7 +323,8 @@ describe("a shared server", () => {
     await serving({ server: http, routes: { "/a": says("a") } });
     expect((await answer(port, { path: "/a", headers: { Upgrade: "h2c" } })).status).toBe(426);
     http.on("request", (request, response) => response.end(`theirs ${request.url}`));
-    expect(await exchange(port, requestText({ path: "/a", headers: { Upgrade: "h2c" } }))).toContain("theirs /a");
+    const other = { Upgrade: "h2c", Connection: "close, Upgrade" };
+    expect(await exchange(port, requestText({ path: "/a", headers: other }))).toContain("theirs /a");
     const plain = { Upgrade: "", Connection: "close" };
     expect(await exchange(port, requestText({ path: "/a", headers: plain }))).toContain("theirs /a");
   });
