@@ -35,10 +35,15 @@ export type TlsOptions = Omit<
 
 /** A proxy with options of its own. */
 export interface ProxyOptions {
-  /** An http, https or socks5 URL; its user name and password are the credentials. */
+  /** An http, https or socks5 URL (socks5h and socks are the same); its user name and password are the credentials. */
   readonly url: string | URL;
   /** TLS to an https proxy itself; the server behind it has the options of `connect`. */
   readonly tls?: TlsOptions;
+  /**
+   * Fields to add to the request for a tunnel, such as `User-Agent`; a `Proxy-Authorization` takes the place of the URL's
+   * credentials. Not for socks5.
+   */
+  readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
 }
 
 /** A proxy, or false for none. */
@@ -156,7 +161,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {
     given,
-    headers: Symbol.iterator in headers ? [...headers] : Object.entries(headers),
+    headers: toPairs(headers),
     subprotocols: given.subprotocols ?? [],
     handshakeTimeout: checkNumber("handshakeTimeout", given.handshakeTimeout ?? 10_000, 1),
     followRedirects: checkNumber("followRedirects", given.followRedirects ?? 0, 0),
@@ -167,6 +172,13 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     limits: resolveLimits(clientLimits, given.limits),
     delivery: resolveDelivery(given),
   };
+}
+
+/** Header fields in either form as pairs. */
+export function toPairs(
+  headers: HeaderEntries | Readonly<Record<string, string>>,
+): readonly (readonly [name: string, value: string])[] {
+  return Symbol.iterator in headers ? [...(headers as HeaderEntries)] : Object.entries(headers);
 }
 
 function checkNumber(name: string, value: unknown, least: number): number {

@@ -1,5 +1,5 @@
 /**
- * The stream under a connection, before a byte of WebSocket: TCP, a Unix domain socket or what the caller makes, and TLS.
+ * The stream under a connection, before a byte of WebSocket: a Unix domain socket or what the caller makes, and TLS.
  *
  * Streams keep their writing side when the peer ends (`allowHalfOpen`), so that a server's Close is answered although its
  * end came with it.
@@ -12,43 +12,23 @@ import { TLSSocket, connect as tlsConnect } from "node:tls";
 import { HandshakeError, type HandshakeRule } from "../protocol/handshake-rules.ts";
 import type { Attempt } from "./attempt.ts";
 import type { DialTarget, TlsOptions } from "./connect-options.ts";
+import { isLocalhost, withoutRootDot } from "./url.ts";
 
 /** The addresses of a host, in the order in which to try them; an IP address is its own. */
 export function addressesOf(attempt: Attempt, host: string): Promise<LookupAddress[]> {
   const family = isIP(host);
   if (family !== 0) return Promise.resolve([{ address: host, family }]);
   attempt.step = `the address of ${host}`;
+  // RFC 6761 section 6.3: these names never ask a server, and few resolvers know them with their dot.
+  const name = isLocalhost(host) ? withoutRootDot(host) : host;
   return attempt.until(
     new Promise((resolve, reject) => {
-      lookup(host, { all: true }, (error, addresses) => {
+      lookup(name, { all: true }, (error, addresses) => {
         if (error) reject(failed("connection-failed", error));
         else resolve(addresses);
       });
     }),
   );
-}
-
-/** Connects by TCP to the first of the addresses that answers. */
-export async function dialTcp(
-  attempt: Attempt,
-  host: string,
-  port: number,
-  addresses: readonly LookupAddress[],
-): Promise<Socket> {
-  const socket = netConnect({
-    host,
-    port,
-    allowHalfOpen: true,
-    noDelay: true,
-    lookup: (_, options, callback) => {
-      if (options.all) callback(null, [...addresses]);
-      else callback(null, addresses[0]!.address, addresses[0]!.family);
-    },
-  });
-  attempt.own(socket);
-  attempt.step = "the connection";
-  await attempt.until(arrival(socket, "connect", "connection-failed"));
-  return socket;
 }
 
 /** Connects to a Unix domain socket or a Windows pipe. */
@@ -96,8 +76,8 @@ export async function secure(
     ...options,
     socket: stream,
     host,
-    // Server names are not for IP addresses (RFC 6066 section 3).
-    servername: options.servername ?? (isIP(host) === 0 ? host : ""),
+    // Server names are not for IP addresses and have no dot at their end (RFC 6066 section 3).
+    servername: options.servername ?? (isIP(host) === 0 ? withoutRootDot(host) : ""),
     ALPNProtocols: ["http/1.1"],
   });
   attempt.own(socket);
@@ -148,7 +128,8 @@ const untrusted: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-function arrival(stream: Duplex, event: "connect" | "secureConnect", rule: HandshakeRule): Promise<void> {
+/** Resolves with the event; rejects when the stream breaks or is closed before. */
+export function arrival(stream: Duplex, event: "connect" | "secureConnect", rule: HandshakeRule): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (then: () => void) => {
       stream.off(event, arrived).off("error", broke).off("close", closed);

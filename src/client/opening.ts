@@ -14,9 +14,10 @@ import type { ResponseHead } from "../protocol/response-head.ts";
 import type { Attempt } from "./attempt.ts";
 import type { CookieJar, ResolvedConnectOptions, TlsOptions } from "./connect-options.ts";
 import type { ConnectTrace } from "./connect-trace.ts";
-import { addressesOf, dialCustom, dialPath, dialTcp, secure } from "./dial.ts";
+import { addressesOf, dialCustom, dialPath, secure } from "./dial.ts";
 import { exchange } from "./exchange.ts";
 import { chooseProxy, type ProxyServer } from "./proxy.ts";
+import { dialTcp } from "./race.ts";
 import { type Destination, withoutIdentity } from "./redirect.ts";
 import { proxyFailed, tunnel } from "./tunnel.ts";
 import { queue } from "./turns.ts";
@@ -168,7 +169,7 @@ async function dial(
   addresses?: readonly LookupAddress[],
 ): Promise<Duplex> {
   if (createConnection) return dialCustom(attempt, createConnection, { host, port, secure: encrypted });
-  return dialTcp(attempt, host, port, addresses ?? (await addressesOf(attempt, host)));
+  return dialTcp(attempt, port, addresses ?? (await addressesOf(attempt, host)));
 }
 
 /** Begins TLS where the peer wants it; a stream of `createConnection` may have done so. */

@@ -6,8 +6,16 @@
 
 import { BlockList, isIP } from "node:net";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
-import type { ConnectOptions, ProxyChoice, TlsOptions } from "./connect-options.ts";
-import { hostOf, portOf } from "./url.ts";
+import { createProxyHeaders } from "../protocol/opening-handshake.ts";
+import { checkOptions, type OptionTable } from "../protocol/options.ts";
+import {
+  type ConnectOptions,
+  type ProxyChoice,
+  type ProxyOptions,
+  type TlsOptions,
+  toPairs,
+} from "./connect-options.ts";
+import { basicCredentials, hostOf, isLocalhost, portOf, withoutRootDot } from "./url.ts";
 
 /** A proxy to go through. */
 export interface ProxyServer {
@@ -16,10 +24,15 @@ export interface ProxyServer {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsOptions | undefined;
+  /** Fields of the CONNECT request besides those that name the server. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+const proxyTable: OptionTable<ProxyOptions> = { url: "any", tls: "object", headers: ["object", "array"] };
+/** All of them are SOCKS5; GNOME writes the last into the environment. */
+const socksNames: readonly string[] = ["socks5:", "socks5h:", "socks:"];
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443, "socks5:": 1080 };
 
 /**
@@ -46,15 +59,27 @@ export function proxyOfEnvironment(url: URL, environment: Environment): string |
 
 function readProxy(choice: ProxyChoice): ProxyServer | undefined {
   if (choice === false) return undefined;
-  const given = typeof choice === "string" || choice instanceof URL ? { url: choice } : choice;
-  const { url, tls } = { tls: undefined, ...given };
+  const given: ProxyOptions = typeof choice === "string" || choice instanceof URL ? { url: choice } : choice;
+  checkOptions("use the proxy", given, proxyTable);
+  const { url, tls, headers = [] } = given;
   const parsed = parseProxyUrl(url);
-  const protocol = parsed.protocol === "socks5h:" ? "socks5:" : parsed.protocol;
+  const protocol = socksNames.includes(parsed.protocol) ? "socks5:" : parsed.protocol;
   if ((protocol !== "http:" && protocol !== "https:" && protocol !== "socks5:") || parsed.hostname === "") {
     throw new HandshakeError("proxy-failed", { detail: "its URL is not one of http, https or socks5" });
   }
   const port = parsed.port === "" ? defaultPorts[protocol]! : Number(parsed.port);
-  return { url: parsed, protocol, host: hostOf(parsed), port, tls };
+  if (protocol === "socks5:" && given.headers) {
+    throw new TypeError("Cannot use the proxy: header fields are for http and https proxies");
+  }
+  const credentials = basicCredentials(parsed);
+  return {
+    url: parsed,
+    protocol,
+    host: hostOf(parsed),
+    port,
+    tls,
+    headers: createProxyHeaders(toPairs(headers), credentials),
+  };
 }
 
 /** Without a scheme, as many write it in the environment, http is meant. */
@@ -74,7 +99,7 @@ function variable(environment: Environment, name: string): string | undefined {
 
 /** Whether an entry of `no_proxy` names the host: itself, a domain above it, an address range, each with an optional port. */
 function isExempt(url: URL, exemptions: string): boolean {
-  const host = hostOf(url).toLowerCase();
+  const host = withoutRootDot(hostOf(url));
   const port = String(portOf(url));
   return exemptions.split(/[\s,]+/).some((entry) => {
     if (entry === "*") return true;
@@ -88,7 +113,12 @@ function isExempt(url: URL, exemptions: string): boolean {
 function splitEntry(entry: string): { name: string; entryPort: string | undefined } {
   const match = isIP(entry) === 6 || entry.includes("/") ? undefined : /^(.*):(\d+)$/.exec(entry);
   const name = match?.[1] ?? entry;
-  return { name: name.replace(/^\*?\./, "").replace(/^\[(.*)\]$/, "$1"), entryPort: match?.[2] };
+  return {
+    name: withoutRootDot(name)
+      .replace(/^\*?\./, "")
+      .replace(/^\[(.*)\]$/, "$1"),
+    entryPort: match?.[2],
+  };
 }
 
 function isInRange(address: string, range: string): boolean {
@@ -103,11 +133,7 @@ function isInRange(address: string, range: string): boolean {
 }
 
 function isLoopback(host: string): boolean {
-  return (
-    host === "localhost" ||
-    host.endsWith(".localhost") ||
-    (isIP(host) !== 0 && loopback.check(host, isIP(host) === 4 ? "ipv4" : "ipv6"))
-  );
+  return isLocalhost(host) || (isIP(host) !== 0 && loopback.check(host, isIP(host) === 4 ? "ipv4" : "ipv6"));
 }
 
 const loopback = new BlockList();

@@ -13,7 +13,7 @@ import type { Attempt } from "./attempt.ts";
 import { failed } from "./dial.ts";
 import { beginningOfBody, exchange } from "./exchange.ts";
 import type { ProxyServer } from "./proxy.ts";
-import { basicCredentials, decodeUserinfo } from "./url.ts";
+import { decodeUserinfo } from "./url.ts";
 
 /** Where the tunnel shall lead; an IPv6 address has no brackets. */
 export interface TunnelTarget {
@@ -49,13 +49,12 @@ async function httpTunnel(
   { proxy, target: { host, port }, maxHeaderSize }: TunnelOptions,
 ): Promise<void> {
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
-  const credentials = basicCredentials(proxy.url);
-  const headers: [string, string][] = [
+  const headers: (readonly [string, string])[] = [
     ["Host", authority],
     // Proxies of HTTP/1.0 take the tunnel for a connection that is over after one answer.
     ["Connection", "keep-alive"],
+    ...proxy.headers,
   ];
-  if (credentials !== undefined) headers.push(["Proxy-Authorization", credentials]);
   const head = await exchange(attempt, stream, { method: "CONNECT", path: authority, headers }, maxHeaderSize);
   const { response, rest, problem } = head;
   if (response.status < 200 || response.status > 299 || problem !== undefined) {

@@ -51,6 +51,16 @@ export function hostOf(url: URL): string {
   return url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
 }
 
+/** The name without the dot that may stand for the root of all names. */
+export function withoutRootDot(host: string): string {
+  return host.endsWith(".") ? host.slice(0, -1) : host;
+}
+
+/** Whether the name is one of this machine (RFC 6761 section 6.3), with a dot at its end or without. */
+export function isLocalhost(host: string): boolean {
+  return /(?:^|\.)localhost\.?$/.test(host);
+}
+
 /** The bytes of a URL's user name or password. */
 export function decodeUserinfo(text: string): Buffer {
   // A URL holds ASCII alone there; a percent sign that begins nothing stands for itself.

@@ -198,6 +198,26 @@ export function createRequestHeaders(options: CreateRequestOptions): CreatedRequ
   return { secWebSocketKey, headers: [...own, ...added] };
 }
 
+/**
+ * The fields of a request for a tunnel (RFC 9110 section 9.3.6) besides those that name the server: the caller's, and the
+ * credentials unless the caller's have some.
+ *
+ * Throws a TypeError for an invalid name or value and for a field that names the server, frames the request or upgrades.
+ */
+export function createProxyHeaders(
+  headers: HeaderEntries,
+  credentials: string | undefined,
+): readonly (readonly [name: string, value: string])[] {
+  const all: (readonly [name: string, value: string])[] = [];
+  let authorized = credentials === undefined;
+  for (const [name, value] of headers) {
+    checkUserField(name, value, isOwnedByTunnel);
+    authorized ||= name.toLowerCase() === "proxy-authorization";
+    all.push([name, value]);
+  }
+  return authorized ? all : [["Proxy-Authorization", credentials as string], ...all];
+}
+
 /** The response as it came: `rawHeaders` alternates names and values in wire order, duplicates included. */
 export type HandshakeResponse = {
   readonly status: number;
@@ -382,6 +402,10 @@ function isFraming(name: string): boolean {
 
 function isOwnedByHandshake(name: string): boolean {
   return name === "upgrade" || isFraming(name) || name.startsWith("sec-websocket-");
+}
+
+function isOwnedByTunnel(name: string): boolean {
+  return name === "host" || name === "upgrade" || isFraming(name);
 }
 
 function isOwnedWithOrigin(name: string): boolean {

@@ -68,6 +68,12 @@ describe("a server over TLS", () => {
     opened.length = 0;
   });
 
+  it("R6455-4.1-8: is reached, told its name and trusted without the dot that a URL may have at the name's end", async () => {
+    const server = await serveTls();
+    expect(await fieldsOf(`wss://localhost.:${server.port}/`, { tls: { ca } })).toContain("localhost");
+    expect(server.requests[0]!.values("host")).toEqual([`localhost.:${server.port}`]);
+  });
+
   it("gets our late replies although its end came with the message", async () => {
     let answer: Promise<ReadFrame[]> | undefined;
     const server = await rawServer(

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { chooseProxy, proxyOfEnvironment } from "../../src/client/proxy.ts";
-import { type ConnectOptions, connect, type ProxyOptions, type Server, serve } from "../../src/index.ts";
+import { type ConnectOptions, connect, type ProxyOptions, type Server, serve, WebSocket } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { until } from "../support/connection-pair.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
@@ -75,7 +75,7 @@ describe("the environment", () => {
     // A request's Proxy field in a CGI program.
     ["ws://server.test/", { HTTP_PROXY: "http://evil:1", REQUEST_METHOD: "GET" }, undefined],
     ["ws://server.test/", { http_proxy: "http://p:1", REQUEST_METHOD: "GET" }, "http://p:1"],
-    ...["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]"].map(
+    ...["localhost", "localhost.", "a.localhost", "a.localhost.", "127.0.0.1", "127.9.9.9", "[::1]"].map(
       (host) =>
         [`ws://${host}/`, { http_proxy: "http://p:1" }, undefined] as [string, Record<string, string>, undefined],
     ),
@@ -92,6 +92,12 @@ describe("the environment", () => {
     [".server.test", "ws://a.server.test/", true],
     [".server.test", "ws://server.test/", true],
     ["*.server.test", "ws://a.server.test/", true],
+    ["server.test", "ws://server.test./", true],
+    ["server.test", "ws://a.server.test./", true],
+    ["server.test.", "ws://server.test/", true],
+    [".server.test.", "ws://a.server.test./", true],
+    ["server.test.:80", "ws://server.test./", true],
+    ["server.test", "ws://myserver.test./", false],
     ["a.server.test", "ws://server.test/", false],
     ["other.test, server.test", "ws://server.test/", true],
     ["other.test server.test", "ws://server.test/", true],
@@ -138,7 +144,12 @@ describe("the environment", () => {
       port: 443,
       tls: { ca },
     });
-    expect(await chooseProxy(url, "socks5h://q.test:1", {})).toMatchObject({ protocol: "socks5:", port: 1 });
+    for (const scheme of ["socks5", "socks5h", "socks"]) {
+      expect(await chooseProxy(url, undefined, { ALL_PROXY: `${scheme}://q.test:1/` })).toMatchObject({
+        protocol: "socks5:",
+        port: 1,
+      });
+    }
   });
 
   it.each([
@@ -164,14 +175,14 @@ describe("the environment", () => {
 });
 
 /** An HTTP proxy of the test's own, which tunnels to where it is told, whatever the name that is asked for. */
-async function httpProxy(target: () => number, options?: RawServerOptions, glued = ""): Promise<RawServer> {
+async function httpProxy(target: () => number, options?: RawServerOptions, glued = "", early = ""): Promise<RawServer> {
   return serveRaw((request, socket) => {
     expect(request.method).toBe("CONNECT");
     const onward = netConnect(target(), "127.0.0.1");
     onward.on("error", () => socket.destroy());
     socket.on("close", () => onward.destroy());
     onward.on("connect", () => {
-      socket.write(`HTTP/1.1 200 Connection established\r\n\r\n${glued}`);
+      socket.write(`${early}HTTP/1.1 200 Connection established\r\n\r\n${glued}`);
       socket.pipe(onward).pipe(socket);
     });
     return undefined;
@@ -195,6 +206,57 @@ describe("an HTTP proxy", () => {
       ["Proxy-Authorization", `Basic ${Buffer.from("us@er:p:ss").toString("base64")}`],
     ]);
   });
+
+  it("is asked with the fields that the option adds, in any form, and they go no further", async () => {
+    const seen: string[][] = [];
+    const server = await serve({
+      port: 0,
+      host: "127.0.0.1",
+      routes: { "/": { upgrade: ({ request }) => void seen.push(request.rawHeaders.filter((_, at) => at % 2 === 0)) } },
+    });
+    opened.push(server);
+    const proxy = await httpProxy(() => server.port);
+    const url = `http://user:pass@127.0.0.1:${proxy.port}`;
+    const token = { "User-Agent": "test/1", "proxy-authorization": "Bearer token" };
+    for (const headers of [token, Object.entries(token), new Headers(token), new Map(Object.entries(token))]) {
+      (await connect("ws://server.test/", { proxy: { url, headers } })).terminate();
+      const ws = new WebSocket("ws://server.test/", [], { proxy: () => ({ url, headers }) });
+      await once(ws as unknown as EventTarget, "open");
+      ws.close();
+      await once(ws as unknown as EventTarget, "close");
+    }
+    expect(proxy.requests).toHaveLength(8);
+    for (const request of proxy.requests) {
+      expect(request.values("user-agent")).toEqual(["test/1"]);
+      expect(request.values("proxy-authorization")).toEqual(["Bearer token"]);
+    }
+    expect(seen.flat().map((name) => name.toLowerCase())).not.toContain("user-agent");
+  });
+
+  it.each<[string, ConnectOptions["proxy"] & object, RegExp]>([
+    ["C07 a line break", { url: "http://127.0.0.1:1", headers: { "X-A": "1\r\nX-B: 2" } }, /the header field X-A/],
+    ["a field that names the server", { url: "http://127.0.0.1:1", headers: { Host: "a" } }, /sets it itself/],
+    ["a field that frames", { url: "http://127.0.0.1:1", headers: [["Content-Length", "1"]] }, /sets it itself/],
+    ["fields for socks5", { url: "socks5://127.0.0.1:1", headers: {} }, /are for http and https proxies/],
+    ["a misspelt option", { url: "http://127.0.0.1:1", header: {} } as never, /there is no option "header"/],
+  ])("rejects %s before it connects", async (_, proxy, message) => {
+    const dialled: unknown[] = [];
+    const createConnection = (target: unknown) => {
+      dialled.push(target);
+      return netConnect(1, "127.0.0.1");
+    };
+    await expect(connect("ws://server.test/", { proxy, createConnection })).rejects.toThrow(message);
+    expect(dialled).toEqual([]);
+  });
+
+  it.each(["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"])(
+    "may say %j before its answer",
+    async (early) => {
+      const server = await serveEcho();
+      const proxy = await httpProxy(() => server.port, {}, "", early);
+      await echoes("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` });
+    },
+  );
 
   it("is asked for IPv6 addresses in brackets", async () => {
     const proxy = await serveRaw(() => "HTTP/1.1 403 Forbidden\r\n\r\n");

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { hostOf, parseWebSocketUrl, portOf, resourceName, shownUrl } from "../../src/client/url.ts";
+import {
+  hostOf,
+  isLocalhost,
+  parseWebSocketUrl,
+  portOf,
+  resourceName,
+  shownUrl,
+  withoutRootDot,
+} from "../../src/client/url.ts";
 import { HandshakeError, type HandshakeRule } from "../../src/protocol/handshake-rules.ts";
 
 describe("shownUrl", () => {
@@ -89,6 +97,19 @@ describe("resourceName", () => {
     ["ws://a/ü?ü x", "/%C3%BC?%C3%BC%20x"],
   ])("R6455-3-3: of %s is %s", (url, name) => {
     expect(resourceName(parseWebSocketUrl(url))).toBe(name);
+  });
+});
+
+describe("names with a dot at their end", () => {
+  it.each([
+    ["localhost", "localhost", true],
+    ["localhost.", "localhost", true],
+    ["a.localhost.", "a.localhost", true],
+    ["notlocalhost.", "notlocalhost", false],
+    ["localhost.test.", "localhost.test", false],
+    ["::1", "::1", false],
+  ])("%s is %s, one of this machine: %s", (host, name, local) => {
+    expect([withoutRootDot(host), isLocalhost(host)]).toEqual([name, local]);
   });
 });
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { type HandshakeRule, handshakeRules, type RefusalRule } from "../../src/protocol/handshake-rules.ts";
 import {
   type CreateRequestOptions,
+  createProxyHeaders,
   createRefusal,
   createRequestHeaders,
   createResponse,
@@ -593,6 +594,31 @@ describe("createRequestHeaders", () => {
     expect(() => create({ headers: [[name, "1"]] })).toThrow(
       new TypeError(`Cannot add the header field ${name}: the handshake sets it itself`),
     );
+  });
+});
+
+describe("createProxyHeaders", () => {
+  it("adds the credentials unless the caller's fields have some", () => {
+    expect(createProxyHeaders([["User-Agent", "a"]], "Basic x")).toEqual([
+      ["Proxy-Authorization", "Basic x"],
+      ["User-Agent", "a"],
+    ]);
+    expect(createProxyHeaders([["proxy-authorization", "Bearer y"]], "Basic x")).toEqual([
+      ["proxy-authorization", "Bearer y"],
+    ]);
+    expect(createProxyHeaders([], undefined)).toEqual([]);
+  });
+
+  it.each([
+    ["X-A", "a\r\nX: y"],
+    ["X A", "a"],
+    ["Host", "a"],
+    ["UPGRADE", "a"],
+    ["connection", "close"],
+    ["Content-Length", "1"],
+    ["Transfer-Encoding", "chunked"],
+  ])("C07: throws for the field %j with the value %j", (name, value) => {
+    expect(() => createProxyHeaders([[name, value]], undefined)).toThrow(TypeError);
   });
 });
 
