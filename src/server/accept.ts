@@ -9,6 +9,7 @@ import { limitsBeside, serverLimits } from "../connection/limits.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import type { Topics } from "../topics/topics.ts";
+import { claim } from "./claim.ts";
 import { addressOf } from "./client-address.ts";
 import { failureOf, handlerError } from "./log.ts";
 import { type ResolvedRoute, type Route, resolveRoute, routeTable } from "./route.ts";
@@ -29,7 +30,8 @@ const acceptForeign: ForeignNames = { ...limitsBeside(serverLimits), ...foreignN
  *
  * Resolves with the connection, or with undefined when the request was refused: the answer has then been sent and the
  * stream is being closed. Messages wait until somebody reads them, or go to `options.message`. Throws a TypeError or a
- * RangeError for options that cannot be, and never because of what the client sent. The options are read and checked at
+ * RangeError for options that cannot be, an Error when the request was answered already, by another listener, `serve` or an
+ * earlier call, and never because of what the client sent. The options are read and checked at
  * every call, about a tenth of a handshake, so they may differ and change; `serve` reads its routes once.
  */
 export async function accept<Data = unknown>(
@@ -41,6 +43,7 @@ export async function accept<Data = unknown>(
   checkOptions("accept", options, acceptTable, acceptForeign);
   checkExchange(socket, head);
   const route = resolveRoute(options as Route);
+  claim({ request, socket });
   const exchange = { request, socket, head, log: route.log };
   const connection = await upgrade(
     { ...exchange, remoteAddress: route.trust || route.log ? addressOf(exchange, route.trust) : undefined },

@@ -116,7 +116,8 @@ const listenMeanings: Readonly<Record<string, string>> = {
   ENOTFOUND: "the host does not resolve to an address",
 };
 
-function listenerFailed(error: Error, log: Log | undefined): void {
+/** Tells of what could not be accepted, which ends nothing. */
+export function listenerFailed(error: Error, log: Log | undefined): void {
   const message = `The server could not accept a connection: ${error.message}`;
   if (log) guardedLog(log)?.({ event: "listener-error", level: "error", message, error });
   else console.error("A server could not accept a connection:", error);

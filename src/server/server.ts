@@ -23,6 +23,7 @@ import { type Publishable, type PublishResult, Topics } from "../topics/topics.t
 import { connectionSettings } from "./accept.ts";
 import { AddressCounts } from "./address-counts.ts";
 import { attach, detach } from "./attachments.ts";
+import { claim } from "./claim.ts";
 import { addressOf } from "./client-address.ts";
 import { closeEvenly, type DrainOptions, drainReason } from "./drain.ts";
 import { endFirstLook, lookFirst } from "./first-look.ts";
@@ -32,6 +33,7 @@ import {
   destroyTlsTransports,
   type ListenerOptions,
   listen,
+  listenerFailed,
   listenerOptionTable,
 } from "./listener.ts";
 import type { ServerMetrics } from "./metrics.ts";
@@ -255,8 +257,15 @@ export class Server {
   /** @internal See `AttachedServer`. */
   takeUpgrade(request: UpgradeRequest): boolean {
     const match = this.match(pathOf(request.request.url ?? ""));
-    if (match) this.#upgrade(request, match);
-    return match !== undefined;
+    if (match === undefined) return false;
+    try {
+      claim(request);
+    } catch (error) {
+      listenerFailed(error as Error, match.value.route.log);
+      return true;
+    }
+    this.#upgrade(request, match);
+    return true;
   }
 
   #upgrade(request: UpgradeRequest, { value, params }: RouteMatch<ServedRoute>): void {
@@ -274,10 +283,12 @@ export class Server {
     });
     if (!(outcome instanceof Promise)) return this.#add(exchange.remoteAddress, outcome);
     this.#pending++;
-    void outcome.then((connection) => {
-      this.#pending--;
-      this.#add(exchange.remoteAddress, connection);
-    });
+    void outcome
+      .catch((error: Error) => listenerFailed(error, value.route.log))
+      .then((connection) => {
+        this.#pending--;
+        this.#add(exchange.remoteAddress, connection ?? undefined);
+      });
   }
 
   /** @internal See `FirstTaker`. */

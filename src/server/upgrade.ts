@@ -14,9 +14,11 @@ import { type AsyncContext, captureContext, settingsIn } from "../connection/asy
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
-import { createResponse, type VerifiedRequest, verifyRequest } from "../protocol/opening-handshake.ts";
+import type { Refusal } from "../protocol/handshake-rules.ts";
+import { createRefusal, createResponse, type VerifiedRequest, verifyRequest } from "../protocol/opening-handshake.ts";
 import { acceptDeflate } from "../protocol/permessage-deflate.ts";
 import type { Topics } from "../topics/topics.ts";
+import { bytesWrittenTo, requireUnanswered } from "./claim.ts";
 import { checkOrigin, isHostAllowed } from "./origin.ts";
 import {
   answerUnderWay,
@@ -58,7 +60,8 @@ const nothing = Buffer.alloc(0);
 /**
  * Answers an upgrade request: the connection, or undefined when the request was refused or the client left.
  *
- * Never throws and never rejects for anything that a peer sends; an exception of the application becomes a 500.
+ * Never throws for anything that a peer sends; an exception of the application becomes a 500. Rejects, with nothing written,
+ * when another has answered the request while the application decided.
  */
 export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcome | Promise<Outcome> {
   exchange.socket.on("error", ignoreError);
@@ -111,6 +114,7 @@ export function upgradeAtOnce(
 async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified: VerifiedRequest): Promise<Outcome> {
   const { socket } = exchange;
   const { route } = target;
+  const bytesWritten = bytesWrittenTo(socket);
   const early = keepEarlyData(socket);
   const abort = new AbortController();
   let context: AsyncContext | undefined;
@@ -121,25 +125,27 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
   }, route.limits.upgradeTimeout);
   socket.once("end", leave).once("close", leave);
   target.closing?.addEventListener("abort", shut);
+  let act: (head: Uint8Array) => Outcome;
   try {
     const asked = ask(target, verified, exchange, abort.signal, () => {
       if (route.asyncContext) context = captureContext();
     });
     const decision = await Promise.race([asked, aborted(abort.signal)]);
-    const head = Buffer.concat([exchange.head, early.stop()]);
-    if (decision instanceof Refused) return refuse(exchange, decision);
-    return establish({ ...exchange, head }, target, verified, decision, context);
+    if (decision instanceof Refused) act = () => refuse(exchange, decision);
+    else act = (head) => establish({ ...exchange, head }, target, verified, decision, context);
   } catch (error) {
-    early.stop();
-    if (!abort.signal.aborted) return refuseFaulty(exchange, error);
-    if (abort.signal.reason instanceof Refused) return refuse(exchange, abort.signal.reason);
-    socket.destroy();
-    return undefined;
+    const { aborted, reason } = abort.signal;
+    if (!aborted) act = () => refuseFaulty(exchange, error);
+    else if (reason instanceof Refused) act = () => refuse(exchange, reason);
+    else act = () => void socket.destroy();
   } finally {
     clearTimeout(timer);
     socket.off("end", leave).off("close", leave);
     target.closing?.removeEventListener("abort", shut);
   }
+  const head = Buffer.concat([exchange.head, early.stop()]);
+  requireUnanswered(socket, bytesWritten);
+  return act(head);
 }
 
 async function ask(
@@ -165,9 +171,16 @@ async function ask(
   const deciding: unknown = route.handlers.upgrade?.(context);
   onAsked();
   const decision: unknown = (await deciding) ?? undefined;
-  if (isResponse(decision)) return new Refused("application", await refusalOfResponse(decision));
+  if (isResponse(decision)) return new Refused("application", await writableRefusal(decision));
   if (decision !== undefined) checkDecision(decision);
   return decision as Decision;
+}
+
+/** What a `Response` says; throws here, where it is answered with 500, when it cannot be written. */
+async function writableRefusal(response: Response): Promise<Refusal> {
+  const refusal = await refusalOfResponse(response);
+  createRefusal(refusal);
+  return refusal;
 }
 
 /** Throws a TypeError for what may have been meant as a refusal: whom an application lets in, it says. */
