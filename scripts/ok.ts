@@ -23,6 +23,7 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["tests", `vitest run --coverage ${reportTo(reportPath)}`],
   ["newest", `node scripts/newest.mjs ${reportTo(newestReportPath)}`],
   ["coverage", "tsx scripts/check-coverage.ts"],
+  ["declarations", "tsx scripts/check-declarations.ts"],
   ["docs", "tsx scripts/check-docs.ts"],
   ["rules", "tsx scripts/check-normative.ts --check && tsx scripts/check-faults.ts --check"],
   ["pages", "tsx scripts/print-reference.ts --check"],

@@ -2,7 +2,8 @@
  * Makes a fresh clone ready to run: installs what package-lock.json names, compiles src/, then installs and builds demo/.
  *
  * Each step runs only when its result is missing or older than what it is made from, and says so in one line. Plain
- * JavaScript, because it runs before anything is installed. `node scripts/setup.mjs install` stops after the first step.
+ * JavaScript, because it runs before anything is installed. `node scripts/setup.mjs install` stops after the first step;
+ * with the path of a folder behind it, it installs what that folder's package-lock.json names instead.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -73,4 +74,8 @@ function giveUp(why) {
   process.exit(1);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) setUp({ build: process.argv[2] !== "install" });
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [step, folder] = process.argv.slice(2);
+  if (step === "install" && folder !== undefined) install(folder);
+  else setUp({ build: step !== "install" });
+}

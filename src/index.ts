@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * The entry `openline`: serve, accept and connect.
  */

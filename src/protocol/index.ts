@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * The entry `openline/protocol`: the WebSocket protocol without any I/O.
  */

@@ -1,0 +1,70 @@
+/** A program as users write it, compiled against the packed declarations alone by scripts/check-declarations.ts. */
+import { createServer } from "node:http";
+import {
+  accept,
+  CloseCode,
+  type CloseReport,
+  type Connection,
+  connect,
+  HandshakeError,
+  type HandshakeRule,
+  PreparedMessage,
+  prometheusText,
+  route,
+  type ServerConnection,
+  serve,
+  Topics,
+  WebSocket,
+  WebSocketStream,
+} from "openline";
+import { Endpoint } from "openline/protocol";
+
+const topics = new Topics();
+const http = createServer();
+http.on("upgrade", async (request, socket, head) => {
+  const connection = await accept(request, socket, head, { topics, subprotocols: ["chat"] });
+  const data: unknown = connection?.data;
+  for await (const message of connection ?? []) connection?.send(message);
+  console.log(data, connection?.remoteAddress);
+});
+
+await using server = await serve({
+  port: 0,
+  limits: { maxMessageSize: 1024 },
+  routes: {
+    "/rooms/:room": route({
+      upgrade: async ({ params, request, url, signal }) => {
+        const room: string = params.room ?? "";
+        if (signal.aborted || request.headers.host === undefined || url.search !== "") {
+          return new Response("No", { status: 403 });
+        }
+        return { data: { room, since: Date.now() } };
+      },
+      open: (connection) => connection.subscribe(connection.data.room),
+      message: (connection, data, { text }) => {
+        const since: number = connection.data.since;
+        const result: { reached: number; dropped: number } = connection.publish(connection.data.room, data);
+        console.log(since, text, result);
+      },
+      close: (_: ServerConnection<{ room: string; since: number }>, report: CloseReport) => console.log(report.code),
+    }),
+  },
+});
+server.publish("news", new PreparedMessage("text"));
+console.log(prometheusText(server.metrics()));
+
+try {
+  const connection: Connection = await connect(`ws://localhost:${server.port}/rooms/1`, { tls: { ca: "" } });
+  connection.close(CloseCode.NormalClosure);
+  const readable: ReadableStream<string | Uint8Array> = connection.readable;
+  connection.toDuplex().on("data", (chunk: Buffer) => console.log(chunk, readable.locked));
+} catch (error) {
+  if (error instanceof HandshakeError) console.log(error.rule satisfies HandshakeRule, error.status, error.headers);
+}
+
+const socket = new WebSocket("ws://localhost", ["chat"], { headers: { Authorization: "Bearer x" } });
+socket.onmessage = ({ data }) => console.log(data);
+socket.addEventListener("close", ({ code, reason }) => console.log(code, reason));
+const { writable } = await new WebSocketStream("ws://localhost").opened;
+await writable.getWriter().write(new Uint8Array(1));
+new Endpoint({ role: "client" }).receive(Buffer.alloc(1));

@@ -1,0 +1,29 @@
+/** The gate declarations against the package as it is, and against one whose declarations do not ask for those of Node. */
+import { beforeAll, expect, test } from "vitest";
+import { all, complaints, installCompilers, packedDeclarations } from "../../scripts/check-declarations.ts";
+
+const newest = all.find(({ typescript, resolution }) => typescript === "7.0" && resolution === "nodenext")!;
+let files: ReadonlyMap<string, string>;
+
+beforeAll(() => {
+  installCompilers();
+  files = packedDeclarations();
+}, 120_000);
+
+test("the packed declarations compile with the compiler's own defaults, and ask for those of Node", async () => {
+  expect(await complaints(newest, files)).toBe("");
+  for (const entry of ["dist/index.d.ts", "dist/protocol/index.d.ts"]) {
+    expect(files.get(entry)).toContain('/// <reference types="node"');
+  }
+}, 60_000);
+
+test("control: without that, they do not", async () => {
+  const without = new Map([...files].map(([path, text]) => [path, text.replace(/^\/\/\/ <reference .*$/m, "")]));
+  expect(await complaints(newest, without)).toMatch(/node_modules\/openline\/dist\/\S+ error \S+ Cannot find/);
+}, 60_000);
+
+test("a name that an entry exports and that is not there is found", async () => {
+  const index = files.get("dist/index.d.ts")!;
+  const broken = new Map(files).set("dist/index.d.ts", index.replace("export { connect }", "export { conect }"));
+  expect(await complaints(newest, broken)).toContain("'conect'");
+}, 60_000);
