@@ -15,7 +15,7 @@ export type {
 export type { ConnectAttempt, ConnectStep } from "./client/connect-trace.ts";
 export { CloseEvent, type CloseEventInit, type ErrorEvent } from "./client/events.ts";
 export type { WebSocketOptions } from "./client/face.ts";
-export { WebSocket, type WebSocketData, type WebSocketEventMap } from "./client/websocket.ts";
+export { WebSocket, type WebSocketData, type WebSocketEventMap, type WebSocketInit } from "./client/websocket.ts";
 export { type WebSocketCloseInfo, WebSocketError } from "./client/websocket-error.ts";
 export {
   type WebSocketOpenInfo,

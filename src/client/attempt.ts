@@ -18,17 +18,21 @@ export class Attempt {
   /** What is being waited for, in words for the error when the time is over. */
   step = "its turn";
   readonly #abort = new AbortController();
-  readonly #signal: AbortSignal | undefined;
+  readonly #signals: readonly AbortSignal[];
   readonly #timeout: number;
   readonly #streams: Duplex[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  /** Follows the caller's signal; throws its reason when it has aborted already. `timeout` is in milliseconds. */
-  constructor(signal: AbortSignal | undefined, timeout: number) {
-    signal?.throwIfAborted();
-    this.#signal = signal;
+  /**
+   * Follows each of the signals until its end; throws the reason of one that has aborted already. `timeout` is in
+   * milliseconds.
+   */
+  constructor(signals: readonly (AbortSignal | undefined)[], timeout: number) {
+    // Not `AbortSignal.any`: a signal remembers each one that was made of it for as long as it lives.
+    this.#signals = signals.filter((signal) => signal !== undefined);
     this.#timeout = timeout;
-    if (signal) follow(signal, this);
+    for (const { aborted, reason } of this.#signals) if (aborted) throw reason;
+    for (const signal of this.#signals) follow(signal, this);
   }
 
   /** Aborts when this attempt is given up, with the reason that the caller of `connect` gets. */
@@ -90,7 +94,7 @@ export class Attempt {
   /** Ends the attempt with a connection: its streams are another's from now on. */
   release(): void {
     clearTimeout(this.#timer);
-    if (this.#signal) unfollow(this.#signal, this);
+    for (const signal of this.#signals) unfollow(signal, this);
   }
 }
 

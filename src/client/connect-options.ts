@@ -156,6 +156,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     throw new TypeError('Cannot connect: subprotocols are one of the options: connect(url, { subprotocols: ["…"] })');
   }
   checkOptions("connect", given, connectTable, connectForeign);
+  if (given.signal && !isSignal(given.signal)) throw new TypeError("Cannot connect: signal is not an AbortSignal");
   if (given.tls) checkPem("connect", given.tls);
   const { headers = [] } = given;
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
@@ -179,6 +180,11 @@ export function toPairs(
   headers: HeaderEntries | Readonly<Record<string, string>>,
 ): readonly (readonly [name: string, value: string])[] {
   return Symbol.iterator in headers ? [...(headers as HeaderEntries)] : Object.entries(headers);
+}
+
+/** Another realm's or a library's will do as well as Node's. */
+function isSignal({ aborted, addEventListener }: AbortSignal): boolean {
+  return typeof aborted === "boolean" && typeof addEventListener === "function";
 }
 
 function checkNumber(name: string, value: unknown, least: number): number {

@@ -53,13 +53,15 @@ interface Manner {
    * WebSockets asks.
    */
   readonly asBrowsers: boolean;
+  /** Gives up the handshake besides the caller's signal. */
+  readonly giveUp?: AbortSignal;
 }
 
 /** `connect` for those who are called otherwise. */
 export async function connectAs(
   url: string | URL,
   options: ConnectOptions,
-  { entry, asBrowsers }: Manner,
+  { entry, asBrowsers, giveUp }: Manner,
 ): Promise<Connection> {
   const caller = captureCaller(entry);
   const resolved = resolveConnectOptions(options);
@@ -68,7 +70,7 @@ export async function connectAs(
   const settings = options.asyncContext ? settingsIn(captureContext(), shared) : shared;
   let destination: Destination | undefined = { url: parseWebSocketUrl(url), trusted: true };
   for (let followed = 0; ; followed++) {
-    const attempt = new Attempt(options.signal, resolved.handshakeTimeout);
+    const attempt = new Attempt([options.signal, giveUp], resolved.handshakeTimeout);
     const trace = new ConnectTrace(destination.url);
     try {
       if (asBrowsers && isBadPort(portOf(destination.url))) throw badPort(destination.url);
@@ -77,6 +79,8 @@ export async function connectAs(
       if (next === undefined) {
         const agreement = verify(opening, resolved, asBrowsers);
         options.upgrade?.(opening.head.response);
+        // It may have given the attempt up itself.
+        attempt.signal.throwIfAborted();
         attempt.release();
         const connection = establish(opening, agreement, settings, resolved);
         trace.reached("open", connection);

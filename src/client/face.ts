@@ -67,10 +67,17 @@ export function toConnectOptions(value: WebSocketOptions): ConnectOptions {
   return options;
 }
 
+/** Who opens a connection. */
+interface Opener {
+  // biome-ignore lint/complexity/noBannedTypes: a class, of whatever arguments
+  readonly face: Function;
+  /** Aborts when the object is closed before the connection is open. */
+  readonly giveUp: AbortSignal;
+}
+
 /** Opens a connection for an object of the class; rejects, as for every other failure, for a port on the list of bad ones. */
-// biome-ignore lint/complexity/noBannedTypes: a class, of whatever arguments
-export async function open(url: URL, options: ConnectOptions, face: Function): Promise<void> {
-  await connectAs(url, options, { entry: face, asBrowsers: true });
+export async function open(url: URL, options: ConnectOptions, { face, giveUp }: Opener): Promise<void> {
+  await connectAs(url, options, { entry: face, asBrowsers: true, giveUp });
 }
 
 /**

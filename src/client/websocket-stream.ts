@@ -107,12 +107,12 @@ export class WebSocketStream {
       {
         ...connectOptions,
         subprotocols,
-        signal: signal ? AbortSignal.any([this.#giveUp.signal, signal]) : this.#giveUp.signal,
+        ...(signal && { signal }),
         open: (connection) => this.#established(connection),
         closing: ({ endpoint }) => (endpoint.closeReceived ? this.#closingByPeer() : undefined),
         close: (_, report) => this.#ended(report),
       },
-      WebSocketStream,
+      { face: WebSocketStream, giveUp: this.#giveUp.signal },
     ).catch((error: Error) => this.#failed(error, signal));
   }
 

@@ -2,8 +2,8 @@
  * `WebSocket` as WHATWG WebSockets section 3 specifies it, for Node: the same constructor, members, events and errors.
  *
  * Every event is fired in a task of its own (`setImmediate`, so microtasks run between two events), in the order in which
- * things happened; a task that comes too late for the state does nothing. A third argument, which browsers do not have,
- * takes the options of `connect`, and the `error` event says why.
+ * things happened; a task that comes too late for the state does nothing. The options of `connect`, which browsers do not
+ * have, come in third place or, with `protocols` among them, in second; and the `error` event says why.
  */
 
 import { Buffer } from "node:buffer";
@@ -53,6 +53,12 @@ export interface WebSocketEventMap {
 export type WebSocketEventHandler<Type extends keyof WebSocketEventMap> =
   | ((this: WebSocket, event: WebSocketEventMap[Type]) => unknown)
   | null;
+
+/** What the constructor takes in second place instead of subprotocols. */
+export interface WebSocketInit extends WebSocketOptions {
+  /** Offered in order of preference. Default none. */
+  readonly protocols?: string | Iterable<string>;
+}
 
 /** What `send` takes. */
 export type WebSocketData = string | ArrayBuffer | ArrayBufferView | Blob;
@@ -120,15 +126,18 @@ export class WebSocket extends EventTarget {
   #full = false;
 
   /** `protocols` are offered in order of preference; `options` exist in Node only. */
-  constructor(url: string | URL, protocols: string | Iterable<string> = [], options: WebSocketOptions = {}) {
+  constructor(url: string | URL, protocols?: string | Iterable<string>, options?: WebSocketOptions);
+  /** As Node's own class: the options in second place, `protocols` among them. */
+  constructor(url: string | URL, init: WebSocketInit);
+  constructor(url: string | URL, second: string | Iterable<string> | WebSocketInit = [], third: WebSocketOptions = {}) {
     // biome-ignore lint/complexity/noArguments: Web IDL counts them
     requireArguments("WebSocket", arguments.length, 1);
     super();
     const given = toUSVString(url);
+    const { protocols = [], options } = readArguments(second, third);
     const subprotocols = isSequence(protocols) ? toStrings(protocols) : [toDOMString(protocols)];
     const target = parseUrl(given);
     checkProtocols(subprotocols);
-    const { signal } = this.#giveUp;
     const connectOptions = toConnectOptions(options);
     this.#url = target.href;
     this.#origin = `${target.protocol}//${target.host}`;
@@ -137,13 +146,12 @@ export class WebSocket extends EventTarget {
       {
         ...connectOptions,
         subprotocols,
-        signal: connectOptions.signal ? AbortSignal.any([signal, connectOptions.signal]) : signal,
         open: (connection) => this.#established(connection),
         message: (_, data) => void setImmediate(WebSocket.#deliver, this, data),
         closing: (connection) => this.#closingByPeer(connection),
         close: (_, report) => this.#ended(report),
       },
-      WebSocket,
+      { face: WebSocket, giveUp: this.#giveUp.signal },
     ).catch((error: Error) => this.#end({ error, wasClean: false, code: CloseCode.AbnormalClosure, reason: "" }));
   }
 
@@ -347,6 +355,18 @@ export class WebSocket extends EventTarget {
 }
 
 defineInterface(WebSocket, constants);
+
+/** An object in second place that cannot be iterated is the options. */
+function readArguments(
+  second: string | Iterable<string> | WebSocketInit,
+  third: WebSocketOptions,
+): { readonly protocols?: string | Iterable<string> | undefined; readonly options: WebSocketOptions } {
+  if (!isObject(second) || isSequence(second)) return { protocols: second, options: third };
+  if (isObject(third) && Object.keys(third).length > 0)
+    throw new TypeError("Cannot connect: the options are given twice");
+  const { protocols, ...options } = second as WebSocketInit;
+  return { protocols, options };
+}
 
 function isSequence(value: unknown): value is Iterable<unknown> {
   const method = isObject(value) ? (value as { [Symbol.iterator]?: unknown })[Symbol.iterator] : undefined;

@@ -6,12 +6,12 @@ import { Attempt } from "../../src/client/attempt.ts";
 describe("Attempt", () => {
   it("throws the reason of a signal that has aborted", () => {
     const reason = new Error("Before it began");
-    expect(() => new Attempt(AbortSignal.abort(reason), 1000)).toThrow(reason);
+    expect(() => new Attempt([AbortSignal.abort(reason)], 1000)).toThrow(reason);
   });
 
   it("gives up with the signal's reason: rejects what it waits for, destroys what it owns", async () => {
     const abort = new AbortController();
-    const attempt = new Attempt(abort.signal, 1000);
+    const attempt = new Attempt([abort.signal], 1000);
     const streams = [new PassThrough(), new PassThrough()];
     for (const stream of streams) attempt.own(stream);
     const waiting = attempt.until(new Promise(() => {}));
@@ -25,14 +25,14 @@ describe("Attempt", () => {
   });
 
   it("gives up once: the first reason stays", async () => {
-    const attempt = new Attempt(undefined, 1000);
+    const attempt = new Attempt([], 1000);
     attempt.giveUp("first");
     attempt.giveUp("second");
     expect(attempt.signal.reason).toBe("first");
   });
 
   it("gives up when its time is over, from when it last began, and not while it is stopped", async () => {
-    const attempt = new Attempt(undefined, 20);
+    const attempt = new Attempt([], 20);
     attempt.startTimer();
     attempt.stopTimer();
     await new Promise((resolve) => setTimeout(resolve, 40));
@@ -43,7 +43,7 @@ describe("Attempt", () => {
 
   it("has nothing more to do with signal, time and streams once released", async () => {
     const abort = new AbortController();
-    const attempt = new Attempt(abort.signal, 5);
+    const attempt = new Attempt([abort.signal], 5);
     const stream = new PassThrough();
     attempt.own(stream);
     attempt.startTimer();
@@ -55,7 +55,7 @@ describe("Attempt", () => {
 
   it("shares one listener on the signal with all others, until the last is done", () => {
     const { signal } = new AbortController();
-    const attempts = Array.from({ length: 20 }, () => new Attempt(signal, 1000));
+    const attempts = Array.from({ length: 20 }, () => new Attempt([signal], 1000));
     expect(getEventListeners(signal, "abort")).toHaveLength(1);
     for (const attempt of attempts.slice(1)) attempt.release();
     expect(getEventListeners(signal, "abort")).toHaveLength(1);
@@ -65,7 +65,7 @@ describe("Attempt", () => {
 
   it("hears the errors of its streams", () => {
     const stream = new PassThrough();
-    new Attempt(undefined, 1000).own(stream);
+    new Attempt([], 1000).own(stream);
     expect(() => stream.emit("error", new Error("Lost"))).not.toThrow();
   });
 });

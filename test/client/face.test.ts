@@ -59,7 +59,9 @@ test("keepalive is off and the outbox has no limit unless the options say so", (
 });
 
 test("WHATWG-2.2-4 open refuses a bad port before it connects", async () => {
-  const failure = open(new URL("ws://127.0.0.1:25/"), {}, open).catch((error: unknown) => error);
+  const failure = open(new URL("ws://127.0.0.1:25/"), {}, { face: open, giveUp: new AbortController().signal }).catch(
+    (error: unknown) => error,
+  );
   expect(await failure).toBeInstanceOf(HandshakeError);
   expect(((await failure) as HandshakeError).rule).toBe("connection-failed");
 });

@@ -44,7 +44,7 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
   it("waits for a slow one, whatever becomes of the others", async () => {
     const slow = await full("127.0.0.2");
     for (const addresses of [[v4(2), v4(3), v4(4)], [v4(3), v4(2)], [v4(2)]]) {
-      const attempt = new Attempt(undefined, 10_000);
+      const attempt = new Attempt([], 10_000);
       const dialled = dialTcp(attempt, slow.port, addresses);
       // Its first segment has been dropped by now, so that it takes a second.
       if (addresses.length === 3) slow.accept();
@@ -58,7 +58,7 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
   it("takes the next one beside a slow one, whose socket is destroyed", async () => {
     const slow = await full("127.0.0.2");
     const { accepted } = await listening("127.0.0.3", slow.port);
-    const attempt = new Attempt(undefined, 10_000);
+    const attempt = new Attempt([], 10_000);
     const owned: Socket[] = [];
     const own = attempt.own.bind(attempt);
     attempt.own = (stream) => {
@@ -77,7 +77,7 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
     const { server } = await listening("127.0.0.1", 0);
     const { port } = server.address() as { port: number };
     server.close();
-    const attempt = new Attempt(undefined, 10_000);
+    const attempt = new Attempt([], 10_000);
     const error = await handshakeErrorOf(dialTcp(attempt, port, [v4(2), v4(3), v6]));
     attempt.release();
     expect(error.rule).toBe("connection-failed");
@@ -86,7 +86,7 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
     expect(cause.errors.map(({ address }) => address)).toEqual(["127.0.0.2", "::1", "127.0.0.3"]);
     expect(cause.code).toBe("ECONNREFUSED");
     expect(error.message).toMatch(/127\.0\.0\.2:\d+.*::1.*127\.0\.0\.3:\d+/);
-    const single = await handshakeErrorOf(dialTcp(new Attempt(undefined, 10_000), port, [v4(2)]));
+    const single = await handshakeErrorOf(dialTcp(new Attempt([], 10_000), port, [v4(2)]));
     expect(single.cause).toMatchObject({ code: "ECONNREFUSED", address: "127.0.0.2" });
   });
 
@@ -94,12 +94,12 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
     const slow = await full("127.0.0.2");
     await full("127.0.0.3", slow.port);
     const addresses = [v4(2), v4(3), v4(4), v6];
-    const timed = new Attempt(undefined, 400);
+    const timed = new Attempt([], 400);
     timed.startTimer();
     const late = await handshakeErrorOf(dialTcp(timed, slow.port, addresses));
     expect(late.message).toMatch(/it had 400 ms, up to the connection$/);
     const abort = new AbortController();
-    const pending = dialTcp(new Attempt(abort.signal, 10_000), slow.port, addresses);
+    const pending = dialTcp(new Attempt([abort.signal], 10_000), slow.port, addresses);
     abort.abort("enough");
     await expect(pending).rejects.toBe("enough");
   });

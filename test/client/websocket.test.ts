@@ -93,9 +93,10 @@ describe("the constructor", () => {
     [[""]],
     ["é"],
     [["ok", "\n"]],
-    [{}],
-    [() => 0],
     [new String("zz")],
+    [{ protocols: "a b" }],
+    [{ protocols: ["a", "A"] }],
+    [{ protocols: {} }],
   ])("WHATWG-3.1-2 throws a SyntaxError for the subprotocols %j", (protocols) => {
     expect(thrown(() => new Any(echo, protocols))).toBe("SyntaxError");
   });
@@ -111,9 +112,15 @@ describe("the constructor", () => {
       null,
       5,
       { [Symbol.iterator]: undefined },
+      {
+        *[Symbol.iterator]() {
+          yield "d";
+        },
+        protocols: "e",
+        nonsense: 1,
+      },
     ];
-    const valid = given.slice(0, -1);
-    for (const protocols of valid) await next(new Any(`ws://127.0.0.1:${raw.port}/`, protocols), "close");
+    for (const protocols of given) await next(new Any(`ws://127.0.0.1:${raw.port}/`, protocols), "close");
     expect(raw.requests.map((request) => request.values("sec-websocket-protocol"))).toEqual([
       ["one"],
       ["b, a"],
@@ -122,8 +129,9 @@ describe("the constructor", () => {
       [],
       ["null"],
       ["5"],
+      [],
+      ["d"],
     ]);
-    expect(thrown(() => new Any(echo, given.at(-1)))).toBe("SyntaxError");
     await raw.close();
   });
 
@@ -136,7 +144,7 @@ describe("the constructor", () => {
       },
     });
     const url = say("url", "bad:");
-    const protocol = say("protocol", "x y");
+    const protocol = [say("protocol", "x y")];
     expect(() => new Any(url, protocol)).toThrow(/scheme/);
     expect(order).toEqual(["url", "protocol"]);
     expect(thrown(() => new Any())).toBe("TypeError");
@@ -149,6 +157,51 @@ describe("the constructor", () => {
     const ws = new Any(echo, [], options);
     await next(ws, "open");
     await closed(ws);
+  });
+
+  test("takes the options in second place as well, with protocols among them, as Node's own class does", async () => {
+    const raw = await rawServer(() => "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    const url = `ws://127.0.0.1:${raw.port}/`;
+    const headers = { "X-A": "b" };
+    const forms = [headers, Object.entries(headers), new Headers(headers), new Map(Object.entries(headers))];
+    for (const form of forms) {
+      await next(new WebSocket(url, { protocols: ["b", "a"], headers: form }), "close");
+      await next(new WebSocket(url, { protocols: "one", headers: form, compression: false }), "close");
+      await next(new WebSocket(url, ["c"], { headers: form }), "close");
+      await next(new WebSocket(url, { headers: form }), "close");
+    }
+    const offered = raw.requests.map((request) => request.values("sec-websocket-protocol"));
+    expect(offered).toEqual(forms.flatMap(() => [["b, a"], ["one"], ["c"], []]));
+    expect(raw.requests.map((request) => request.values("x-a"))).toEqual(raw.requests.map(() => ["b"]));
+    for (const none of [{}, () => 0, { protocols: undefined }]) await next(new Any(url, none), "close");
+    expect(raw.requests.slice(-3).flatMap((request) => request.values("sec-websocket-protocol"))).toEqual([]);
+    await raw.close();
+  });
+
+  test("throws for options in second place that cannot be, or that are given twice", () => {
+    expect(thrown(() => new Any(echo, { handshakeTimeout: -1 }))).toBe("RangeError");
+    expect(thrown(() => new Any(echo, { dispatcher: {} }))).toBe("TypeError");
+    expect(thrown(() => new Any(echo, { headers: { "X-A": "b" } }, { origin: "http://a" }))).toBe("TypeError");
+    expect(thrown(() => new Any(echo, [], { protocols: ["a"] }))).toBe("TypeError");
+    expect(thrown(() => new Any(echo, { signal: {} }))).toBe("TypeError");
+  });
+
+  test("throws what a getter of the options throws, and opens nothing", async () => {
+    const raw = await rawServer(() => undefined);
+    const url = `ws://127.0.0.1:${raw.port}/`;
+    for (const name of ["protocols", "headers", "signal", "limits", "handshakeTimeout", "proxy"]) {
+      const options = Object.defineProperty({}, name, {
+        enumerable: true,
+        get: () => {
+          throw new EvalError(name);
+        },
+      });
+      expect(thrown(() => new Any(url, options))).toBe("EvalError");
+      expect(thrown(() => new Any(url, [], options))).toBe("EvalError");
+      await expect(connect(url, options)).rejects.toThrow(name === "protocols" ? TypeError : EvalError);
+    }
+    expect(raw.accepted).toBe(0);
+    await raw.close();
   });
 
   test("throws for options that cannot be", () => {
