@@ -12,6 +12,12 @@ import type { ConnectionHandlers, ConnectionSettings } from "./handlers.ts";
 /** Calls a function in the async context in which it was made. */
 export type AsyncContext = <Result>(call: () => Result) => Result;
 
+/**
+ * Calls a function in the async context of the time when this module was loaded, which is nobody's: for work that many
+ * connections share, which would else run in the context of the one that happened to begin it.
+ */
+export const cleanContext: AsyncContext = AsyncLocalStorage.snapshot();
+
 /** The async context of the moment. */
 export function captureContext(): AsyncContext {
   return AsyncLocalStorage.snapshot();

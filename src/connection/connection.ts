@@ -13,6 +13,7 @@ import type { Endpoint } from "../protocol/endpoint.ts";
 import type { CloseEvent, EndpointEvent, MessageEvent, PartEvent } from "../protocol/endpoint-events.ts";
 import type { Violation } from "../protocol/errors.ts";
 import type { Role } from "../protocol/frame.ts";
+import { cleanContext } from "./async-context.ts";
 import type { CloseReport } from "./close-report.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import { type Counters, channels, newCounters } from "./diagnostics.ts";
@@ -25,6 +26,7 @@ import {
   type KeepaliveOptions,
   type MessageData,
   type SendOptions,
+  whenSettled,
 } from "./handlers.ts";
 import { Inbox, type MessageReader } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
@@ -40,6 +42,7 @@ import type { SharedCompression } from "./prepared-message.ts";
 import { ProcessCap } from "./process-cap.ts";
 import { listenForDrain, listenTo } from "./socket-listener.ts";
 import { WebStreams } from "./web-streams.ts";
+import { Inflation } from "./zlib-jobs.ts";
 
 /** What a connection is made of. */
 export interface ConnectionParts<Self> {
@@ -51,12 +54,15 @@ export interface ConnectionParts<Self> {
   readonly extensions?: string | undefined;
 }
 
-/** What all connections have received of messages that are not complete. */
+/** What all connections have received and nobody has taken yet: unparsed, unfinished, inflating, queued, held by streams. */
 export const processAssembly: ProcessCap = new ProcessCap();
 
 const uncounted = newCounters();
-/** After this many messages in one go the clock is read (the read budget). */
+/** After this many messages in one go the clock is read (the read budget) … */
 const messagesPerLook = 64;
+/** … and after this many frames of which no message came (fault A07). */
+const framesPerLook = 64;
+const noBytes = new Uint8Array(0);
 /** Reads from this length on are timed: libuv may hand us 32 in a row before anybody else has a turn. */
 const longRead = 64 * 1024;
 /** Milliseconds that long reads took in this turn of the event loop, in all connections. */
@@ -90,9 +96,17 @@ export class Connection {
   #reading = true;
   /** The rest of what was read is worked on in the next turn. */
   #yielding = false;
+  /** Nothing is read or delivered until what the connection has published is delivered. */
+  #holding = false;
   #webStreams: WebStreams | undefined;
-  /** Bytes of an unfinished message, as the process's cap knows them. */
-  #unfinished = 0;
+  /** Bytes received and not taken, as the process's cap knows them. */
+  #held = 0;
+  /** Set while a message is being inflated in the thread pool. */
+  #inflation: Inflation | undefined;
+  /** A compressed message that nobody reads yet, which is not inflated before. */
+  #postponed: Uint8Array | undefined;
+  /** Bytes that a stream made of this connection has taken and its reader has not; undefined while there is none. */
+  #heldByStream: (() => number) | undefined;
   #ready: Deferred<void> | undefined;
 
   /** @internal For `accept` and `connect`; nothing is read before `start`. */
@@ -142,9 +156,14 @@ export class Connection {
     return this.#outbox.size;
   }
 
-  /** Resolves with the report when the connection is over; never rejects. */
+  /** Resolves with the report when the transport is gone, also while handlers are still at work; never rejects. */
   get closed(): Promise<CloseReport> {
     return this.#end.closed;
+  }
+
+  /** @internal For the server: resolves when the `close` handler is done, its promise included. */
+  get handled(): Promise<void> {
+    return this.#end.handled;
   }
 
   /** Resolves when less than the high-water mark is queued after `send` returned false, or the connection is over. */
@@ -191,6 +210,7 @@ export class Connection {
     const stream = new OutgoingStream(fragments, options, {
       endpoint: this.endpoint,
       sent: () => {
+        this.#ending?.moved();
         this.#outbox.changed();
         return this.#outbox.room();
       },
@@ -207,8 +227,9 @@ export class Connection {
   /**
    * Sends a Ping; resolves with the round trip in milliseconds when its Pong, or that of a later Ping, has come.
    *
-   * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes; rejects when the
-   * connection is closed before, which may be left unhandled.
+   * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes. Rejects when the
+   * connection is closed before, or when nothing has been read for 20 s because messages wait for their handler, as for one
+   * that awaits the Pong itself; either may be left unhandled.
    */
   ping(payload: Uint8Array = nextPingPayload()): Promise<number> {
     checkPingPayload(payload);
@@ -236,6 +257,7 @@ export class Connection {
     encodeClosePayload(code, reason);
     if (!this.#isOpen()) return;
     this.#end.leaving = true;
+    if (this.#sender?.busy) this.#end.limitPeer(this.limits.closeTimeout);
     this.#afterwards(() => this.#closeNow(code, reason));
   }
 
@@ -304,7 +326,14 @@ export class Connection {
    * or no code. Destroying it destroys the socket. Throws when the messages go to another reader.
    */
   toDuplex(): Duplex {
-    return duplexOf(this);
+    const duplex = duplexOf(this);
+    this.holdBy(() => duplex.readableLength);
+    return duplex;
+  }
+
+  /** @internal For streams that read ahead: `held` says how many bytes wait in them. */
+  holdBy(held: () => number): void {
+    this.#heldByStream = held;
   }
 
   /** @internal For streams, which alone read it then; our Close does not end them, `return` does. */
@@ -320,6 +349,7 @@ export class Connection {
     const socket = this.#socket;
     if (ownSocket) this.#outbox.writeDirectly();
     listenTo(socket, this, ownSocket);
+    this.#settings.began?.(this);
     if (channels.open.hasSubscribers) channels.open.publish({ connection: this });
     this.#call("open");
     if (head && head.length > 0) this.received(Buffer.from(head));
@@ -348,9 +378,34 @@ export class Connection {
     return this.#isOpen() && this.bufferedAmount < this.limits.maxOutboxSize;
   }
 
+  /** @internal For topics: whether the high-water mark is reached. */
+  lags(): boolean {
+    return this.bufferedAmount >= this.limits.outboxHighWaterMark;
+  }
+
+  /** @internal For topics: reads and delivers nothing until `until` has resolved. */
+  hold(until: Promise<void>): void {
+    if (this.#holding) return;
+    this.#holding = true;
+    void until.then(() => {
+      this.#holding = false;
+      this.run();
+    });
+  }
+
   /** @internal For topics. */
   get sharedCompression(): SharedCompression | undefined {
     return this.#deflate?.sharedKey === undefined ? undefined : this.#deflate;
+  }
+
+  /** @internal For the end: whether a send is under way that our Close has to wait for. */
+  get sending(): boolean {
+    return this.#sender?.busy === true;
+  }
+
+  /** @internal For the end: bytes that wait for the transport, without those that wait for a compressor or a Blob. */
+  get leavingAmount(): number {
+    return this.#outbox.size - this.#outbox.waiting;
   }
 
   /** @internal For the outbox and keepalive. */
@@ -407,8 +462,6 @@ export class Connection {
     const began = length < longRead ? 0 : performance.now();
     this.endpoint.receive(chunk, borrowed, length);
     this.run();
-    const { unfinishedLength } = this.endpoint;
-    if (unfinishedLength !== this.#unfinished) this.#noteUnfinished(unfinishedLength);
     if (began !== 0) this.#worked(performance.now() - began);
   }
 
@@ -419,34 +472,59 @@ export class Connection {
     if (turnWork >= this.limits.readBudget && this.#reading) this.#yield();
   }
 
-  #noteUnfinished(length: number): void {
-    this.#unfinished = length;
-    processAssembly.note(this, length, this.limits.maxProcessAssemblySize);
+  /** What was received and is not taken counts for the process's cap, wherever it waits (fault A02). */
+  #noteHeld(): void {
+    const held = this.#heldNow();
+    if (held === this.#held) return;
+    this.#held = held;
+    processAssembly.note(this, held, this.limits.maxProcessAssemblySize);
   }
 
-  /** @internal For the inbox, too: parses and delivers what there is; what comes of it leaves in one write. */
+  #heldNow(): number {
+    // What nobody has read of a connection that is over lives only as long as the application holds on to it.
+    if (this.#ending?.told) return 0;
+    const { unparsedLength, unfinishedLength } = this.endpoint;
+    const queued = this.#inbox === undefined ? 0 : this.#inbox.held;
+    const inStream = this.#heldByStream === undefined ? 0 : this.#heldByStream();
+    const inflated = this.#inflation === undefined ? 0 : this.#inflation.length;
+    return unparsedLength + unfinishedLength + inflated + queued + inStream;
+  }
+
+  /**
+   * @internal For the inbox, too: parses and delivers what there is; what comes of it leaves in one write. Where it is
+   * called by what it calls, the outer call goes on.
+   */
   run(): void {
+    if (this.#outbox.insideChunk) return;
     this.#outbox.insideChunk = true;
-    this.#pump();
-    this.#outbox.insideChunk = false;
+    try {
+      this.#pump();
+    } finally {
+      this.#outbox.insideChunk = false;
+    }
     this.#outbox.flush();
+    this.#noteHeld();
     this.#progress();
   }
 
   #pump(): void {
     let began = 0;
     for (let handled = 1; ; handled++) {
+      if (this.#holding) return this.read(false);
       const inbox = this.#inbox;
       let look = handled % messagesPerLook === 0;
       if (inbox !== undefined && !inbox.empty && this.#delivers()) {
         this.#deliver(inbox.shift());
+      } else if (this.#postponed !== undefined && !this.#isPostponing()) {
+        this.#inflatePostponed();
+        look = true;
       } else {
-        if ((inbox?.size ?? 0) >= this.limits.inboundHighWaterMark) return this.read(false);
-        const event = this.endpoint.nextEvent();
-        if (event === undefined) break;
-        this.#handle(event);
+        if (this.#isFull()) return this.read(false);
+        const event = this.endpoint.nextEvent(framesPerLook);
+        if (event !== undefined) this.#handle(event);
+        else if (this.endpoint.unparsedLength === 0 || this.endpoint.inflating) break;
         // To inflate one may take as long as all of these (fault B07).
-        look ||= event.type === "inflate";
+        look ||= event === undefined || event.type === "inflate";
       }
       if (look) {
         const now = performance.now();
@@ -457,9 +535,29 @@ export class Connection {
     this.read(!this.endpoint.inflating);
   }
 
+  /**
+   * Whether parsing has to wait for the application. Where nobody reads at all, the limit is for what is unfinished, too: a
+   * longer message is not assembled before.
+   */
+  #isFull(): boolean {
+    const queued = this.#inbox === undefined ? 0 : this.#inbox.size;
+    const { inboundHighWaterMark } = this.limits;
+    if (queued >= inboundHighWaterMark) return true;
+    return queued + this.endpoint.unfinishedLength >= inboundHighWaterMark && this.#isPostponing();
+  }
+
+  /** Whether messages wait for somebody to read them, which nobody does yet. */
+  #isPostponing(): boolean {
+    return this.#isUnused() && !this.#ending?.deaf;
+  }
+
   /** Goes on in the next turn, so that one busy connection does not starve the others (fault A04). */
   #yield(): void {
     this.read(false);
+    this.#runSoon();
+  }
+
+  #runSoon(): void {
     if (this.#yielding) return;
     this.#yielding = true;
     setImmediate(() => {
@@ -569,36 +667,56 @@ export class Connection {
   }
 
   #inflate(payload: Uint8Array): void {
-    const outcome = this.#deflate!.inflate(payload, this.limits.maxMessageSize);
-    if (outcome instanceof Promise) {
-      this.read(false);
-      void outcome.then((inflated) => {
-        if (this.#report) return;
-        this.#handle(this.endpoint.inflated(inflated));
-        this.run();
-      });
-    } else {
-      this.#handle(this.endpoint.inflated(outcome));
+    if (this.#isPostponing()) {
+      this.#postponed = payload;
+      return;
     }
+    const inflation = new Inflation(() => this.#noteHeld());
+    const outcome = this.#isDeaf() ? noBytes : this.#deflate!.inflate(payload, this.limits.maxMessageSize, inflation);
+    if (!(outcome instanceof Promise)) return this.#handle(this.endpoint.inflated(outcome));
+    this.#inflation = inflation;
+    this.read(false);
+    void outcome.then((inflated) => {
+      this.#inflation = undefined;
+      this.#handle(this.endpoint.inflated(this.#isDeaf() ? noBytes : inflated));
+      if (this.#report) this.#deflate!.release();
+      this.run();
+    });
+  }
+
+  #inflatePostponed(): void {
+    const payload = this.#postponed!;
+    this.#postponed = undefined;
+    this.#inflate(payload);
+  }
+
+  /** Whether messages are thrown away; what is compressed need not be inflated then. */
+  #isDeaf(): boolean {
+    return this.#ending?.deaf === true;
   }
 
   // Handlers
 
   #call(name: "open" | "closing" | "drain"): void;
   #call(name: "ping" | "pong", payload: Uint8Array): void;
-  #call(name: "close", report: CloseReport): void;
-  #call(name: "open" | "closing" | "drain" | "ping" | "pong" | "close", argument?: Uint8Array | CloseReport): void {
+  #call(name: "close", report: CloseReport, done: () => void): void;
+  #call(
+    name: "open" | "closing" | "drain" | "ping" | "pong" | "close",
+    argument?: Uint8Array | CloseReport,
+    done: () => void = () => {},
+  ): void {
     const handler = this.#settings.handlers[name] as ((connection: this, argument: unknown) => unknown) | undefined;
-    if (!handler) return;
+    if (!handler) return done();
     try {
       const own = argument instanceof Uint8Array ? new Uint8Array(argument) : argument;
       const result = handler.call(this.#settings.handlers, this, own);
-      if (!isThenable(result)) return;
+      if (!isThenable(result)) return done();
       // Without a message handler `open` may be the one who reads.
       if (name === "closing" || (name === "open" && this.handlesMessages)) this.#await(result);
-      else Promise.resolve(result).catch((error) => this.#handlerThrew(error));
+      else whenSettled(result, done, (error) => this.#handlerThrew(error));
     } catch (error) {
       this.#handlerThrew(error);
+      done();
     }
   }
 
@@ -609,11 +727,7 @@ export class Connection {
       this.#busy = false;
       this.run();
     };
-    // A thenable of a stranger may call back at once, twice, or throw.
-    Promise.resolve(result).then(resume, (error) => {
-      this.#handlerThrew(error);
-      resume();
-    });
+    whenSettled(result, resume, (error) => this.#handlerThrew(error));
   }
 
   /** An exception in a handler ends its own connection and no other (fault D09). */
@@ -645,7 +759,9 @@ export class Connection {
   outboxLow(): void {
     this.#ready?.resolve();
     this.#ready = undefined;
-    this.#call("drain");
+    if (this.#settings.handlers.drain === undefined) return;
+    // What writes may be delivering to others, or be called by the application: its handler runs after that.
+    cleanContext(() => queueMicrotask(() => this.#report || this.#call("drain")));
   }
 
   /** @internal For the outbox. */
@@ -681,9 +797,25 @@ export class Connection {
     this.#fail("message-too-slow");
   }
 
-  /** @internal For the process's cap on unfinished messages. */
+  /** @internal For the process's cap on what was received and not taken. */
   letGo(): void {
+    this.#held = 0;
+    this.ignoreMessages();
     this.#fail("too-much-unfinished");
+  }
+
+  /** @internal For keepalive. */
+  probe(): void {
+    const payload = nextPingPayload();
+    if (!this.endpoint.ping(payload)) return;
+    this.#pings ??= new Pings();
+    this.#pings.note(payload);
+    this.#outbox.changed();
+  }
+
+  /** @internal For keepalive: no Pong can be read. */
+  giveUpPings(olderThan: number): void {
+    this.#pings?.rejectUnread(olderThan);
   }
 
   #fail(violation: Violation): void {
@@ -705,6 +837,8 @@ export class Connection {
     else this.#outbox.changed();
     if (!this.handlesMessages && !this.#inbox?.readToTheEnd) this.ignoreMessages();
     this.read(true);
+    // Where messages that are ignored now held up parsing, the peer's Close may be here already.
+    if (this.endpoint.unparsedLength > 0 || this.#postponed !== undefined) this.#runSoon();
     this.#end.limitPeer(this.limits.closeTimeout);
     this.#progress();
   }
@@ -713,6 +847,7 @@ export class Connection {
   ignoreMessages(): void {
     this.#end.deaf = true;
     this.#inbox?.clear();
+    this.#inflation?.cancel();
   }
 
   /** @internal For the inbox: where nobody reads any more, nothing holds back the echo of a Close that is next. */
@@ -737,7 +872,7 @@ export class Connection {
     } else if (state === "open" || state === "closing") {
       this.#end.endedWithoutClose();
       this.endpoint.receivePeerEnd();
-      this.#noteUnfinished(0);
+      this.#noteHeld();
     }
     this.#outbox.flush();
     this.#progress();
@@ -786,7 +921,6 @@ export class Connection {
     this.#sender?.stop();
     this.counters.messagesUnsent += report.unsentMessages;
     this.endpoint.receiveEnd();
-    this.#noteUnfinished(0);
     this.#pings?.rejectAll();
     this.#ready?.resolve();
     this.#deflate?.release();
@@ -795,11 +929,24 @@ export class Connection {
     this.run();
   }
 
-  /** What was parsed before the end is handled first, where a handler does it. */
+  /** The `close` handler is called when all that came before the end was handled. */
   #deliverReport(): void {
-    if (this.handlesMessages && (this.#busy || !this.#caughtUp())) return;
-    this.#inbox?.end();
-    if (this.#end.deliverReport()) this.#call("close", this.#end.report!);
+    const end = this.#end;
+    if (this.#caughtUp() || this.#inbox!.atClose) this.#inbox?.end();
+    if (end.told || this.#isHandling()) return;
+    end.told = true;
+    this.#noteHeld();
+    this.#call("close", end.report!, () => {
+      end.allHandled();
+      this.#settings.handled?.(this);
+    });
+  }
+
+  /** Whether what came before the end is still being handled. */
+  #isHandling(): boolean {
+    if (this.endpoint.inflating && this.#postponed === undefined) return true;
+    if (this.handlesMessages) return this.#busy || !this.#caughtUp();
+    return this.#inbox?.reading === true && this.#end.awaitsReader(this.limits.closeTimeout, () => this.#progress());
   }
 }
 

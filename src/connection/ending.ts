@@ -3,7 +3,7 @@
  * transport, and the report. While it is open a connection holds none of this, and most are open.
  */
 
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
@@ -17,6 +17,12 @@ export interface EndingOwner {
   readonly limits: ConnectionLimits;
   /** Bytes that were sent and have not left the process. */
   readonly bufferedAmount: number;
+  /** Those of them that wait for the transport and for nothing else. */
+  readonly leavingAmount: number;
+  /** Whether a send is under way that our Close has to wait for. */
+  readonly sending: boolean;
+  /** The transport is gone. */
+  socketClosed(): void;
   /** Whether to read what still arrives. */
   read(on: boolean): void;
 }
@@ -44,6 +50,8 @@ export class Ending {
   #unsent: number | undefined;
   /** Runs while a step of the closing handshake is waited for. */
   #timer: NodeJS.Timeout | undefined;
+  /** Runs after a stream was destroyed that does not say that it is closed. */
+  #overdue: NodeJS.Timeout | undefined;
   /** Bytes that had not left when the timer last looked … */
   #behind = Number.POSITIVE_INFINITY;
   /** … and when it last saw that one had. */
@@ -51,9 +59,15 @@ export class Ending {
   /** What the end of the transport waits for, once both sides are done with the connection. */
   #waitsFor: "output" | "peer" | undefined;
   #report: CloseReport | undefined;
-  #reportDelivered = false;
+  /** Whether the `close` handler was called. */
+  told = false;
+  #handled = false;
   /** What waits for the report; undefined until somebody asks. */
   #closed: Deferred<CloseReport> | undefined;
+  /** What waits for the handlers; undefined until somebody asks. */
+  #allHandled: Deferred<void> | undefined;
+  /** Whether a reader of messages was waited for long enough. */
+  #readerIsLate = false;
 
   constructor(owner: EndingOwner, socket: Duplex) {
     this.#owner = owner;
@@ -65,19 +79,43 @@ export class Ending {
     return this.#report;
   }
 
-  /** Resolves with the report when it is delivered. */
+  /** Resolves with the report when the transport is gone. */
   get closed(): Promise<CloseReport> {
     this.#closed ??= deferred<CloseReport>();
-    if (this.#reportDelivered) this.#closed.resolve(this.#report!);
+    if (this.#report) this.#closed.resolve(this.#report);
     return this.#closed.promise;
   }
 
-  /** Gives the report to those who wait for it; false when they have it. */
-  deliverReport(): boolean {
-    if (this.#reportDelivered) return false;
-    this.#reportDelivered = true;
-    this.#closed?.resolve(this.#report!);
+  /** Resolves when the `close` handler is done. */
+  get handled(): Promise<void> {
+    this.#allHandled ??= deferred<void>();
+    if (this.#handled) this.#allHandled.resolve();
+    return this.#allHandled.promise;
+  }
+
+  /** The `close` handler is done. */
+  allHandled(): void {
+    this.#handled = true;
+    this.#allHandled?.resolve();
+  }
+
+  /**
+   * Whether to wait for a reader that has messages before it, which `look` finds out again. One that has asked for nothing
+   * for `longest` milliseconds is taken to have left; one that still works keeps the process alive by what it works on.
+   */
+  awaitsReader(longest: number, look: () => void): boolean {
+    clearTimeout(this.#timer);
+    if (this.#readerIsLate) return false;
+    this.#timer = setTimeout(() => {
+      this.#readerIsLate = true;
+      look();
+    }, longest).unref();
     return true;
+  }
+
+  /** Something that stands before our Close has moved on. */
+  moved(): void {
+    this.#movedAt = performance.now();
   }
 
   /** Lets the peer's Close, or its end, wait for the application, but not for ever: then `answer` is called. */
@@ -90,10 +128,15 @@ export class Ending {
     clearTimeout(this.#timer);
     if (this.#report) return;
     this.#timer = setTimeout(() => {
-      const { bufferedAmount, endpoint, limits } = this.#owner;
-      const onItsWay = bufferedAmount > 0 && !endpoint.violation && !this.#socket.destroyed;
-      if (onItsWay && this.#isLeaving()) return this.limitPeer(after);
-      const why = onItsWay ? `no byte left for ${limits.writeTimeout} ms` : `the peer took more than ${after} ms`;
+      const { leavingAmount, sending, endpoint, limits } = this.#owner;
+      const goesOn = !endpoint.violation && !this.#socket.destroyed;
+      const leaves = goesOn && leavingAmount > 0;
+      if (leaves && this.#isLeaving()) return this.limitPeer(after);
+      const sends = goesOn && sending;
+      if (sends && performance.now() - this.#movedAt < after) return this.limitPeer(after);
+      const why = leaves
+        ? `no byte left for ${limits.writeTimeout} ms`
+        : `${sends ? "what was sent before it stood still for" : "the peer took more than"} ${after} ms`;
       this.error ??= new Error(`The closing handshake was cut off: ${why}`);
       this.destroy();
     }, after);
@@ -108,8 +151,8 @@ export class Ending {
   #isLeaving(): boolean {
     const now = performance.now();
     // Within one large write only the socket's handle can tell.
-    const behind = this.#owner.bufferedAmount + waitingBelow(this.#socket as Socket);
-    if (behind < this.#behind) this.#movedAt = now;
+    const behind = this.#owner.leavingAmount + waitingBelow(this.#socket as Socket);
+    if (behind < this.#behind) this.moved();
     this.#behind = behind;
     return now - this.#movedAt < this.#owner.limits.writeTimeout;
   }
@@ -158,11 +201,15 @@ export class Ending {
     this.leaving = true;
     this.#unsent ??= this.#owner.bufferedAmount;
     this.#socket.destroy();
+    // A stream of the application's may never say that it is closed.
+    if (!(this.#socket instanceof Socket) && !this.#report)
+      this.#overdue ??= setTimeout(() => this.#owner.socketClosed(), drainTime);
   }
 
   /** The transport is gone: writes the report. */
   finish(lastReceivedAgo: number): CloseReport {
     clearTimeout(this.#timer);
+    clearTimeout(this.#overdue);
     const { endpoint } = this.#owner;
     if (!endpoint.closeReceived && !endpoint.violation) {
       this.error ??= new Error("The stream was closed without a Close frame from the peer");
@@ -174,6 +221,7 @@ export class Ending {
       bufferedAmount: this.#unsent ?? this.#owner.bufferedAmount,
       unsentMessages: this.unsentMessages + endpoint.waitingMessages,
     });
+    this.#closed?.resolve(this.#report);
     return this.#report;
   }
 }

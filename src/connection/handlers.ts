@@ -32,7 +32,7 @@ export interface ConnectionHandlers<Connection> {
   drain?(connection: Connection): unknown;
   /** @internal The peer's Close was parsed, or it ended without one; the answer waits for a promise, at most 2 s. */
   closing?(connection: Connection): PromiseLike<void> | undefined;
-  /** The connection is over; the last call. */
+  /** The connection is over, and its last message was handled; the last call. */
   close?(connection: Connection, report: CloseReport): unknown;
   /** A handler threw; without this handler, and without `log`, the first such error of a route goes to stderr. */
   error?(connection: Connection, error: Error): unknown;
@@ -57,6 +57,15 @@ export const handlerTable: OptionTable<ConnectionHandlers<never>> = {
 /** Whether what a handler returned is to be awaited. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+/**
+ * Calls `done` when `result` has settled, after `failed` if it was rejected. A thenable of a stranger may call back at once
+ * or twice, throw, or have a constructor that throws: here each comes to one of the two, later and once.
+ */
+export function whenSettled(result: PromiseLike<unknown>, done: () => void, failed: (error: unknown) => void): void {
+  const settled = new Promise((resolve) => resolve(result));
+  void settled.catch(failed).then(done);
 }
 
 /** When a silent peer is asked, and when it is given up; milliseconds, looked after once a second. */
@@ -109,10 +118,14 @@ export interface ConnectionSettings<Connection> {
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Where messages and bytes are counted. */
   readonly counters?: Counters;
+  /** Called when the connection begins, before the `open` handler. */
+  began?(connection: Connection): void;
   /** Called with each exception of a handler; without it the first of a route goes to stderr. */
   threw?(connection: Connection, error: Error): void;
   /** Called when the transport is gone, before the `close` handler. */
   ended?(connection: Connection, report: CloseReport): void;
+  /** Called when the `close` handler is done. */
+  handled?(connection: Connection): void;
 }
 
 /** In what form an endpoint hands messages over. */

@@ -46,6 +46,8 @@ export class Inbox {
   /** Set when the messages are taken as streams instead. */
   #streams: MessageStreams | undefined;
   #readToTheEnd = false;
+  /** Whether a message was given to a loop that has not asked for the next one. */
+  #given = false;
 
   constructor(owner: InboxOwner) {
     this.#owner = owner;
@@ -80,6 +82,17 @@ export class Inbox {
     this.size = 0;
   }
 
+  /** Bytes that were taken from the endpoint and not by a reader. */
+  get held(): number {
+    return this.size + (this.#streams?.held ?? 0);
+  }
+
+  /** Whether a reader has messages before it that it has not handled: one counts as handled when the next is asked for. */
+  get reading(): boolean {
+    if (!this.iterated) return false;
+    return this.#given || !(this.empty || this.atClose) || this.#streams?.reading === true;
+  }
+
   /** Whether messages have a reader until the peer's Close, also after ours. */
   get readToTheEnd(): boolean {
     return this.#readToTheEnd;
@@ -105,6 +118,7 @@ export class Inbox {
         return this.#next();
       },
       return: () => {
+        this.#given = false;
         // Others may wait still.
         if (this.#waiting?.length === 0) this.#waiting = undefined;
         this.#owner.readerLeft();
@@ -130,6 +144,7 @@ export class Inbox {
     return {
       next: () => this.#next(),
       return: () => {
+        this.#given = false;
         this.#owner.ignoreMessages();
         this.#owner.run();
         return Promise.resolve(done);
@@ -139,8 +154,9 @@ export class Inbox {
 
   /** Gives a message to the reader that has waited longest; there must be one. */
   give(event: MessageEvent | PartEvent): void {
-    if (this.#streams !== undefined) this.#streams.take(event);
-    else this.#waiting!.shift()!.resolve({ done: false, value: event.data });
+    if (this.#streams !== undefined) return this.#streams.take(event);
+    this.#given = true;
+    this.#waiting!.shift()!.resolve({ done: false, value: event.data });
   }
 
   /** Nothing will come any more to those who wait. */
@@ -156,6 +172,7 @@ export class Inbox {
 
   #next(): Promise<Result> {
     const next = deferred<Result>();
+    this.#given = false;
     this.#waiting ??= [];
     this.#waiting.push(next);
     this.#owner.run();

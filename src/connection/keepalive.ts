@@ -30,7 +30,10 @@ export interface KeptAlive {
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Whether the connection reads from its socket at present. */
   isReading(): boolean;
-  ping(): Promise<number>;
+  /** Sends a Ping whose Pong nobody waits for. */
+  probe(): void;
+  /** Rejects the pings that have waited for longer: no Pong can be read. */
+  giveUpPings(olderThan: number): void;
   pong(): void;
   /** The rest of a message did not come in time. */
   tooSlow(): void;
@@ -103,6 +106,7 @@ export class Keepalive implements Watched {
       this.#pingedAt = neverPinged;
       this.#progress = this.#rate = undefined;
       this.#paused = currentTick();
+      this.#kept.giveUpPings(unsolicitedPongInterval);
       // A peer that is read by turns hears from us anyway, and some take a Pong that they did not ask for as a fault.
       if (idle < unsolicitedPongInterval) return Math.min(unsolicitedPongInterval - idle, this.#pace);
       this.#kept.pong();
@@ -123,8 +127,7 @@ export class Keepalive implements Watched {
     }
     if (this.#pingedAt === neverPinged) {
       this.#pingedAt = currentTick();
-      // The round trip is noted where the Pong arrives; that none came is seen here.
-      this.#kept.ping().catch(() => {});
+      this.#kept.probe();
       return Math.min(this.#timeout, this.#interval, this.#pace);
     }
     const waited = (currentTick() - this.#pingedAt) * tickLength;

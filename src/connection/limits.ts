@@ -23,7 +23,10 @@ export interface ConnectionLimits {
    * pauses.
    */
   readonly messageIdleTimeout: number;
-  /** How much may be parsed and not delivered before reading stops. Default 64 KiB. */
+  /**
+   * How much may be parsed and not delivered before reading stops. Where nobody reads messages at all, none that is longer
+   * is assembled or inflated before somebody does; up to 64 KiB more may be read and not parsed. Default 64 KiB.
+   */
   readonly inboundHighWaterMark: number;
   /** From how much queued output on `send` returns false. Default 1 MiB. */
   readonly outboxHighWaterMark: number;
@@ -31,7 +34,10 @@ export interface ConnectionLimits {
   readonly maxOutboxSize: number;
   /** How much the stalled connections of the process may have queued together; then 1013 for the largest. Default 256 MiB. */
   readonly maxProcessOutboxSize: number;
-  /** How much may be received of unfinished messages in the process; then 1013 for the largest. Default 256 MiB. */
+  /**
+   * How much the process may have received that nobody has taken yet: unfinished messages, such as are being inflated, and
+   * what waits for a handler or a reader; then 1013 for the connection that holds most of it. Default 256 MiB.
+   */
   readonly maxProcessAssemblySize: number;
   /** How long queued output may stand while no byte leaves or arrives; then the socket is destroyed. Default 45 s. */
   readonly writeTimeout: number;
@@ -68,6 +74,8 @@ export interface ServerLimits extends ConnectionLimits {
   readonly maxTopics: number;
   /** How long a topic's name may be, in bytes of UTF-8; `subscribe` throws beyond. Default 256. */
   readonly maxTopicLength: number;
+  /** How much may be published and not delivered yet; beyond it messages are dropped, as `publish` says. Default 64 MiB. */
+  readonly maxPublishBacklog: number;
 }
 
 /** The defaults of `ConnectionLimits`. */
@@ -99,6 +107,7 @@ export const serverLimits: ServerLimits = {
   maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
   maxTopics: 1000,
   maxTopicLength: 256,
+  maxPublishBacklog: 64 * MiB,
 };
 
 /** A peer's Close, or its end without one, waits at most this long for the application, in milliseconds. */

@@ -15,6 +15,7 @@ import {
   deflateInJobs,
   finalTail,
   type InflateOutcome,
+  type Inflation,
   inflateAtOnce,
   inflateInJobs,
   removedTail,
@@ -93,9 +94,10 @@ export class MessageDeflate {
   /**
    * The message whose fragments' payloads, joined, are `payload` (RFC 7692 section 7.2.2), or the rule it breaks: it is
    * longer than `limit` bytes, or not whole, valid DEFLATE data; or zlib has no memory for it. At once for a small message
-   * unless something is wrong with it, else as a promise, until whose end the payload must not change. After a broken rule the connection has failed: inflate no more.
+   * unless something is wrong with it, else as a promise, until whose end the payload must not change and `inflation` says
+   * how far it has come. After a broken rule the connection has failed: inflate no more.
    */
-  inflate(payload: Uint8Array, limit: number): InflateOutcome | Promise<InflateOutcome> {
+  inflate(payload: Uint8Array, limit: number, inflation?: Inflation): InflateOutcome | Promise<InflateOutcome> {
     // Peers that forget section 7.2.3.6 send an empty message after another as no bytes at all.
     if (payload.length === 0) return new Uint8Array(0);
     const theirs = this.#inflating;
@@ -107,12 +109,12 @@ export class MessageDeflate {
       if (typeof outcome === "object") theirs.window?.push(outcome);
       if (outcome !== undefined) return outcome;
     }
-    return this.#inflateInJobs(payload, limit);
+    return this.#inflateInJobs(payload, limit, inflation);
   }
 
-  async #inflateInJobs(payload: Uint8Array, limit: number): Promise<InflateOutcome> {
+  async #inflateInJobs(payload: Uint8Array, limit: number, inflation?: Inflation): Promise<InflateOutcome> {
     const theirs = this.#inflating;
-    const outcome = await inflateInJobs(theirs.shape, payload, theirs.history(), limit);
+    const outcome = await inflateInJobs(theirs.shape, payload, theirs.history(), limit, inflation);
     if (typeof outcome === "object") theirs.outrun(outcome);
     return outcome;
   }

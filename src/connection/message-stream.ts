@@ -41,6 +41,16 @@ export class MessageStreams implements AsyncIterable<MessageStream> {
     return last === undefined || last.complete ? this.#waiting.length > 0 : last.wants;
   }
 
+  /** Bytes that were taken and nobody has asked for. */
+  get held(): number {
+    return this.#last?.held ?? 0;
+  }
+
+  /** Whether a message was handed out that the application may still be reading: it has not asked for the next one. */
+  get reading(): boolean {
+    return this.#last !== undefined && this.#waiting.length === 0;
+  }
+
   /** Takes the next message or part; only while `wants` is true. */
   take(event: MessageEvent | PartEvent): void {
     const whole = event.type === "message";
@@ -101,6 +111,10 @@ class IncomingMessage implements MessageStream {
     return this.#broken !== undefined || this.#waiting.length > 0;
   }
 
+  get held(): number {
+    return this.#pending === undefined ? 0 : this.#pending.length;
+  }
+
   add(data: MessageData, last: boolean): void {
     this.complete = last;
     if (this.#broken !== undefined) return;
@@ -136,6 +150,7 @@ class IncomingMessage implements MessageStream {
     const data = this.#pending;
     if (data !== undefined) {
       this.#pending = undefined;
+      this.#pull();
       return Promise.resolve({ done: false, value: data });
     }
     if (this.complete) return Promise.resolve(done);

@@ -7,22 +7,26 @@ import { Buffer } from "node:buffer";
 interface OutstandingPing {
   readonly payload: Buffer;
   readonly sentAt: number;
-  readonly resolve: (roundTrip: number) => void;
-  readonly reject: (error: Error) => void;
+  /** Undefined where nobody waits for the Pong. */
+  readonly asked: { resolve(roundTrip: number): void; reject(error: Error): void } | undefined;
 }
 
 let pingsMade = 0;
 
 /** The outstanding pings of one connection, oldest first. */
 export class Pings {
-  readonly #outstanding: OutstandingPing[] = [];
+  #outstanding: OutstandingPing[] = [];
 
   /** Notes a Ping that is being sent; resolves with the milliseconds until its Pong. */
   add(payload: Uint8Array): Promise<number> {
-    const roundTrip = new Promise<number>((resolve, reject) => {
-      this.#outstanding.push({ payload: Buffer.from(payload), sentAt: performance.now(), resolve, reject });
-    });
+    const roundTrip = new Promise<number>((resolve, reject) => this.#push(payload, { resolve, reject }));
     return ignorable(roundTrip);
+  }
+
+  /** Notes a Ping whose Pong nobody waits for; the one before it is forgotten, or a peer that answers none would cost more. */
+  note(payload: Uint8Array): void {
+    this.#outstanding = this.#outstanding.filter(({ asked }) => asked !== undefined);
+    this.#push(payload, undefined);
   }
 
   /** A Pong came; returns the round trip of its Ping in milliseconds, undefined when nobody asked for it. */
@@ -31,15 +35,29 @@ export class Pings {
     if (index < 0) return undefined;
     const now = performance.now();
     const settled = this.#outstanding.splice(0, index + 1);
-    for (const ping of settled) ping.resolve(now - ping.sentAt);
+    for (const ping of settled) ping.asked?.resolve(now - ping.sentAt);
     return now - settled[index]!.sentAt;
   }
 
   /** The connection is over: no Pong will come. */
   rejectAll(): void {
-    for (const ping of this.#outstanding.splice(0)) {
-      ping.reject(new Error("Cannot measure the round trip: the connection is closed"));
-    }
+    this.#reject(this.#outstanding.splice(0), "the connection is closed");
+  }
+
+  /** Nothing is read, so no Pong either: who has waited for more than `longest` milliseconds may be what holds up reading. */
+  rejectUnread(longest: number): void {
+    const latest = performance.now() - longest;
+    const overdue = this.#outstanding.filter(({ sentAt }) => sentAt <= latest);
+    this.#outstanding.splice(0, overdue.length);
+    this.#reject(overdue, `nothing was read for ${longest} ms, because messages wait for their handler`);
+  }
+
+  #push(payload: Uint8Array, asked: OutstandingPing["asked"]): void {
+    this.#outstanding.push({ payload: Buffer.from(payload), sentAt: performance.now(), asked });
+  }
+
+  #reject(pings: readonly OutstandingPing[], why: string): void {
+    for (const { asked } of pings) asked?.reject(new Error(`Cannot measure the round trip: ${why}`));
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type InflateRaw,
   inflateRawSync,
 } from "node:zlib";
+import { freeMemory } from "../protocol/free-memory.ts";
 import { copyToSlab } from "./copy-to-slab.ts";
 import type { ContextShape } from "./zlib-context.ts";
 
@@ -89,6 +90,26 @@ export async function deflateInJobs(
   }
 }
 
+/** A message that is being inflated in the thread pool: how far it has come, and the way to stop it. */
+export class Inflation {
+  /** Bytes put out so far. */
+  length = 0;
+  /** Called when there are more. */
+  readonly grew: () => void;
+  /** Set while there is output to let go of. */
+  stop: (() => void) | undefined;
+
+  constructor(grew: () => void = () => {}) {
+    this.grew = grew;
+  }
+
+  /** Nobody wants the message any more: its memory is free at once, and its outcome says nothing. */
+  cancel(): void {
+    this.length = 0;
+    this.stop?.();
+  }
+}
+
 /**
  * Inflates in the thread pool, stopping at the first piece of output beyond `limit`. A final block ends neither the
  * message nor the window (RFC 7692 section 7.2.3.4): a new context goes on with what the old one had put out.
@@ -98,9 +119,10 @@ export async function inflateInJobs(
   payload: Uint8Array,
   history: Uint8Array,
   limit: number,
+  inflation: Inflation = new Inflation(),
 ): Promise<InflateOutcome> {
   await messages.enter();
-  const output = new Output(limit);
+  const output = new Output(limit, inflation);
   try {
     let rest = payload;
     for (let blocks = 0; blocks <= mostFinalBlocks; blocks++) {
@@ -108,6 +130,7 @@ export async function inflateInJobs(
       const job = new StreamJob(createInflateRaw({ ...withHistory(shape, window), chunkSize }), output);
       const end = await inflateStream(job, rest, output);
       job.close();
+      if (output.stopped) return "inflate-failed";
       if (output.exceeded) return "message-too-big";
       if (end === "whole") return output.join(0);
       if (end === "invalid") return job.failed ? outcomeOf(job.error) : "invalid-deflate-data";
@@ -203,24 +226,46 @@ class Turnstile {
 const messages = new Turnstile(64);
 const pieces = new Turnstile(2 * availableParallelism());
 
-/** The pieces of a message's output, as long as they stay within the limit. */
+/** The pieces of a message's output, as long as they stay within the limit and are wanted. */
 class Output {
   length = 0;
+  /** Set when nobody wants the output any more. */
+  stopped = false;
   readonly #limit: number;
+  readonly #inflation: Inflation | undefined;
   #parts: Uint8Array[] = [];
 
-  constructor(limit: number) {
+  constructor(limit: number, inflation?: Inflation) {
     this.#limit = limit;
+    this.#inflation = inflation;
+    if (inflation === undefined) return;
+    inflation.stop = () => {
+      this.stopped = true;
+      this.#free();
+    };
   }
 
   get exceeded(): boolean {
     return this.length > this.#limit;
   }
 
-  add(part: Uint8Array): void {
+  /** Adds a piece; false when no other is wanted. */
+  add(part: Uint8Array): boolean {
     this.length += part.length;
-    if (this.exceeded) this.#parts = [];
-    else this.#parts.push(part);
+    this.#parts.push(part);
+    if (this.#inflation !== undefined && !this.stopped) {
+      this.#inflation.length = this.length;
+      this.#inflation.grew();
+    }
+    const goesOn = !this.exceeded && !this.stopped;
+    if (!goesOn) this.#free();
+    return goesOn;
+  }
+
+  /** A part that fills its buffer has it alone; with many messages at once, the collector would come too late (fault A02). */
+  #free(): void {
+    for (const part of this.#parts) if (part.length === part.buffer.byteLength) freeMemory(part);
+    this.#parts = [];
   }
 
   /** The last `most` bytes of `before` and the output taken together. */
@@ -234,14 +279,13 @@ class Output {
 
   /** All bytes but the last `without`. */
   join(without: number): Uint8Array {
-    const parts = this.#parts;
-    this.#parts = [];
     const bytes = new Uint8Array(this.length);
     let end = 0;
-    for (const part of parts) {
+    for (const part of this.#parts) {
       bytes.set(part, end);
       end += part.length;
     }
+    this.#free();
     return bytes.subarray(0, this.length - without);
   }
 }
@@ -258,8 +302,7 @@ class StreamJob {
   constructor(stream: DeflateRaw | InflateRaw, output: Output) {
     this.#stream = stream;
     stream.on("data", (part: Buffer) => {
-      output.add(part);
-      if (output.exceeded) this.close();
+      if (!output.add(part)) this.close();
     });
     stream.on("error", (error) => {
       this.error = error;

@@ -112,9 +112,9 @@ export class Endpoint {
     return this.#decoder?.unread ?? 0;
   }
 
-  /** Bytes received of a message that is not complete. */
+  /** Bytes received of a message that is not complete, or not inflated. */
   get unfinishedLength(): number {
-    return this.#message?.length ?? 0;
+    return (this.#message?.length ?? 0) + (this.#inflating?.length ?? 0);
   }
 
   /** Whether an `inflate` event waits for its answer. */
@@ -173,11 +173,16 @@ export class Endpoint {
     this.#clearOutput();
   }
 
-  /** Parses up to the next event; undefined when more bytes are needed or nothing more will be parsed. */
-  nextEvent(): EndpointEvent | undefined {
+  /**
+   * Parses up to the next event; undefined when more bytes are needed or nothing more will be parsed.
+   *
+   * It is also undefined after `mostFrames` frames that came to no event: if `unparsedLength` is not 0 then, and no message
+   * is being inflated, another call goes on. Default: no limit.
+   */
+  nextEvent(mostFrames: number = Number.POSITIVE_INFINITY): EndpointEvent | undefined {
     const decoder = this.#decoder;
     if (decoder === undefined) return undefined;
-    while (this.#isParsing() && this.#inflating === undefined) {
+    for (let frames = 0; frames < mostFrames && this.#isParsing() && this.#inflating === undefined; frames++) {
       if (decoder.remaining === 0) {
         if (!decoder.readHeader()) break;
         const broken = this.#judgeHeader(decoder);
@@ -386,7 +391,7 @@ export class Endpoint {
     }
     if (isControl(first)) return undefined;
     const length = decoder.payloadLength;
-    if (length + this.unfinishedLength > this.#settings.maxMessageSize && !this.#streams(decoder))
+    if (length + (this.#message?.length ?? 0) > this.#settings.maxMessageSize && !this.#streams(decoder))
       return "message-too-big";
     if (length === 0 && (first & fin) === 0) {
       this.#message ??= this.#assemble(decoder);

@@ -66,7 +66,7 @@ function checkExchange(socket: Partial<Duplex> | undefined, head: unknown): void
 /** What all connections of a route share; the observer hears of each end before the log does. */
 export function connectionSettings(
   route: ResolvedRoute,
-  observer: Pick<ConnectionSettings<ServerConnection>, "counters" | "ended"> = {},
+  observer: Pick<ConnectionSettings<ServerConnection>, "counters" | "began" | "ended" | "handled"> = {},
 ): ConnectionSettings<ServerConnection> {
   const { log } = route;
   return {
@@ -74,6 +74,8 @@ export function connectionSettings(
     handlers: route.handlers,
     keepalive: route.keepalive,
     ...(observer.counters && { counters: observer.counters }),
+    ...(observer.began && { began: observer.began }),
+    ...(observer.handled && { handled: observer.handled }),
     ...(log && { threw: (connection: ServerConnection, error: Error) => log(handlerError(connection, error)) }),
     ended: (connection, report) => {
       connection.leaveTopics();

@@ -18,8 +18,12 @@ export interface ServerMetrics extends Readonly<Counters> {
   readonly refused: Readonly<Record<string, number>>;
   /** Bytes that wait in all outboxes now. */
   readonly bufferedAmount: number;
-  /** Topics that somebody is subscribed to now. */
+  /** Topics that have a subscriber now. */
   readonly topics: number;
+  /** Bytes published that are not delivered to all subscribers yet, with something for each message. */
+  readonly publishBacklog: number;
+  /** Messages published that a subscriber did not get, counted for each: see `dropped` of what `publish` returns. */
+  readonly messagesDropped: number;
 }
 
 type Sample = readonly [labels: string, value: number];
@@ -54,6 +58,12 @@ export function prometheusText(metrics: ServerMetrics): string {
     ]),
     family("gauge", "openline_buffered_bytes", "Bytes that wait to be sent", [["", metrics.bufferedAmount]]),
     family("gauge", "openline_topics", "Topics with a subscriber", [["", metrics.topics]]),
+    family("gauge", "openline_publish_backlog_bytes", "Bytes published and not delivered to all subscribers", [
+      ["", metrics.publishBacklog],
+    ]),
+    family("counter", "openline_messages_dropped_total", "Messages published that a subscriber did not get", [
+      ["", metrics.messagesDropped],
+    ]),
   ].join("");
 }
 

@@ -72,10 +72,17 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     return this.#subscriber !== undefined && this.#topics!.unsubscribe(this.#subscriber, topic);
   }
 
-  /** Publishes to everybody who is subscribed to the topic but this connection, whether it is subscribed or not. */
+  /**
+   * Publishes to everybody who is subscribed to the topic but this connection, whether it is subscribed or not.
+   *
+   * While delivery is behind, no more is read from a connection that publishes than its subscribers can be written to.
+   */
   publish(topic: string, data: Publishable): PublishResult {
     if (!this.#topics) throw new Error("Cannot publish: the connection was accepted without topics");
-    return this.#topics.publish(topic, data, this.#subscriber);
+    const result = this.#topics.publish(topic, data, this.#subscriber);
+    const pace = this.#topics.pace(topic);
+    if (pace) this.hold(pace);
+    return result;
   }
 
   /** Sends one message, behind what was published to this connection before; see `Connection`. */
@@ -107,7 +114,9 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
       position: { round: 0, entry: 0 },
       compression: this.sharedCompression,
       takesFrames: () => this.takesFrames(),
+      lags: () => this.lags(),
       sendFrames: (frames, messageCount) => this.sendFrames(frames, messageCount),
+      deliveryFailed: (error) => this.sendingFailed(error),
     };
   }
 }

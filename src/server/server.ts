@@ -98,6 +98,8 @@ export class Server {
   readonly #addresses: AddressCounts | undefined;
   readonly #topics: Topics;
   readonly #connections = new Set<ServerConnection>();
+  /** Those whose transport is gone while handlers are still at work on what came before. */
+  readonly #unhandled = new Set<ServerConnection>();
   readonly #closing = new AbortController();
   /** What the 503 of new handshakes says while the server drains; undefined before. */
   #retryAfter: number | undefined;
@@ -107,9 +109,8 @@ export class Server {
   readonly #refusals = new Map<string, number>();
   readonly #closed: Record<number, number> = {};
   #opened = 0;
-  #pending = 0;
-  /** Who waits until no connection is left. */
-  #emptied: (() => void) | undefined;
+  /** Opening handshakes that wait for their route's `upgrade`. */
+  readonly #pending = new Set<Promise<void>>();
 
   /** @internal */
   constructor(http: HttpServer, own: boolean, options: ServeOptions) {
@@ -122,15 +123,23 @@ export class Server {
     this.#topics = new Topics(options.limits);
     // Each pending handshake listens to it.
     setMaxListeners(0, this.#closing.signal);
+    const began = (connection: ServerConnection) => {
+      this.#opened++;
+      this.#connections.add(connection);
+    };
     const ended = (connection: ServerConnection, { code }: CloseReport) => {
       this.#connections.delete(connection);
+      this.#unhandled.add(connection);
       this.#addresses?.remove(connection.remoteAddress);
-      if (this.#connections.size === 0) this.#emptied?.();
       this.#closed[code] = (this.#closed[code] ?? 0) + 1;
     };
+    const handled = (connection: ServerConnection) => void this.#unhandled.delete(connection);
     const served = Object.entries<Route>(options.routes).map(([path, handlers]) => {
       const route = resolveRoute(handlers, options);
-      return [path, { route, settings: connectionSettings(route, { counters: this.#counters, ended }) }] as const;
+      return [
+        path,
+        { route, settings: connectionSettings(route, { counters: this.#counters, began, ended, handled }) },
+      ] as const;
     });
     this.#routes = new Routes(served);
   }
@@ -194,9 +203,9 @@ export class Server {
   }
 
   /**
-   * Stops accepting, tells every client 1001, and resolves when all are gone.
+   * Stops accepting, tells every client 1001, and resolves when all are gone and their `close` handlers are done.
    *
-   * A client that does not answer is cut off after `closeTimeout` (5 s by default).
+   * After `closeTimeout` (5 s by default) a client that has not answered is cut off, and a handler is not waited for.
    */
   async close(): Promise<void> {
     detach(this.#http, this);
@@ -206,6 +215,9 @@ export class Server {
     const connections = [...this.#connections];
     for (const connection of connections) connection.close(CloseCode.GoingAway, "The server is closing");
     await this.#leave(connections, this.#defaults.limits.closeTimeout);
+    // Some were about to open at the call: they are told as soon as they have.
+    await Promise.all(this.#pending);
+    await this.#leave([...this.#connections], this.#defaults.limits.closeTimeout);
     if (this.#own) {
       this.#http.closeAllConnections();
       destroyTlsTransports(this.#http);
@@ -225,12 +237,14 @@ export class Server {
     return {
       ...this.#counters,
       connections: this.#connections.size,
-      pendingHandshakes: this.#pending,
+      pendingHandshakes: this.#pending.size,
       opened: this.#opened,
       closed: { ...this.#closed },
       refused: Object.fromEntries(this.#refusals),
       bufferedAmount,
       topics: this.#topics.size,
+      publishBacklog: this.#topics.backlog,
+      messagesDropped: this.#topics.dropped,
     };
   }
 
@@ -282,13 +296,13 @@ export class Server {
       closing: this.#closing.signal,
     });
     if (!(outcome instanceof Promise)) return this.#add(exchange.remoteAddress, outcome);
-    this.#pending++;
-    void outcome
+    const added = outcome
       .catch((error: Error) => listenerFailed(error, value.route.log))
       .then((connection) => {
-        this.#pending--;
+        this.#pending.delete(added);
         this.#add(exchange.remoteAddress, connection ?? undefined);
       });
+    this.#pending.add(added);
   }
 
   /** @internal See `FirstTaker`. */
@@ -321,10 +335,10 @@ export class Server {
   /** Why no client is let in at present, if so. */
   #refused(remoteAddress: string | undefined): Refused | undefined {
     if (!this.accepting) return Refused.busy("server-closing", "the server is closing", this.#retryAfter);
-    if (this.#connections.size + this.#pending >= this.#maxConnections) {
+    if (this.#connections.size + this.#pending.size >= this.#maxConnections) {
       return Refused.busy("too-many-connections", "the server has as many connections as it takes");
     }
-    if (this.#pending >= this.#defaults.limits.maxPendingHandshakes) {
+    if (this.#pending.size >= this.#defaults.limits.maxPendingHandshakes) {
       return Refused.busy("too-many-handshakes", "too many opening handshakes are waiting");
     }
     if (this.#addresses && this.#addresses.count(remoteAddress) >= this.#defaults.limits.maxConnectionsPerAddress) {
@@ -335,9 +349,6 @@ export class Server {
 
   #add(remoteAddress: string | undefined, connection: ServerConnection | undefined): void {
     if (connection === undefined) return this.#addresses?.remove(remoteAddress);
-    if (connection.readyState === 3) return;
-    this.#opened++;
-    this.#connections.add(connection);
     if (this.accepting) return;
     if (this.#closing.signal.aborted) connection.close(CloseCode.GoingAway, "The server is closing");
     else connection.close(this.#drainCode, drainReason);
@@ -348,13 +359,13 @@ export class Server {
    * handler is waited for.
    */
   async #leave(connections: readonly ServerConnection[], most: number): Promise<void> {
-    const cutOff = deferred<void>();
+    const cutOff = deferred<unknown>();
     const timer = setTimeout(() => {
-      this.#emptied = cutOff.resolve;
       for (const connection of connections) connection.terminate();
-      if (this.#connections.size === 0) cutOff.resolve();
+      cutOff.resolve(Promise.all(connections.map(({ closed }) => closed)));
     }, most);
-    await Promise.race([Promise.all(connections.map(({ closed }) => closed)), cutOff.promise]);
+    const leaving = [...connections, ...this.#unhandled];
+    await Promise.race([Promise.all(leaving.map(({ handled }) => handled)), cutOff.promise]);
     clearTimeout(timer);
   }
 

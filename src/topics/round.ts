@@ -1,15 +1,17 @@
 /**
- * What was published in one turn of the event loop, and how it becomes the bytes of each subscriber.
+ * A batch of published messages, and how it becomes the bytes of each subscriber.
  *
  * Subscribers that are to get the same messages share one buffer for the whole round, however many messages it holds.
  */
 
 import { Buffer } from "node:buffer";
+import { type Deferred, deferred } from "../connection/deferred.ts";
 import type { PreparedMessage } from "../connection/prepared-message.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
 interface Entry {
-  readonly topic: Topic;
+  /** The place of the message in its round. */
+  readonly index: number;
   readonly message: PreparedMessage;
   /** The publisher, which does not get its own message. */
   readonly except: Subscriber | undefined;
@@ -17,43 +19,64 @@ interface Entry {
 
 interface Frames {
   readonly bytes: Uint8Array;
-  /** How many messages they are. */
+  /** The number of messages that the bytes hold. */
   readonly count: number;
 }
 
-/** The messages of one turn, in the order in which they were published. */
+/** How the subscribers of a topic stood when they were counted. */
+interface Tally {
+  /** How many there were, refusing and crowded ones included. */
+  readonly of: number;
+  /** Subscribers that take nothing. */
+  readonly refusing: number;
+  /** Whether more than half are at their high-water mark. */
+  readonly crowded: boolean;
+}
+
+/** Messages in the order in which they were published; once its delivery has begun, nothing is added. */
 export class Round {
   /** Rounds are numbered in order; a subscriber remembers how far it has come. */
   readonly number: number;
-  /** The topics that something was published to. */
-  readonly topics: Set<Topic> = new Set();
-  readonly #entries: Entry[] = [];
-  /** Subscribers that take nothing, counted once for each topic and number of subscribers: a turn is over too soon for more. */
-  readonly #refusing = new Map<Topic, { readonly of: number; readonly count: number }>();
+  /** Set when the first subscriber's turn comes. */
+  begun = false;
+  /** Bytes that the messages hold, with something for each. */
+  size = 0;
+  readonly #entries = new Map<Topic, Entry[]>();
+  #entryCount = 0;
+  /** Each topic's subscribers are counted once a round, and again when their number has changed: a round is over soon. */
+  readonly #tallies = new Map<Topic, Tally>();
   readonly #publishers = new Set<Subscriber>();
   readonly #shared = new Map<string, Frames>();
+  #delivered: Deferred<void> | undefined;
+  #over = false;
 
   constructor(number: number) {
     this.number = number;
   }
 
-  /** Adds a message behind the others. */
-  add(topic: Topic, message: PreparedMessage, except: Subscriber | undefined): void {
-    this.#entries.push({ topic, message, except });
-    this.topics.add(topic);
+  /** The topics that something was published to. */
+  get topics(): IterableIterator<Topic> {
+    return this.#entries.keys();
+  }
+
+  /** Adds a message of `size` bytes behind the others. */
+  add(topic: Topic, message: PreparedMessage, size: number, except: Subscriber | undefined): void {
+    const entry = { index: this.#entryCount++, message, except };
+    const entries = this.#entries.get(topic);
+    if (entries === undefined) this.#entries.set(topic, [entry]);
+    else entries.push(entry);
+    this.size += size;
     if (except) this.#publishers.add(except);
     this.#shared.clear();
   }
 
-  /** How many of the topic's subscribers take nothing at present. */
-  countRefusing(topic: Topic): number {
-    const { size } = topic.subscribers;
-    const known = this.#refusing.get(topic);
-    if (known?.of === size) return known.count;
-    let count = 0;
-    for (const subscriber of topic.subscribers) if (!subscriber.takesFrames()) count++;
-    this.#refusing.set(topic, { of: size, count });
-    return count;
+  /** How the topic's subscribers stand. */
+  tally(topic: Topic): Tally {
+    const known = this.#tallies.get(topic);
+    if (known?.of === topic.subscribers.size) return known;
+    const counted = tallyOf(topic);
+    this.#tallies.set(topic, counted);
+    return counted;
   }
 
   /** Gives a subscriber what it has not got yet of this round. */
@@ -62,14 +85,27 @@ export class Round {
     if (position.round > this.number) return;
     const from = position.round === this.number ? position.entry : 0;
     position.round = this.number;
-    position.entry = this.#entries.length;
-    if (from === this.#entries.length) return;
-    const frames =
-      from === 0 && !this.#publishers.has(subscriber) ? this.#sharedFrames(subscriber) : this.#frames(subscriber, from);
+    position.entry = this.#entryCount;
+    if (from === this.#entryCount) return;
+    const whole = from === 0 && !this.#publishers.has(subscriber);
+    const frames = whole ? this.#sharedFrames(subscriber) : this.#frames(subscriber, from);
     if (frames.count > 0) subscriber.sendFrames(frames.bytes, frames.count);
   }
 
-  /** The frames for everybody who has these topics in common with the round. */
+  /** Resolves when every subscriber has had its turn. */
+  get delivered(): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    this.#delivered ??= deferred<void>();
+    return this.#delivered.promise;
+  }
+
+  /** Every subscriber has had its turn. */
+  end(): void {
+    this.#over = true;
+    this.#delivered?.resolve();
+  }
+
+  /** The frames for all subscribers that have these topics in common with the round. */
   #sharedFrames(subscriber: Subscriber): Frames {
     const key = this.#keyOf(subscriber);
     let frames = this.#shared.get(key);
@@ -81,23 +117,61 @@ export class Round {
   }
 
   #frames(subscriber: Subscriber, from: number): Frames {
-    const wanted = this.#entries.filter(
-      ({ topic, except }, index) => index >= from && except !== subscriber && subscriber.topics.has(topic),
-    );
+    const wanted: Entry[] = [];
+    const topics = this.#inCommon(subscriber);
+    for (const topic of topics) {
+      const entries = this.#entries.get(topic)!;
+      for (let at = firstFrom(entries, from); at < entries.length; at++) {
+        const entry = entries[at]!;
+        if (entry.except !== subscriber) wanted.push(entry);
+      }
+    }
+    if (topics.length > 1) wanted.sort((one, other) => one.index - other.index);
     const frames = wanted.map(({ message }) => message.frameFor(subscriber.compression));
     return { bytes: frames.length === 1 ? frames[0]! : Buffer.concat(frames), count: frames.length };
+  }
+
+  #inCommon(subscriber: Subscriber): readonly Topic[] {
+    const [fewer, more] =
+      this.#entries.size < subscriber.topics.size
+        ? [this.#entries.keys(), subscriber.topics]
+        : [subscriber.topics, this.#entries];
+    const topics: Topic[] = [];
+    for (const topic of fewer) if (more.has(topic)) topics.push(topic);
+    return topics;
   }
 
   /** Equal for two subscribers exactly when they get the same frames. */
   #keyOf(subscriber: Subscriber): string {
     const compression = subscriber.compression?.sharedKey ?? "";
-    if (this.topics.size === 1) {
-      for (const topic of this.topics) return subscriber.topics.has(topic) ? compression : "none";
+    if (this.#entries.size === 1) {
+      for (const topic of this.#entries.keys()) return subscriber.topics.has(topic) ? compression : "none";
     }
-    const numbers: number[] = [];
-    const [fewer, more] =
-      this.topics.size < subscriber.topics.size ? [this.topics, subscriber.topics] : [subscriber.topics, this.topics];
-    for (const topic of fewer) if (more.has(topic)) numbers.push(topic.number);
+    const numbers = this.#inCommon(subscriber).map(({ number }) => number);
     return `${compression}:${numbers.sort((a, b) => a - b).join()}`;
   }
+}
+
+/** How the topic's subscribers stand now. */
+export function tallyOf(topic: Topic): Tally {
+  const of = topic.subscribers.size;
+  let refusing = 0;
+  let lagging = 0;
+  for (const subscriber of topic.subscribers) {
+    if (!subscriber.takesFrames()) refusing++;
+    else if (subscriber.lags?.()) lagging++;
+  }
+  return { of, refusing, crowded: lagging * 2 > of };
+}
+
+/** Where the entries with an index from `from` on begin. */
+function firstFrom(entries: readonly Entry[], from: number): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (entries[middle]!.index < from) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

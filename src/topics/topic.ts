@@ -20,13 +20,19 @@ export interface Subscriber {
   readonly compression: SharedCompression | undefined;
   /** Whether it takes messages: it is open and reads what it is sent. */
   takesFrames(): boolean;
+  /** Whether what it was sent has reached its high-water mark. Without it, never. */
+  lags?(): boolean;
   /** Sends whole frames of so many messages; many connections may share the bytes. */
   sendFrames(frames: Uint8Array, messageCount: number): void;
+  /** What was published could not be sent to it. */
+  deliveryFailed(error: unknown): void;
 }
 
-/** One topic; it exists while somebody is subscribed to it. */
+/** One topic; it exists while it has subscribers. */
 export interface Topic {
   readonly name: string;
   readonly number: number;
   readonly subscribers: Set<Subscriber>;
+  /** Set while publishers wait for its subscribers to have room, see `Topics.pace`. */
+  roomier: Promise<void> | undefined;
 }

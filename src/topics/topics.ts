@@ -4,22 +4,34 @@
  * A message published in a turn leaves when the turn is over, with everything else published in it. Each subscriber
  * gets its messages in the order of the calls, and what it is sent directly in its place among them; a subscription
  * counts from its call on, and until the call that ends it.
+ *
+ * Delivery may run other code: a stream that is written to can call back. Such code may publish, which goes to a round
+ * of its own, and an exception fails the subscriber that it belongs to and no other.
  */
 
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
+import { cleanContext } from "../connection/async-context.ts";
 import { resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
 import { PreparedMessage } from "../connection/prepared-message.ts";
 import { describe } from "../protocol/options.ts";
-import { Round } from "./round.ts";
+import { Round, tallyOf } from "./round.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
-/** How many a message was for when it was published. */
+/** How many a message was for when it was published, and when they have it. */
 export interface PublishResult {
   /** Subscribers that it is being sent to. */
   readonly reached: number;
-  /** Subscribers that it is not sent to: they are closing, or do not read what they were sent before. */
+  /**
+   * Subscribers that it is not sent to: they are closing, or do not read what they were sent before, or more than
+   * `maxPublishBacklog` was waiting to be delivered.
+   */
   readonly dropped: number;
+  /**
+   * Resolves when the next message may be published without piling up: this one was handed to all its subscribers, and at
+   * least half of them are below their high-water mark, or a second has passed. Never rejects.
+   */
+  readonly delivered: Promise<void>;
 }
 
 /** What can be published: text, bytes, or a message prepared before. */
@@ -29,26 +41,45 @@ export type Publishable = string | ArrayBuffer | ArrayBufferView | PreparedMessa
 const subscribersPerLook = 128;
 /** … and after this many milliseconds the rest waits for the next turn. */
 const deliveryBudget = 4;
+/** A round of this many bytes is full: subscribers get it in one piece. */
+const roundSize = 1024 * 1024;
+/** What a message in a round costs besides its bytes. */
+const entrySize = 128;
+/** How long publishers wait at most for subscribers that read too slowly, in milliseconds … */
+const longestWait = 1000;
+/** … and how often they look. */
+const lookInterval = 20;
 
 /** A set of topics; every server has its own. */
 export class Topics {
   readonly #topics = new Map<string, Topic>();
-  readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength">;
-  /** The rounds that are not delivered to all yet, oldest first; what is published goes to the last if it is open. */
+  readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklog">;
+  /** What is not delivered to all yet, oldest first. A turn of the event loop is due to deliver while there is any. */
   readonly #rounds: Round[] = [];
-  #open: Round | undefined;
-  #roundsOpened = 0;
+  #roundsMade = 0;
   #topicsMade = 0;
   #delivery: Iterator<void> | undefined;
+  #backlog = 0;
+  #dropped = 0;
 
   /** The default limits hold where none are given. */
   constructor(limits: Partial<ServerLimits> = {}) {
     this.#limits = resolveLimits(serverLimits, limits);
   }
 
-  /** How many topics somebody is subscribed to. */
+  /** How many topics have a subscriber. */
   get size(): number {
     return this.#topics.size;
+  }
+
+  /** Bytes that were published and are not delivered to all subscribers yet, with something for each message. */
+  get backlog(): number {
+    return this.#backlog;
+  }
+
+  /** The sum of `dropped` of all that was published. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** How many are subscribed to a topic. */
@@ -56,7 +87,7 @@ export class Topics {
     return this.#topics.get(name)?.subscribers.size ?? 0;
   }
 
-  /** The topics that somebody is subscribed to. */
+  /** The topics that have a subscriber. */
   names(): IterableIterator<string> {
     return this.#topics.keys();
   }
@@ -65,12 +96,33 @@ export class Topics {
   publish(name: string, data: Publishable, except?: Subscriber): PublishResult {
     const message = prepare(data);
     const topic = this.#topics.get(name);
-    if (!topic) return { reached: 0, dropped: 0 };
-    const round = this.#round();
-    round.add(topic, message, except);
-    const dropped = round.countRefusing(topic);
-    const own = except && topic.subscribers.has(except) && except.takesFrames() ? 1 : 0;
-    return { reached: topic.subscribers.size - dropped - own, dropped };
+    if (topic === undefined) return new Published(0, 0);
+    const own = except !== undefined && topic.subscribers.has(except) ? 1 : 0;
+    const size = entrySize + message.data.length;
+    if (this.#backlog > 0 && this.#backlog + size > this.#limits.maxPublishBacklog) {
+      const dropped = topic.subscribers.size - own;
+      this.#dropped += dropped;
+      return new Published(0, dropped, () => this.#pace(topic, this.#rounds.at(-1)));
+    }
+    const round = this.#gather();
+    round.add(topic, message, size, except);
+    this.#backlog += size;
+    const dropped = round.tally(topic).refusing;
+    this.#dropped += dropped;
+    const reachesOwn = own === 1 && except!.takesFrames() ? 1 : 0;
+    return new Published(topic.subscribers.size - dropped - reachesOwn, dropped, () => this.#pace(topic, round));
+  }
+
+  /**
+   * Undefined where what was just published to the topic will be delivered in time; else resolves when its publisher may
+   * go on, see `PublishResult.delivered`.
+   */
+  pace(name: string): Promise<void> | undefined {
+    const topic = this.#topics.get(name);
+    const round = this.#rounds.at(-1);
+    if (topic === undefined || round === undefined) return undefined;
+    const behind = this.#rounds[0]!.begun;
+    return behind || round.tally(topic).crowded ? this.#pace(topic, round) : undefined;
   }
 
   /** Subscribes; a RangeError when that breaks a limit. A second subscription to the same topic changes nothing. */
@@ -80,13 +132,12 @@ export class Topics {
     if (Buffer.byteLength(name) > maxTopicLength) {
       throw new RangeError(`Cannot subscribe: the topic's name is longer than ${maxTopicLength} bytes`);
     }
-    const known = this.#topics.get(name);
-    if (known?.subscribers.has(subscriber)) return;
+    if (this.#topics.get(name)?.subscribers.has(subscriber)) return;
     if (subscriber.topics.size >= maxTopics) {
       throw new RangeError(`Cannot subscribe: the connection is subscribed to ${maxTopics} topics already`);
     }
     this.catchUp(subscriber);
-    const topic = known ?? this.#makeTopic(name);
+    const topic = this.#topics.get(name) ?? this.#makeTopic(name);
     topic.subscribers.add(subscriber);
     subscriber.topics.add(topic);
   }
@@ -107,11 +158,14 @@ export class Topics {
 
   /** Gives a subscriber now what was published up to now, so that what follows comes behind it. */
   catchUp(subscriber: Subscriber): void {
-    for (const round of this.#rounds) round.deliver(subscriber);
+    const oldest = this.#rounds[0];
+    if (oldest === undefined) return;
+    const first = Math.max(0, subscriber.position.round - oldest.number);
+    for (const round of this.#rounds.slice(first)) deliver(round, subscriber);
   }
 
   #makeTopic(name: string): Topic {
-    const topic: Topic = { name, number: ++this.#topicsMade, subscribers: new Set() };
+    const topic: Topic = { name, number: ++this.#topicsMade, subscribers: new Set(), roomier: undefined };
     this.#topics.set(name, topic);
     return topic;
   }
@@ -119,48 +173,94 @@ export class Topics {
   #remove(subscriber: Subscriber, topic: Topic): void {
     subscriber.topics.delete(topic);
     topic.subscribers.delete(subscriber);
-    if (topic.subscribers.size === 0) this.#topics.delete(topic.name);
+    // Code that ran meanwhile may have made another of the same name.
+    if (topic.subscribers.size === 0 && this.#topics.get(topic.name) === topic) this.#topics.delete(topic.name);
   }
 
-  #round(): Round {
-    if (this.#open === undefined) {
-      this.#open = new Round(++this.#roundsOpened);
-      this.#rounds.push(this.#open);
-      if (this.#rounds.length === 1) setImmediate(() => this.#deliverRounds());
-    }
-    return this.#open;
+  /** The round that takes what is published now. */
+  #gather(): Round {
+    const last = this.#rounds.at(-1);
+    if (last !== undefined && !last.begun && last.size < roundSize) return last;
+    const round = new Round(++this.#roundsMade);
+    if (this.#rounds.push(round) === 1) this.#schedule();
+    return round;
+  }
+
+  /** The publisher that happens to be first in a turn lends its async context to nobody. */
+  #schedule(): void {
+    cleanContext(() => setImmediate(() => this.#deliverRounds()));
   }
 
   /** Delivers for a while; the rest waits for the next turn, so that nothing else starves. */
   #deliverRounds(): void {
-    this.#open = undefined;
     const until = performance.now() + deliveryBudget;
     this.#delivery ??= this.#deliveries();
-    for (;;) {
+    do {
       for (let count = 0; count < subscribersPerLook; count++) {
         if (!this.#delivery.next().done) continue;
         this.#delivery = undefined;
         return;
       }
-      if (performance.now() >= until) break;
-    }
-    setImmediate(() => this.#deliverRounds());
+    } while (performance.now() < until);
+    this.#schedule();
   }
 
   /** Delivers to one subscriber a step, round by round. */
   *#deliveries(): Generator<void> {
-    for (;;) {
-      const round = this.#rounds[0];
-      if (round === undefined) return;
+    for (let round = this.#rounds[0]; round !== undefined; round = this.#rounds[0]) {
+      round.begun = true;
       for (const topic of round.topics) {
         for (const subscriber of topic.subscribers) {
-          round.deliver(subscriber);
+          deliver(round, subscriber);
           yield;
         }
       }
       this.#rounds.shift();
+      this.#backlog -= round.size;
+      round.end();
     }
   }
+
+  async #pace(topic: Topic, round: Round | undefined): Promise<void> {
+    await round?.delivered;
+    if (!tallyOf(topic).crowded) return;
+    topic.roomier ??= roomier(topic);
+    await topic.roomier;
+  }
+}
+
+/** What became of a message; `delivered` is looked into only where somebody asks. */
+class Published implements PublishResult {
+  readonly reached: number;
+  readonly dropped: number;
+  readonly #delivered: (() => Promise<void>) | undefined;
+
+  constructor(reached: number, dropped: number, delivered?: () => Promise<void>) {
+    this.reached = reached;
+    this.dropped = dropped;
+    this.#delivered = delivered;
+  }
+
+  get delivered(): Promise<void> {
+    return this.#delivered?.() ?? Promise.resolve();
+  }
+}
+
+/** What a delivery throws fails its own subscriber, and not from inside the delivery: that runs the application's code. */
+function deliver(round: Round, subscriber: Subscriber): void {
+  try {
+    round.deliver(subscriber);
+  } catch (error) {
+    setImmediate(() => subscriber.deliveryFailed(error));
+  }
+}
+
+/** Resolves when at least half of the subscribers are below their high-water mark, at the latest after a second. */
+async function roomier(topic: Topic): Promise<void> {
+  const until = performance.now() + longestWait;
+  do await new Promise<void>((resolve) => void setTimeout(resolve, lookInterval));
+  while (tallyOf(topic).crowded && performance.now() < until);
+  topic.roomier = undefined;
 }
 
 function prepare(data: Publishable): PreparedMessage {

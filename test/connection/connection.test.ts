@@ -240,7 +240,7 @@ describe.each(roles)("a connection as %s", (role) => {
       peer.end();
       await until(() => connection.readyState === 3);
       open();
-      await connection.closed;
+      await connection.handled;
       expect(closed).toBe(1);
     });
 
@@ -440,7 +440,7 @@ describe.each(roles)("a connection as %s", (role) => {
         const seen: number[] = [];
         let turns = 0;
         const socket = new HeldDuplex();
-        const connection = connectionOver(socket, role, { limits: { readBudget }, handlers: {} });
+        const connection = connectionOver(socket, role, { limits: { readBudget }, handlers: { message: () => {} } });
         connection.start();
         socket.on("data", () => seen.push(turns));
         const tick = () => {
@@ -1490,7 +1490,7 @@ describe.each(roles)("a connection as %s", (role) => {
     });
 
     test("data that is not DEFLATE fails the connection with 1007, and its Close behind it is not read", async () => {
-      const { peer, connection } = await connectionPair(role, { compress: true });
+      const { peer, connection } = await connectionPair(role, { compress: true, handlers: { message: () => {} } });
       peer.send({ opcode: 1, rsv: 4, payload: new Uint8Array(200_000).fill(255) }, closeFrame(1000));
       expect(closeStatus(await peer.nextFrame())?.code).toBe(1007);
       peer.end();

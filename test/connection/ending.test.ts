@@ -21,6 +21,11 @@ function begin(role: Role) {
     endpoint,
     limits: { ...connectionLimits, closeTimeout },
     bufferedAmount: 0,
+    get leavingAmount() {
+      return this.bufferedAmount;
+    },
+    sending: false,
+    socketClosed: () => {},
     reading: undefined as boolean | undefined,
     read: (on: boolean) => {
       owner.reading = on;
@@ -60,20 +65,19 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
       expect(report).toMatchObject({ code: 1006, initiator: "transport", bufferedAmount: 7, unsentMessages: 2 });
       expect([report.error?.message, report.lastReceivedAgo]).toEqual(["Given up", 3000]);
       expect(ending.report).toBe(report);
-      expect([ending.deliverReport(), ending.deliverReport()]).toEqual([true, false]);
       expect([await early, await ending.closed]).toEqual([report, report]);
     });
 
-    test("nobody has it before it is delivered", async () => {
+    test("resolves `closed` at once, and `handled` when the close handler is done", async () => {
       const { ending } = begin(role);
-      ending.finish(0);
       const seen = vi.fn();
-      void ending.closed.then(seen);
-      await Promise.resolve();
+      void ending.handled.then(seen);
+      ending.finish(0);
+      expect(await ending.closed).toBe(ending.report);
       expect(seen).not.toHaveBeenCalled();
-      ending.deliverReport();
-      await ending.closed;
-      expect(seen).toHaveBeenCalledWith(ending.report);
+      ending.allHandled();
+      await Promise.all([ending.handled, ending.handled]);
+      expect(seen).toHaveBeenCalledOnce();
     });
 
     test("R6455-7.1.5-1 without a Close it says so, with one it has nothing to say", () => {
@@ -260,7 +264,21 @@ describe.each<Role>(["client", "server"])("the ending of a %s", (role) => {
       vi.advanceTimersByTime(closeTimeout - 1);
       ending.endTransport();
       vi.advanceTimersByTime(1);
-      expect([socket.destroyed, vi.getTimerCount()]).toEqual([true, 0]);
+      expect(socket.destroyed).toBe(true);
+      ending.finish(0);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+
+    test("D01 a stream that never says that it is closed is given a second", () => {
+      const { ending, socket, owner } = begin(role);
+      socket._destroy = () => {};
+      let closed = 0;
+      owner.socketClosed = () => void closed++;
+      ending.destroy();
+      vi.advanceTimersByTime(999);
+      expect(closed).toBe(0);
+      vi.advanceTimersByTime(1);
+      expect(closed).toBe(1);
     });
   });
 });

@@ -31,10 +31,8 @@ function keep(role: Role, options?: { interval: number; timeout: number }, limit
     keepalive: options,
     reading: true,
     isReading: () => kept.reading,
-    ping: () => {
-      note("ping");
-      return Promise.resolve(1);
-    },
+    probe: () => note("ping"),
+    giveUpPings: () => {},
     pong: () => note("pong"),
     tooSlow: () => note("too slow"),
     giveUp: (because: string) => note(because),

@@ -53,9 +53,9 @@ describe("MessageStreams", () => {
     expect(streams.wants).toBe(false);
     const parts = (await next).value![Symbol.asyncIterator]();
     expect(await parts.next()).toEqual({ done: false, value: "a" });
-    expect([streams.wants, pulls]).toEqual([false, 1]);
+    expect([streams.wants, pulls]).toEqual([false, 2]);
     const waiting = [parts.next(), parts.next()];
-    expect([streams.wants, pulls]).toEqual([true, 3]);
+    expect([streams.wants, pulls]).toEqual([true, 4]);
     streams.take(part("b"));
     expect(streams.wants).toBe(true);
     streams.take(part("", { last: true }));

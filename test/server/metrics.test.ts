@@ -19,6 +19,8 @@ const metrics: ServerMetrics = {
   bytesSent: 2 ** 53,
   bufferedAmount: 77,
   topics: 6,
+  publishBacklog: 9,
+  messagesDropped: 12,
 };
 
 const nothing: ServerMetrics = { ...metrics, closed: {}, refused: {} };

@@ -36,6 +36,9 @@ class Idle implements Subscriber {
     this.served++;
     this.work();
   }
+  deliveryFailed(error: unknown): void {
+    throw error;
+  }
 }
 
 describe("compression", () => {

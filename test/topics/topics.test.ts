@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, it } from "vitest";
 import { PreparedMessage } from "../../src/connection/prepared-message.ts";
 import type { Position, Subscriber, Topic } from "../../src/topics/topic.ts";
@@ -16,6 +17,18 @@ class Listener implements Subscriber {
 
   takesFrames(): boolean {
     return this.takes;
+  }
+
+  lagging = false;
+
+  lags(): boolean {
+    return this.lagging;
+  }
+
+  readonly failures: unknown[] = [];
+
+  deliveryFailed(error: unknown): void {
+    this.failures.push(error);
   }
 
   sendFrames(frames: Uint8Array): void {
@@ -231,5 +244,205 @@ describe("a subscription", () => {
     expect(topics.count("a")).toBe(0);
     expect([...topics.names()]).toEqual([]);
     expect(one!.topics.size).toBe(0);
+  });
+});
+
+describe("a delivery that runs other code", () => {
+  it("D15: delivers what is published from inside it once to each, in order, and what is published later", async () => {
+    const topics = new Topics();
+    const all = listeners(topics, 3, "t");
+    all[0]!.onFrames = () => {
+      all[0]!.onFrames = undefined;
+      topics.publish("t", "inside");
+      // A send of one that comes later catches up with both.
+      topics.catchUp(all[2]!);
+    };
+    topics.publish("t", "first");
+    await turn();
+    topics.publish("t", "later");
+    await turn();
+    for (const { heard } of all) expect(heard).toEqual(["first", "inside", "later"]);
+    expect(topics.backlog).toBe(0);
+  });
+
+  it("D15 control: where a delivered round goes on taking messages, some are lost", () => {
+    const heard: string[][] = [[], []];
+    const round = ["first"];
+    for (const [index, own] of heard.entries()) {
+      own.push(...round);
+      if (index === 0) round.push("inside");
+    }
+    expect(heard).toEqual([["first"], ["first", "inside"]]);
+  });
+
+  it("D15: an exception fails its own subscriber, in a later turn, and no other misses anything", async () => {
+    const topics = new Topics();
+    const all = listeners(topics, 300, "t");
+    const broken = new Error("broken");
+    let inside = false;
+    all[1]!.onFrames = () => {
+      inside = true;
+      setImmediate(() => {
+        inside = false;
+      });
+      throw broken;
+    };
+    all[1]!.deliveryFailed = (error) => {
+      all[1]!.failures.push(error, inside);
+      topics.leave(all[1]!);
+    };
+    topics.publish("t", "one");
+    await turn();
+    topics.publish("t", "two");
+    await turn();
+    expect(all[1]!.failures).toEqual([broken, false]);
+    for (const listener of [...all.slice(0, 1), ...all.slice(2)]) expect(listener.heard).toEqual(["one", "two"]);
+  });
+
+  it("runs in nobody's async context", async () => {
+    const topics = new Topics();
+    const [listener] = listeners(topics, 1, "t");
+    const storage = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    listener!.onFrames = () => seen.push(storage.getStore());
+    storage.run("of the publisher", () => topics.publish("t", "x"));
+    await turn();
+    expect(seen).toEqual([undefined]);
+  });
+});
+
+describe("what is published faster than it can be delivered", () => {
+  it("D22: says when it was delivered, and is counted until then", async () => {
+    const topics = new Topics();
+    const [listener] = listeners(topics, 1, "t");
+    const { delivered } = topics.publish("t", "x".repeat(1000));
+    expect(topics.backlog).toBeGreaterThan(1000);
+    expect(listener!.writes).toEqual([]);
+    await delivered;
+    expect([listener!.heard.length, topics.backlog]).toEqual([1, 0]);
+    await topics.publish("t", "to a topic that is over").delivered;
+    await topics.publish("nobody", "x").delivered;
+  });
+
+  it("D22: is dropped beyond the limit and says so; one message alone may be longer", async () => {
+    const topics = new Topics({ maxPublishBacklog: 10_000 });
+    const [publisher, other] = listeners(topics, 2, "t");
+    expect(topics.publish("t", "x".repeat(20_000))).toEqual({ reached: 2, dropped: 0 });
+    expect(topics.publish("t", "y")).toEqual({ reached: 0, dropped: 2 });
+    const refused = topics.publish("t", "y", publisher);
+    expect(refused).toEqual({ reached: 0, dropped: 1 });
+    expect(topics.dropped).toBe(3);
+    await refused.delivered;
+    expect(topics.publish("t", "z")).toEqual({ reached: 2, dropped: 0 });
+    await turn();
+    expect(other!.heard.map((text) => text[0])).toEqual(["x", "z"]);
+  });
+
+  it("D22 control: without a limit all of it is held", () => {
+    const topics = new Topics({ maxPublishBacklog: Number.MAX_SAFE_INTEGER });
+    listeners(topics, 1, "t");
+    const message = new PreparedMessage("x".repeat(1024 * 1024));
+    for (let i = 0; i < 200; i++) topics.publish("t", message);
+    expect(topics.backlog).toBeGreaterThan(200 * 1024 * 1024);
+  });
+
+  it("D22: sets a pace while delivery takes more than a turn, or more than half of the subscribers lag", async () => {
+    const topics = new Topics();
+    const all = listeners(topics, 3, "t");
+    topics.publish("t", "x");
+    expect(topics.pace("t")).toBeUndefined();
+    expect(topics.pace("nobody")).toBeUndefined();
+    await turn();
+    all[0]!.lagging = true;
+    topics.publish("t", "x");
+    expect(topics.pace("t")).toBeUndefined();
+    await turn();
+    all[1]!.lagging = true;
+    topics.publish("t", "x");
+    let paced = false;
+    const pace = topics.pace("t")!.then(() => {
+      paced = true;
+    });
+    await turn();
+    expect(paced).toBe(false);
+    all[1]!.lagging = false;
+    await pace;
+    all[1]!.lagging = true;
+    topics.publish("t", "for at most a second");
+    await topics.pace("t");
+  });
+
+  it("D22: sets a pace from inside a delivery that goes on", async () => {
+    const topics = new Topics();
+    const all = listeners(topics, 2, "t");
+    const paces: unknown[] = [];
+    all[0]!.onFrames = () => {
+      all[0]!.onFrames = undefined;
+      topics.publish("t", "inside");
+      paces.push(topics.pace("t"));
+    };
+    topics.publish("t", "x");
+    await turn();
+    expect(paces).toEqual([expect.any(Promise)]);
+    await paces[0];
+    expect(all[1]!.heard).toEqual(["x", "inside"]);
+  });
+
+  it("a round is delivered in pieces of about a mebibyte, however much a turn publishes", async () => {
+    const topics = new Topics();
+    const [listener] = listeners(topics, 1, "t");
+    const message = new PreparedMessage(new Uint8Array(300_000));
+    for (let i = 0; i < 40; i++) topics.publish("t", message);
+    await topics.publish("t", "last").delivered;
+    expect(listener!.heard).toHaveLength(41);
+    for (const { length } of listener!.writes) expect(length).toBeLessThan(1024 * 1024 + 300_100);
+  });
+
+  it("costs each subscriber its own messages, not those of all topics of the turn", async () => {
+    const looks = async (count: number): Promise<number> => {
+      const topics = new Topics();
+      let looked = 0;
+      for (let i = 0; i < count; i++) listeners(topics, 1, `topic ${i}`);
+      const message = new PreparedMessage("x");
+      const { frameFor } = PreparedMessage.prototype;
+      const has = Set.prototype.has;
+      for (let i = 0; i < count; i++) topics.publish(`topic ${i}`, message);
+      Set.prototype.has = function (value) {
+        looked++;
+        return has.call(this, value);
+      };
+      message.frameFor = function (compression) {
+        looked++;
+        return frameFor.call(this, compression);
+      };
+      try {
+        while (topics.backlog > 0) await turn();
+      } finally {
+        Set.prototype.has = has;
+      }
+      return looked;
+    };
+    const [few, many] = [await looks(100), await looks(1000)];
+    expect(few).toBeGreaterThan(100);
+    expect(many).toBeLessThan(11 * few);
+  });
+
+  it("costs one who sends between its publishes no more than its own messages", async () => {
+    const topics = new Topics();
+    const [listener] = listeners(topics, 1, "t");
+    let framed = 0;
+    for (let i = 0; i < 500; i++) {
+      const message = new PreparedMessage(`${i}`);
+      const { frameFor } = message;
+      message.frameFor = (compression) => {
+        framed++;
+        return frameFor.call(message, compression);
+      };
+      topics.publish("t", message);
+      topics.catchUp(listener!);
+    }
+    await turn();
+    expect(framed).toBe(500);
+    expect(listener!.heard).toEqual(Array.from({ length: 500 }, (_, i) => `${i}`));
   });
 });
