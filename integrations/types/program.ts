@@ -59,7 +59,8 @@ try {
   const readable: ReadableStream<string | Uint8Array> = connection.readable;
   connection.toDuplex().on("data", (chunk: Buffer) => console.log(chunk, readable.locked));
 } catch (error) {
-  if (error instanceof HandshakeError) console.log(error.rule satisfies HandshakeRule, error.status, error.headers);
+  if (error instanceof HandshakeError)
+    console.log(error.rule satisfies HandshakeRule, error.status, error.header("Retry-After"), error.headers[0]);
 }
 
 const socket = new WebSocket("ws://localhost", ["chat"], { headers: { Authorization: "Bearer x" } });

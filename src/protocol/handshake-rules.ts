@@ -5,6 +5,8 @@
  * with a `HandshakeError` that names the rule. Texts complete the sentence "Cannot open the connection: …".
  */
 
+import { fieldValues } from "./header-fields.ts";
+
 type HandshakeRow = {
   /** The section that is broken; of RFC 6455 unless it names another document. */
   readonly section: string;
@@ -183,7 +185,7 @@ export class HandshakeError extends Error {
   readonly section: string;
   /** Status of the server's response; undefined when none came. */
   readonly status: number | undefined;
-  /** Names and values of the response's header fields in turn; empty when none came. */
+  /** Names and values of the response's header fields in turn; empty when none came. `header` finds one. */
   readonly headers: readonly string[];
   /** The first bytes of the response's body, at most 1 KiB; empty when none came. */
   readonly body: Uint8Array;
@@ -196,6 +198,15 @@ export class HandshakeError extends Error {
     this.status = options.status;
     this.headers = options.headers ?? [];
     this.body = options.body ?? new Uint8Array(0);
+  }
+
+  /**
+   * The value of a header field of the response by its name, in whatever case; several fields of one name are joined with
+   * a comma, as `Headers` does. Undefined when there is none.
+   */
+  header(name: string): string | undefined {
+    const values = fieldValues(this.headers, name.toLowerCase());
+    return values.length > 0 ? values.join(", ") : undefined;
   }
 
   /**

@@ -80,6 +80,22 @@ describe("HandshakeError", () => {
     expect(error.cause).toBe(cause);
   });
 
+  it("gives a header field by its name in any case, several of a name as one", () => {
+    const headers = ["Retry-After", " 5 ", "Via", "a", "via", "b", "X-Empty", ""];
+    const error = new HandshakeError("status-not-101", { headers });
+    expect(error.header("retry-after")).toBe("5");
+    expect(error.header("VIA")).toBe(
+      new Headers([
+        ["Via", "a"],
+        ["via", "b"],
+      ]).get("VIA"),
+    );
+    expect(error.header("x-empty")).toBe("");
+    expect(error.header("a")).toBeUndefined();
+    expect(new HandshakeError("timed-out").header("via")).toBeUndefined();
+    expect([...error.headers]).toEqual(headers);
+  });
+
   it("says where the connection was to go, once, with the frames of the call", () => {
     const error = new HandshakeError("missing-accept");
     error.locate("ws://server.test/", "    at open (program.js:1:1)");
