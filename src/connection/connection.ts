@@ -177,13 +177,14 @@ export class Connection {
    * Sends one message: a string as text, everything else as binary.
    *
    * Returns true while the outbox is below its high-water mark (1 MiB by default), else false, also when the connection
-   * is closing or closed, where nothing is sent. Throws a TypeError for any other kind of data, and nothing else.
+   * is closing or closed, where nothing is sent. Bytes are copied, but see `SendOptions.copy` for more than 64 KiB on a
+   * server. Throws a TypeError for any other kind of data, and a RangeError where there is no memory for a copy.
    */
   send(data: Sendable, options?: SendOptions): boolean {
     const message = checkSendable(data);
     if (!this.#isOpen()) return false;
-    if (this.bufferedAmount >= this.limits.maxOutboxSize) {
-      this.outboxTooLarge();
+    if (this.#outbox.isFull()) {
+      this.outboxTooLarge(this.#outbox.tooLarge("maxOutboxSize"));
       return false;
     }
     this.counters.messagesSent++;
@@ -202,8 +203,9 @@ export class Connection {
    * Sends the fragments that an iterable gives as one message, each as it comes; later sends stand in line behind it.
    *
    * Waits while the outbox is above its high-water mark. When the iterable throws, or gives what is no string or bytes or
-   * no UTF-8 in a text message, the connection fails with 1011 and the error goes to the `error` handler and rejects the
+   * no UTF-8 in a text message, or when its iterator gives no result, the connection fails with 1011 and the error goes to the `error` handler and rejects the
    * promise; it also rejects when the connection ends first. Either may be left unhandled. Fragments are not compressed.
+   * Each is copied before the next is asked for, but not at the call: give it no message that is only borrowed.
    * Throws a TypeError for what is not iterable.
    */
   sendFragments(fragments: Fragments, options: SendFragmentsOptions = {}): Promise<void> {
@@ -365,17 +367,21 @@ export class Connection {
       this.counters.messagesSent += messageCount;
       return;
     }
-    if (this.bufferedAmount >= this.limits.maxOutboxSize) return this.outboxTooLarge();
+    if (this.#outbox.isFull()) return this.outboxTooLarge(this.#outbox.tooLarge("maxOutboxSize"));
     this.counters.messagesSent += messageCount;
-    this.#afterwards(() => {
-      this.endpoint.sendEncoded(frames, messageCount);
+    const step = () => {
+      if (!this.endpoint.sendEncoded(frames, messageCount)) return false;
       this.#outbox.changedShared(frames);
-    }, frames.length);
+      return true;
+    };
+    if (this.#sender === undefined) step();
+    else this.#sender.afterwards(step, { size: frames.length, messages: messageCount });
+    this.#outbox.sentShared();
   }
 
   /** @internal For topics: whether what is published now will be sent. */
   takesFrames(): boolean {
-    return this.#isOpen() && this.bufferedAmount < this.limits.maxOutboxSize;
+    return this.#isOpen() && !this.#outbox.isFull();
   }
 
   /** @internal For topics: whether the high-water mark is reached. */
@@ -447,9 +453,9 @@ export class Connection {
   }
 
   /** Does something when all that was sent before is in the output; see `MessageSender`. */
-  #afterwards(step: () => void, size = 0): void {
+  #afterwards(step: () => void): void {
     if (this.#sender === undefined) step();
-    else this.#sender.afterwards(step, size);
+    else this.#sender.afterwards(step);
   }
 
   // Receiving
@@ -781,13 +787,24 @@ export class Connection {
   }
 
   /** @internal The peer does not read what it is sent (fault D04); for the outbox, too. */
-  outboxTooLarge(): void {
-    this.#end.error ??= new Error(`Cannot send: ${this.#outbox.size} bytes wait for a peer that does not read`);
-    // What the socket holds already goes with the socket alone.
+  outboxTooLarge(error: Error): void {
+    this.#end.error ??= error;
+    this.#discardOutput(CloseCode.TryAgainLater, "Too much output is waiting");
+  }
+
+  /** @internal For the outbox: what was sent cannot leave as it was. */
+  outboxSpoiled(error: unknown): void {
+    this.#discardOutput(CloseCode.InternalError, "");
+    this.#handlerThrew(error);
+  }
+
+  /** Closes at once, in place of what waits; what the socket holds already goes with the socket alone. */
+  #discardOutput(code: number, reason: string): void {
     if (!this.#isOpen()) return this.#end.destroy();
-    this.#end.unsentMessages = this.endpoint.waitingMessages;
+    this.#end.unsentMessages += this.endpoint.waitingMessages;
     this.endpoint.discardOutput();
-    this.#closeNow(CloseCode.TryAgainLater, "Too much output is waiting");
+    this.#end.leaving = true;
+    this.#closeNow(code, reason);
   }
 
   // Closing
@@ -915,6 +932,7 @@ export class Connection {
   /** @internal For the socket. */
   socketClosed(): void {
     if (this.#report) return;
+    if (this.#sender !== undefined) this.#end.unsentMessages += this.#sender.unsentMessages;
     const report = this.#end.finish(this.#keepalive.idle);
     this.#keepalive.stop();
     this.#outbox.release();

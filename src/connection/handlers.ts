@@ -105,7 +105,11 @@ export const connectionOptionTable: OptionTable<ConnectionOptions> = {
 export interface SendOptions {
   /** Whether to compress, where permessage-deflate was agreed. Default: from the threshold on. */
   readonly compress?: boolean;
-  /** Server only: copy a payload over 64 KiB, so that its memory is the caller's again at once. Default false. */
+  /**
+   * Server only: copy a payload over 64 KiB, so that its memory is the caller's again at once. Default false: it is written
+   * when `send` is called, but inside a handler of this connection when that has returned, and what the system did not take
+   * then is read later. So it must not be changed, transferred or resized before `bufferedAmount` says that it has left.
+   */
   readonly copy?: boolean;
 }
 

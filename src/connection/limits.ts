@@ -30,9 +30,15 @@ export interface ConnectionLimits {
   readonly inboundHighWaterMark: number;
   /** From how much queued output on `send` returns false. Default 1 MiB. */
   readonly outboxHighWaterMark: number;
-  /** How much output may be queued when `send` is called; beyond it 1013. Default 16 MiB. */
+  /**
+   * How much output may stand when a turn of the event loop begins in which something is sent; beyond it 1013. What is sent
+   * in that turn counts from the next one on. Default 16 MiB.
+   */
   readonly maxOutboxSize: number;
-  /** How much the stalled connections of the process may have queued together; then 1013 for the largest. Default 256 MiB. */
+  /**
+   * How much the connections of the process may have queued together that are stalled, or above their high-water mark; then
+   * 1013 for the largest. Default 256 MiB.
+   */
   readonly maxProcessOutboxSize: number;
   /**
    * How much the process may have received that nobody has taken yet: unfinished messages, such as are being inflated, and

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
 import type { Endpoint } from "../protocol/endpoint.ts";
-import { lengthOf, longestCopied, plainView } from "../protocol/frame-encoder.ts";
+import { lengthOf } from "../protocol/frame-encoder.ts";
 import type { SendOptions } from "./handlers.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
 import type { Outbox } from "./outbox.ts";
@@ -57,6 +57,22 @@ export interface SenderOwner {
   sendingFailed(error: unknown): void;
 }
 
+/** Something to do in its turn; false when the endpoint did not take it any more. */
+type Step = () => unknown;
+
+/** What waits with a step: bytes of payload, and whole messages. */
+interface Load {
+  readonly size: number;
+  readonly messages: number;
+}
+
+/** A step that stands in line. */
+interface Waiting extends Load {
+  readonly step: Step;
+  /** Whether it has to be told that the connection is over. */
+  readonly long: boolean;
+}
+
 /** The way from `send` to the endpoint. */
 export class MessageSender {
   readonly #endpoint: Endpoint;
@@ -64,8 +80,9 @@ export class MessageSender {
   readonly #deflate: MessageDeflate | undefined;
   readonly #owner: SenderOwner;
   /** What waits for the send under way; undefined while none is. */
-  #line: (() => void)[] | undefined;
+  #line: Waiting[] | undefined;
   #longSend: LongSend | undefined;
+  #unsent = 0;
   #stopped = false;
 
   constructor(endpoint: Endpoint, outbox: Outbox, deflate: MessageDeflate | undefined, owner: SenderOwner) {
@@ -80,129 +97,157 @@ export class MessageSender {
     return this.#line !== undefined;
   }
 
+  /** Messages that stand in line, are under way, or came too late for the endpoint to take them. */
+  get unsentMessages(): number {
+    return this.#unsent;
+  }
+
   /** Sends a message now, or after the one under way. */
   send(data: Outgoing, options: SendOptions | undefined): void {
     // Read here, where a getter that throws has somebody to throw to.
     const asked = options ? { compress: options.compress, copy: options.copy } : undefined;
-    if (this.#line === undefined) return this.#sendNow(data, asked);
+    if (this.#line === undefined) return void this.#sendNow(data, asked);
     const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
-    this.afterwards(() => this.#sendNow(kept, asked), sizeOf(kept));
+    this.afterwards(() => this.#sendNow(kept, asked), { size: sizeOf(kept), messages: 1 });
   }
 
   /** Runs a send that takes a while, alone; settles as its `run` does. */
   sendLong(longSend: LongSend): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.afterwards(() => {
+      const step = () => {
         this.#longSend = longSend;
         if (this.#stopped) longSend.stop();
         const sending = longSend.run();
         sending.then(resolve, reject);
-        this.#hold(sending.catch(() => {}));
-      });
+        this.#hold(
+          sending.then(
+            () => true,
+            () => false,
+          ),
+        );
+      };
+      this.#enter({ step, size: 0, messages: 1, long: true });
     });
   }
 
-  /** The connection is over. */
+  /** The connection is over: nothing more is sent, and nothing waits. */
   stop(): void {
     this.#stopped = true;
     this.#longSend?.stop();
+    for (const { long, step } of this.#line?.splice(0) ?? []) if (long) step();
+    this.#outbox.waiting = 0;
   }
 
-  /** Does something when all that was sent before is in the output; `size` bytes wait until then. */
-  afterwards(step: () => void, size = 0): void {
-    if (this.#line === undefined) return step();
-    this.#outbox.waiting += size;
-    this.#line.push(() => {
-      this.#outbox.waiting -= size;
-      step();
-    });
+  /** Does something when all that was sent before is in the output; without a load, it is no message. */
+  afterwards(step: Step, load: Load = { size: 0, messages: 0 }): void {
+    this.#enter({ step, ...load, long: false });
   }
 
-  #sendNow(data: Outgoing, options: Asked | undefined): void {
-    if (data instanceof Blob) {
-      return this.#hold(this.#sendBlob(data, options));
+  #enter(waiting: Waiting): void {
+    if (this.#line === undefined) return void waiting.step();
+    this.#unsent += waiting.messages;
+    this.#outbox.waiting += waiting.size;
+    this.#line.push(waiting);
+  }
+
+  /** Takes a step out of the line. */
+  #leave({ step, size, messages }: Waiting): void {
+    this.#settled(size);
+    try {
+      if (step() !== false) this.#unsent -= messages;
+    } catch (error) {
+      this.#owner.sendingFailed(error);
     }
-    const sending = this.#encode(data, options);
-    if (sending) this.#hold(sending);
   }
 
-  async #sendBlob(data: Blob, options: Asked | undefined): Promise<void> {
+  /** So many bytes wait no more; when the connection is over, nothing does. */
+  #settled(size: number): void {
+    if (!this.#stopped) this.#outbox.waiting -= size;
+  }
+
+  /** Whether a message would still be sent: if not, it need not be compressed either. */
+  #sends(): boolean {
+    const { state } = this.#endpoint;
+    return !this.#stopped && (state === "open" || state === "peerClosing");
+  }
+
+  #sendNow(data: Outgoing, options: Asked | undefined): boolean | undefined {
+    if (!this.#sends()) return false;
+    const sending = data instanceof Blob ? this.#sendBlob(data, options) : this.#encode(data, options);
+    if (typeof sending === "boolean") return sending;
+    this.#hold(sending);
+    return undefined;
+  }
+
+  async #sendBlob(data: Blob, options: Asked | undefined): Promise<boolean> {
     const size = sizeOf(data);
     this.#outbox.waiting += size;
     let bytes: unknown;
     try {
       bytes = await data.arrayBuffer();
     } finally {
-      this.#outbox.waiting -= size;
+      this.#settled(size);
     }
     if (!types.isArrayBuffer(bytes)) throw new TypeError("Cannot send: what the Blob gave is no ArrayBuffer");
-    await this.#encode(new Uint8Array(bytes), options);
+    return this.#encode(new Uint8Array(bytes), options);
   }
 
-  /** Lets later sends wait until `sending` has settled. */
-  #hold(sending: Promise<void>): void {
-    const line: (() => void)[] = [];
+  /** Lets later sends wait until `sending` has settled, which says whether its message was sent. */
+  #hold(sending: Promise<boolean>): void {
+    this.#unsent++;
+    const line: Waiting[] = [];
     this.#line = line;
     void sending
-      .catch((error) => {
-        // Once the connection is over nothing can be sent, and that is nobody's mistake.
-        if (!this.#stopped) this.#owner.sendingFailed(error);
-      })
+      .then(
+        (sent) => {
+          if (sent) this.#unsent--;
+        },
+        (error) => {
+          // Once the connection is over nothing can be sent, and that is nobody's mistake.
+          if (!this.#stopped) this.#owner.sendingFailed(error);
+        },
+      )
       .then(() => {
         this.#line = this.#longSend = undefined;
         let next = 0;
-        while (next < line.length && this.#line === undefined) line[next++]!();
+        while (next < line.length && this.#line === undefined) this.#leave(line[next++]!);
         // A send of the line takes time itself: the rest waits for that one.
         for (; next < line.length; next++) this.#line!.push(line[next]!);
       });
   }
 
-  /** Puts a message into the output; a promise when it has to be compressed elsewhere first. */
-  #encode(data: string | Uint8Array | PreparedMessage, options: Asked | undefined): Promise<void> | undefined {
+  /** Puts a message into the output, and says whether it was taken; a promise when it has to be compressed elsewhere first. */
+  #encode(data: string | Uint8Array | PreparedMessage, options: Asked | undefined): Promise<boolean> | boolean {
+    if (!this.#sends()) return false;
     const deflate = this.#deflate;
     if (deflate && options?.compress !== false && (options?.compress || sizeOf(data) >= deflate.threshold)) {
-      return this.#encodeCompressed(deflate, data, options?.copy === true);
+      return this.#encodeCompressed(deflate, data);
     }
-    if (!(data instanceof PreparedMessage)) {
-      const copy = options?.copy === true && typeof data !== "string";
-      this.#endpoint.sendMessage(copy ? new Uint8Array(data) : data);
-    } else if (this.#endpoint.role === "server") {
-      this.#endpoint.sendEncoded(data.frame);
-    } else {
-      this.#endpoint.sendMessage(data.data);
-    }
+    let sent: boolean;
+    if (!(data instanceof PreparedMessage)) sent = this.#endpoint.sendMessage(data, options?.copy === true);
+    else if (this.#endpoint.role === "server") sent = this.#endpoint.sendEncoded(data.frame);
+    else sent = this.#endpoint.sendMessage(data.data);
     this.#outbox.changed();
-    return undefined;
+    return sent;
   }
 
-  #encodeCompressed(
-    deflate: MessageDeflate,
-    data: string | Uint8Array | PreparedMessage,
-    copy: boolean,
-  ): Promise<void> | undefined {
+  #encodeCompressed(deflate: MessageDeflate, data: string | Uint8Array | PreparedMessage): Promise<boolean> | boolean {
     const message = data instanceof PreparedMessage ? data.data : data;
     const text = typeof message === "string";
     const sendDeflated = (payload: Uint8Array) => {
-      this.#endpoint.sendCompressed(text, payload);
+      const sent = this.#endpoint.sendCompressed(text, payload);
       this.#outbox.changed();
+      return sent;
     };
-    const deflated = deflate.deflate(text ? Buffer.from(message) : this.#ownBytes(message, copy));
-    if (!(deflated instanceof Promise)) {
-      sendDeflated(deflated);
-      return undefined;
-    }
+    // A copy, whatever its length: a compressor may read it for a while.
+    const deflated = deflate.deflate(text ? Buffer.from(message) : new Uint8Array(message));
+    if (!(deflated instanceof Promise)) return sendDeflated(deflated);
     const size = sizeOf(data);
     this.#outbox.waiting += size;
     return deflated.then((payload) => {
-      this.#outbox.waiting -= size;
-      sendDeflated(payload);
+      this.#settled(size);
+      return sendDeflated(payload);
     });
-  }
-
-  /** Bytes that stay as they are while a compressor works: only a server may refer to the caller's, if they are many. */
-  #ownBytes(data: Uint8Array, copy: boolean): Uint8Array {
-    const refer = !copy && this.#endpoint.role === "server" && lengthOf(data) > longestCopied;
-    return refer ? plainView(data) : new Uint8Array(data);
   }
 }
 

@@ -2,7 +2,8 @@
  * What a connection has to send, on its way from the endpoint to the socket.
  *
  * Everything that one chunk causes leaves in one write at its end; everything sent in one turn outside of a chunk
- * leaves in one write when the turn is over. While the socket is full, output waits in the endpoint.
+ * leaves in one write when the turn is over, or with the first payload that is not copied. While the socket is full, output
+ * waits in the endpoint, where nothing of it is a caller's.
  */
 
 import { Socket } from "node:net";
@@ -23,7 +24,9 @@ export interface OutboxOwner {
   /** The socket takes nothing for now: `drained` must be called when it does again. */
   outboxStalled(): void;
   /** All outboxes together hold too much, and this one the most. */
-  outboxTooLarge(): void;
+  outboxTooLarge(error: Error): void;
+  /** What was sent cannot leave: its memory is gone, or there is none to copy it. */
+  outboxSpoiled(error: unknown): void;
 }
 
 /** What all stalled connections have queued; bytes that several of them share count once. */
@@ -36,6 +39,19 @@ function flushWaiting(): void {
   for (const outbox of waiting.splice(0)) outbox.flushTurn();
 }
 
+/** Stands for this turn of the event loop; undefined while nobody has asked. */
+let turn: object | undefined;
+
+function thisTurn(): object {
+  if (turn === undefined) {
+    turn = {};
+    setImmediate(() => {
+      turn = undefined;
+    });
+  }
+  return turn;
+}
+
 /** The way out of one connection. */
 export class Outbox implements Holder {
   readonly #endpoint: Endpoint;
@@ -45,9 +61,14 @@ export class Outbox implements Holder {
   #direct: Socket | undefined;
   /** Bytes of a direct write that the socket had not taken when it was last looked at. */
   #behind = 0;
-  /** Bytes that the socket held when it stalled, or when it was last asked whether they move. */
+  /** Bytes that the socket held when it stalled, or when it was last asked whether they move, and when that was. */
   #held = 0;
+  #heldSince = 0;
   #inTurn = false;
+  /** The turn in which what was sent came to `maxOutboxSize`. */
+  #filledIn: object | undefined;
+  /** Whether the process's cap knows of output, though nothing is stalled. */
+  #noted = false;
   /** What it shares with others and the stalled socket has not taken, as the process's cap knows it. */
   #shared: Uint8Array[] | undefined;
   #high = false;
@@ -80,11 +101,49 @@ export class Outbox implements Holder {
     return this.#high;
   }
 
-  /** Whether the size is at the high-water mark or above; if so, `outboxLow` is called when it is below again. */
+  /**
+   * Whether `maxOutboxSize` stood already when this turn began. What is sent in one turn is not held against a peer that had
+   * no time to take any of it; it counts from the next turn on.
+   */
+  isFull(): boolean {
+    return this.size >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
+  }
+
+  /** Something was sent for others as well, when it was not full. */
+  sentShared(): void {
+    if (this.size >= this.#owner.limits.maxOutboxSize) this.#filledIn = thisTurn();
+  }
+
+  /**
+   * Something was sent, when it was not full: whether the size is at the high-water mark or above now; if so, `outboxLow` is
+   * called when it is below again.
+   */
   reachesHigh(): boolean {
-    const high = this.size >= this.#owner.limits.outboxHighWaterMark;
-    if (high) this.#high = true;
-    return high;
+    const { size } = this;
+    const { outboxHighWaterMark, maxOutboxSize } = this.#owner.limits;
+    if (size >= maxOutboxSize) this.#filledIn = thisTurn();
+    if (size < outboxHighWaterMark) return false;
+    this.#high = true;
+    if (!this.#endpoint.stalled) {
+      this.#noted = true;
+      this.#note();
+    }
+    return true;
+  }
+
+  /** Says how much waits and for how long none of it was taken, and what limit that is beyond. */
+  tooLarge(limit: "maxOutboxSize" | "maxProcessOutboxSize"): Error {
+    const of = limit === "maxOutboxSize" ? "" : " for all connections of the process";
+    return new Error(
+      `Cannot send: ${this.size} bytes wait ${this.#whyWaiting()} (${limit} is ${this.#owner.limits[limit]}${of})`,
+    );
+  }
+
+  #whyWaiting(): string {
+    if (!this.#endpoint.stalled) return "for this turn of the event loop to end, or for a compressor or a Blob";
+    if (this.#heldBySocket() !== this.#held) return "for a peer that reads more slowly than it is sent to";
+    const silence = Math.round(performance.now() - this.#heldSince);
+    return `for a peer that does not read: it has taken none for ${silence} ms`;
   }
 
   /**
@@ -98,10 +157,16 @@ export class Outbox implements Holder {
     return this.#room.promise;
   }
 
-  /** The endpoint has new output: flush at the end of the chunk or of the turn. */
+  /** The endpoint has new output: flush at the end of the chunk or of the turn, or now if it lies in a caller's memory. */
   changed(): void {
     if (this.#endpoint.stalled) return this.#note();
-    if (this.insideChunk || this.#inTurn) return;
+    if (this.insideChunk) return;
+    if (this.#endpoint.outputRefers) this.#flushNow();
+    else this.#flushLater();
+  }
+
+  #flushLater(): void {
+    if (this.#inTurn) return;
     this.#inTurn = true;
     if (waiting.push(this) === 1) setImmediate(flushWaiting);
   }
@@ -109,7 +174,7 @@ export class Outbox implements Holder {
   /** The endpoint has new output that others share: leaves at once unless a chunk is worked on. */
   changedShared(frames: Uint8Array): void {
     if (!this.#endpoint.stalled) {
-      if (!this.insideChunk) this.flush();
+      if (!this.insideChunk) this.#flushNow();
       return;
     }
     this.#shared ??= [];
@@ -122,11 +187,10 @@ export class Outbox implements Holder {
   writeShared(frames: Uint8Array): boolean {
     const endpoint = this.#endpoint;
     const socket = this.#socket;
-    if (endpoint.role === "client" || this.insideChunk || this.#high) return false;
+    if (endpoint.role === "client" || this.insideChunk || this.#high || endpoint.sendingFragments) return false;
     if (endpoint.stalled || endpoint.outputLength > 0 || !socket.writable || socket.writableLength > 0) return false;
     this.#owner.counters.bytesSent += frames.length;
-    if (this.#writeDirectly(frames)) return true;
-    if (!socket.write(frames) && socket.writableNeedDrain) this.#stall();
+    this.#write(frames);
     return true;
   }
 
@@ -136,31 +200,64 @@ export class Outbox implements Holder {
     this.flush();
   }
 
-  /** Writes what there is, in one write. */
+  /** Writes what there is, in one write, and says when that made room. */
   flush(): void {
+    this.#writeOutput();
+    if (this.#high) this.#reportLow();
+  }
+
+  /** The same while somebody sends: who is told of room might send, too, and so waits for the end of the turn. */
+  #flushNow(): void {
+    this.#writeOutput();
+    if (this.#high) this.#flushLater();
+  }
+
+  #writeOutput(): void {
     const endpoint = this.#endpoint;
     const socket = this.#socket;
     if (endpoint.stalled || socket.destroyed || !socket.writable) return;
-    this.#owner.counters.bytesSent += endpoint.outputLength;
-    const pieces = endpoint.takeOutput();
-    if (pieces.length === 0) return;
-    if (this.#writeDirectly(pieces.length === 1 ? pieces[0]! : pieces)) {
-      endpoint.outputTaken(!endpoint.stalled);
-      if (this.#high) this.#reportLow();
-      return;
+    const { outputLength } = endpoint;
+    let pieces: Uint8Array[];
+    try {
+      pieces = endpoint.takeOutput(endpoint.outputRefers && !this.#readsAtOnce());
+    } catch (error) {
+      return this.#owner.outboxSpoiled(error);
     }
-    if (pieces.length === 1) {
-      this.#write(pieces[0]!);
-    } else {
-      socket.cork();
-      for (const piece of pieces) this.#write(piece);
-      socket.uncork();
+    if (pieces.length > 0) {
+      this.#owner.counters.bytesSent += outputLength;
+      const left = this.#write(pieces.length === 1 ? pieces[0]! : pieces);
+      endpoint.outputTaken(left);
+    }
+    if (this.#noted && !endpoint.stalled) this.#forget();
+  }
+
+  /** Whether the socket reads what is written before the call returns, but for what it has no room for. */
+  #readsAtOnce(): boolean {
+    const socket = this.#socket;
+    return socket instanceof Socket && socket.writableLength === 0 && socket.writableCorked === 0;
+  }
+
+  /** Whether all has left already, so that its memory can be used again. */
+  #write(bytes: Uint8Array | Uint8Array[]): boolean {
+    const socket = this.#socket;
+    if (this.#writeDirectly(bytes)) return !this.#endpoint.stalled;
+    try {
+      if (Array.isArray(bytes)) {
+        socket.cork();
+        for (const piece of bytes) this.#writeToStream(piece);
+        socket.uncork();
+      } else {
+        this.#writeToStream(bytes);
+      }
+    } catch (error) {
+      // Only a stream that is no socket can throw: it is of no more use, and the others' turn is not over.
+      socket.destroy(error instanceof Error ? error : new Error("The stream threw", { cause: error }));
+      return false;
     }
     const left = socket.writableLength === 0;
-    // Any other stream may have handed the memory on to somebody.
-    endpoint.outputTaken(left && socket instanceof Socket);
     if (!left && socket.writableNeedDrain) this.#stall();
-    if (this.#high) this.#reportLow();
+    // Any other stream may have handed the memory on to somebody.
+    return left && socket instanceof Socket;
   }
 
   /** False, and nothing done, where the stream has to write. */
@@ -172,7 +269,7 @@ export class Outbox implements Holder {
     return true;
   }
 
-  #write(piece: Uint8Array): void {
+  #writeToStream(piece: Uint8Array): void {
     if (!this.#high) {
       this.#socket.write(piece);
       return;
@@ -194,7 +291,7 @@ export class Outbox implements Holder {
   release(): void {
     this.#endpoint.stalled = false;
     this.#behind = 0;
-    processOutbox.note(this, 0, Number.POSITIVE_INFINITY);
+    this.#forget();
     this.#unshare();
     (this.#socket as Partial<Socket>).setTimeout?.(0);
   }
@@ -207,6 +304,7 @@ export class Outbox implements Holder {
     const held = this.#heldBySocket();
     if (!this.#endpoint.stalled || held === this.#held) return false;
     this.#held = held;
+    this.#heldSince = performance.now();
     (this.#socket as Socket).setTimeout(this.#owner.limits.writeTimeout);
     return true;
   }
@@ -217,14 +315,16 @@ export class Outbox implements Holder {
 
   /** See `Holder`. */
   letGo(): void {
+    const error = this.tooLarge("maxProcessOutboxSize");
     this.#unshare();
-    this.#owner.outboxTooLarge();
+    this.#owner.outboxTooLarge(error);
   }
 
   /** The socket is full: from now on it must move within the write timeout, or it emits `timeout`. */
   #stall(): void {
     this.#endpoint.stalled = true;
     this.#held = this.#heldBySocket();
+    this.#heldSince = performance.now();
     this.#owner.outboxStalled();
     (this.#socket as Partial<Socket>).setTimeout?.(this.#owner.limits.writeTimeout);
     this.#note();
@@ -235,6 +335,12 @@ export class Outbox implements Holder {
     if (most === Number.POSITIVE_INFINITY) return;
     const { size } = this;
     processOutbox.note(this, size - this.#endpoint.sharedOutputLength, most, size);
+  }
+
+  /** The process's cap need not know of it any more. */
+  #forget(): void {
+    this.#noted = false;
+    processOutbox.note(this, 0, Number.POSITIVE_INFINITY);
   }
 
   #unshare(): void {

@@ -7,7 +7,6 @@
 
 import { Buffer } from "node:buffer";
 import type { Endpoint } from "../protocol/endpoint.ts";
-import { longestCopied } from "../protocol/frame-encoder.ts";
 import { Utf8Validator } from "../protocol/utf8.ts";
 import { checkSendable, type LongSend } from "./message-sender.ts";
 
@@ -38,6 +37,9 @@ export class CutOff extends Error {
     super("Cannot send: the connection is closing or closed");
   }
 }
+
+/** What is waited for when the connection is over: nothing that an iterator could give. */
+const stopped = Symbol("stopped");
 
 /** One message on its way. */
 export class OutgoingStream implements LongSend {
@@ -73,8 +75,9 @@ export class OutgoingStream implements LongSend {
   /** Whether the iterable has ended before the connection did. */
   async #sendFragments(): Promise<boolean> {
     while (this.#goesOn()) {
-      const next = await this.#next();
-      if (next === undefined) break;
+      const next: unknown = await this.#next();
+      if (next === stopped) break;
+      if (!isResult(next)) throw new TypeError("Cannot send: the iterator gave no object with `done` and `value`");
       if (next.done) return true;
       const payload = this.#encode(next.value);
       if (payload.length === 0) continue;
@@ -106,15 +109,15 @@ export class OutgoingStream implements LongSend {
     this.#stop();
   }
 
-  /** The next fragment; undefined when the connection is over before it comes. */
-  #next(): Promise<IteratorResult<Fragment> | undefined> {
+  /** What the iterator gives next; `stopped` when the connection is over before it comes. */
+  #next(): Promise<unknown> {
     return this.#orStopped(() => Promise.resolve(this.#iterator.next()));
   }
 
-  /** What a step comes to; undefined when the connection is over before. */
-  #orStopped<Value>(step: () => Promise<Value>): Promise<Value | undefined> {
+  /** What a step comes to; `stopped` when the connection is over before. */
+  #orStopped(step: () => Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#stop = () => resolve(undefined);
+      this.#stop = () => resolve(stopped);
       step().then(resolve, reject);
     });
   }
@@ -138,16 +141,11 @@ export class OutgoingStream implements LongSend {
       this.#held = joined.slice(whole);
       payload = Buffer.from(joined.slice(0, whole));
     } else {
-      payload = this.#held === "" ? this.#ownBytes(data) : Buffer.concat([Buffer.from(this.#held), data]);
+      payload = this.#held === "" ? data : Buffer.concat([Buffer.from(this.#held), data]);
       this.#held = "";
     }
     this.#judge(payload);
     return payload;
-  }
-
-  /** The endpoint of a server refers to long payloads, and iterables fill the same memory again. */
-  #ownBytes(data: Uint8Array): Uint8Array {
-    return this.#way.endpoint.role === "server" && data.length > longestCopied ? new Uint8Array(data) : data;
   }
 
   #judge(payload: Uint8Array): void {
@@ -172,4 +170,8 @@ function iteratorOf(fragments: Fragments): Iterator<Fragment> | AsyncIterator<Fr
     if (Symbol.iterator in fragments && !ArrayBuffer.isView(fragments)) return fragments[Symbol.iterator]();
   }
   throw new TypeError("Cannot send: the fragments must be an iterable of strings or bytes");
+}
+
+function isResult(value: unknown): value is IteratorResult<Fragment> {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
 }

@@ -102,6 +102,16 @@ export class Endpoint {
     return this.#output?.messages ?? 0;
   }
 
+  /** Whether the output refers to memory of callers, see `sendMessage`: the sooner it is taken the better. */
+  get outputRefers(): boolean {
+    return this.#output?.refers ?? false;
+  }
+
+  /** Whether a fragmented message of ours has begun and not ended: only its next fragment and control frames may follow. */
+  get sendingFragments(): boolean {
+    return this.#sendingFragments;
+  }
+
   /** How many bytes of the output belong to others as well, see `sendEncoded`. */
   get sharedOutputLength(): number {
     return this.#output?.sharedLength ?? 0;
@@ -219,29 +229,32 @@ export class Endpoint {
   /**
    * Sends a whole message; false, and nothing sent, unless the state is `open` or `peerClosing`.
    *
-   * Throws inside a fragmented message, and a TypeError for other data. A server refers to more than 64 KiB of bytes until they have left: they must
-   * not change before. Everything else is copied. The same holds for the other methods that send.
+   * Throws inside a fragmented message, and a TypeError for other data. A server refers to more than 64 KiB of bytes until
+   * they have left, and they must not change before, unless `copy` is set or the transport is stalled. Everything else is
+   * copied.
    */
-  sendMessage(data: string | Uint8Array): boolean {
+  sendMessage(data: string | Uint8Array, copy = false): boolean {
     if (!this.#isSending()) return false;
     this.#refuseInterleaving(this.#sendingFragments);
-    if (typeof data === "string") encodeTextFrame(this.#gather(), this.role, fin | Opcode.Text, data);
-    else encodeFrame(this.#gather(), this.role, fin | Opcode.Binary, data);
-    this.#gather().endMessages(1, this.stalled);
+    const output = this.#gather();
+    if (typeof data === "string") encodeTextFrame(output, this.role, fin | Opcode.Text, data);
+    else encodeFrame(output, this.role, fin | Opcode.Binary, data, copy || this.stalled ? "copied" : "referred");
+    output.messages++;
     return true;
   }
 
-  /** Sends a whole message that was deflated according to RFC 7692 section 7.2.1. */
+  /** Sends a whole message that was deflated according to RFC 7692 section 7.2.1; its memory is the endpoint's from then on. */
   sendCompressed(text: boolean, payload: Uint8Array): boolean {
     if (!this.#isSending()) return false;
     this.#refuseInterleaving(this.#sendingFragments);
-    encodeFrame(this.#gather(), this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
-    this.#gather().endMessages(1, this.stalled);
+    const output = this.#gather();
+    encodeFrame(output, this.role, fin | rsv1 | (text ? Opcode.Text : Opcode.Binary), payload);
+    output.messages++;
     return true;
   }
 
   /**
-   * Sends one fragment: the first carries the type, the last ends the message (section 5.4).
+   * Sends one fragment, of which it takes a copy: the first carries the type, the last ends the message (section 5.4).
    *
    * Throws for a first fragment inside a fragmented message, and for a later one outside.
    */
@@ -249,9 +262,10 @@ export class Endpoint {
     if (!this.#isSending()) return false;
     this.#refuseInterleaving(position.first === this.#sendingFragments);
     const opcode = position.first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
-    encodeFrame(this.#gather(), this.role, (position.last ? fin : 0) | opcode, payload);
+    const output = this.#gather();
+    encodeFrame(output, this.role, (position.last ? fin : 0) | opcode, payload, "copied");
     this.#sendingFragments = !position.last;
-    if (position.last) this.#gather().endMessages(1, this.stalled);
+    if (position.last) output.messages++;
     return true;
   }
 
@@ -273,7 +287,7 @@ export class Endpoint {
       requireBytes(frames);
       output.append(frames, true);
     }
-    output.endMessages(messageCount, this.stalled);
+    output.messages += messageCount;
     return true;
   }
 
@@ -316,10 +330,15 @@ export class Endpoint {
     return { type: "failed", violation: this.#violation };
   }
 
-  /** The bytes to write now, in order; `outputTaken` must follow before anything else is sent. */
-  takeOutput(): Uint8Array[] {
+  /**
+   * The bytes to write now, in order; `outputTaken` must follow before anything else is sent. With `copied`, none lies in
+   * memory that a caller may change.
+   *
+   * Throws, and takes nothing, when a caller has given away or made shorter what he sent: discard the output then.
+   */
+  takeOutput(copied = false): Uint8Array[] {
     this.#sendLatestPong();
-    return this.#output?.take() ?? [];
+    return this.#output?.take(copied) ?? [];
   }
 
   /** Says whether all that was taken has left the process, so that its memory can be used again. */

@@ -25,11 +25,23 @@ const shortText = 16;
 /** A string of this many units fits a 16-bit length, and so a slab, even if each takes three bytes. */
 const slabText = Math.floor(0xffff / 3);
 
+/**
+ * Whose memory the payload of a server's long frame lies in until it has left: the caller's, which is referred to; a copy;
+ * or the caller's that gives it up, and so nobody's else.
+ */
+export type LongPayload = "referred" | "copied" | "given";
+
 /** Writes one frame; the first byte holds FIN, the RSV bits and the opcode. A TypeError for what has no length in bytes. */
-export function encodeFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Uint8Array): void {
+export function encodeFrame(
+  output: OutputBuffer,
+  role: Role,
+  firstByte: number,
+  payload: Uint8Array,
+  long: LongPayload = "given",
+): void {
   const length = lengthOf(payload);
   if (length > longestCopied) {
-    encodeLongFrame(output, role, firstByte, plainView(payload));
+    encodeLongFrame(output, role, firstByte, payload, long);
     return;
   }
   const at = output.reserve(length + longestHeader);
@@ -52,14 +64,15 @@ export function lengthOf(bytes: Uint8Array): number {
   }
 }
 
-/**
- * The same memory, seen by nothing that could say otherwise; a TypeError for what is not made of bytes. What sockets read
- * into next is copied: a message may be lent from there.
- */
-export function plainView(bytes: Uint8Array): Buffer {
+/** The same memory, seen by nothing that could say otherwise; a TypeError for what is not made of bytes. */
+function viewOf(bytes: Uint8Array): Buffer {
   requireBytes(bytes);
-  const view = Buffer.from(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
-  return view.buffer === sharedReads.buffer ? Buffer.from(view) : view;
+  return Buffer.from(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
+}
+
+/** Whether they lie where sockets read into next: a message may be lent from there. */
+function isLent(bytes: Uint8Array): boolean {
+  return bytes.buffer === sharedReads.buffer;
 }
 
 /** Throws a TypeError for what is not made of bytes: its length would spoil the output. */
@@ -86,11 +99,22 @@ export function encodeTextFrame(output: OutputBuffer, role: Role, firstByte: num
   output.position = start + length;
 }
 
-function encodeLongFrame(output: OutputBuffer, role: Role, firstByte: number, payload: Buffer): void {
-  const at = output.reserve(longestHeader);
+function encodeLongFrame(
+  output: OutputBuffer,
+  role: Role,
+  firstByte: number,
+  payload: Uint8Array,
+  long: LongPayload,
+): void {
+  const view = viewOf(payload);
   const key = role === "client" ? createMaskingKey() : 0;
-  output.position = writeHeader(output.slab, at, role, firstByte, payload.length, key);
-  output.append(role === "client" ? maskedCopy(payload, key) : payload);
+  // Copied first: should there be no memory for that, no head may stay behind.
+  const copy =
+    role === "client" ? maskedCopy(view, key) : long === "copied" || isLent(view) ? Buffer.from(view) : undefined;
+  const at = output.reserve(longestHeader);
+  output.position = writeHeader(output.slab, at, role, firstByte, view.length, key);
+  if (copy === undefined && long === "referred") output.refer(view);
+  else output.append(copy ?? view);
 }
 
 /** Writes a header at `at` and returns where the payload begins. */

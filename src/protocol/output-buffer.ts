@@ -3,7 +3,8 @@
  *
  * Small frames are written one behind the other into a slab, so that a burst of them leaves in one write; long
  * payloads are kept as they are, so that they are never copied. Slabs come from a pool that all endpoints share: a
- * connection holds one only while it has output, and gives it back when its bytes have left.
+ * connection holds one only while it has output, and gives it back when its bytes have left. No head of a frame is ever
+ * taken without its payload, whatever the caller does with the memory of that (fault D22).
  */
 
 import { Buffer } from "node:buffer";
@@ -37,10 +38,10 @@ export class OutputBuffer {
   #piecesLength = 0;
   /** Bytes gathered that others hold as well. */
   sharedLength = 0;
-  /** Whole messages gathered, as far as `endMessages` was told of them. */
+  /** Whole messages gathered. */
   messages = 0;
-  /** Where they end, while they wait for a transport that takes nothing: what may be dropped lies between two ends. */
-  #ends: number[] | undefined;
+  /** The pieces in memory of callers, with their lengths when they were gathered. */
+  #referred: { readonly index: number; readonly length: number }[] = [];
   /** Slabs whose bytes are in pieces. */
   #filled: Buffer[] = [];
   /** Whether pieces were taken of which nobody has said yet what became of them: their slabs must stay untouched. */
@@ -58,12 +59,9 @@ export class OutputBuffer {
     return this.length === 0 && this.slab === none && !this.#inFlight && this.#leavesAtOnce;
   }
 
-  /** Notes that what was gathered so far ends with `count` whole messages, and where if they must wait. */
-  endMessages(count: number, wait: boolean): void {
-    this.messages += count;
-    if (!wait) return;
-    this.#ends ??= [];
-    this.#ends.push(this.length);
+  /** Whether some of it lies in memory of callers. */
+  get refers(): boolean {
+    return this.#referred.length > 0;
   }
 
   /** Makes room for `length` bytes (at most `slabSize`) in one piece, and returns where they go in `slab`. */
@@ -72,7 +70,13 @@ export class OutputBuffer {
     return this.position;
   }
 
-  /** Adds bytes without copying them: they must not change until they have left; `shared` when others hold them too. */
+  /** Adds bytes of a caller, who may do with them what he likes after the next `take` has left. */
+  refer(bytes: Uint8Array): void {
+    this.append(bytes);
+    this.#referred.push({ index: this.#pieces.length - 1, length: bytes.length });
+  }
+
+  /** Adds bytes that nobody changes any more; `shared` when others hold them too. */
   append(bytes: Uint8Array, shared = false): void {
     this.#cutPiece();
     if (shared) this.sharedLength += bytes.length;
@@ -80,8 +84,14 @@ export class OutputBuffer {
     this.#piecesLength += bytes.length;
   }
 
-  /** Everything gathered, in order; the caller says with `taken` what became of it. */
-  take(): Uint8Array[] {
+  /**
+   * Everything gathered, in order; the caller says with `taken` what became of it. With `copied`, nothing of it lies in
+   * memory of callers.
+   *
+   * Throws, and takes nothing, when a caller has given such memory away or made it shorter.
+   */
+  take(copied = false): Uint8Array[] {
+    if (this.#referred.length > 0) this.#settleReferred(copied);
     const only = this.#pieces.length === 0 && !this.#leavesAtOnce && this.length < slabSize / 4;
     this.#cutPiece();
     const pieces = this.#pieces;
@@ -122,7 +132,17 @@ export class OutputBuffer {
     this.#piecesLength = 0;
     this.sharedLength = 0;
     this.messages = 0;
-    this.#ends = undefined;
+    if (this.#referred.length > 0) this.#referred = [];
+  }
+
+  #settleReferred(copied: boolean): void {
+    for (const { index, length } of this.#referred) {
+      const piece = this.#pieces[index]!;
+      if (piece.length !== length) {
+        throw new Error("Cannot send: the memory of a message was given away or made shorter before it had left");
+      }
+      if (copied) this.#pieces[index] = Buffer.from(piece);
+    }
   }
 
   #nextSlab(): void {

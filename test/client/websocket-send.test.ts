@@ -176,7 +176,11 @@ describe("bufferedAmount", () => {
     const lines: string[] = [];
     const done = events(ws, lines);
     const failure = next(ws, "error");
-    for (let i = 0; i < 12; i++) ws.send("x".repeat(100));
+    const unread = Object.assign(new Blob(["x".repeat(1100)]), { arrayBuffer: () => new Promise(() => {}) });
+    ws.send(unread as Blob);
+    await turns();
+    expect(ws.readyState).toBe(1);
+    ws.send("x".repeat(100));
     expect([ws.readyState, ws.bufferedAmount]).toEqual([2, 1200]);
     expect((await failure).message).toMatch(/^Cannot send: /);
     expect((await done)[0]).toBe("error 3");

@@ -600,7 +600,10 @@ describe.each(roles)("a connection as %s", (role) => {
       connection.send(new Uint8Array(20_000));
       await nextTurn();
       let sent = 0;
-      while (connection.send(new Uint8Array(1000)) || connection.readyState === 1) sent++;
+      while (connection.send(new Uint8Array(1000)) || connection.readyState === 1) {
+        sent++;
+        await nextTurn();
+      }
       expect(sent).toBeGreaterThanOrEqual(75);
       expect(sent).toBeLessThanOrEqual(81);
       expect(connection.bufferedAmount).toBeLessThan(21_000);
@@ -613,7 +616,9 @@ describe.each(roles)("a connection as %s", (role) => {
       connection.terminate();
       const report = await connection.closed;
       expect(report).toMatchObject({ code: 1006, initiator: "local", sent: { code: 1013 }, unsentMessages: sent });
-      expect(report.error?.message).toMatch(/^Cannot send: \d+ bytes wait for a peer that does not read$/);
+      expect(report.error?.message).toMatch(
+        /^Cannot send: 100\d{3} bytes wait for a peer that does not read: it has taken none for \d+ ms \(maxOutboxSize is 100000\)$/,
+      );
     });
 
     test("D04: the report counts the messages of every kind that waited for the socket, in whole ones", async () => {
@@ -633,6 +638,24 @@ describe.each(roles)("a connection as %s", (role) => {
       expect((await connection.closed).unsentMessages).toBe(4);
     });
 
+    test.each(["a compressor", "a Blob"])(
+      "D04: the report counts what waits for %s when the connection ends",
+      async (what) => {
+        const { connection } = await connectionPair(role, {
+          compress: true,
+          endpoint: { compression: true },
+        });
+        if (what === "a Blob") connection.send(new Blob([new Uint8Array(100_000)]), { compress: false });
+        else connection.send(new Uint8Array(100_000));
+        for (let i = 0; i < 9; i++) connection.send(`behind it ${i}`);
+        connection.terminate();
+        const report = await connection.closed;
+        expect(report.unsentMessages).toBe(10);
+        expect(report.bufferedAmount).toBe(100_000 + 9 * "behind it 0".length);
+        expect(connection.bufferedAmount).toBe(0);
+      },
+    );
+
     test("D04: the cap of the process closes the connection that holds most", async () => {
       const make = () => {
         const socket = new HeldDuplex();
@@ -647,7 +670,9 @@ describe.each(roles)("a connection as %s", (role) => {
       await nextTurn();
       small.send(new Uint8Array(20_000));
       // Its socket holds the most of it, so that it has to go.
-      expect((await large.closed).error?.message).toMatch(/bytes wait for a peer that does not read$/);
+      expect((await large.closed).error?.message).toMatch(
+        /does not read: .* \(maxProcessOutboxSize is 100000 for all /,
+      );
       expect(small.readyState).toBe(1);
     });
 
@@ -765,6 +790,8 @@ describe.each(roles)("a connection as %s", (role) => {
       connection.start();
       socket.pace = "stalled";
       connection.send("more than ten bytes");
+      await nextTurn();
+      expect(connection.takesFrames()).toBe(false);
       connection.sendFrames(new Uint8Array(0), 0);
       expect(connection.readyState).toBe(2);
     });

@@ -13,7 +13,7 @@ const roles: readonly Role[] = ["client", "server"];
 function make(role: Role, limits = {}, socket = new HeldDuplex()) {
   const endpoint = new Endpoint({ role });
   const counters = newCounters();
-  const told = { low: 0, stalled: 0, tooLarge: 0 };
+  const told = { low: 0, stalled: 0, tooLarge: 0, spoiled: [] as string[] };
   const owner = {
     limits: { ...connectionLimits, ...limits },
     counters,
@@ -21,6 +21,10 @@ function make(role: Role, limits = {}, socket = new HeldDuplex()) {
     outboxStalled: () => void told.stalled++,
     outboxTooLarge: () => {
       told.tooLarge++;
+      endpoint.discardOutput();
+    },
+    outboxSpoiled: (error: unknown) => {
+      told.spoiled.push((error as Error).message);
       endpoint.discardOutput();
     },
   };
@@ -46,12 +50,14 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(socket.writes).toHaveLength(2);
   });
 
-  test("long payloads leave in the same write as the short ones around them", async () => {
+  test("D12 long payloads leave in one write with what is before them, a caller's as soon as it is sent", async () => {
     const { socket, send } = make(role, {}, new HeldDuplex(10_000_000));
     const long = Buffer.alloc(300_000, "x");
-    for (const data of ["before", long, "between", long, "after"]) send(data);
+    for (const data of ["before", long, "between", long]) send(data);
+    expect(socket.writes).toHaveLength(role === "client" ? 0 : 2);
+    send("after");
     await nextTurn();
-    expect(socket.writes).toHaveLength(1);
+    expect(socket.writes).toHaveLength(role === "client" ? 1 : 3);
     expect(readFrames(socket.written).map(({ payload }) => payload.length)).toEqual([6, 300_000, 7, 300_000, 5]);
   });
 
@@ -109,6 +115,34 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(socket.writes).toHaveLength(3);
   });
 
+  test("R6455-5.4-3: shared frames are not written into a message in fragments", async () => {
+    const { endpoint, socket, outbox } = make(role);
+    if (role === "client") return;
+    endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false });
+    outbox.flush();
+    expect(outbox.writeShared(Buffer.of(0x81, 0))).toBe(false);
+    endpoint.sendFragment(true, Buffer.from("b"), { first: false, last: true });
+    outbox.flush();
+    expect(outbox.writeShared(Buffer.of(0x81, 0))).toBe(true);
+    expect(readFrames(socket.written).map(({ payload }) => payload.toString())).toEqual(["a", "b", ""]);
+  });
+
+  test("D09: a stream that throws ends its own connection, and the others of the turn leave", async () => {
+    const [before, throwing, behind] = [make(role), make(role), make(role)];
+    const errors: Error[] = [];
+    throwing.socket.on("error", (error) => errors.push(error));
+    throwing.socket._write = () => {
+      throw new Error("No stream at all");
+    };
+    for (const each of [before, throwing, behind]) each.send("sent");
+    await nextTurn();
+    expect([before, behind].map(({ socket }) => readFrames(socket.written).length)).toEqual([1, 1]);
+    expect([errors, throwing.socket.destroyed]).toEqual([[new Error("No stream at all")], true]);
+    behind.send("goes on");
+    await nextTurn();
+    expect(readFrames(behind.socket.written)).toHaveLength(2);
+  });
+
   test("the owner is told once when the size is below the mark again", async () => {
     const { socket, send, outbox, told } = make(role, { outboxHighWaterMark: 30_000 });
     socket.on("drain", () => outbox.drained());
@@ -162,6 +196,7 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(outbox.reachesHigh()).toBe(false);
     outbox.waiting = 100;
     expect(outbox.reachesHigh()).toBe(true);
+    outbox.release();
   });
 
   test("D04: beyond the process's cap the one that holds most lets go", async () => {

@@ -257,6 +257,84 @@ describe.each(roles)("sendFragments as %s", (role) => {
       expect(stderr).toHaveBeenCalledOnce();
     });
 
+    /** Iterators that are not what they should be. */
+    const odd: [string, () => unknown][] = [
+      ["undefined", () => undefined],
+      ["null", () => null],
+      ["a number", () => 5],
+      ["a string", () => "done"],
+      ["a promise of undefined", () => Promise.resolve(undefined)],
+      [
+        "a thenable that throws",
+        () => ({
+          // biome-ignore lint/suspicious/noThenProperty: it is the fault
+          then: () => {
+            throw new TypeError("no thenable");
+          },
+        }),
+      ],
+      [
+        "a thenable that calls back twice, with nothing",
+        () => ({
+          // biome-ignore lint/suspicious/noThenProperty: it is the fault
+          then: (resolve: (value: unknown) => void, reject: (error: Error) => void) => {
+            resolve(undefined);
+            reject(new Error("twice"));
+          },
+        }),
+      ],
+      [
+        "a result whose getter throws",
+        () => ({
+          get done() {
+            throw new TypeError("no getter");
+          },
+        }),
+      ],
+    ];
+    test.each(odd)("R6455-5.4-3 D09: %s in the place of a result fails the connection with 1011", async (_, give) => {
+      const errors: Error[] = [];
+      const { connection, peer } = await connectionPair(role, {
+        handlers: { error: (_connection, error) => void errors.push(error) },
+      });
+      let asked = 0;
+      const next = () => (asked++ === 0 ? { done: false, value: "begun" } : give());
+      const sending = connection.sendFragments({ [Symbol.iterator]: () => ({ next }) } as unknown as Fragments);
+      connection.send("behind");
+      await expect(sending).rejects.toThrow(TypeError);
+      expect(connection.send("late")).toBe(false);
+      if (role === "server") connection.sendFrames(Buffer.of(0x81, 0), 1);
+      expect(shown(await peer.nextFrames(1))).toEqual([[1, false, "begun"]]);
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1011);
+      expect(errors).toHaveLength(1);
+      peer.close(1011);
+      peer.end();
+      expect(await connection.closed).toMatchObject({ unsentMessages: 2, sent: { code: 1011 } });
+    });
+
+    if (role === "server") {
+      test("R6455-5.4-3: what is published waits while a fragment is awaited, whatever the outbox holds", async () => {
+        const { connection, peer } = await connectionPair(role);
+        const { opened, open } = gate();
+        const sent = connection.sendFragments(
+          (async function* () {
+            yield "a";
+            await opened;
+          })(),
+        );
+        await peer.nextFrame();
+        connection.sendFrames(Buffer.of(0x81, 1, 0x70), 1);
+        await nextTurn();
+        expect(peer.received).toHaveLength(0);
+        open();
+        await sent;
+        expect(shown(await peer.nextFrames(2))).toEqual([
+          [0, true, ""],
+          [1, true, "p"],
+        ]);
+      });
+    }
+
     test("one that waits behind it is let go and never asked", async () => {
       const { connection, peer } = await connectionPair(role);
       const failing = connection.sendFragments(

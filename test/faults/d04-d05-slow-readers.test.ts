@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { CloseReport } from "../../src/connection/close-report.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
+import { processOutbox } from "../../src/connection/outbox.ts";
 import { connect } from "../../src/index.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
@@ -12,6 +13,7 @@ import { nextTurn } from "../support/held-duplex.ts";
 import { openRaw } from "../support/raw-peer.ts";
 import { acceptance, rawServer } from "../support/raw-server.ts";
 import { afterwards, oldServing, serving } from "../support/serving.ts";
+import { readFrames } from "../support/wire.ts";
 
 const MiB = 1024 * 1024;
 const message = "x".repeat(1024);
@@ -83,6 +85,8 @@ describe("D04 a client that does not read", () => {
 });
 
 describe("D04 a server that does not read", () => {
+  const perTurn = 1000;
+
   async function sendingTo(maxOutboxSize: number): Promise<{ most: number; report: Promise<CloseReport> }> {
     const server = await rawServer((request, socket) => {
       process.nextTick(() => socket.pause());
@@ -96,7 +100,7 @@ describe("D04 a server that does not read", () => {
     for (let sent = 1; sent <= count; sent++) {
       connection.send(message);
       most = Math.max(most, connection.bufferedAmount);
-      if (sent % 1000 === 0) await nextTurn();
+      if (sent % perTurn === 0) await nextTurn();
     }
     if (connection.readyState === 1) connection.terminate();
     return { most, report };
@@ -104,7 +108,7 @@ describe("D04 a server that does not read", () => {
 
   test("D04: our client holds 16 MiB at most, and closes", async () => {
     const { most, report } = await sendingTo(connectionLimits.maxOutboxSize);
-    expect(most).toBeLessThanOrEqual(connectionLimits.maxOutboxSize + 2 * frameLength);
+    expect(most).toBeLessThanOrEqual(connectionLimits.maxOutboxSize + (perTurn + 1) * frameLength);
     expect(await report).toMatchObject({ initiator: "local", code: 1006 });
     expect((await report).error?.message).toMatch(/does not read/);
   });
@@ -164,5 +168,83 @@ describe.each<Role>(["server", "client"])("D05 a peer that takes nothing: as %s"
     expect(report.error?.message).toMatch(/no byte left or arrived for 1000 ms/);
     await delay(1000);
     expect([sending.readyState, unlimited.readyState]).toEqual([1, 1]);
+  });
+});
+
+describe.each<Role>(["server", "client"])("D04 much in one turn: as %s", (role) => {
+  test.each([
+    [17, MiB],
+    [200, MiB],
+    [17 * 1024, 1024],
+    [2000, 10_000],
+  ])("D04: %i messages of %i bytes sent in one turn all reach a peer that reads", async (messages, size) => {
+    const { connection, peer } = await connectionPair(role);
+    // What waits is put together once, not with each chunk.
+    const chunks: Buffer[] = [];
+    peer.socket.removeAllListeners("data").on("data", (chunk: Buffer) => void chunks.push(chunk));
+    for (let sent = 0; sent < messages; sent++) connection.send(new Uint8Array(size).fill(sent));
+    expect(connection.readyState).toBe(1);
+    await until(() => connection.bufferedAmount === 0);
+    connection.send("the end");
+    const overhead = size < 126 ? 2 : size < 65_536 ? 4 : 10;
+    const all = messages * (size + overhead + (role === "client" ? 4 : 0));
+    await until(() => chunks.reduce((sum, { length }) => sum + length, 0) > all);
+    const last = Buffer.concat(chunks).subarray(all);
+    expect(readFrames(last).map(({ payload }) => payload.toString())).toEqual(["the end"]);
+    expect(connection.readyState).toBe(1);
+  });
+
+  test.each([1, 1000])(
+    "D04: from the next turn on it counts, so that %i messages a turn end at the limit",
+    async (perTurn) => {
+      const limits = { maxOutboxSize: 2 * MiB, closeTimeout: 100 };
+      const { connection, peer } = await connectionPair(role, { limits });
+      peer.socket.pause();
+      let most = 0;
+      const size = perTurn === 1 ? 100_000 : 1000;
+      while (connection.readyState === 1) {
+        for (let sent = 0; sent < perTurn; sent++) connection.send(new Uint8Array(size));
+        most = Math.max(most, connection.bufferedAmount);
+        await nextTurn();
+      }
+      // What stood below the limit, one turn's sends, and what the socket itself holds.
+      expect(most).toBeLessThan(2 * MiB + 2 * perTurn * (size + 14) + MiB);
+      connection.terminate();
+      const { error } = await connection.closed;
+      expect(error?.message).toMatch(
+        /^Cannot send: \d+ bytes wait for a peer that does not read: it has taken none for \d+ ms \(maxOutboxSize is 2097152\)$/,
+      );
+    },
+  );
+
+  test("D04: a peer that reads slowly is told apart from one that does not read", async () => {
+    const limits = { maxOutboxSize: 2 * MiB, closeTimeout: 100 };
+    const { connection, peer } = await connectionPair(role, { limits });
+    peer.socket.pause();
+    connection.send(new Uint8Array(16 * MiB));
+    await nextTurn();
+    const before = connection.bufferedAmount;
+    peer.socket.resume();
+    await until(() => connection.bufferedAmount < before || connection.bufferedAmount === 0);
+    peer.socket.pause();
+    connection.send("too much");
+    connection.terminate();
+    const { error } = await connection.closed;
+    expect(error?.message).toMatch(/a peer that reads more slowly than it is sent to \(maxOutboxSize/);
+  });
+
+  test("D04: for the process it counts at once, whether a socket is full yet or not", async () => {
+    const limits = { maxProcessOutboxSize: 8 * MiB, closeTimeout: 100 };
+    const { connection } = await connectionPair(role, { limits });
+    let sent = 0;
+    while (connection.readyState === 1) {
+      connection.send("x".repeat(60_000));
+      sent++;
+    }
+    expect(sent).toBeLessThan((8 * MiB) / 60_000 + 2);
+    connection.terminate();
+    const { error } = await connection.closed;
+    expect(error?.message).toMatch(/\(maxProcessOutboxSize is 8388608 for all connections of the process\)$/);
+    expect(processOutbox.total).toBe(0);
   });
 });

@@ -3,18 +3,18 @@ import { Buffer } from "node:buffer";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MessageChannel } from "node:worker_threads";
-import { constants, deflateRawSync } from "node:zlib";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Connection } from "../../src/connection/connection.ts";
 import { channels } from "../../src/connection/diagnostics.ts";
-import { WebSocket } from "../../src/index.ts";
+import { PreparedMessage, WebSocket } from "../../src/index.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { type ConnectionOptions, connectionOver, connectionPair, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
-import { openRaw, RawPeer, socketPair } from "../support/raw-peer.ts";
+import { closeStatus, openRaw, RawPeer, socketPair } from "../support/raw-peer.ts";
 import { afterwards, serving, startChild } from "../support/serving.ts";
-import { frameFrom, ownCopy, peerOf } from "../support/wire.ts";
+import { frameFrom, ownCopy, peerOf, readFrames } from "../support/wire.ts";
 
 const roles: readonly Role[] = ["server", "client"];
 const nowhere = new MessageChannel();
@@ -324,4 +324,198 @@ test("D21: without WebAssembly nothing is lent, and so the shared read buffer ca
     expect((await peer.nextTexts(1))[0]).toBe("hello");
     peer.socket.destroy();
   }
+});
+
+/** What becomes of memory that was sent: transferred, filled again, or made shorter. */
+const endings: readonly (readonly [string, (bytes: Uint8Array<ArrayBuffer>) => void])[] = [
+  ["given away", giveAway],
+  ["filled again", (bytes) => void bytes.fill(0xee)],
+  ["made shorter", ({ buffer }) => void (buffer as ArrayBuffer & { resize(length: number): void }).resize(0)],
+];
+
+/** Bytes in memory that can be made shorter where that is to be done. */
+function bytesFor(ending: string, length: number, value: number): Uint8Array<ArrayBuffer> {
+  const options = ending === "made shorter" ? { maxByteLength: length } : undefined;
+  const buffer = new (ArrayBuffer as new (length: number, options?: object) => ArrayBuffer)(length, options);
+  return new Uint8Array(buffer).fill(value);
+}
+
+/** Every way to send bytes, and whether the connection compresses. */
+const sends: readonly (readonly [
+  string,
+  (connection: Connection, bytes: Uint8Array<ArrayBuffer>) => unknown,
+  compress?: boolean,
+])[] = [
+  ["send", (connection, bytes) => connection.send(bytes)],
+  ["send of an ArrayBuffer", (connection, bytes) => connection.send(bytes.buffer)],
+  ["send with copy", (connection, bytes) => connection.send(bytes, { copy: true })],
+  ["compressed send", (connection, bytes) => connection.send(bytes), true],
+  ["send of a PreparedMessage", (connection, bytes) => connection.send(new PreparedMessage(bytes))],
+  [
+    "send behind a Blob",
+    (connection, bytes) => {
+      connection.send(new Blob([]));
+      connection.send(bytes);
+    },
+  ],
+];
+
+/** The payloads of messages as they come, inflated; empty ones are left out. */
+async function nextPayloads(peer: RawPeer, count: number): Promise<Buffer[]> {
+  const got: Buffer[] = [];
+  while (got.length < count) {
+    const frame = await peer.nextFrame();
+    if (frame === undefined || frame.opcode === 8) break;
+    const { rsv, payload } = frame;
+    const whole = rsv === 4 ? inflateRawSync(Buffer.concat([payload, tail]), { finishFlush: 2 }) : payload;
+    if (whole.length > 0) got.push(whole);
+  }
+  return got;
+}
+
+const tail = Buffer.of(0, 0, 0xff, 0xff);
+const sizes = [1, 1000, 65_536, 65_537, 100_000, 300_000];
+
+describe.each(roles)("D22 memory that is no more what it was once it is sent: as %s", (role) => {
+  for (const [ending, end] of endings) {
+    for (const [way, send, compress = false] of sends) {
+      test(`D22: what is ${ending} in the same turn arrives as it was: ${way}`, async () => {
+        const { connection, peer } = await connectionPair(role, { compress, endpoint: { compression: compress } });
+        for (const [i, size] of sizes.entries()) {
+          const bytes = bytesFor(ending, size, i + 1);
+          send(connection, bytes);
+          end(bytes);
+        }
+        const got = await nextPayloads(peer, sizes.length);
+        expect(got.map((payload) => payload.length)).toEqual(sizes);
+        for (const [i, payload] of got.entries()) expect(payload.equals(Buffer.alloc(sizes[i]!, i + 1))).toBe(true);
+        expect(connection.readyState).toBe(1);
+      });
+
+      test(`D22: what is ${ending} while output stands arrives as it was: ${way}`, async () => {
+        const { connection, peer } = await connectionPair(role, { compress, endpoint: { compression: compress } });
+        peer.socket.pause();
+        let before = 0;
+        for (; !connection.endpoint.stalled; before++) {
+          connection.send("x".repeat(1_000_000), { compress: false });
+          await nextTurn();
+        }
+        for (const [i, size] of sizes.entries()) {
+          const bytes = bytesFor(ending, size, i + 1);
+          send(connection, bytes);
+          end(bytes);
+          await nextTurn();
+        }
+        peer.socket.resume();
+        const got = (await nextPayloads(peer, before + sizes.length)).slice(before);
+        for (const [i, size] of sizes.entries()) expect(got[i]?.equals(Buffer.alloc(size, i + 1))).toBe(true);
+      });
+    }
+
+    if (role === "server") {
+      test(`D22: in a handler, more than 64 KiB that are ${ending} never leave as half a frame`, async () => {
+        const errors: Error[] = [];
+        const message = (connection: Connection) => {
+          const bytes = bytesFor(ending, 100_000, 1);
+          connection.send("before");
+          connection.send(bytes);
+          connection.send("after");
+          end(bytes);
+        };
+        const { connection, peer } = await connectionPair(role, {
+          handlers: { message, error: (_, error) => void errors.push(error) },
+        });
+        peer.text("go");
+        if (ending === "filled again") {
+          const got = await peer.nextFrames(3);
+          expect(got.map(({ payload }) => payload.length)).toEqual([6, 100_000, 5]);
+          return;
+        }
+        expect(closeStatus(await peer.nextFrame())).toEqual({ code: 1011, reason: "" });
+        peer.close(1011);
+        const report = await connection.closed;
+        const why = "Cannot send: the memory of a message was given away or made shorter before it had left";
+        expect(errors.map(({ message: text }) => text)).toEqual([why]);
+        expect([report.error?.message, report.unsentMessages, report.sent?.code]).toEqual([why, 3, 1011]);
+      });
+    }
+  }
+
+  test("D22: over a stream that keeps what it is given, and over one that is busy, all is as it was", async () => {
+    const kept: Buffer[] = [];
+    const stream = new HeldDuplex();
+    stream._write = (chunk: Buffer, _encoding, done) => {
+      kept.push(chunk);
+      setImmediate(done);
+    };
+    stream._writev = (chunks, done) => {
+      kept.push(...chunks.map(({ chunk }) => chunk));
+      setImmediate(done);
+    };
+    const connection = connectionOver(stream, role);
+    connection.start();
+    for (const [i, size] of sizes.entries()) {
+      const bytes = bytesFor("given away", size, i + 1);
+      connection.send(bytes);
+      giveAway(bytes);
+      if (i % 2 === 0) await nextTurn();
+    }
+    await until(() => connection.bufferedAmount === 0);
+    const got = readFrames(Buffer.concat(kept));
+    expect(got.map(({ payload }) => payload.length)).toEqual(sizes);
+    for (const [i, { payload }] of got.entries()) expect(payload.equals(Buffer.alloc(sizes[i]!, i + 1))).toBe(true);
+  });
+
+  test("D22: shared memory is sent as it was at the call", async () => {
+    const { connection, peer } = await connectionPair(role);
+    const bytes = new Uint8Array(new SharedArrayBuffer(200_000)).fill(1);
+    connection.send(bytes);
+    bytes.fill(2);
+    expect((await peer.nextFrame())?.payload.equals(Buffer.alloc(200_000, 1))).toBe(true);
+  });
+});
+
+test("D22: what a server relays to others and then gives away arrives, as do those behind it", async () => {
+  const server = await serving({
+    port: 0,
+    routes: {
+      "/viewer": { open: (connection) => connection.subscribe("all") },
+      "/camera/:how": {
+        message: (connection, data) => {
+          if (connection.params.how === "publish") connection.publish("all", data);
+          else for (const other of server.connections) if (other.path === "/viewer") other.send(data);
+          giveAway(data as Uint8Array);
+        },
+      },
+    },
+  });
+  for (const how of ["publish", "send"]) {
+    const viewer = await openRaw(server.port, { path: "/viewer" });
+    const camera = await openRaw(server.port, { path: `/camera/${how}` });
+    await until(() => server.connections.size === 2);
+    for (const size of [200_000, 10]) camera.send({ opcode: 2, payload: Buffer.alloc(size, 7) });
+    const got = await viewer.nextFrames(2);
+    for (const { payload } of got) expect(payload.every((byte) => byte === 7)).toBe(true);
+    expect(got.map(({ payload }) => payload.length)).toEqual([200_000, 10]);
+    for (const peer of [viewer, camera]) peer.socket.destroy();
+    await until(() => server.connections.size === 0);
+  }
+});
+
+test("D22 control: a socket that is given head and payload, and then loses the memory, sends the head alone", async () => {
+  const [near, far] = await socketPair();
+  const peer = new RawPeer(far, "client");
+  const payload = new Uint8Array(100_000).fill(1);
+  const frame = frameFrom("server", { opcode: 2, payload });
+  near.cork();
+  near.write(frame.subarray(0, frame.length - payload.length));
+  near.write(payload);
+  giveAway(payload);
+  near.uncork();
+  near.write(frameFrom("server", { opcode: 1, payload: "what follows is taken for the payload" }));
+  near.end();
+  await peer.until(() => false);
+  expect(peer.received.length).toBeLessThan(100);
+  near.destroy();
+  far.destroy();
 });

@@ -75,14 +75,14 @@ describe("gathering", () => {
   test("counts the messages until they are taken or forgotten", () => {
     const output = new OutputBuffer();
     put(output, "one");
-    output.endMessages(1, false);
+    output.messages++;
     output.append(Buffer.from("two and three"));
-    output.endMessages(2, true);
+    output.messages += 2;
     expect(output.messages).toBe(3);
     output.take();
     output.taken(false);
     expect(output.messages).toBe(0);
-    output.endMessages(1, true);
+    output.messages++;
     output.clear();
     expect(output.messages).toBe(0);
   });
