@@ -9,6 +9,7 @@ import { captureContext, settingsIn } from "../connection/async-context.ts";
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
+import { nextTick } from "../connection/scheduling.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
 import { HandshakeError, type HandshakeRule } from "../protocol/handshake-rules.ts";
 import { fieldValues } from "../protocol/header-fields.ts";
@@ -172,7 +173,7 @@ function establish(
     extensions,
   });
   // After every continuation of the promise, so that handlers may use the variable it was assigned to.
-  process.nextTick(() => {
+  nextTick(() => {
     connection.start(head.rest, own);
     stream.off("error", ignoreError);
   });

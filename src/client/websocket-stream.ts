@@ -9,6 +9,7 @@ import { types } from "node:util";
 import type { CloseReport } from "../connection/close-report.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { MessageData } from "../connection/handlers.ts";
+import { setImmediate } from "../connection/scheduling.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import {
   bytesOf,

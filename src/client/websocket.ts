@@ -12,6 +12,7 @@ import type { CloseReport } from "../connection/close-report.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { MessageData } from "../connection/handlers.ts";
 import { isBlob } from "../connection/message-sender.ts";
+import { setImmediate } from "../connection/scheduling.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { EventHandlers } from "./event-handlers.ts";
 import {

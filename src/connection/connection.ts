@@ -40,6 +40,7 @@ import { CutOff, type Fragments, OutgoingStream, type SendFragmentsOptions } fro
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
 import { ProcessCap } from "./process-cap.ts";
+import { queueMicrotask, setImmediate } from "./scheduling.ts";
 import { listenForDrain, listenTo } from "./socket-listener.ts";
 import { WebStreams } from "./web-streams.ts";
 import { Inflation } from "./zlib-jobs.ts";

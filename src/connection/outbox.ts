@@ -14,6 +14,7 @@ import type { Counters } from "./diagnostics.ts";
 import { canWriteDirectly, waitingBelow, waitingIn, writeDirectly } from "./direct-writes.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { type Holder, ProcessCap } from "./process-cap.ts";
+import { setImmediate } from "./scheduling.ts";
 
 /** What an outbox asks and tells the connection it belongs to. */
 export interface OutboxOwner {

@@ -6,6 +6,8 @@
  * never shorter than a second: what happened n + 1 ticks ago is more than n seconds ago.
  */
 
+import { setImmediate } from "./scheduling.ts";
+
 const slotCount = 64;
 
 /** Milliseconds a tick stands for. */

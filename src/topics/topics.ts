@@ -14,6 +14,7 @@ import { types } from "node:util";
 import { cleanContext } from "../connection/async-context.ts";
 import { resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
 import { PreparedMessage } from "../connection/prepared-message.ts";
+import { setImmediate } from "../connection/scheduling.ts";
 import { describe } from "../protocol/options.ts";
 import { Round, tallyOf } from "./round.ts";
 import type { Subscriber, Topic } from "./topic.ts";

@@ -5,6 +5,11 @@ import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { feed, frameFrom, peerOf } from "../support/wire.ts";
 
+// Here a turn of the event loop is a part of the time that is replaced.
+vi.mock("../../src/connection/scheduling.ts", () => ({
+  setImmediate: (task: () => void) => globalThis.setImmediate(task),
+}));
+
 const second = 1000;
 const made: Keepalive[] = [];
 

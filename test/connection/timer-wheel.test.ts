@@ -3,6 +3,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "../../src/connection/timer-wheel.ts";
 import { socketPair } from "../support/raw-peer.ts";
 
+// Here a turn of the event loop is a part of the time that is replaced.
+vi.mock("../../src/connection/scheduling.ts", () => ({
+  setImmediate: (task: () => void) => globalThis.setImmediate(task),
+}));
+
 const made: Watched[] = [];
 
 /** Watched by the wheel: notes the ticks at which it was looked at, and asks to be looked at again as told. */
