@@ -6,12 +6,10 @@
 
 import type { Duplex } from "node:stream";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
+import { timerLength } from "../protocol/numbers.ts";
 
 /** Many attempts may follow one signal, which warns of a leak when it has many listeners: it gets one for all. */
 const followers = new WeakMap<AbortSignal, { readonly attempts: Set<Attempt>; readonly listener: () => void }>();
-
-/** The longest time that a timer can be set to; about 25 days. */
-const longestTimer = 2 ** 31 - 1;
 
 /** See the head of this file. */
 export class Attempt {
@@ -43,12 +41,9 @@ export class Attempt {
   /** Lets the time run, from now on. */
   startTimer(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => {
-        this.giveUp(new HandshakeError("timed-out", { detail: `it had ${this.#timeout} ms, up to ${this.step}` }));
-      },
-      Math.min(this.#timeout, longestTimer),
-    );
+    this.#timer = setTimeout(() => {
+      this.giveUp(new HandshakeError("timed-out", { detail: `it had ${this.#timeout} ms, up to ${this.step}` }));
+    }, timerLength(this.#timeout));
   }
 
   /** Stops the time while the delay is not the server's, or another limit holds. */

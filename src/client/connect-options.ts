@@ -18,8 +18,9 @@ import {
 import { type ClientLimits, clientLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
 import { checkPem } from "../connection/tls-files.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
+import { checkNumber } from "../protocol/numbers.ts";
 import type { HandshakeResponse, HeaderEntries } from "../protocol/opening-handshake.ts";
-import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
+import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
@@ -164,8 +165,11 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     given,
     headers: toPairs(headers),
     subprotocols: given.subprotocols ?? [],
-    handshakeTimeout: checkNumber("handshakeTimeout", given.handshakeTimeout ?? 10_000, 1),
-    followRedirects: checkNumber("followRedirects", given.followRedirects ?? 0, 0),
+    handshakeTimeout: checkNumber("connect", "handshakeTimeout", given.handshakeTimeout ?? 10_000, {
+      least: 1,
+      endless: true,
+    }),
+    followRedirects: checkNumber("connect", "followRedirects", given.followRedirects ?? 0, "count"),
     serialize: given.serialize ?? true,
     compression,
     extensions: compression && offerDeflate(compression),
@@ -185,9 +189,4 @@ export function toPairs(
 /** Another realm's or a library's will do as well as Node's. */
 function isSignal({ aborted, addEventListener }: AbortSignal): boolean {
   return typeof aborted === "boolean" && typeof addEventListener === "function";
-}
-
-function checkNumber(name: string, value: unknown, least: number): number {
-  if (typeof value === "number" && value >= least) return value;
-  throw new RangeError(`Cannot connect: ${name} must be a number from ${least} on, not ${describe(value)}`);
 }

@@ -3,6 +3,7 @@
  */
 
 import { foreignNames } from "../protocol/foreign-names.ts";
+import { checkNumber } from "../protocol/numbers.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import type { CloseReport } from "./close-report.ts";
 import type { Counters } from "./diagnostics.ts";
@@ -160,10 +161,7 @@ export function resolveKeepalive(
   const given = option === true || option === undefined ? {} : option;
   checkOptions("keep alive", given, keepaliveTable, foreignNames.keepalive);
   const { interval = 25_000, timeout = 20_000 } = given;
-  for (const [name, value] of Object.entries({ interval, timeout })) {
-    if (!(value >= 1000)) {
-      throw new RangeError(`Cannot keep alive: ${name} must be at least 1000 ms, not ${describe(value)}`);
-    }
-  }
+  checkNumber("keep alive", "interval", interval, "wheelTime");
+  checkNumber("keep alive", "timeout", timeout, "wheelTime");
   return { interval, timeout };
 }

@@ -5,7 +5,8 @@
  */
 
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import { describe, unknownName } from "../protocol/options.ts";
+import { checkNumber, type NumberKind, timerLength } from "../protocol/numbers.ts";
+import { unknownName } from "../protocol/options.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -116,6 +117,29 @@ export const serverLimits: ServerLimits = {
   maxPublishBacklog: 64 * MiB,
 };
 
+/** What a server counts or is told once for all its routes, with who sees to it where there is only `accept`. */
+const limitsOfServers: Readonly<Partial<Record<keyof ServerLimits, string | undefined>>> = {
+  handshakeTimeout: "it is headersTimeout of the HTTP server",
+  maxHeaderSize: undefined,
+  maxPendingHandshakes: "accept counts nothing; count before you call it, or let serve({ server, limits }) do it",
+  maxConnections: "accept counts nothing; count before you call it, or let serve({ server, limits }) do it",
+  maxConnectionsPerAddress: "accept counts nothing; count before you call it, or let serve({ server, limits }) do it",
+  maxTopics: "it is a limit of new Topics(limits)",
+  maxTopicLength: "it is a limit of new Topics(limits)",
+  maxPublishBacklog: "it is a limit of new Topics(limits)",
+};
+
+/** Throws a TypeError for a limit that one route, or one call of `accept`, would not keep. */
+export function checkLimitsOfOne(action: string, given: Partial<ServerLimits> | undefined, isRoute: boolean): void {
+  for (const [name, value] of Object.entries(given ?? {})) {
+    if (value === undefined || !Object.hasOwn(limitsOfServers, name)) continue;
+    const instead = isRoute
+      ? "it is the server's: put it into the limits of serve"
+      : limitsOfServers[name as keyof ServerLimits];
+    if (instead !== undefined) throw new TypeError(`Cannot ${action}: limits.${name} has no effect here; ${instead}`);
+  }
+}
+
 /** A peer's Close, or its end without one, waits at most this long for the application, in milliseconds. */
 export const longestAnswerDelay = 2000;
 /** After a failure at most this many bytes are read and thrown away … */
@@ -123,27 +147,49 @@ export const drainSize: number = 64 * KiB;
 /** … for at most this long, in milliseconds. */
 export const drainTime = 1000;
 
+/** What each limit may be. */
+const limitKinds: Readonly<Record<keyof ServerLimits | keyof ClientLimits, NumberKind>> = {
+  maxMessageSize: "size",
+  maxEmptyFragments: "count",
+  messageIdleTimeout: "time",
+  inboundHighWaterMark: "mark",
+  outboxHighWaterMark: "mark",
+  maxOutboxSize: "mark",
+  maxProcessOutboxSize: "size",
+  maxProcessAssemblySize: "size",
+  writeTimeout: "nodeTime",
+  closeTimeout: "time",
+  readBudget: "time",
+  handshakeTimeout: "nodeTime",
+  maxHeaderSize: "nodeSize",
+  upgradeTimeout: "time",
+  maxPendingHandshakes: "count",
+  maxConnections: "count",
+  maxConnectionsPerAddress: "count",
+  maxTopics: "count",
+  maxTopicLength: "size",
+  maxPublishBacklog: "size",
+};
+const timeKinds: readonly NumberKind[] = ["time", "nodeTime"];
+
 /**
- * The defaults with the given limits in their place.
+ * The defaults with the given limits in their place; what a timer waits for is as long as one can wait.
  *
- * Throws a TypeError for a name that is no limit, and a RangeError for a value that is not a number from 0 on.
+ * Throws a TypeError for a name that is no limit, and a RangeError for a value that its kind does not allow.
  */
 export function resolveLimits<Limits extends ConnectionLimits>(
   defaults: Limits,
   given: Partial<Limits> | undefined,
 ): Limits {
+  const resolved: Record<string, number> = { ...(defaults as unknown as Readonly<Record<string, number>>) };
   for (const [name, value] of Object.entries(given ?? {})) {
-    if (!Object.hasOwn(defaults, name)) {
-      throw new TypeError(`Cannot set limits: ${unknownLimit(name, defaults)}`);
-    }
-    if (value !== undefined && !(typeof value === "number" && value >= 0)) {
-      throw new RangeError(`Cannot set limits: ${name} must be a number from 0 on, not ${describe(value)}`);
-    }
+    if (!Object.hasOwn(defaults, name)) throw new TypeError(`Cannot set limits: ${unknownLimit(name, defaults)}`);
+    if (value === undefined) continue;
+    const kind = limitKinds[name as keyof typeof limitKinds];
+    const limit = checkNumber("set limits", name, value, kind);
+    resolved[name] = timeKinds.includes(kind) ? timerLength(limit) : limit;
   }
-  const set = Object.entries(given ?? {})
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => [name, name.endsWith("Timeout") ? Math.min(value as number, longestTimer) : value]);
-  return { ...defaults, ...Object.fromEntries(set) };
+  return resolved as unknown as Limits;
 }
 
 function unknownLimit(name: string, defaults: ConnectionLimits): string {
@@ -154,6 +200,3 @@ function unknownLimit(name: string, defaults: ConnectionLimits): string {
 export function limitsBeside(limits: ConnectionLimits): ForeignNames {
   return Object.fromEntries(Object.keys(limits).map((name) => [name, `it is one of the limits: limits.${name}`]));
 }
-
-/** What a timer can wait, about 25 days; beyond it, it would not wait at all. */
-const longestTimer = 2 ** 31 - 1;

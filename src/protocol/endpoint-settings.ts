@@ -4,6 +4,7 @@
 
 import { constants } from "node:buffer";
 import type { Role } from "./frame.ts";
+import { checkNumber } from "./numbers.ts";
 
 /** What an endpoint needs to know from the start. */
 export interface EndpointOptions {
@@ -34,8 +35,10 @@ export class EndpointSettings implements Required<EndpointOptions> {
 
   constructor(options: EndpointOptions) {
     this.role = options.role;
-    this.maxMessageSize = Math.min(options.maxMessageSize ?? 16 * 1024 * 1024, constants.MAX_STRING_LENGTH);
-    this.maxEmptyFragments = options.maxEmptyFragments ?? 1024;
+    const { maxMessageSize = 16 * 1024 * 1024, maxEmptyFragments = 1024 } = options;
+    checkNumber("make an endpoint", "maxMessageSize", maxMessageSize, "size");
+    this.maxMessageSize = Math.min(maxMessageSize, constants.MAX_STRING_LENGTH);
+    this.maxEmptyFragments = checkNumber("make an endpoint", "maxEmptyFragments", maxEmptyFragments, "count");
     this.compression = options.compression ?? false;
     this.textAsBytes = options.textAsBytes ?? false;
     this.lendsBytes = options.lendsBytes ?? false;

@@ -6,6 +6,7 @@
  */
 import { foreignNames } from "./foreign-names.ts";
 import type { ExtensionElement } from "./header-fields.ts";
+import { checkNumber, numberKinds } from "./numbers.ts";
 import { checkOptions, type OptionTable } from "./options.ts";
 
 /** How messages are compressed; every member has a default. */
@@ -186,11 +187,9 @@ function formatElement(parameters: Readonly<Record<string, number | boolean>>): 
 }
 
 function integer(name: string, value: unknown, least: number, most: number): number {
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot use compression.${name}: it is not a number`);
-  }
-  if (value >= least && value <= most && (Number.isInteger(value) || value === most)) return value;
-  throw new RangeError(`Cannot use compression.${name} ${value}: it is not an integer from ${least} to ${most}`);
+  if (typeof value !== "number") throw new TypeError(`Cannot use compression.${name}: it is not a number`);
+  const rule = most === Number.POSITIVE_INFINITY ? numberKinds.count : { least, most, whole: true };
+  return checkNumber("use the compression options", `compression.${name}`, value, rule);
 }
 
 function flag(name: string, value: unknown): boolean {

@@ -5,7 +5,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings } from "../connection/handlers.ts";
-import { limitsBeside, serverLimits } from "../connection/limits.ts";
+import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import type { Topics } from "../topics/topics.ts";
@@ -41,6 +41,7 @@ export async function accept<Data = unknown>(
   options: AcceptOptions<Data> = {},
 ): Promise<ServerConnection<Data> | undefined> {
   checkOptions("accept", options, acceptTable, acceptForeign);
+  checkLimitsOfOne("accept", options.limits, false);
   checkExchange(socket, head);
   const route = resolveRoute(options as Route);
   claim({ request, socket });

@@ -7,6 +7,7 @@
  */
 
 import { BlockList, isIP, isIPv4 } from "node:net";
+import { checkNumber } from "../protocol/numbers.ts";
 import { otherEnd, type UpgradeRequest } from "./refuse.ts";
 
 /**
@@ -19,13 +20,11 @@ export type TrustProxy = number | readonly string[];
 /** Whether the one at `address` is believed, `hop` being 0 for the other end of the transport. */
 export type ProxyTrust = (address: string | undefined, hop: number) => boolean;
 
-/** The option as a function; throws a TypeError for a number or an entry that cannot be. Undefined trusts nobody. */
+/** The option as a function; throws a RangeError for a number, or a TypeError for an entry, that cannot be. Undefined trusts nobody. */
 export function resolveTrust(option: TrustProxy | undefined): ProxyTrust | undefined {
   if (option === undefined || option === 0) return undefined;
   if (typeof option === "number") {
-    if (!Number.isInteger(option) || option < 0) {
-      throw new TypeError(`Cannot trust ${option} proxies: it is not a whole number from 0 on`);
-    }
+    checkNumber("trust proxies", "trustProxy", option, { least: 0, whole: true });
     return (_, hop) => hop < option;
   }
   if (!Array.isArray(option)) throw new TypeError("Cannot trust proxies: trustProxy must be a number or a list");

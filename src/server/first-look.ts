@@ -9,6 +9,7 @@ import type { Buffer } from "node:buffer";
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
+import type { ServerLimits } from "../connection/limits.ts";
 import { ignoreError } from "./refuse.ts";
 import { type RequestHead, readRequestHead } from "./request-head.ts";
 
@@ -17,6 +18,8 @@ export interface FirstTaker {
   /** Opens a connection for a head; false, and the socket untouched, where `node:http` is to see it. */
   takeHead(head: RequestHead, socket: Socket): boolean;
 }
+
+type HeadLimits = Pick<ServerLimits, "handshakeTimeout" | "maxHeaderSize">;
 
 /** How long a silent socket is kept from `node:http`, in milliseconds: at most twice this. */
 const longestLook = 500;
@@ -28,17 +31,19 @@ class FirstLook {
   /** The listener of `node:http`. */
   readonly #serve: (socket: Socket) => void;
   readonly #interval: number;
+  readonly #maxHeaderSize: number;
   #timer: NodeJS.Timeout | undefined;
   #young = new Set<Socket>();
   #old = new Set<Socket>();
   readonly #onConnection = (socket: Socket): void => this.#wait(socket);
   readonly #onData: (this: Socket, chunk: Buffer) => void;
 
-  constructor(http: HttpServer, serve: (socket: Socket) => void, taker: FirstTaker, handshakeTimeout: number) {
+  constructor(http: HttpServer, serve: (socket: Socket) => void, taker: FirstTaker, limits: HeadLimits) {
     this.#http = http;
     this.#taker = taker;
     this.#serve = serve;
-    this.#interval = Math.min(longestLook, handshakeTimeout);
+    this.#interval = Math.min(longestLook, limits.handshakeTimeout);
+    this.#maxHeaderSize = limits.maxHeaderSize;
     const look = (socket: Socket, chunk: Buffer): void => this.#look(socket, chunk);
     this.#onData = function (chunk) {
       look(this, chunk);
@@ -72,7 +77,7 @@ class FirstLook {
 
   #look(socket: Socket, chunk: Buffer): void {
     this.#release(socket);
-    const head = readRequestHead(chunk);
+    const head = readRequestHead(chunk, this.#maxHeaderSize);
     if (head === undefined || !this.#taker.takeHead(head, socket)) this.#handOver(socket, chunk);
     else socket.off("error", ignoreError);
   }
@@ -109,14 +114,12 @@ const looks = new WeakMap<HttpServer, FirstLook>();
 
 /**
  * Lets `taker` see the heads that come to an HTTP server of ours; nothing changes where the runtime does not serve
- * connections by one listener that can be put off.
- *
- * `handshakeTimeout` is the server's, in milliseconds.
+ * connections by one listener that can be put off. The limits are the server's.
  */
-export function lookFirst(http: HttpServer, taker: FirstTaker, handshakeTimeout: number): void {
+export function lookFirst(http: HttpServer, taker: FirstTaker, limits: HeadLimits): void {
   const [serve, ...others] = http.listeners("connection");
   if (serve === undefined || others.length > 0) return;
-  looks.set(http, new FirstLook(http, serve as (socket: Socket) => void, taker, handshakeTimeout));
+  looks.set(http, new FirstLook(http, serve as (socket: Socket) => void, taker, limits));
 }
 
 /** What `node:http` does with a socket that was accepted; any other listener hears of a socket only once. */

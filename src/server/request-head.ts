@@ -25,9 +25,9 @@ const unusual = /\r\n(?:content-length|transfer-encoding|expect|trailer|te):/i;
 const longest = 4096;
 const firstLineRest = " HTTP/1.1\r\n".length;
 
-/** The head in `chunk`, or undefined when the chunk is anything but one whole, regular head. */
-export function readRequestHead(chunk: Buffer): RequestHead | undefined {
-  if (chunk.length > longest) return undefined;
+/** The head in `chunk`, or undefined when the chunk is anything but one whole, regular head of at most `maxSize` bytes. */
+export function readRequestHead(chunk: Buffer, maxSize: number): RequestHead | undefined {
+  if (chunk.length > longest || chunk.length > maxSize) return undefined;
   const text = chunk.toString("latin1");
   const target = shape.exec(text)?.[1];
   if (target === undefined || unusual.test(text)) return undefined;

@@ -6,7 +6,6 @@
  */
 
 import { setMaxListeners } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -14,9 +13,10 @@ import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
-import { limitsBeside, serverLimits } from "../connection/limits.ts";
-import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
+import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
+import { CloseCode } from "../protocol/close-code.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
+import { checkNumber } from "../protocol/numbers.ts";
 import { verifyRequest } from "../protocol/opening-handshake.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
@@ -25,7 +25,8 @@ import { AddressCounts } from "./address-counts.ts";
 import { attach, detach } from "./attachments.ts";
 import { claim } from "./claim.ts";
 import { addressOf } from "./client-address.ts";
-import { closeEvenly, type DrainOptions, drainReason } from "./drain.ts";
+import { closeEvenly, type DrainOptions, drainReason, resolveDrain } from "./drain.ts";
+import { fileLimit } from "./file-limit.ts";
 import { endFirstLook, lookFirst } from "./first-look.ts";
 import {
   checkListenerOptions,
@@ -73,14 +74,6 @@ const serveTable: OptionTable<ServeOptions> = {
 const misplacedLimits = limitsBeside(serverLimits);
 const serveForeign: ForeignNames = { ...misplacedLimits, ...foreignNames.serve };
 const routeForeign: ForeignNames = { ...misplacedLimits, ...foreignNames.route };
-
-const drainTable: OptionTable<DrainOptions> = {
-  over: "number",
-  code: "number",
-  retryAfter: "number",
-  deadline: "number",
-  stopListening: "boolean",
-};
 
 interface ServedRoute {
   readonly route: ResolvedRoute;
@@ -175,26 +168,19 @@ export class Server {
    *
    * New handshakes get 503 with `Retry-After` from the call on; then clients are told one after another over `over`
    * milliseconds. Resolves when all are gone, those that stay at the deadline being cut off, and the listener is closed.
-   * Rejects with a RangeError for a close code that cannot be sent or a negative time, and with a TypeError when it is to
-   * stop the listening of a shared server.
+   * Rejects with a RangeError for a close code that cannot be sent and for a number that cannot be, and with a TypeError when
+   * it is to stop the listening of a shared server.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
-    checkOptions("drain", options, drainTable);
-    const { over = 5000, code = CloseCode.ServiceRestart, retryAfter = 5, deadline = over + 30_000 } = options;
-    if (!isSendableCloseCode(code)) {
-      throw new RangeError(`Cannot drain: ${code} is not a code that a Close frame may carry`);
-    }
-    for (const [name, value] of Object.entries({ over, retryAfter, deadline })) {
-      if (!(value >= 0)) throw new RangeError(`Cannot drain: ${name} must be a number from 0 on, not ${value}`);
-    }
-    if (options.stopListening && !this.#own) {
+    const { over, code, retryAfter, deadline, stopListening } = resolveDrain(options);
+    if (stopListening && !this.#own) {
       throw new TypeError(
         'Cannot drain: the option "stopListening" is for a listener of our own, and this one is shared',
       );
     }
     this.#retryAfter = retryAfter;
     this.#drainCode = code;
-    if (options.stopListening) void this.#stopListening();
+    if (stopListening) void this.#stopListening();
     const connections = [...this.#connections];
     const left = this.#leave(connections, deadline);
     await closeEvenly(connections, over, code);
@@ -391,7 +377,7 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   const server = new Server(http, shared === undefined, options as ServeOptions);
   if (!shared) {
     answerRequests(http, server, options.request);
-    if (!options.tls) lookFirst(http, server, limits.handshakeTimeout);
+    if (!options.tls) lookFirst(http, server, limits);
     await listen(http, options);
   }
   attach(http, server);
@@ -403,8 +389,10 @@ function checkServeOptions(options: ServeOptions): void {
   if (options.routes === undefined) throw new TypeError("Cannot serve: there are no routes");
   for (const [path, handlers] of Object.entries(options.routes)) {
     checkOptions(`serve ${describe(path)}`, handlers, routeTable, routeForeign);
+    checkLimitsOfOne(`serve ${describe(path)}`, (handlers as Route).limits, true);
   }
   checkListenerOptions(options);
+  if (options.port !== undefined) checkNumber("serve", "port", options.port, "port");
   if (options.server === undefined) return;
   for (const name of [...Object.keys(listenerOptionTable), "request"] as (keyof ServeOptions)[]) {
     if (options[name] === undefined) continue;
@@ -445,23 +433,4 @@ function answerPlainRequest(server: Server, message: IncomingMessage, response: 
   const { status, headers, body } = refused.refusal;
   response.writeHead(status, [["Connection", "close"], ...headers].flat() as string[]);
   response.end(body);
-}
-
-let knownFileLimit: number | undefined;
-/** What is left at least for other files, and for clients that are told to come later. */
-const spareFiles = 16;
-
-/** 95 % of the limit on open files where the system tells it, without those open already where it is small (fault D20). */
-function fileLimit(): number {
-  if (knownFileLimit === undefined) {
-    knownFileLimit = Number.POSITIVE_INFINITY;
-    if (process.platform === "linux") {
-      const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
-      if (soft !== undefined) {
-        const free = Number(soft) - readdirSync("/proc/self/fd").length - spareFiles;
-        knownFileLimit = Math.max(1, Math.min(Math.floor(Number(soft) * 0.95), free));
-      }
-    }
-  }
-  return knownFileLimit;
 }

@@ -381,9 +381,13 @@ describe("a URL or an option that cannot be", () => {
     ["R6455-4.1-17 a subprotocol that is no token", { subprotocols: ["a b"] }, /a subprotocol is not a token/],
     ["R6455-4.1-17 a repeated subprotocol", { subprotocols: ["a", "a"] }, /a subprotocol is repeated/],
     ["a handshake timeout of 0", { handshakeTimeout: 0 }, /handshakeTimeout must be a number from 1 on/],
-    ["a negative number of redirects", { followRedirects: -1 }, /followRedirects must be a number from 0 on/],
+    ["a negative number of redirects", { followRedirects: -1 }, /followRedirects must be a whole number from 0 on/],
     ["an unknown limit", { limits: { maxSize: 1 } as never }, /there is no limit "maxSize"/],
-    ["a window of 20", { compression: { clientMaxWindowBits: 20 } }, /clientMaxWindowBits 20/],
+    [
+      "a window of 20",
+      { compression: { clientMaxWindowBits: 20 } },
+      /clientMaxWindowBits must be a whole number from 8 to 15, not 20/,
+    ],
   ])("rejects %s before it connects", async (_, options, message) => {
     const server = await serveRaw((request) => acceptance(request));
     await expect(connect(`ws://127.0.0.1:${server.port}/`, options)).rejects.toThrow(message);

@@ -14,8 +14,8 @@ describe("resolveKeepalive", () => {
   });
 
   test.each([0, 999, -1, Number.NaN])("less than a turn of the wheel is refused: %s", (value) => {
-    expect(() => resolveKeepalive({ interval: value as number })).toThrow("interval must be at least 1000 ms");
-    expect(() => resolveKeepalive({ timeout: value as number })).toThrow("timeout must be at least 1000 ms");
+    expect(() => resolveKeepalive({ interval: value as number })).toThrow("interval must be a number from 1000 on");
+    expect(() => resolveKeepalive({ timeout: value as number })).toThrow("timeout must be a number from 1000 on");
   });
 
   test("what is no option, or of another type, is refused", () => {

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { connectionLimits, resolveLimits, serverLimits } from "../../src/connection/limits.ts";
+import {
+  checkLimitsOfOne,
+  clientLimits,
+  connectionLimits,
+  resolveLimits,
+  serverLimits,
+} from "../../src/connection/limits.ts";
 
 describe("the table of limits", () => {
   test("has the documented defaults, in bytes and milliseconds", () => {
@@ -51,7 +57,54 @@ describe("the table of limits", () => {
     expect(() => resolveLimits(connectionLimits, { handshakeTimeout: 1 } as never)).toThrow(TypeError);
   });
 
-  test.each([-1, Number.NaN, "5", null, {}])("the value %s is refused", (value) => {
-    expect(() => resolveLimits(connectionLimits, { closeTimeout: value as never })).toThrow(RangeError);
+  test.each([-1, Number.NaN, "5", null, {}])("no limit takes the value %s", (value) => {
+    for (const name of Object.keys(serverLimits)) {
+      expect(() => resolveLimits(serverLimits, { [name]: value as never }), name).toThrow(RangeError);
+    }
+  });
+
+  test("each limit takes its default, and what is endless where that works", () => {
+    expect(resolveLimits(serverLimits, serverLimits)).toEqual(serverLimits);
+    expect(resolveLimits(clientLimits, clientLimits)).toEqual(clientLimits);
+    for (const name of Object.keys(serverLimits)) {
+      const resolve = () => resolveLimits(serverLimits, { [name]: Number.POSITIVE_INFINITY });
+      if (name === "maxHeaderSize") expect(resolve).toThrow(RangeError);
+      else expect(Object.values(resolve())).not.toContain(undefined);
+    }
+  });
+
+  test.each(["inboundHighWaterMark", "outboxHighWaterMark", "maxOutboxSize", "writeTimeout", "handshakeTimeout"])(
+    "%s is not 0: nothing would ever come through, or nothing end",
+    (name) => {
+      expect(() => resolveLimits(serverLimits, { [name]: 0 })).toThrow(
+        new RegExp(`^Cannot set limits: ${name} must be a (whole )?number from 1 on, not 0$`),
+      );
+    },
+  );
+});
+
+describe("limits that one route or one call would not keep", () => {
+  test.each([
+    ["maxConnections", /^Cannot accept: limits\.maxConnections has no effect here; accept counts nothing/],
+    ["maxPendingHandshakes", /accept counts nothing/],
+    ["maxConnectionsPerAddress", /accept counts nothing/],
+    ["maxTopics", /new Topics\(limits\)/],
+    ["handshakeTimeout", /headersTimeout of the HTTP server/],
+  ])("%s is refused with what to do", (name, message) => {
+    expect(() => checkLimitsOfOne("accept", { [name]: 5 }, false)).toThrow(message);
+    expect(() => checkLimitsOfOne('serve "/"', { [name]: 5 }, true)).toThrow(
+      new TypeError(
+        `Cannot serve "/": limits.${name} has no effect here; it is the server's: put it into the limits of serve`,
+      ),
+    );
+  });
+
+  test("others are taken, and so is undefined", () => {
+    for (const isRoute of [false, true]) {
+      const given = { maxMessageSize: 1, upgradeTimeout: 1, maxConnections: undefined as never };
+      expect(() => checkLimitsOfOne("accept", given, isRoute)).not.toThrow();
+      expect(() => checkLimitsOfOne("accept", undefined, isRoute)).not.toThrow();
+    }
+    expect(() => checkLimitsOfOne("accept", { maxHeaderSize: 1 }, false)).not.toThrow();
   });
 });

@@ -103,7 +103,9 @@ describe("the options", () => {
     ["clientMaxWindowBits", 0],
   ])("B02: %s %s is out of range and named", (name, value) => {
     expect(() => compressionSettings({ [name]: value })).toThrow(RangeError);
-    expect(() => compressionSettings({ [name]: value })).toThrow(`compression.${name} ${value}`);
+    expect(() => compressionSettings({ [name]: value })).toThrow(
+      new RegExp(`compression\\.${name} must be .*, not ${value}$`),
+    );
   });
 
   test.each([

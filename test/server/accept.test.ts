@@ -34,6 +34,13 @@ describe("accept", () => {
     expect((error as Error).message).toContain('http.on("upgrade", (request, socket, head) =>');
   });
 
+  test("rejects for limits that it would not keep, and says where they belong", async () => {
+    const given = { limits: { maxConnections: 5 } };
+    await expect(accept({} as never, new PassThrough(), new Uint8Array(0), given)).rejects.toThrow(
+      /^Cannot accept: limits\.maxConnections has no effect here; .*serve/,
+    );
+  });
+
   test("gives the connection; what is there already waits for the loop", async () => {
     const { port } = await httpServer(async (request, socket, head) => {
       const connection = await accept(request, socket, head);

@@ -5,6 +5,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { endFirstLook, lookFirst } from "../../src/server/first-look.ts";
 import type { RequestHead } from "../../src/server/request-head.ts";
 import { until } from "../support/connection-pair.ts";
+import { exchange, openRaw, parseResponse, requestText } from "../support/raw-peer.ts";
+import { serving } from "../support/serving.ts";
 
 const handshake = "GET /taken HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const plain = "GET /plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -37,7 +39,7 @@ async function looking(handshakeTimeout = 10_000) {
     socket.on("data", (chunk) => socket.write(`taken ${chunk}`)).on("end", () => socket.end());
     return true;
   };
-  lookFirst(http, { takeHead }, handshakeTimeout);
+  lookFirst(http, { takeHead }, { handshakeTimeout, maxHeaderSize: 16_384 });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   const client = async (first = "") => {
@@ -126,7 +128,24 @@ describe("the first look", () => {
     const http = createServer();
     http.on("connection", () => {});
     const before = http.listeners("connection");
-    lookFirst(http, { takeHead: () => expect.unreachable("looked at") }, 1000);
+    lookFirst(
+      http,
+      { takeHead: () => expect.unreachable("looked at") },
+      {
+        handshakeTimeout: 1000,
+        maxHeaderSize: 16_384,
+      },
+    );
     expect(http.listeners("connection")).toEqual(before);
+  });
+
+  test("C05: a head over a small maxHeaderSize is refused, in one segment as in two", async () => {
+    const server = await serving({ limits: { maxHeaderSize: 1024 }, routes: { "/": {} } });
+    const head = requestText({ headers: { X: "y".repeat(3000) } });
+    for (const chunks of [[head], [head.slice(0, 100), head.slice(100)]]) {
+      expect(parseResponse(await exchange(server.port, ...chunks)).status).toBe(431);
+    }
+    expect(await exchange(server.port, requestText({ headers: { Connection: "close" } }))).toMatch(/^HTTP\/1\.1 426 /);
+    (await openRaw(server.port)).reset();
   });
 });

@@ -598,7 +598,7 @@ describe("drain", () => {
     const server = await serving({ routes: {} });
     await expect(server.drain({ code: 1006 })).rejects.toThrow(RangeError);
     await expect(server.drain({ over: -1 })).rejects.toThrow(
-      new RangeError("Cannot drain: over must be a number from 0 on, not -1"),
+      new RangeError("Cannot drain: over must be a number from 0 to 2147483647, not -1"),
     );
     await expect(server.drain({ timeout: 5 } as object)).rejects.toThrow(
       new TypeError('Cannot drain: there is no option "timeout"'),
