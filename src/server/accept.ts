@@ -55,7 +55,7 @@ export async function accept<Data = unknown>(
 
 /** Throws a TypeError for the arguments of another event: a response where the socket is expected, no `head`. */
 function checkExchange(socket: Partial<Duplex> | undefined, head: unknown): void {
-  if (typeof socket?.read === "function" && typeof socket.write === "function" && head instanceof Uint8Array) return;
+  if (typeof socket?.read === "function" && typeof socket.write === "function" && ArrayBuffer.isView(head)) return;
   const wrong =
     socket instanceof ServerResponse ? "a response is not the socket" : "it needs a request, a socket and a head";
   throw new TypeError(
