@@ -5,6 +5,7 @@
  */
 
 import { BlockList, isIP } from "node:net";
+import { checkPem } from "../connection/tls-files.ts";
 import { HandshakeError } from "../protocol/handshake-rules.ts";
 import { createProxyHeaders } from "../protocol/opening-handshake.ts";
 import { checkOptions, type OptionTable } from "../protocol/options.ts";
@@ -61,6 +62,7 @@ function readProxy(choice: ProxyChoice): ProxyServer | undefined {
   if (choice === false) return undefined;
   const given: ProxyOptions = typeof choice === "string" || choice instanceof URL ? { url: choice } : choice;
   checkOptions("use the proxy", given, proxyTable);
+  if (given.tls) checkPem("use the proxy", given.tls);
   const { url, tls, headers = [] } = given;
   const parsed = parseProxyUrl(url);
   const protocol = socksNames.includes(parsed.protocol) ? "socks5:" : parsed.protocol;

@@ -164,6 +164,13 @@ describe("the environment", () => {
     ]);
   });
 
+  it("takes no path of a file where tls wants PEM", async () => {
+    const proxy = { url: "https://p.test", tls: { ca: "/etc/tls/ca.pem" } };
+    await expect(connect("ws://server.test/", { proxy })).rejects.toThrow(
+      /^Cannot use the proxy: tls\.ca must be the PEM/,
+    );
+  });
+
   it("is read when connecting, and never for the loopback interface", async () => {
     const server = await serveEcho();
     const proxy = await serveRaw(() => "HTTP/1.1 403 Forbidden\r\n\r\n");
