@@ -59,7 +59,11 @@ export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[]):
     ? handle.writev(unused ?? null, bytes, true)
     : handle.writeBuffer(unused ?? null, bytes);
   const request = result === 0 ? unused : result;
-  if (typeof request === "number") return undefined;
+  if (typeof request === "number") {
+    // The error may have come after the request was used.
+    unused = undefined;
+    return undefined;
+  }
   const waiting = handle.writeQueueSize!;
   if (waiting > 0 && request) {
     unused = undefined;

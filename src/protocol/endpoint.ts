@@ -51,6 +51,8 @@ export class Endpoint {
   #closeSent: CloseStatus | undefined;
   #closeReceived: CloseStatus | undefined;
   #violation: Violation | undefined;
+  /** Whether it failed between two events, so that the next one has to tell of it. */
+  #untold = false;
 
   constructor(options: EndpointOptions) {
     this.#settings = options instanceof EndpointSettings ? options : new EndpointSettings(options);
@@ -157,12 +159,22 @@ export class Endpoint {
   receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
     if (!this.#isParsing()) return;
     this.#decoder ??= takeDecoder();
-    this.#decoder.push(chunk, length, borrowed);
+    try {
+      this.#decoder.push(chunk, length, borrowed);
+    } catch (error) {
+      this.#failForMemory(error);
+      this.#untold = true;
+    }
   }
 
   /** Copies what is left of a borrowed chunk. */
   releaseChunk(): void {
-    this.#decoder?.keepUnread();
+    try {
+      this.#decoder?.keepUnread();
+    } catch (error) {
+      this.#failForMemory(error);
+      this.#untold = true;
+    }
   }
 
   /**
@@ -187,11 +199,19 @@ export class Endpoint {
    * Parses up to the next event; undefined when more bytes are needed or nothing more will be parsed.
    *
    * It is also undefined after `mostFrames` frames that came to no event: if `unparsedLength` is not 0 then, and no message
-   * is being inflated, another call goes on. Default: no limit.
+   * is being inflated, another call goes on. Default: no limit. Where there is no memory for what was received, the
+   * connection fails (`no-memory`).
    */
   nextEvent(mostFrames: number = Number.POSITIVE_INFINITY): EndpointEvent | undefined {
-    const decoder = this.#decoder;
-    if (decoder === undefined) return undefined;
+    if (this.#decoder === undefined) return this.#untold ? this.#tellOfFailure() : undefined;
+    try {
+      return this.#parse(this.#decoder, mostFrames);
+    } catch (error) {
+      return this.#failForMemory(error);
+    }
+  }
+
+  #parse(decoder: FrameDecoder, mostFrames: number): EndpointEvent | undefined {
     for (let frames = 0; frames < mostFrames && this.#isParsing() && this.#inflating === undefined; frames++) {
       if (decoder.remaining === 0) {
         if (!decoder.readHeader()) break;
@@ -223,7 +243,11 @@ export class Endpoint {
     if (typeof outcome === "string") return this.fail(outcome);
     if (outcome.length > this.#settings.maxMessageSize) return this.fail("message-too-big");
     const bytes = Buffer.from(outcome.buffer, outcome.byteOffset, outcome.length);
-    return this.#deliver(message.text, bytes, 0, bytes.length, 0x80, undefined);
+    try {
+      return this.#deliver(message.text, bytes, 0, bytes.length, 0x80, undefined);
+    } catch (error) {
+      return this.#failForMemory(error);
+    }
   }
 
   /**
@@ -323,7 +347,12 @@ export class Endpoint {
   /** Fails the connection (section 7.1.7): sends Close with the rule's code unless one was sent, and parses no more. */
   fail(violation: Violation): FailedEvent {
     const { closeCode, text } = violations[violation];
-    this.close(closeCode, text);
+    try {
+      this.close(closeCode, text);
+    } catch (error) {
+      // Not even for a Close: the connection ends without one.
+      if (!isForMemory(error)) throw error;
+    }
     this.#violation ??= violation;
     this.#move("failed");
     this.#stopParsing();
@@ -351,6 +380,17 @@ export class Endpoint {
   discardOutput(): void {
     this.#latestPing = undefined;
     this.#clearOutput();
+  }
+
+  /** Fails the connection when that is what the error means: the peer broke no rule, and others go on. */
+  #failForMemory(error: unknown): FailedEvent {
+    if (!isForMemory(error)) throw error;
+    return this.fail("no-memory");
+  }
+
+  #tellOfFailure(): FailedEvent {
+    this.#untold = false;
+    return { type: "failed", violation: this.#violation! };
   }
 
   #gather(): OutputBuffer {
@@ -547,4 +587,10 @@ function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
   both.set(first);
   both.set(second, first.length);
   return both;
+}
+
+/** Whether an error says that memory could not be allocated: V8's own has no code, Node's of a string has this one. */
+function isForMemory(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return (error instanceof RangeError && code === undefined) || code === "ERR_MEMORY_ALLOCATION_FAILED";
 }

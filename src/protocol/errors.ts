@@ -83,6 +83,11 @@ const table = {
     closeCode: 1011,
     text: "The compressed message could not be inflated here, whatever it holds",
   },
+  "no-memory": {
+    section: "RFC 6455 section 7.4.1",
+    closeCode: 1011,
+    text: "There is no memory here for what was received, whatever it holds",
+  },
   "message-too-big": {
     section: "RFC 6455 section 10.4",
     closeCode: 1009,

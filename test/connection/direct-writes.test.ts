@@ -150,6 +150,17 @@ describe("a direct write", () => {
     expect((await failed)[0]).toMatchObject({ syscall: "write" });
   });
 
+  test("that fails behind one that waits uses its request up, and others' writes go on", async () => {
+    const [ended, other] = [await accepted(), await accepted()];
+    expect(writeDirectly(other.near, Buffer.from("x"))).toBe(0);
+    fill(ended.near);
+    ended.near.end();
+    await nextTurn();
+    expect(writeDirectly(ended.near, Buffer.from("late"))).toBeUndefined();
+    const written = fill(other.near);
+    expect(String(await readAll(other.far, 1 + written.length)) === `x${written}`).toBe(true);
+  });
+
   test("is left to the stream while it has something to write itself", async () => {
     const { near } = await accepted();
     while (near.write(Buffer.alloc(100_000)));
