@@ -102,14 +102,13 @@ export interface Route<Data = unknown, Params = Readonly<Record<string, string>>
   extends ConnectionHandlers<ServerConnection<Data, Params>>,
     RouteOptions {
   /**
-   * Decides before the 101: returns what the connection starts with, or a `Response` that refuses it.
+   * Decides before the 101: returns what the connection starts with, `{}` where that is nothing, or a `Response` that
+   * refuses it.
    *
-   * An exception refuses with 500 and goes to stderr.
+   * Whatever else it returns, undefined and null included, lets nobody in: it refuses with 500, as an exception does, and
+   * goes to `log` or stderr.
    */
-  upgrade?(
-    context: UpgradeContext<Params>,
-    // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void
-  ): UpgradeResult<Data> | Response | undefined | void | Promise<UpgradeResult<Data> | Response | undefined | void>;
+  upgrade?(context: UpgradeContext<Params>): UpgradeResult<Data> | Response | Promise<UpgradeResult<Data> | Response>;
 }
 
 /** The options that servers and routes have in common, by name. */
@@ -128,8 +127,7 @@ export const routeOptionTable: OptionTable<RouteOptions> = {
 /** The options and handlers of a route by name. */
 export const routeTable: OptionTable<Route> = { ...handlerTable, ...routeOptionTable, upgrade: "function" };
 
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void
-type DecisionWithoutData = Omit<UpgradeResult<unknown>, "data"> | undefined | void;
+type DecisionWithoutData = Omit<UpgradeResult<unknown>, "data">;
 
 /** What `upgrade` returns where `connection.data` is to have the type of its `data`: each way that lets a client in gives it. */
 export type DecisionWithData<Data> =

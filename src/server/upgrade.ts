@@ -16,6 +16,7 @@ import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
 import type { Refusal } from "../protocol/handshake-rules.ts";
 import { createRefusal, createResponse, type VerifiedRequest, verifyRequest } from "../protocol/opening-handshake.ts";
+import { describe } from "../protocol/options.ts";
 import { acceptDeflate } from "../protocol/permessage-deflate.ts";
 import type { Topics } from "../topics/topics.ts";
 import { bytesWrittenTo, requireUnanswered } from "./claim.ts";
@@ -50,7 +51,7 @@ export interface UpgradeTarget {
 }
 
 type Decided = UpgradeResult<unknown> | undefined;
-type Decision = Decided | Refused;
+type Decision = UpgradeResult<unknown> | Refused;
 type Outcome = ServerConnection | undefined;
 
 /** How much may arrive before the handshake is answered; then reading stops. */
@@ -168,12 +169,12 @@ async function ask(
       return new URL(`${scheme}://${verified.host}${verified.resourceName}`);
     },
   };
-  const deciding: unknown = route.handlers.upgrade?.(context);
+  const deciding: unknown = route.handlers.upgrade ? route.handlers.upgrade(context) : {};
   onAsked();
-  const decision: unknown = (await deciding) ?? undefined;
+  const decision: unknown = await deciding;
   if (isResponse(decision)) return new Refused("application", await writableRefusal(decision));
-  if (decision !== undefined) checkDecision(decision);
-  return decision as Decision;
+  checkDecision(decision);
+  return decision;
 }
 
 /** What a `Response` says; throws here, where it is answered with 500, when it cannot be written. */
@@ -183,16 +184,25 @@ async function writableRefusal(response: Response): Promise<Refusal> {
   return refusal;
 }
 
-/** Throws a TypeError for what may have been meant as a refusal: whom an application lets in, it says. */
-function checkDecision(decision: unknown): void {
-  if (typeof decision !== "object") {
-    throw new TypeError(`Cannot decide: upgrade must return an object, a Response or nothing, not ${typeof decision}`);
+/** Throws a TypeError for what is no decision (fault C19): whom an application lets in, it says. */
+function checkDecision(decision: unknown): asserts decision is UpgradeResult<unknown> {
+  if (!isPlainObject(decision)) {
+    throw new TypeError(
+      `Cannot decide: upgrade returned ${describe(decision)}; return {} to let the client in, or a Response to refuse it`,
+    );
   }
-  const strange = Object.keys(decision as object).find((key) => !decisionKeys.has(key));
+  const strange = Object.keys(decision).find((key) => !decisionKeys.has(key));
   if (strange === undefined) return;
   throw new TypeError(
     `Cannot decide: upgrade may return data, subprotocol and headers, not ${strange}; a Response refuses`,
   );
+}
+
+/** Also one of another realm; an error or a map would say nothing, and let everybody in. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 const decisionKeys: ReadonlySet<string> = new Set(["data", "subprotocol", "headers"]);

@@ -357,7 +357,7 @@ describe("the way to the server", () => {
     const hosts: string[] = [];
     const server = await serveEcho({
       host: "::",
-      routes: { "/": { upgrade: ({ request }) => void hosts.push(request.headers.host!) } },
+      routes: { "/": { upgrade: ({ request }) => ({ data: hosts.push(request.headers.host!) }) } },
     });
     const { port } = server;
     for (const host of ["localhost", "127.0.0.1", "[::1]"])

@@ -219,7 +219,9 @@ describe("an HTTP proxy", () => {
     const server = await serve({
       port: 0,
       host: "127.0.0.1",
-      routes: { "/": { upgrade: ({ request }) => void seen.push(request.rawHeaders.filter((_, at) => at % 2 === 0)) } },
+      routes: {
+        "/": { upgrade: ({ request }) => ({ data: seen.push(request.rawHeaders.filter((_, at) => at % 2 === 0)) }) },
+      },
     });
     opened.push(server);
     const proxy = await httpProxy(() => server.port);

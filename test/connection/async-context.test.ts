@@ -39,7 +39,10 @@ describe.each([true, false])("asyncContext: %s", (asyncContext) => {
       asyncContext,
       routes: {
         "/:name": {
-          upgrade: ({ params }) => storage.enterWith(`upgrade of ${params.name}`),
+          upgrade: ({ params }) => {
+            storage.enterWith(`upgrade of ${params.name}`);
+            return {};
+          },
           message: (connection: Connection, data) => {
             see(`server, ${String(data)}`);
             connection.close();

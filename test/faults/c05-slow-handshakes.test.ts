@@ -85,7 +85,7 @@ describe("C05 an answer that does not come", () => {
     const decided: (() => void)[] = [];
     const server = await serving({
       limits: { maxPendingHandshakes: 3 },
-      routes: { "/": { upgrade: () => new Promise<undefined>((resolve) => decided.push(() => resolve(undefined))) } },
+      routes: { "/": { upgrade: () => new Promise((resolve) => decided.push(() => resolve({}))) } },
     });
     const waiting = await Promise.all(Array.from({ length: 3 }, () => sendRaw(server.port, requestText())));
     await until(() => server.metrics().pendingHandshakes === 3);

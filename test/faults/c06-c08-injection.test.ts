@@ -136,7 +136,7 @@ describe("C08 a request behind another, to be seen by one of two that read them"
       routes: {
         "/": {},
         "/refused": { upgrade: () => new Response(null, { status: 403 }) },
-        "/second": { upgrade: ({ url }) => void paths.push(url.pathname) },
+        "/second": { upgrade: ({ url }) => ({ data: paths.push(url.pathname) }) },
       },
     });
     const first = requestText(request) + rest;

@@ -95,7 +95,7 @@ describe("C10 which host, and whose address", () => {
     for (const trustProxy of [0, 1]) {
       const server = await serving({
         trustProxy,
-        routes: { "/": { upgrade: ({ remoteAddress }) => void addresses.push(remoteAddress) } },
+        routes: { "/": { upgrade: ({ remoteAddress }) => ({ data: addresses.push(remoteAddress) }) } },
       });
       expect(await statusOf(server.port, forwarded)).toBe(101);
     }

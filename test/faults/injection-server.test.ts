@@ -94,20 +94,24 @@ function noting(closes: boolean): Route<unknown, { id: string }> {
   };
 }
 
-function deciding(decide: (signal: AbortSignal) => unknown, rest: Route<unknown, { id: string }> = noting(false)) {
+function deciding(
+  decide: (signal: AbortSignal) => ReturnType<NonNullable<Route["upgrade"]>>,
+  rest: Route<unknown, { id: string }> = noting(false),
+) {
   return {
     ...rest,
     upgrade: ({ params, signal }: { params: { id: string }; signal: AbortSignal }) => {
       const entry = seenBy(params.id);
       entry.upgrades++;
       entry.signal = signal;
-      return decide(signal) as never;
+      return decide(signal);
     },
   };
 }
 
 const turns = async () => {
   for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+  return {};
 };
 
 const routes = {

@@ -185,6 +185,7 @@ test("D20: an error of the listener is logged", async () => {
             "error",
             new Error("EMFILE"),
           );
+          return {};
         },
       },
     },

@@ -134,7 +134,7 @@ describe("the hosts that a server answers to", () => {
     const server = await serve({
       host: "127.0.0.1",
       hosts: ["127.0.0.1"],
-      routes: { "/": {}, "/async": { upgrade() {} } },
+      routes: { "/": {}, "/async": { upgrade: () => ({}) } },
     });
     const ask = async (path: string, headers: Record<string, string>) =>
       parseResponse(await exchange(server.port, requestText({ path, headers })));

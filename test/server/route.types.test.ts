@@ -10,6 +10,7 @@ async function inline(): Promise<void> {
       "/rooms/:room/:seat": {
         upgrade: ({ params }) => {
           expectTypeOf(params).toEqualTypeOf<{ readonly room: string; readonly seat: string }>();
+          return {};
         },
         open: (connection) => {
           expectTypeOf(connection.params).toEqualTypeOf<{ readonly room: string; readonly seat: string }>();
@@ -53,7 +54,7 @@ declare const letIn: boolean;
 /** Only its types are looked at. */
 function sometimesWithout(): void {
   route({ message: ({ data }) => expectTypeOf(data).toBeUnknown() });
-  route({ upgrade: () => {}, message: ({ data }) => expectTypeOf(data).toBeUnknown() });
+  route({ upgrade: () => ({}), message: ({ data }) => expectTypeOf(data).toBeUnknown() });
   route({ upgrade: async () => ({ headers: { a: "b" } }), message: ({ data }) => expectTypeOf(data).toBeUnknown() });
   route({
     upgrade: async ({ request }) => (request.url === "/" ? { data: { user: 1 } } : { data: undefined }),
@@ -63,10 +64,16 @@ function sometimesWithout(): void {
     // @ts-expect-error: one way in has no data
     upgrade: () => {
       if (letIn) return { data: { user: 1 } };
-      return undefined;
+      return {};
     },
     message: ({ data }) => data.user,
   });
+  // @ts-expect-error: undefined is no decision
+  route({ upgrade: () => (letIn ? { data: 1 } : undefined) });
+  // @ts-expect-error: nor is false, which an `&&` may give
+  route({ upgrade: () => letIn && { data: 1 } });
+  // @ts-expect-error: nor is nothing
+  route({ upgrade: () => {} });
   route({
     // @ts-expect-error: one way in has no data
     upgrade: async ({ subprotocols }) => {

@@ -562,7 +562,7 @@ describe("drain", () => {
 
   test("a client that was being let in when the draining began is told what the others are", async () => {
     const deciding = gate();
-    const server = await serving({ routes: { "/": {}, "/slow": { upgrade: () => deciding.opened } } });
+    const server = await serving({ routes: { "/": {}, "/slow": { upgrade: () => deciding.opened.then(() => ({})) } } });
     const first = await openRaw(server.port);
     const slow = await sendRaw(server.port, requestText({ path: "/slow" }));
     await until(() => server.metrics().pendingHandshakes === 1);
@@ -634,7 +634,7 @@ describe("TLS", () => {
       limits: { outboxHighWaterMark: 1000 },
       routes: {
         "/": {
-          upgrade: ({ url }) => void urls.push(url.href),
+          upgrade: ({ url }) => ({ data: urls.push(url.href) }),
           message: async (connection, data) => {
             connection.send(data);
             await connection.ready;

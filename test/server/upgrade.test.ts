@@ -1,5 +1,8 @@
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
+import { describe as describeValue } from "../../src/protocol/options.ts";
 import { accept, connectionSettings } from "../../src/server/accept.ts";
+import type { LogRecord } from "../../src/server/log.ts";
 import { type Route, resolveRoute, type UpgradeContext } from "../../src/server/route.ts";
 import { pathOf } from "../../src/server/routes.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
@@ -330,8 +333,13 @@ describe("an application that decides", () => {
       },
     ],
     ["a rejection", () => Promise.reject(new Error("secret"))],
-    ["something that is no object", () => "secret" as never],
-    ["false", () => false as never],
+    ...[undefined, null, false, true, 0, 1, Number.NaN, "", "secret", ["secret"], [], Symbol("secret"), 1n].map(
+      (given): [string, Route["upgrade"]] => [`C19: ${describeValue(given)}`, () => given as never],
+    ),
+    ["C19: a promise of nothing", async () => undefined as never],
+    ["C19: an error", () => new Error("secret") as never],
+    ["C19: a map", () => new Map([["data", 1]]) as never],
+    ["C19: a function", () => (() => ({})) as never],
     ["what was meant as a refusal", () => ({ status: 401 }) as never],
     ["data without its name", async () => ({ user: 1 }) as never],
     ["a subprotocol that was not offered", () => ({ subprotocol: "secret" })],
@@ -361,6 +369,46 @@ describe("an application that decides", () => {
     expect(answered).not.toMatch(/secret|X-B/);
     expect(stderr).toHaveBeenCalledTimes(1);
     expect(await outcomes[0]).toBeUndefined();
+  });
+
+  test("C19: who returns nothing is told what to return, by the log or on stderr, byte by byte as well", async () => {
+    const words =
+      "Cannot decide: upgrade returned undefined; return {} to let the client in, or a Response to refuse it";
+    const users = new Map([["ada", { name: "Ada" }]]);
+    const decide = ({ url }: UpgradeContext) => {
+      const user = users.get(url.searchParams.get("user") ?? "");
+      return (user && { data: user }) as { data: { name: string } };
+    };
+    const records: LogRecord[] = [];
+    for (const log of [undefined, (record: LogRecord) => void records.push(record)]) {
+      const { port } = await httpServer((request, socket, head) => {
+        void accept(request, socket, head, { upgrade: decide, ...(log && { log }) });
+      });
+      for (const chunks of [[requestText()], [...requestText()]]) {
+        expect(parseResponse(await exchange(port, ...chunks)).status).toBe(500);
+      }
+      const peer = await sendRaw(port, requestText({ path: "/?user=ada" }));
+      expect(await readHead(peer)).toMatch(/^HTTP\/1\.1 101 /);
+      peer.reset();
+    }
+    expect(stderr.mock.calls.map(([, error]) => error.message)).toEqual([words, words]);
+    expect(
+      records.map((record) => record.event === "refused" && [record.reason, (record.error as Error).message]),
+    ).toEqual(Array(2).fill(["application-failed", words]));
+  });
+
+  test("an object without a prototype, or of another realm, is a decision", async () => {
+    for (const decision of [Object.create(null), runInNewContext("({ data: 1 })")]) {
+      const { port, outcomes } = await serving({ upgrade: () => decision });
+      (await openRaw(port)).reset();
+      expect(await outcomes[0]).toBeDefined();
+    }
+  });
+
+  test("C19 control: where nothing means yes, a client without a user is let in", async () => {
+    const user = undefined as { name: string } | undefined;
+    const { port } = await serving({ upgrade: async () => (user && { data: user }) ?? {} });
+    (await openRaw(port)).reset();
   });
 
   test("C05: who takes longer than upgradeTimeout is answered for with 503, and its signal aborts", async () => {
@@ -440,7 +488,12 @@ describe("an application that decides", () => {
 
   test("C04: resets at any moment are no uncaught error, and leave no listeners and timers behind", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    const { port, outcomes, sockets } = await serving({ upgrade: () => nextTurn().then(nextTurn) as never });
+    const { port, outcomes, sockets } = await serving({
+      upgrade: () =>
+        nextTurn()
+          .then(nextTurn)
+          .then(() => ({})),
+    });
     for (let i = 0; i < 300; i++) {
       const peer = await sendRaw(port, i % 3 === 0 ? requestText({ method: "POST" }) : requestText());
       for (let turn = 0; turn < i % 5; turn++) await nextTurn();
