@@ -27,8 +27,15 @@ export function checkSendable(data: unknown): Outgoing {
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   if (types.isArrayBuffer(data)) return new Uint8Array(data);
   if (isBlob(data)) return data;
-  const kind = data === null ? "null" : typeof data;
-  throw new TypeError(`Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kind}`);
+  throw new TypeError(
+    `Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kindOfUnsendable(data)}`,
+  );
+}
+
+/** What cannot be sent, in words; nothing of it is called. */
+export function kindOfUnsendable(data: unknown): string {
+  if (data === null) return "null";
+  return typeof data === "object" ? "an object; JSON.stringify makes text of one" : typeof data;
 }
 
 /** Whether it is a Blob, and does not only inherit from `Blob.prototype`: such a one has no size. */

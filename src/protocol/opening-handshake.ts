@@ -382,13 +382,23 @@ function checkUserField(name: string, value: string, isOwned: (name: string) => 
     throw new TypeError(`Cannot add the header field ${JSON.stringify(name)}: its name is not a token`);
   }
   if (isOwned(name.toLowerCase())) {
-    throw new TypeError(`Cannot add the header field ${name}: the handshake sets it itself`);
+    const option = optionsOfFields[name.toLowerCase()] ?? "";
+    throw new TypeError(`Cannot add the header field ${name}: the handshake sets it itself${option}`);
   }
   checkValue(name, value);
 }
 
+/** The options for what programs want to set by a field of the handshake. */
+const optionsOfFields: Readonly<Record<string, string>> = {
+  "sec-websocket-protocol": "; the option is subprotocols",
+  "sec-websocket-extensions": "; the option is compression",
+};
+
 function checkValue(name: string, value: string): string {
-  if (typeof value !== "string" || !isFieldValue(value)) {
+  if (typeof value !== "string") {
+    throw new TypeError(`Cannot add the header field ${name}: its value must be a string, not ${describe(value)}`);
+  }
+  if (!isFieldValue(value)) {
     throw new TypeError(
       `Cannot add the header field ${name}: its value has a character that a field value may not have`,
     );

@@ -19,6 +19,9 @@ export interface ServerConnectionParts<Data, Params> extends ConnectionParts<Ser
   readonly remoteAddress?: string | undefined;
 }
 
+const withoutTopics =
+  "the connection was accepted without topics; accept has an option for them: { topics: new Topics() }";
+
 /** One client of a server. */
 export class ServerConnection<Data = unknown, Params = Readonly<Record<string, string>>> extends Connection {
   /** What the route's `upgrade` returned as `data`; the application's to use. */
@@ -61,7 +64,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
    * accepted without topics. A closed connection is not subscribed.
    */
   subscribe(topic: string): void {
-    if (!this.#topics) throw new Error("Cannot subscribe: the connection was accepted without topics");
+    if (!this.#topics) throw new Error(`Cannot subscribe: ${withoutTopics}`);
     if (this.readyState === 3) return;
     this.#subscriber ??= this.#makeSubscriber();
     this.#topics.subscribe(this.#subscriber, topic);
@@ -78,7 +81,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
    * While delivery is behind, no more is read from a connection that publishes than its subscribers can be written to.
    */
   publish(topic: string, data: Publishable): PublishResult {
-    if (!this.#topics) throw new Error("Cannot publish: the connection was accepted without topics");
+    if (!this.#topics) throw new Error(`Cannot publish: ${withoutTopics}`);
     const result = this.#topics.publish(topic, data, this.#subscriber);
     const pace = this.#topics.pace(topic);
     if (pace) this.hold(pace);

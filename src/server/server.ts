@@ -68,7 +68,7 @@ const serveTable: OptionTable<ServeOptions> = {
   ...listenerOptionTable,
   routes: "object",
   request: "function",
-  server: "object",
+  server: "any",
 };
 
 const misplacedLimits = limitsBeside(serverLimits);
@@ -387,6 +387,11 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
 function checkServeOptions(options: ServeOptions): void {
   checkOptions("serve", options, serveTable, serveForeign);
   if (options.routes === undefined) throw new TypeError("Cannot serve: there are no routes");
+  if (Symbol.iterator in options.routes) {
+    throw new TypeError(
+      'Cannot serve: the routes must be an object of paths, such as { "/chat": { … } }, not a Map or a list',
+    );
+  }
   for (const [path, handlers] of Object.entries(options.routes)) {
     checkOptions(`serve ${describe(path)}`, handlers, routeTable, routeForeign);
     checkLimitsOfOne(`serve ${describe(path)}`, (handlers as Route).limits, true);
@@ -394,12 +399,24 @@ function checkServeOptions(options: ServeOptions): void {
   checkListenerOptions(options);
   if (options.port !== undefined) checkNumber("serve", "port", options.port, "port");
   if (options.server === undefined) return;
+  if (!isHttpServer(options.server)) {
+    throw new TypeError(
+      'Cannot serve: the option "server" must be an HTTP server, such as createServer(app) makes and app.listen(port) gives, ' +
+        `not ${describe(options.server)}`,
+    );
+  }
   for (const name of [...Object.keys(listenerOptionTable), "request"] as (keyof ServeOptions)[]) {
     if (options[name] === undefined) continue;
     throw new TypeError(
       `Cannot serve: the option "${name}" is for a listener of our own, and there is a server to share`,
     );
   }
+}
+
+/** Whether it has what we call; an application of a framework has not, and its server may be made elsewhere. */
+function isHttpServer(value: unknown): boolean {
+  const { on, off, listenerCount, address } = Object(value) as Partial<HttpServer>;
+  return [on, off, listenerCount, address].every((method) => typeof method === "function");
 }
 
 function answerRequests(http: HttpServer, server: Server, request: RequestListener | undefined): void {

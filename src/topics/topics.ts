@@ -13,6 +13,7 @@ import { Buffer } from "node:buffer";
 import { types } from "node:util";
 import { cleanContext } from "../connection/async-context.ts";
 import { resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
+import { kindOfUnsendable } from "../connection/message-sender.ts";
 import { PreparedMessage } from "../connection/prepared-message.ts";
 import { setImmediate } from "../connection/scheduling.ts";
 import { describe } from "../protocol/options.ts";
@@ -270,5 +271,7 @@ function prepare(data: Publishable): PreparedMessage {
   if (ArrayBuffer.isView(data))
     return new PreparedMessage(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   if (types.isArrayBuffer(data)) return new PreparedMessage(new Uint8Array(data));
-  throw new TypeError(`Cannot publish: data must be a string, an ArrayBuffer or a view of one, not ${typeof data}`);
+  throw new TypeError(
+    `Cannot publish: data must be a string, an ArrayBuffer or a view of one, not ${kindOfUnsendable(data)}`,
+  );
 }

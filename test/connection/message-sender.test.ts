@@ -77,6 +77,12 @@ describe("checkSendable", () => {
     expect(() => checkSendable(data)).toThrow(TypeError);
     expect(() => checkSendable(data)).toThrow("Cannot send: data must be");
   });
+
+  test("an object is told of JSON.stringify, and nothing else is", () => {
+    expect(() => checkSendable({ a: 1 })).toThrow(/, not an object; JSON\.stringify makes text of one$/);
+    expect(() => checkSendable(null)).toThrow(/, not null$/);
+    expect(() => checkSendable(5)).toThrow(/, not number$/);
+  });
 });
 
 describe.each(roles)("the sender of a %s", (role) => {

@@ -581,18 +581,24 @@ describe("createRequestHeaders", () => {
     }
   });
 
+  it("says that a value is no string, and what it is", () => {
+    expect(() => create({ headers: [["Authorization", undefined as never]] })).toThrow(
+      new TypeError("Cannot add the header field Authorization: its value must be a string, not undefined"),
+    );
+  });
+
   it.each([
-    ["Upgrade"],
-    ["connection"],
-    ["Sec-WebSocket-Key"],
-    ["sec-websocket-version"],
-    ["Sec-WebSocket-Protocol"],
-    ["Sec-WebSocket-Extensions"],
-    ["Content-Length"],
-    ["Transfer-Encoding"],
-  ])("R6455-11.3.1-1, C07: throws for a second %s", (name) => {
+    ["Upgrade", ""],
+    ["connection", ""],
+    ["Sec-WebSocket-Key", ""],
+    ["sec-websocket-version", ""],
+    ["Sec-WebSocket-Protocol", "; the option is subprotocols"],
+    ["sec-websocket-extensions", "; the option is compression"],
+    ["Content-Length", ""],
+    ["Transfer-Encoding", ""],
+  ])("R6455-11.3.1-1, C07: throws for a second %s", (name, option) => {
     expect(() => create({ headers: [[name, "1"]] })).toThrow(
-      new TypeError(`Cannot add the header field ${name}: the handshake sets it itself`),
+      new TypeError(`Cannot add the header field ${name}: the handshake sets it itself${option}`),
     );
   });
 });

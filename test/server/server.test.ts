@@ -244,10 +244,25 @@ describe("the own listener", () => {
   test.each<[string, unknown]>([
     ["the options must be an object, not undefined", undefined],
     ["there are no routes", { port: 0 }],
+    [
+      'the routes must be an object of paths, such as { "/chat": { … } }, not a Map or a list',
+      { routes: new Map([["/chat", {}]]) },
+    ],
     ['the option "routes" must be an object, not a function', { routes: () => {} }],
     ['there is no option "compresion"; did you mean "compression"?', { routes: {}, compresion: true }],
     ['the option "port" must be a number, not "9998"', { routes: {}, port: "9998" }],
     ['the option "subprotocols" must be an array, not "chat"', { routes: {}, subprotocols: "chat" }],
+    ...(
+      [
+        [() => {}, "a function"],
+        [{ listen: () => {}, on: () => {} }, "an object"],
+        [8080, "8080"],
+        [null, "null"],
+      ] as const
+    ).map(([server, words]): [string, unknown] => [
+      `the option "server" must be an HTTP server, such as createServer(app) makes and app.listen(port) gives, not ${words}`,
+      { routes: {}, server },
+    ]),
     [
       'the option "port" is for a listener of our own, and there is a server to share',
       { routes: {}, port: 1, server: createHttpServer() },
