@@ -69,6 +69,8 @@ export interface ServerLimits extends ConnectionLimits {
   readonly handshakeTimeout: number;
   /** The largest head of a request; beyond it 431. Default 16 KiB. */
   readonly maxHeaderSize: number;
+  /** How many fields a handshake's head may have; beyond it 431. Default 256. */
+  readonly maxHeaderFields: number;
   /** How long a route's `upgrade` may take; then 503. Default 10 s. */
   readonly upgradeTimeout: number;
   /** How many opening handshakes may wait for their `upgrade` at once; beyond it 503. Default 1000. */
@@ -108,6 +110,7 @@ export const serverLimits: ServerLimits = {
   ...connectionLimits,
   handshakeTimeout: 10 * seconds,
   maxHeaderSize: 16 * KiB,
+  maxHeaderFields: 256,
   upgradeTimeout: 10 * seconds,
   maxPendingHandshakes: 1000,
   maxConnections: Number.POSITIVE_INFINITY,
@@ -121,6 +124,7 @@ export const serverLimits: ServerLimits = {
 const limitsOfServers: Readonly<Partial<Record<keyof ServerLimits, string | undefined>>> = {
   handshakeTimeout: "it is headersTimeout of the HTTP server",
   maxHeaderSize: undefined,
+  maxHeaderFields: undefined,
   maxPendingHandshakes: "accept counts nothing; count before you call it, or let serve({ server, limits }) do it",
   maxConnections: "accept counts nothing; count before you call it, or let serve({ server, limits }) do it",
   maxConnectionsPerAddress: "accept counts nothing; count before you call it, or let serve({ server, limits }) do it",
@@ -162,6 +166,7 @@ const limitKinds: Readonly<Record<keyof ServerLimits | keyof ClientLimits, Numbe
   readBudget: "time",
   handshakeTimeout: "nodeTime",
   maxHeaderSize: "nodeSize",
+  maxHeaderFields: "count",
   upgradeTimeout: "time",
   maxPendingHandshakes: "count",
   maxConnections: "count",

@@ -29,10 +29,22 @@ export type HandshakeRequest = {
   readonly method: string;
   /** Such as `1.1`. */
   readonly httpVersion: string;
-  /** The request target: a path with its query, or an absolute http or https URL of this host. */
+  /** The request target: a path with its query, or an absolute http, https, ws or wss URL of this host. */
   readonly target: string;
   readonly rawHeaders: readonly string[];
+  /** Whether it came over a Unix socket, whose clients have no host to name, so that `Host` may say anything. Default false. */
+  readonly overUnixSocket?: boolean;
 };
+
+/** What a request may hold; beyond it 431. */
+export type RequestLimits = {
+  /** Header fields, repeated ones counted each. Default 256. */
+  readonly maxHeaderFields: number;
+  /** Characters of one `Sec-WebSocket-*` field, all of its lines together. Default 16 KiB. */
+  readonly maxHeaderSize: number;
+};
+
+const defaultLimits: RequestLimits = { maxHeaderFields: 256, maxHeaderSize: 16 * 1024 };
 
 /** A request that a server may accept. */
 export type VerifiedRequest = {
@@ -44,7 +56,10 @@ export type VerifiedRequest = {
   readonly subprotocols: readonly string[];
   /** What the client offers, in its order of preference; empty when it offers none. */
   readonly extensions: readonly ExtensionElement[];
-  /** The `Host` field as sent: a host with an optional port, from which a URL can be built. */
+  /**
+   * The `Host` field as sent: a host with an optional port, from which a URL can be built. Empty where it is none, over a
+   * Unix socket.
+   */
   readonly host: string;
   /** The `Origin` field as sent; undefined when there is none. */
   readonly origin: string | undefined;
@@ -54,22 +69,34 @@ export type VerifiedRequest = {
 export type RefusedRequest = { readonly ok: false; readonly rule: RefusalRule; readonly refusal: Refusal };
 
 /** Verifies a client's request against section 4.2.1; never throws. */
-export function verifyRequest(request: HandshakeRequest): VerifiedRequest | RefusedRequest {
+export function verifyRequest(
+  request: HandshakeRequest,
+  limits: RequestLimits = defaultLimits,
+): VerifiedRequest | RefusedRequest {
   const { rawHeaders, target } = request;
-  if (rawHeaders.length > fieldLimits.maxFields * 2) return refuse("too-many-headers");
+  if (rawHeaders.length > limits.maxHeaderFields * 2) return refuse("too-many-headers");
   const hosts = fieldValues(rawHeaders, "host");
   const keys = fieldValues(rawHeaders, "sec-websocket-key");
   const origins = fieldValues(rawHeaders, "origin");
+  const hostIsValid = hosts.length === 1 && isHost(hosts[0] as string);
   const rule =
-    brokenRequestRule(request) ?? brokenHostRule(hosts) ?? brokenVersionRule(rawHeaders) ?? brokenKeyRule(keys);
+    brokenRequestRule(request) ??
+    brokenHostRule(hosts, hostIsValid, request) ??
+    brokenVersionRule(rawHeaders) ??
+    brokenKeyRule(keys);
   if (rule !== undefined) return refuse(rule);
-  const host = hosts[0] as string;
+  const host = hostIsValid ? (hosts[0] as string) : "";
   const resourceName = readTarget(target, host);
   if (resourceName === undefined) return refuse("invalid-target");
   if (origins.length > 1) return refuse("duplicate-origin");
-  const subprotocols = readSubprotocols(fieldValues(rawHeaders, "sec-websocket-protocol"));
+  const offered = fieldValues(rawHeaders, "sec-websocket-protocol");
+  const wanted = fieldValues(rawHeaders, "sec-websocket-extensions");
+  if (lengthOf(offered) > limits.maxHeaderSize || lengthOf(wanted) > limits.maxHeaderSize)
+    return refuse("field-too-long");
+  const subprotocols = readSubprotocols(offered);
   if (typeof subprotocols === "string") return refuse(subprotocols);
-  const extensions = readExtensions(fieldValues(rawHeaders, "sec-websocket-extensions"));
+  // Some clients send the field with nothing in it where they offer nothing.
+  const extensions = readExtensions(wanted.filter((line) => line !== ""));
   if (typeof extensions === "string") return refuse(extensions);
   return {
     ok: true,
@@ -268,7 +295,9 @@ export function verifyResponse(response: HandshakeResponse, options: VerifyRespo
   if (subprotocol !== undefined && !options.subprotocols.includes(subprotocol)) {
     fail("unexpected-subprotocol", describe(subprotocol));
   }
-  const extensions = readExtensions(fieldValues(rawHeaders, "sec-websocket-extensions"));
+  const accepted = fieldValues(rawHeaders, "sec-websocket-extensions");
+  if (lengthOf(accepted) > fieldLimits.maxResponseExtensions) return fail("malformed-response-extensions");
+  const extensions = readExtensions(accepted);
   if (typeof extensions === "string") return fail("malformed-response-extensions");
   if (extensions.length > 0 && !options.extensionsOffered) fail("unexpected-extension", extensions[0]!.name);
   return { subprotocol, extensions };
@@ -289,12 +318,19 @@ function brokenRequestRule({ method, httpVersion, rawHeaders }: HandshakeRequest
   return undefined;
 }
 
-function brokenHostRule(hosts: readonly string[]): RefusalRule | undefined {
+function brokenHostRule(
+  hosts: readonly string[],
+  isValid: boolean,
+  request: HandshakeRequest,
+): RefusalRule | undefined {
   if (hosts.length === 0) return "missing-host";
   if (hosts.length > 1) return "duplicate-host";
-  // What a URL cannot hold (`1.2.3.4.5`, `a%zz`) would throw later, in whoever builds one from the host.
-  const valid = parseAuthority(hosts[0] as string) !== undefined && URL.canParse(`http://${hosts[0]}`);
-  return valid ? undefined : "invalid-host";
+  return isValid || request.overUnixSocket ? undefined : "invalid-host";
+}
+
+/** What a URL cannot hold (`1.2.3.4.5`, `a%zz`) would throw later, in whoever builds one from the host. */
+function isHost(text: string): boolean {
+  return parseAuthority(text) !== undefined && URL.canParse(`http://${text}`);
 }
 
 function brokenVersionRule(rawHeaders: readonly string[]): RefusalRule | undefined {
@@ -316,18 +352,25 @@ function readTarget(target: string, host: string): string | undefined {
     if (code < 0x21 || code > 0x7e || code === NUMBER_SIGN) return undefined;
   }
   if (target.startsWith("/")) return target;
-  const scheme = /^https?:\/\//i.exec(target)?.[0];
-  if (scheme === undefined) return undefined;
-  const end = target.slice(scheme.length).search(/[/?]/);
-  const authority = end === -1 ? target.slice(scheme.length) : target.slice(scheme.length, scheme.length + end);
-  if (authority.toLowerCase() !== host.toLowerCase()) return undefined;
-  const rest = end === -1 ? "" : target.slice(scheme.length + end);
+  const scheme = /^(?:http|ws)(s?):\/\//i.exec(target);
+  if (scheme === null) return undefined;
+  const start = scheme[0].length;
+  const end = target.slice(start).search(/[/?]/);
+  const authority = end === -1 ? target.slice(start) : target.slice(start, start + end);
+  if (!isSameAuthority(authority, host, scheme[1] === "" ? "80" : "443")) return undefined;
+  const rest = end === -1 ? "" : target.slice(start + end);
   return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/** Whether two authorities name one host and port; the default port may be spelled out. */
+function isSameAuthority(one: string, other: string, defaultPort: string): boolean {
+  const [first, second] = [parseAuthority(one), parseAuthority(other)];
+  if (first === undefined || second === undefined || first.host !== second.host) return false;
+  return (first.port || defaultPort) === (second.port || defaultPort);
 }
 
 function readSubprotocols(lines: readonly string[]): readonly string[] | RefusalRule {
   if (lines.length === 0) return [];
-  if (isTooLong(lines)) return "field-too-long";
   const subprotocols = parseTokenList(lines, fieldLimits.maxSubprotocols);
   if (typeof subprotocols === "string") {
     return subprotocols === "malformed" ? "malformed-subprotocols" : "too-many-subprotocols";
@@ -337,16 +380,15 @@ function readSubprotocols(lines: readonly string[]): readonly string[] | Refusal
 
 function readExtensions(lines: readonly string[]): readonly ExtensionElement[] | RefusalRule {
   if (lines.length === 0) return [];
-  if (isTooLong(lines)) return "field-too-long";
   const extensions = parseExtensionList(lines);
   if (typeof extensions !== "string") return extensions;
   return extensions === "malformed" ? "malformed-extensions" : "too-many-extensions";
 }
 
-function isTooLong(lines: readonly string[]): boolean {
+function lengthOf(lines: readonly string[]): number {
   let length = 0;
   for (const line of lines) length += line.length;
-  return length > fieldLimits.maxLength;
+  return length;
 }
 
 function hasToken(tokens: readonly string[] | ListProblem, token: string): boolean {

@@ -57,18 +57,24 @@ export function createListener({ tls }: ListenerOptions, limits: ServerLimits): 
     // A request without Host is answered by our own check, which says what is wrong.
     requireHostHeader: false,
   };
-  if (!tls) return createServer(http);
+  if (!tls) return withFields(createServer(http), limits);
   checkPem("serve", tls);
   if (!provesIdentity.some((name) => tls[name] !== undefined)) {
     throw new TypeError("Cannot serve: tls has no certificate; it needs cert and key, the PEM texts");
   }
-  const server = createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...tls });
+  const server = withFields(createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...tls }), limits);
   const transports = new Set<Socket>();
   tlsTransports.set(server, transports);
   server.on("connection", (socket: Socket) => {
     transports.add(socket);
     socket.once("close", () => transports.delete(socket));
   });
+  return server;
+}
+
+/** Beyond its own number of fields, 2000 by default, `node:http` passes over the rest or refuses: ours comes first (fault C01). */
+function withFields<Listener extends HttpServer>(server: Listener, { maxHeaderFields }: ServerLimits): Listener {
+  server.maxHeadersCount = maxHeaderFields === Number.POSITIVE_INFINITY ? 0 : Math.max(2000, maxHeaderFields + 1);
   return server;
 }
 

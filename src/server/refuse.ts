@@ -5,12 +5,12 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { channels } from "../connection/diagnostics.ts";
 import { drainTime } from "../connection/limits.ts";
 import { type Refusal, type RefusalRule, refusalOf } from "../protocol/handshake-rules.ts";
-import { createRefusal } from "../protocol/opening-handshake.ts";
+import { createRefusal, type HandshakeRequest } from "../protocol/opening-handshake.ts";
 import { pathOf } from "./routes.ts";
 
 /** Header fields that the refusal writes itself. */
@@ -155,6 +155,25 @@ export function answerUnderWay({ request, socket }: RefusedExchange): ServerResp
 /** The address at the other end of the transport; see `answerUnderWay` for why the request is asked as well. */
 export function otherEnd({ request, socket }: RefusedExchange): string | undefined {
   return (socket as Partial<Socket>).remoteAddress ?? request?.socket?.remoteAddress;
+}
+
+/** A request as the handshake verifies it. */
+export function handshakeOf({
+  method = "",
+  httpVersion,
+  url = "",
+  rawHeaders,
+  socket,
+}: IncomingMessage): HandshakeRequest {
+  return {
+    method,
+    httpVersion,
+    target: url,
+    rawHeaders,
+    get overUnixSocket() {
+      return socket instanceof Socket && !socket.destroyed && socket.localAddress === undefined;
+    },
+  };
 }
 
 /** For a request that came before an earlier one was answered. */

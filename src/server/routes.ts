@@ -77,7 +77,7 @@ function decode(part: string): string | undefined {
 
 /** The path of a request target, which may be a whole URL (RFC 9112 section 3.2.2), without its query. */
 export function pathOf(target: string): string {
-  const path = target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*/i, "");
+  const path = target.startsWith("/") ? target : target.replace(/^(?:http|ws)s?:\/\/[^/?]*/i, "");
   const query = path.indexOf("?");
   return (query < 0 ? path : path.slice(0, query)) || "/";
 }

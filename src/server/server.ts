@@ -38,7 +38,7 @@ import {
   listenerOptionTable,
 } from "./listener.ts";
 import type { ServerMetrics } from "./metrics.ts";
-import { noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
+import { handshakeOf, noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
 import type { RequestHead } from "./request-head.ts";
 import {
   type PathParams,
@@ -440,10 +440,10 @@ function unreadable(code: string | undefined): Refused {
 
 /** A request that is no handshake: what it lacks on a route's path, else 404. */
 function answerPlainRequest(server: Server, message: IncomingMessage, response: ServerResponse): void {
-  const { method = "", httpVersion, url: target = "", rawHeaders } = message;
   let refused = Refused.by("unknown-path");
-  if (server.match(pathOf(target))) {
-    const verified = verifyRequest({ method, httpVersion, target, rawHeaders });
+  const match = server.match(pathOf(message.url ?? ""));
+  if (match) {
+    const verified = verifyRequest(handshakeOf(message), match.value.route.limits);
     refused = verified.ok ? Refused.by("missing-upgrade") : new Refused(verified.rule, verified.refusal);
     server.noteRefused(message, refused);
   }

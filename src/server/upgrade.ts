@@ -24,6 +24,7 @@ import { checkOrigin, isHostAllowed } from "./origin.ts";
 import {
   answerUnderWay,
   behindUnanswered,
+  handshakeOf,
   ignoreError,
   isResponse,
   plainRefusal,
@@ -67,14 +68,9 @@ const nothing = Buffer.alloc(0);
 export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcome | Promise<Outcome> {
   exchange.socket.on("error", ignoreError);
   if (answerUnderWay(exchange)) return refuse(exchange, behindUnanswered());
-  const verified = verifyRequest({
-    method: exchange.request.method ?? "",
-    httpVersion: exchange.request.httpVersion,
-    target: exchange.request.url ?? "",
-    rawHeaders: exchange.request.rawHeaders,
-  });
-  if (!verified.ok) return refuse(exchange, new Refused(verified.rule, verified.refusal));
   const { route } = target;
+  const verified = verifyRequest(handshakeOf(exchange.request), route.limits);
+  if (!verified.ok) return refuse(exchange, new Refused(verified.rule, verified.refusal));
   if (!isHostAllowed(verified.host, route.hosts)) return refuse(exchange, Refused.by("host-not-allowed"));
   if (typeof route.origin === "function" || route.handlers.upgrade) return decide(exchange, target, verified);
   if (!checkOrigin(verified.origin, verified.host, route.origin, exchange.request)) {
@@ -90,7 +86,7 @@ export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcom
 export function verifyAtOnce({ target, rawHeaders }: RequestHead, route: ResolvedRoute): VerifiedRequest | undefined {
   if (route.handlers.upgrade || route.trust || route.asyncContext || typeof route.origin === "function")
     return undefined;
-  const verified = verifyRequest({ method: "GET", httpVersion: "1.1", target, rawHeaders });
+  const verified = verifyRequest({ method: "GET", httpVersion: "1.1", target, rawHeaders }, route.limits);
   if (!verified.ok || !isHostAllowed(verified.host, route.hosts)) return undefined;
   return checkOrigin(verified.origin, verified.host, route.origin, undefined) ? verified : undefined;
 }
@@ -166,7 +162,7 @@ async function ask(
     subprotocols: verified.subprotocols,
     signal,
     get url() {
-      return new URL(`${scheme}://${verified.host}${verified.resourceName}`);
+      return new URL(`${scheme}://${verified.host || "localhost"}${verified.resourceName}`);
     },
   };
   const deciding: unknown = route.handlers.upgrade ? route.handlers.upgrade(context) : {};

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import { connect, type HandshakeError } from "../../src/index.ts";
+import { type Connection, connect, type HandshakeError } from "../../src/index.ts";
 import { parseExtensionList, parseTokenList } from "../../src/protocol/header-fields.ts";
 import { serve } from "../../src/server/server.ts";
 import { until } from "../support/connection-pair.ts";
@@ -141,11 +141,16 @@ describe("C02 values that take a careless parser the square of their length", ()
     expect(steps(hostile(2000), splitAndTrim)).toBeGreaterThan(3.5 * steps(hostile(1000), splitAndTrim));
   });
 
-  test("C02: the server refuses the value over the wire before it takes it apart, and lives", async () => {
-    const server = await serving({ routes: { "/": { message: (connection, data) => connection.send(data) } } });
+  test("C02: the server refuses the value over the wire, a long one before it takes it apart, and lives", async () => {
+    const http = createServer({ maxHeaderSize: 64 * 1024 });
+    http.listen(0, "127.0.0.1");
+    afterwards(() => http.close());
+    await once(http, "listening");
+    const route = { message: (connection: Connection, data: string | Uint8Array) => connection.send(data) };
+    const server = await serving({ server: http, routes: { "/": route } });
     const request = (size: number) => requestText({ headers: { "Sec-WebSocket-Protocol": hostile(size) } });
-    for (const size of [4000, 10_000]) {
-      expect(parseResponse(await exchange(server.port, request(size))).status).toBe(size > 4096 ? 431 : 400);
+    for (const size of [4000, 10_000, 20_000]) {
+      expect(parseResponse(await exchange(server.port, request(size))).status).toBe(size > 16_384 ? 431 : 400);
     }
     expect(await echoes(server.port)).toBe(true);
   });

@@ -190,17 +190,24 @@ describe("verifyRequest", () => {
     [undefined, "R6455-4.1-17: in two cases, which differ", protocol("a, A")],
     [undefined, "C02: 32 subprotocols", protocol(list(32))],
     ["too-many-subprotocols", "C02: 33 subprotocols", protocol(list(33))],
-    [undefined, "C02: 4096 characters", protocol("a".repeat(4096))],
-    ["field-too-long", "C02: 4097 characters", protocol("a".repeat(4097))],
-    ["field-too-long", "C02: 4097 characters over lines", protocol("a".repeat(4000), "b".repeat(97))],
-    ["malformed-extensions", "R6455-9.1-1: empty", extensions("")],
+    [
+      undefined,
+      "a token of 8754 characters, as Kubernetes carries them",
+      protocol(`base64url.bearer.${"Zx09_-".repeat(1459)}`),
+    ],
+    [undefined, "C02: 16384 characters", protocol("a".repeat(16_384))],
+    ["field-too-long", "C02: 16385 characters", protocol("a".repeat(16_385))],
+    ["field-too-long", "C02: 16385 characters over lines", protocol("a".repeat(16_000), "b".repeat(385))],
+    [undefined, "an empty field of extensions, which offers nothing", extensions("")],
+    [undefined, "an empty field of extensions beside one that offers", extensions(" ", "a")],
+    ["malformed-extensions", "R6455-9.1-1: commas alone", extensions(", ,")],
     ["malformed-extensions", "R6455-9.1-1: no name", extensions("; a")],
     ["malformed-extensions", "R6455-9.1-1: a quoted value that is no token", extensions('a; b="1 2"')],
     ["malformed-extensions", "R6455-9.1-1: after a good one", extensions("permessage-deflate", "a;")],
     [undefined, "C03: magic names", extensions("constructor; __proto__, hasOwnProperty, __proto__")],
     [undefined, "C02: 16 extensions", extensions(list(16))],
     ["too-many-extensions", "C02: 17 extensions", extensions(list(17))],
-    ["field-too-long", "C02: 4097 characters of extensions", extensions(`a; b=${"1".repeat(4092)}`)],
+    ["field-too-long", "C02: 16385 characters of extensions", extensions(`a; b=${"1".repeat(16_380)}`)],
     [
       "duplicate-origin",
       "C09: two origins",
@@ -235,6 +242,12 @@ describe("verifyRequest", () => {
     ["http://example.com/chat?x", "/chat?x"],
     ["HTTPS://Example.com", "/"],
     ["http://example.com?x=/", "/?x=/"],
+    ["ws://example.com/chat?x", "/chat?x"],
+    ["WSS://EXAMPLE.com?x", "/?x"],
+    ["http://example.com:80/", "/"],
+    ["ws://example.com:80", "/"],
+    ["wss://example.com:443/", "/"],
+    ["https://example.com:0443/", "/"],
   ])("R6455-4.1-10, R6455-3-3: the target %s asks for %s", (target, resourceName) => {
     expect(verifyRequest({ ...good, target })).toMatchObject({ ok: true, resourceName });
   });
@@ -252,7 +265,10 @@ describe("verifyRequest", () => {
     ["http://evil.example/"],
     ["http://example.com@evil.example/"],
     ["http://example.com:81/"],
-    ["ws://example.com/"],
+    ["ws://example.com:443/"],
+    ["wss://example.com:80/"],
+    ["ws:///"],
+    ["wsss://example.com/"],
     ["ftp://example.com/"],
     ["http:/example.com/"],
     ["seven77example.com/http://"],
@@ -266,10 +282,52 @@ describe("verifyRequest", () => {
     expect(verified).toMatchObject({ ok: false, rule: "too-many-headers", refusal: { status: 431 } });
   });
 
-  it("C01: takes 100 header fields and not 101", () => {
-    const add = (count: number): Pair[] => Array.from({ length: count }, (_, index) => [`X-${index}`, "x"]);
-    expect(ruleOf({ rawHeaders: requestFields({}, add(95)) })).toBeUndefined();
-    expect(ruleOf({ rawHeaders: requestFields({}, add(96)) })).toBe("too-many-headers");
+  it("C01: takes 256 header fields and not 257, or as many as the limit says", () => {
+    const add = (count: number) =>
+      requestFields(
+        {},
+        Array.from({ length: count }, (_, index): Pair => [`X-${index}`, "x"]),
+      );
+    expect(ruleOf({ rawHeaders: add(251) })).toBeUndefined();
+    expect(ruleOf({ rawHeaders: add(252) })).toBe("too-many-headers");
+    const verify = (count: number) =>
+      verifyRequest({ ...good, rawHeaders: add(count) }, { maxHeaderFields: 10, maxHeaderSize: 20 });
+    expect(verify(5).ok).toBe(true);
+    expect(verify(6)).toMatchObject({ ok: false, rule: "too-many-headers" });
+  });
+
+  it("C02: takes fields as long as the limit says", () => {
+    const verify = (added: Pair[]) =>
+      verifyRequest({ ...good, rawHeaders: requestFields({}, added) }, { maxHeaderFields: 256, maxHeaderSize: 20 });
+    for (const field of [protocol, extensions]) {
+      expect(verify(field("a".repeat(20))).ok).toBe(true);
+      expect(verify(field("a".repeat(21)))).toMatchObject({ ok: false, rule: "field-too-long" });
+    }
+  });
+
+  it.each([
+    ["example.com:80", "http://example.com/chat"],
+    ["example.com", "http://example.com:80/chat"],
+    ["Example.com:443", "wss://example.com/chat"],
+  ])("a default port may be spelled out: Host %s for the target %s", (host, target) => {
+    const rawHeaders = requestFields({ Host: [["Host", host]] });
+    expect(verifyRequest({ ...good, rawHeaders, target })).toMatchObject({ ok: true, resourceName: "/chat", host });
+  });
+
+  it.each(["%2Fvar%2Frun%2Fapp.sock", "/var/run/app.sock", "", "a b", "1.2.3.4.5"])(
+    "C10: the Host %j is taken over a Unix socket alone, and counts as none",
+    (host) => {
+      const rawHeaders = requestFields({ Host: [["Host", host]] });
+      expect(ruleOf({ rawHeaders })).toBe("invalid-host");
+      expect(verifyRequest({ ...good, rawHeaders, overUnixSocket: true })).toMatchObject({ ok: true, host: "" });
+    },
+  );
+
+  it("C10: over a Unix socket, Host is there once all the same, and one that is a host is kept", () => {
+    const verify = (rawHeaders: readonly string[]) => verifyRequest({ ...good, rawHeaders, overUnixSocket: true });
+    expect(verify(good.rawHeaders)).toMatchObject({ ok: true, host: "example.com" });
+    expect(verify(good.rawHeaders.slice(2))).toMatchObject({ ok: false, rule: "missing-host" });
+    expect(verify(["Host", "", ...good.rawHeaders])).toMatchObject({ ok: false, rule: "duplicate-host" });
   });
 
   it("C01: answers every head that was cut short, with an HTTP error", () => {
@@ -296,7 +354,7 @@ describe("verifyRequest", () => {
     const whole = ["x", "x; y", 'x; y="1\\5"', value];
     for (let length = 0; length <= value.length; length++) {
       const text = value.slice(0, length);
-      const complete = whole.includes(text.trim());
+      const complete = text.trim() === "" || whole.includes(text.trim());
       expect(ruleOf({ rawHeaders: requestFields({}, extensions(text)) }), text).toBe(
         complete ? undefined : "malformed-extensions",
       );
