@@ -27,14 +27,16 @@ import { guardedLog, type Log } from "./log.ts";
 import { checkOriginPolicy, hostSet, type OriginPolicy } from "./origin.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-/** The names in a path and their values: `/rooms/:room` gives `{ room: string }`. */
+/** The names in a path and their values: `/rooms/:room` gives `{ room: string }`, and `/files/*` `{ "*": string }`. */
 export type PathParams<Path extends string> = string extends Path
   ? Readonly<Record<string, string>>
   : Path extends `${string}:${infer Name}/${infer Rest}`
-    ? { readonly [Key in Name | keyof PathParams<Rest>]: string }
+    ? { readonly [Key in Name | keyof PathParams<`/${Rest}`>]: string }
     : Path extends `${string}:${infer Name}`
       ? { readonly [Key in Name]: string }
-      : Readonly<Record<never, string>>;
+      : Path extends `${string}/*`
+        ? { readonly "*": string }
+        : Readonly<Record<never, string>>;
 
 /** What `upgrade` may look at before it lets a client in. */
 export interface UpgradeContext<Params = Readonly<Record<string, string>>> {

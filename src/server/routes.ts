@@ -1,7 +1,8 @@
 /**
- * Finds the route of a path: `:name` stands for one whole segment that is not empty.
+ * Finds the route of a path: `:name` stands for one whole segment that is not empty, `*` at the end for all that is left.
  *
- * A path without names is looked up; of the others the first that fits is taken, in the order in which they were given.
+ * A path without either is looked up; of those with names the first that fits is taken, in the order in which they were
+ * given; then of those with a rest the one that says most, segment by segment.
  */
 
 /** A route that fits, and what its names stand for. */
@@ -15,21 +16,28 @@ const noParams: Readonly<Record<string, string>> = Object.freeze({});
 /** The routes of a server. */
 export class Routes<Value> {
   readonly #fixed = new Map<string, RouteMatch<Value>>();
-  readonly #patterns: { readonly segments: readonly string[]; readonly value: Value }[] = [];
+  readonly #patterns: Pattern<Value>[] = [];
 
-  /** Throws a TypeError for a path that does not begin with `/`, is none that a request could have, or names a parameter twice. */
+  /**
+   * Throws a TypeError for a path that does not begin with `/`, is none that a request could have, has a `*` that is not its
+   * whole last segment, or names a parameter twice.
+   */
   constructor(routes: Iterable<readonly [path: string, value: Value]>) {
     for (const [path, value] of routes) {
       if (!path.startsWith("/")) throw new TypeError(`Cannot route "${path}": a path begins with /`);
-      if (/[?#*]/.test(path)) throw new TypeError(`Cannot route "${path}": a path has no query, fragment or wildcard`);
+      if (/[?#]/.test(path)) throw new TypeError(`Cannot route "${path}": a path has no query or fragment`);
+      if (path.replace(/\/\*$/, "").includes("*")) {
+        throw new TypeError(`Cannot route "${path}": a * is the whole last segment, as in "/files/*"`);
+      }
       const segments = path.split("/");
       const names = segments.filter((segment) => segment.startsWith(":"));
       if (names.includes(":") || new Set(names).size < names.length) {
         throw new TypeError(`Cannot route "${path}": each parameter needs a name of its own`);
       }
-      if (names.length > 0) this.#patterns.push({ segments, value });
+      if (names.length > 0 || hasRest(segments)) this.#patterns.push({ segments, value });
       else this.#fixed.set(path, { value, params: noParams });
     }
+    this.#patterns.sort(byRest);
   }
 
   /** The paths; in each, the names of parameters are left out, since they make no difference. */
@@ -51,10 +59,39 @@ export class Routes<Value> {
   }
 }
 
+interface Pattern<Value> {
+  readonly segments: readonly string[];
+  readonly value: Value;
+}
+
+function hasRest(segments: readonly string[]): boolean {
+  return segments.at(-1) === "*";
+}
+
+/** Those with a rest come last, of two the one that says more first; the others stay as they are. */
+function byRest(one: Pattern<unknown>, other: Pattern<unknown>): number {
+  if (!hasRest(one.segments) || !hasRest(other.segments)) {
+    return Number(hasRest(one.segments)) - Number(hasRest(other.segments));
+  }
+  const differing = one.segments.findIndex((segment, index) => rank(segment) !== rank(other.segments[index]!));
+  return differing < 0 ? 0 : rank(one.segments[differing]!) - rank(other.segments[differing]!);
+}
+
+function rank(segment: string): number {
+  return segment === "*" ? 2 : segment.startsWith(":") ? 1 : 0;
+}
+
 function fit(segments: readonly string[], given: readonly string[]): Record<string, string> | undefined {
-  if (segments.length !== given.length) return undefined;
+  const rest = hasRest(segments);
+  if (rest ? given.length < segments.length : given.length !== segments.length) return undefined;
   const params: Record<string, string> = Object.create(null);
   for (const [index, segment] of segments.entries()) {
+    if (rest && index === segments.length - 1) {
+      const decoded = decode(given.slice(index).join("/"));
+      if (decoded === undefined) return undefined;
+      params["*"] = decoded;
+      return params;
+    }
     const part = given[index]!;
     if (!segment.startsWith(":")) {
       if (segment !== part) return undefined;

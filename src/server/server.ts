@@ -55,7 +55,7 @@ import { upgrade, upgradeAtOnce, verifyAtOnce } from "./upgrade.ts";
 
 /** The options of `serve`. */
 export interface ServeOptions<Path extends string = string> extends RouteOptions, ListenerOptions {
-  /** The routes by path; `:name` in a path stands for one segment. */
+  /** The routes by path; `:name` in a path stands for one segment, `*` at its end for all that is left. */
   readonly routes: { readonly [Key in Path]: Route<unknown, PathParams<NoInfer<Key>>> };
   /** Answers requests that are no WebSocket handshake. Default: 426 on a route's path, else 404. Own listener only. */
   readonly request?: RequestListener;

@@ -92,6 +92,9 @@ describe("types", () => {
     expectTypeOf<PathParams<"/a/:b/c/:d">>().toEqualTypeOf<{ readonly b: string; readonly d: string }>();
     expectTypeOf<PathParams<"/:a">>().toEqualTypeOf<{ readonly a: string }>();
     expectTypeOf<keyof PathParams<"/a">>().toEqualTypeOf<never>();
+    expectTypeOf<PathParams<"/files/*">>().toEqualTypeOf<{ readonly "*": string }>();
+    expectTypeOf<PathParams<"/*">>().toEqualTypeOf<{ readonly "*": string }>();
+    expectTypeOf<PathParams<"/a/:b/*">>().toEqualTypeOf<{ readonly b: string; readonly "*": string }>();
     expectTypeOf<PathParams<string>>().toEqualTypeOf<Readonly<Record<string, string>>>();
   });
 

@@ -37,6 +37,40 @@ describe("Routes", () => {
     expect(routes.match(path)).toBeUndefined();
   });
 
+  describe("with a rest", () => {
+    const all = ["/*", "/files/*", "/:dir/*", "/files/:id", "/files/:id/*", "/files/new", "/files/a/:b/*"];
+    // In whatever order they are given.
+    test.each([
+      ["given so", all],
+      ["given the other way round", [...all].reverse()],
+    ])("%s, exact beats name, and name beats rest", (_, given) => {
+      const some = new Routes(given.map((path) => [path, path] as const));
+      for (const [path, route, params] of [
+        ["/", "/*", { "*": "" }],
+        ["/index.html", "/*", { "*": "index.html" }],
+        ["/files", "/*", { "*": "files" }],
+        ["/files/", "/files/*", { "*": "" }],
+        ["/files/new", "/files/new", {}],
+        ["/files/1", "/files/:id", { id: "1" }],
+        ["/files/1/", "/files/:id/*", { id: "1", "*": "" }],
+        ["/files/1/2/3", "/files/:id/*", { id: "1", "*": "2/3" }],
+        ["/files/a/2/3", "/files/a/:b/*", { b: "2", "*": "3" }],
+        ["/files//2", "/files/*", { "*": "/2" }],
+        ["/other/x//y/", "/:dir/*", { dir: "other", "*": "x//y/" }],
+        ["/files/new/gr%C3%BCn%2Fblau/%2e%2e/..", "/files/:id/*", { id: "new", "*": "grün/blau/../.." }],
+        ["/*", "/*", { "*": "*" }],
+      ] as const) {
+        const match = some.match(path);
+        expect([path, match?.value]).toEqual([path, route]);
+        expect({ ...match?.params }).toEqual(params);
+      }
+    });
+
+    test.each(["/files", "/file/x", "/files/%ff", "/files/a/%"])("%j goes nowhere", (path) => {
+      expect(new Routes([["/files/*", 1]]).match(path)).toBeUndefined();
+    });
+  });
+
   test("C03: names of Object.prototype are no parameters that were not given", () => {
     const { params } = new Routes([["/:__proto__/:constructor", 1]]).match("/a/b")!;
     expect(Object.keys(params)).toEqual(["__proto__", "constructor"]);
@@ -44,7 +78,10 @@ describe("Routes", () => {
     expect(new Routes([["/a", 1]]).match("constructor")).toBeUndefined();
   });
 
-  test.each(["echo", "", "/a/:", "/:a/:a", "/*", "/a?b=c", "/a#b"])("the path %j is refused", (path) => {
-    expect(() => new Routes([[path, 1]])).toThrow(TypeError);
-  });
+  test.each(["echo", "", "/a/:", "/:a/:a", "/a*", "/*/a", "/**", "*", "/a/*/*", "/a?b=c", "/a#b"])(
+    "the path %j is refused",
+    (path) => {
+      expect(() => new Routes([[path, 1]])).toThrow(TypeError);
+    },
+  );
 });

@@ -93,6 +93,16 @@ describe("the own listener", () => {
     await until(() => server.connections.size === 0);
     expect(await said(server.port, "/rooms/a%20b?c=d")).toBe('{"room":"a b"}');
     expect(await said(server.port, "http://localhost/rooms/whole-url")).toBe('{"room":"whole-url"}');
+    const files = await serving({
+      routes: {
+        "/files/*": route({
+          upgrade: ({ params }) => ({ data: params["*"] }),
+          open: (connection) => void connection.send(`${connection.data} ${connection.params["*"]}`),
+        }),
+      },
+    });
+    expect(await said(files.port, "/files/a%20b/c?d")).toBe("a b/c a b/c");
+    expect((await answer(files.port, { path: "/file" })).status).toBe(404);
   });
 
   test.each<[string, RawRequest, number, RegExp, [string, string]?]>([
