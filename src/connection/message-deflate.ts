@@ -184,7 +184,12 @@ function inflateKept(
   payload: Uint8Array,
   limit: number,
 ): InflateOutcome | undefined {
-  const outcome = inflateWith(theirs, slot, payload, limit);
+  let outcome: InflateOutcome | undefined;
+  try {
+    outcome = inflateWith(theirs, slot, payload, limit);
+  } catch {
+    // Where there is no memory for what came out, the job will tell that, too.
+  }
   if (typeof outcome !== "object") slot.empty();
   return outcome;
 }

@@ -48,9 +48,9 @@ export function inflateAtOnce(
   limit: number,
   most: number,
 ): InflateOutcome | undefined {
-  const input = Buffer.concat([payload, finalTail]);
   const maxOutputLength = Math.max(1, Math.min(limit, most));
   try {
+    const input = Buffer.concat([payload, finalTail]);
     const options = { ...withHistory(shape, history), maxOutputLength, info: true };
     const { buffer, engine } = inflateRawSync(input, options) as unknown as InflatedWithEngine;
     if (engine?.bytesWritten !== input.length - 1 || buffer.subarray(-4).equals(removedTail)) return undefined;

@@ -1,6 +1,6 @@
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { MessageDeflate } from "../../src/connection/message-deflate.ts";
 import { ContextSlot, countKeptContexts, mostContextsKept } from "../../src/connection/zlib-context.ts";
 import type { Role } from "../../src/protocol/frame.ts";
@@ -126,6 +126,25 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
           if (expected === undefined) expect(`${length}: ${outcome}`).toBe(`${length}: invalid-deflate-data`);
           else expectSame(outcome, expected.message);
         }
+      }
+    });
+
+    const elsewhere = setup.publicZlibOnly ? "refused as such" : "inflated elsewhere";
+    test(`D23: what there is no memory for at once is ${elsewhere}, and nothing is thrown`, async () => {
+      const [deflater, inflater] = [create(role === "client" ? "server" : "client", setup), create(role, setup)];
+      const text = Buffer.from("a message of some length. ".repeat(6000));
+      for (const exhausted of [true, false]) {
+        const payload = await deflater.deflate(text);
+        const concat = vi.spyOn(Buffer, "concat");
+        if (exhausted) {
+          concat.mockImplementationOnce(() => {
+            throw new RangeError("Array buffer allocation failed");
+          });
+        }
+        const outcome = inflater.inflate(payload, noLimit);
+        concat.mockRestore();
+        if (exhausted && setup.publicZlibOnly) return expect(await outcome).toBe("inflate-failed");
+        expectSame(await outcome, new Uint8Array(text));
       }
     });
 
