@@ -26,12 +26,15 @@ export {
 export type { CloseReport } from "./connection/close-report.ts";
 export type { Connection } from "./connection/connection.ts";
 export type {
+  AcceptsOption,
   ConnectionHandlers,
   ConnectionOptions,
+  DataOf,
   KeepaliveOptions,
   MessageData,
   MessageInfo,
   SendOptions,
+  TextForm,
 } from "./connection/handlers.ts";
 export type { ClientLimits, ConnectionLimits, ServerLimits } from "./connection/limits.ts";
 export type { Sendable } from "./connection/message-sender.ts";
@@ -39,6 +42,7 @@ export type { MessageStream } from "./connection/message-stream.ts";
 export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/outgoing-stream.ts";
 export { PreparedMessage } from "./connection/prepared-message.ts";
 export { CloseCode } from "./protocol/close-code.ts";
+export type { AcceptedMessages } from "./protocol/endpoint-settings.ts";
 export { ProtocolError, type Violation } from "./protocol/errors.ts";
 export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.ts";
 export type { HandshakeResponse, HeaderEntries } from "./protocol/opening-handshake.ts";

@@ -6,17 +6,21 @@ import type { Duplex } from "node:stream";
 import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import type { Connection } from "../connection/connection.ts";
 import {
+  type AcceptsOption,
   type ConnectionHandlers,
   type ConnectionOptions,
   connectionOptionTable,
+  type DataOf,
   type Delivery,
   handlerTable,
   type KeepaliveOptions,
   resolveDelivery,
   resolveKeepalive,
+  type TextForm,
 } from "../connection/handlers.ts";
 import { type ClientLimits, clientLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
 import { checkPem } from "../connection/tls-files.ts";
+import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { checkNumber } from "../protocol/numbers.ts";
 import type { HandshakeResponse, HeaderEntries } from "../protocol/opening-handshake.ts";
@@ -70,7 +74,12 @@ export interface CookieJar {
 }
 
 /** The options of `connect`, handlers of the connection included. */
-export interface ConnectOptions extends ConnectionHandlers<Connection>, ConnectionOptions {
+export interface ConnectOptions<Accepted extends AcceptedMessages = AcceptedMessages, Text extends TextForm = TextForm>
+  extends ConnectionHandlers<Connection, DataOf<Accepted, Text>>,
+    Omit<ConnectionOptions, "text">,
+    AcceptsOption<Accepted> {
+  /** See `ConnectionOptions`. */
+  readonly text?: Text;
   /** Sees the server's 101 before the connection opens; an exception gives the handshake up. */
   upgrade?(response: HandshakeResponse): unknown;
   /** Gives up the handshake, at any moment, with the signal's reason; no effect once the connection is open. */
@@ -131,6 +140,7 @@ export interface ResolvedConnectOptions {
 const connectTable: OptionTable<ConnectOptions> = {
   ...handlerTable,
   ...connectionOptionTable,
+  accepts: "any",
   upgrade: "function",
   signal: "object",
   headers: ["object", "array"],

@@ -7,10 +7,11 @@
 import { Socket } from "node:net";
 import { captureContext, settingsIn } from "../connection/async-context.ts";
 import { Connection } from "../connection/connection.ts";
-import type { ConnectionSettings } from "../connection/handlers.ts";
+import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { nextTick } from "../connection/scheduling.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
+import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
 import { HandshakeError, type HandshakeRule } from "../protocol/handshake-rules.ts";
 import { fieldValues } from "../protocol/header-fields.ts";
 import { verifyResponse } from "../protocol/opening-handshake.ts";
@@ -40,8 +41,11 @@ interface Agreement {
  * KiB of the body; with the signal's reason when it aborts; with a TypeError or RangeError for options that cannot be.
  * Messages wait until somebody reads them, or go to `options.message`, in either case after the promise has resolved.
  */
-export function connect(url: string | URL, options: ConnectOptions = {}): Promise<Connection> {
-  return connectAs(url, options, { entry: connect, asBrowsers: false });
+export function connect<Accepted extends AcceptedMessages = "any", Text extends TextForm = "string">(
+  url: string | URL,
+  options: ConnectOptions<Accepted, Text> = {},
+): Promise<Connection> {
+  return connectAs(url, options as ConnectOptions, { entry: connect, asBrowsers: false });
 }
 
 /** Who connects. */

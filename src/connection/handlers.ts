@@ -2,6 +2,7 @@
  * What an application may do when something happens on a connection, and the options that each connection has.
  */
 
+import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
 import { foreignNames } from "../protocol/foreign-names.ts";
 import { checkNumber } from "../protocol/numbers.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
@@ -24,11 +25,11 @@ export interface MessageInfo {
  *
  * An exception in one of them closes its connection with 1011 and goes to `error`.
  */
-export interface ConnectionHandlers<Connection> {
+export interface ConnectionHandlers<Connection, Data = MessageData> {
   /** The connection is established. No message goes to `message` before it is done; without that, it may read them itself. */
   open?(connection: Connection): unknown;
   /** A whole message; with the option `borrow` its bytes are the handler's only until it returns. */
-  message?(connection: Connection, data: MessageData, info: MessageInfo): unknown;
+  message?(connection: Connection, data: Data, info: MessageInfo): unknown;
   /** The outbox is below its high-water mark again, after `send` returned false. */
   drain?(connection: Connection): unknown;
   /** @internal The peer's Close was parsed, or it ended without one; the answer waits for a promise, at most 2 s. */
@@ -84,7 +85,7 @@ export interface ConnectionOptions {
   /** Pings for a peer that is silent. Default on: after 25 s, given up 20 s later. */
   readonly keepalive?: boolean | KeepaliveOptions;
   /** Whether text is delivered as strings or, validated, as bytes. Default `"string"`. */
-  readonly text?: "string" | "bytes";
+  readonly text?: TextForm;
   /**
    * Whether the `message` handler only borrows the bytes of a message: they lie in the memory that sockets are read into,
    * and change once the handler has returned or, if it is async, reached its first await. Halves the cost of a message of
@@ -94,6 +95,24 @@ export interface ConnectionOptions {
    */
   readonly borrow?: boolean;
 }
+
+/** In which form text is delivered. */
+export type TextForm = "string" | "bytes";
+
+/** Which messages a connection takes from its peer. */
+export interface AcceptsOption<Accepted extends AcceptedMessages = AcceptedMessages> {
+  /** Which messages are taken: the first frame of any other ends the connection with 1003. Default `"any"`. */
+  readonly accepts?: Accepted;
+}
+
+/** The data of a message, where only some are accepted and text comes as the option `text` says. */
+export type DataOf<Accepted extends AcceptedMessages, Text extends TextForm> = Accepted extends "text"
+  ? Text extends "bytes"
+    ? Uint8Array
+    : string
+  : Accepted extends "binary"
+    ? Uint8Array
+    : MessageData;
 
 /** The options that connections of both roles have, by name. */
 export const connectionOptionTable: OptionTable<ConnectionOptions> = {
@@ -133,24 +152,32 @@ export interface ConnectionSettings<Connection> {
   handled?(connection: Connection): void;
 }
 
-/** In what form an endpoint hands messages over. */
+/** Which messages an endpoint takes, and in what form it hands them over. */
 export interface Delivery {
+  readonly accepts: AcceptedMessages;
   readonly textAsBytes: boolean;
   /** Only to a handler: whoever else reads keeps what it gets. */
   readonly lendsBytes: boolean;
 }
 
-/** How messages are handed over under the options `text` and `borrow`; a TypeError for what `text` cannot be. */
+/**
+ * Which messages are taken, and how they are handed over, under the options `accepts`, `text` and `borrow`; a TypeError for
+ * what the first two cannot be.
+ */
 export function resolveDelivery(
-  given: ConnectionOptions & Pick<ConnectionHandlers<never>, "message">,
+  given: ConnectionOptions & AcceptsOption & Pick<ConnectionHandlers<never>, "message">,
   defaults: ConnectionOptions = {},
 ): Delivery {
   const text: unknown = given.text ?? defaults.text ?? "string";
   if (text !== "string" && text !== "bytes") {
     throw new TypeError(`Cannot deliver text as ${describe(text)}: it comes as "string" or as "bytes"`);
   }
+  const accepts: unknown = given.accepts ?? "any";
+  if (accepts !== "text" && accepts !== "binary" && accepts !== "any") {
+    throw new TypeError(`Cannot accept ${describe(accepts)}: messages are "text", "binary" or "any"`);
+  }
   const borrow = given.borrow ?? defaults.borrow ?? false;
-  return { textAsBytes: text === "bytes", lendsBytes: borrow && given.message !== undefined && canLendReads };
+  return { accepts, textAsBytes: text === "bytes", lendsBytes: borrow && given.message !== undefined && canLendReads };
 }
 
 /** The keepalive that an option stands for: on by default, off when false. */

@@ -6,6 +6,9 @@ import { constants } from "node:buffer";
 import type { Role } from "./frame.ts";
 import { checkNumber } from "./numbers.ts";
 
+/** Which messages an endpoint takes from its peer. */
+export type AcceptedMessages = "text" | "binary" | "any";
+
 /** What an endpoint needs to know from the start. */
 export interface EndpointOptions {
   readonly role: Role;
@@ -15,6 +18,8 @@ export interface EndpointOptions {
   readonly maxEmptyFragments?: number;
   /** Whether permessage-deflate was agreed, so that RSV1 has a meaning. Default false. */
   readonly compression?: boolean;
+  /** Which messages are taken; the first frame of any other fails the connection with 1003 (section 7.4.1). Default any. */
+  readonly accepts?: AcceptedMessages;
   /** Whether text is delivered as its validated bytes instead of a string. Default false. */
   readonly textAsBytes?: boolean;
   /**
@@ -30,6 +35,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
   readonly maxMessageSize: number;
   readonly maxEmptyFragments: number;
   readonly compression: boolean;
+  readonly accepts: AcceptedMessages;
   readonly textAsBytes: boolean;
   readonly lendsBytes: boolean;
 
@@ -40,6 +46,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.maxMessageSize = Math.min(maxMessageSize, constants.MAX_STRING_LENGTH);
     this.maxEmptyFragments = checkNumber("make an endpoint", "maxEmptyFragments", maxEmptyFragments, "count");
     this.compression = options.compression ?? false;
+    this.accepts = options.accepts ?? "any";
     this.textAsBytes = options.textAsBytes ?? false;
     this.lendsBytes = options.lendsBytes ?? false;
   }

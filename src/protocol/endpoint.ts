@@ -9,7 +9,7 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { CloseCode, type CloseStatus, decodeClosePayload, encodeClosePayload } from "./close-code.ts";
 import type { CloseEvent, EndpointEvent, FailedEvent, MessageEvent, PartEvent } from "./endpoint-events.ts";
-import { type EndpointOptions, EndpointSettings } from "./endpoint-settings.ts";
+import { type AcceptedMessages, type EndpointOptions, EndpointSettings } from "./endpoint-settings.ts";
 import { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
 import { type Violation, violations } from "./errors.ts";
 import { isControl, Opcode, type Role } from "./frame.ts";
@@ -449,6 +449,7 @@ export class Endpoint {
       if (broken !== undefined) return broken;
     }
     if (isControl(first)) return undefined;
+    if (!accepts(this.#settings.accepts, first & 0x0f)) return "message-type-not-accepted";
     const length = decoder.payloadLength;
     if (length + (this.#message?.length ?? 0) > this.#settings.maxMessageSize && !this.#streams(decoder))
       return "message-too-big";
@@ -593,4 +594,9 @@ function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
 function isForMemory(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return (error instanceof RangeError && code === undefined) || code === "ERR_MEMORY_ALLOCATION_FAILED";
+}
+
+/** Whether a message of an opcode may begin or, being a continuation, go on. */
+function accepts(accepted: AcceptedMessages, opcode: number): boolean {
+  return accepted === "any" || opcode !== (accepted === "text" ? Opcode.Binary : Opcode.Text);
 }

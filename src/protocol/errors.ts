@@ -72,6 +72,11 @@ const table = {
     closeCode: 1007,
     text: "The reason of the Close frame is not UTF-8",
   },
+  "message-type-not-accepted": {
+    section: "RFC 6455 section 7.4.1",
+    closeCode: 1003,
+    text: "Messages of this type, text or binary, are not accepted",
+  },
   "text-not-utf8": { section: "RFC 6455 section 8.1", closeCode: 1007, text: "The text message is not UTF-8" },
   "invalid-deflate-data": {
     section: "RFC 7692 section 7.2.2",

@@ -4,8 +4,9 @@
 
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { ConnectionSettings } from "../connection/handlers.ts";
+import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
 import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
+import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import type { Topics } from "../topics/topics.ts";
@@ -17,7 +18,13 @@ import type { ServerConnection } from "./server-connection.ts";
 import { upgrade } from "./upgrade.ts";
 
 /** The options of `accept`: a route, and the topics that its connections share with others. */
-export interface AcceptOptions<Data = unknown> extends Route<Data> {
+export interface AcceptOptions<
+  Data = unknown,
+  Accepted extends AcceptedMessages = AcceptedMessages,
+  Text extends TextForm = TextForm,
+> extends Omit<Route<Data, Readonly<Record<string, string>>, Accepted, Text>, "text"> {
+  /** See `ConnectionOptions`. */
+  readonly text?: Text;
   /** Without topics, `subscribe` and `publish` throw. */
   readonly topics?: Topics;
 }
@@ -34,11 +41,15 @@ const acceptForeign: ForeignNames = { ...limitsBeside(serverLimits), ...foreignN
  * earlier call, and never because of what the client sent. The options are read and checked at
  * every call, about a tenth of a handshake, so they may differ and change; `serve` reads its routes once.
  */
-export async function accept<Data = unknown>(
+export async function accept<
+  Data = unknown,
+  Accepted extends AcceptedMessages = "any",
+  Text extends TextForm = "string",
+>(
   request: IncomingMessage,
   socket: Duplex,
   head: Uint8Array,
-  options: AcceptOptions<Data> = {},
+  options: AcceptOptions<Data, Accepted, Text> = {},
 ): Promise<ServerConnection<Data> | undefined> {
   checkOptions("accept", options, acceptTable, acceptForeign);
   checkLimitsOfOne("accept", options.limits, false);

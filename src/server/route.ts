@@ -4,16 +4,19 @@
 
 import type { IncomingMessage } from "node:http";
 import {
+  type AcceptsOption,
   type ConnectionHandlers,
   type ConnectionOptions,
   connectionOptionTable,
+  type DataOf,
   handlerTable,
   type KeepaliveOptions,
   resolveDelivery,
   resolveKeepalive,
+  type TextForm,
 } from "../connection/handlers.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
-import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint-settings.ts";
+import { type AcceptedMessages, type EndpointOptions, EndpointSettings } from "../protocol/endpoint-settings.ts";
 import { isToken } from "../protocol/header-fields.ts";
 import type { HeaderEntries } from "../protocol/opening-handshake.ts";
 import type { OptionTable } from "../protocol/options.ts";
@@ -100,9 +103,14 @@ export interface RouteOptions extends ConnectionOptions {
 }
 
 /** One path of a server: handlers, and options of its own. */
-export interface Route<Data = unknown, Params = Readonly<Record<string, string>>>
-  extends ConnectionHandlers<ServerConnection<Data, Params>>,
-    RouteOptions {
+export interface Route<
+  Data = unknown,
+  Params = Readonly<Record<string, string>>,
+  Accepted extends AcceptedMessages = "any",
+  Text extends TextForm = TextForm,
+> extends ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>,
+    RouteOptions,
+    AcceptsOption<Accepted> {
   /**
    * Decides before the 101: returns what the connection starts with, `{}` where that is nothing, or a `Response` that
    * refuses it.
@@ -112,6 +120,13 @@ export interface Route<Data = unknown, Params = Readonly<Record<string, string>>
    */
   upgrade?(context: UpgradeContext<Params>): UpgradeResult<Data> | Response | Promise<UpgradeResult<Data> | Response>;
 }
+
+/** A route as `serve` takes it where it stands: `accepts` and `text` say what type the data of its messages has. */
+export type InlineRoute<Params> =
+  | Route<unknown, Params>
+  | (Route<unknown, Params, "text", "string"> & { readonly accepts: "text"; readonly text?: "string" })
+  | (Route<unknown, Params, "text", "bytes"> & { readonly accepts: "text"; readonly text: "bytes" })
+  | (Route<unknown, Params, "binary"> & { readonly accepts: "binary" });
 
 /** The options that servers and routes have in common, by name. */
 export const routeOptionTable: OptionTable<RouteOptions> = {
@@ -127,7 +142,12 @@ export const routeOptionTable: OptionTable<RouteOptions> = {
 };
 
 /** The options and handlers of a route by name. */
-export const routeTable: OptionTable<Route> = { ...handlerTable, ...routeOptionTable, upgrade: "function" };
+export const routeTable: OptionTable<Route> = {
+  ...handlerTable,
+  ...routeOptionTable,
+  accepts: "any",
+  upgrade: "function",
+};
 
 type DecisionWithoutData = Omit<UpgradeResult<unknown>, "data">;
 
@@ -138,21 +158,33 @@ export type DecisionWithData<Data> =
   | (undefined extends NoInfer<Data> ? DecisionWithoutData : never);
 
 /** A route as `route` takes it: `data` may only be left out where it may be undefined. */
-export interface RouteWithData<Data, Params> extends ConnectionHandlers<ServerConnection<Data, Params>>, RouteOptions {
+export interface RouteWithData<Data, Params, Accepted extends AcceptedMessages, Text extends TextForm>
+  extends ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>,
+    Omit<RouteOptions, "text">,
+    AcceptsOption<Accepted> {
+  /** See `ConnectionOptions`. */
+  readonly text?: Text;
   /** See `Route`. */
   upgrade?(context: UpgradeContext<Params>): DecisionWithData<Data> | Promise<DecisionWithData<Data>>;
 }
 
 /**
- * Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers.
+ * Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers, and where it accepts
+ * messages of one type only, those of `message` have the type of these.
  *
  * For TypeScript, a way through `upgrade` that lets a client in without `data` is a mistake where others give it; what is
  * meant to be undefined is returned as `data: undefined`.
  */
-export function route<Data = unknown, Params = Readonly<Record<string, string>>>(
-  options: RouteWithData<Data, Params> & (undefined extends NoInfer<Data> ? unknown : { readonly upgrade: unknown }),
+export function route<
+  Data = unknown,
+  Params = Readonly<Record<string, string>>,
+  Accepted extends AcceptedMessages = "any",
+  Text extends TextForm = "string",
+>(
+  options: RouteWithData<Data, Params, Accepted, Text> &
+    (undefined extends NoInfer<Data> ? unknown : { readonly upgrade: unknown }),
 ): Route<Data, Params> {
-  return options;
+  return options as Route<Data, Params>;
 }
 
 /** A route as the server uses it, its options resolved once. */
@@ -184,6 +216,10 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
   const limits = resolveLimits(serverLimits, { ...defaults.limits, ...route.limits });
   const { maxMessageSize, maxEmptyFragments } = limits;
   const delivery = resolveDelivery(route, defaults);
+  if (delivery.accepts === "text" && delivery.textAsBytes && route.text === undefined) {
+    // What is inherited is not known where the type of its handler's data is made.
+    throw new TypeError('Cannot accept text alone as bytes: the route itself has to say text: "bytes"');
+  }
   const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, ...delivery };
   return {
     handlers: route,

@@ -41,6 +41,7 @@ import type { ServerMetrics } from "./metrics.ts";
 import { handshakeOf, noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
 import type { RequestHead } from "./request-head.ts";
 import {
+  type InlineRoute,
   type PathParams,
   type ResolvedRoute,
   type Route,
@@ -56,7 +57,7 @@ import { upgrade, upgradeAtOnce, verifyAtOnce } from "./upgrade.ts";
 /** The options of `serve`. */
 export interface ServeOptions<Path extends string = string> extends RouteOptions, ListenerOptions {
   /** The routes by path; `:name` in a path stands for one segment, `*` at its end for all that is left. */
-  readonly routes: { readonly [Key in Path]: Route<unknown, PathParams<NoInfer<Key>>> };
+  readonly routes: { readonly [Key in Path]: InlineRoute<PathParams<NoInfer<Key>>> };
   /** Answers requests that are no WebSocket handshake. Default: 426 on a route's path, else 404. Own listener only. */
   readonly request?: RequestListener;
   /** An `http` or `https` server to share, which stays the caller's to start and to close. */
@@ -127,8 +128,8 @@ export class Server {
       this.#closed[code] = (this.#closed[code] ?? 0) + 1;
     };
     const handled = (connection: ServerConnection) => void this.#unhandled.delete(connection);
-    const served = Object.entries<Route>(options.routes).map(([path, handlers]) => {
-      const route = resolveRoute(handlers, options);
+    const served = Object.entries(options.routes).map(([path, handlers]) => {
+      const route = resolveRoute(handlers as Route, options);
       return [
         path,
         { route, settings: connectionSettings(route, { counters: this.#counters, began, ended, handled }) },

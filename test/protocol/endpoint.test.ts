@@ -493,6 +493,59 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     });
   });
 
+  describe("one type of messages alone", () => {
+    test.each([
+      ["text", 2],
+      ["binary", 1],
+    ] as const)("R6455-7.4.1-1 %s: the other fails with 1003 at its first header", (accepts, other) => {
+      const taken = { opcode: 3 - other, payload: "taken" };
+      for (const refused of [
+        { opcode: other, announced: 2n ** 20n },
+        { opcode: other, payload: "" },
+        { opcode: other, payload: "", fin: false },
+        { opcode: other, payload: "part", fin: false },
+      ]) {
+        expectFailure("message-type-not-accepted", [refused], { accepts });
+        const endpoint = open({ accepts });
+        expect(receive(endpoint, taken, { opcode: 9 }, taken, refused).map(({ type }) => type)).toEqual([
+          "message",
+          "ping",
+          "message",
+          "failed",
+        ]);
+      }
+      expectFailure("message-type-not-accepted", [{ opcode: other, rsv: 4, payload: "x" }], {
+        accepts,
+        compression: true,
+      });
+    });
+
+    test.each([
+      ["text", 1],
+      ["binary", 2],
+    ] as const)(
+      "R6455-7.4.1-1 %s: its own comes whole, in fragments, and with control frames between",
+      (accepts, own) => {
+        const fragments = [
+          { opcode: own, payload: "a", fin: false },
+          { opcode: 10, payload: "" },
+          { opcode: 0, payload: "b", fin: false },
+          { opcode: 0, payload: "c" },
+        ];
+        const events = receive(open({ accepts }), { opcode: own, payload: "whole" }, ...fragments);
+        expect(
+          events
+            .filter(({ type }) => type === "message")
+            .map((event) => Buffer.from((event as { data: Uint8Array }).data).toString()),
+        ).toEqual(["whole", "abc"]);
+      },
+    );
+
+    test("a broken frame is told as such before", () => {
+      expectFailure("reserved-bit-set", [{ opcode: 2, rsv: 4, payload: "x" }], { accepts: "text" });
+    });
+  });
+
   describe("limits", () => {
     test("R6455-10.4-1 A01 a message is too big as soon as its header says so", () => {
       for (const announced of [101n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n]) {

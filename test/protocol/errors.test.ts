@@ -14,13 +14,14 @@ describe("the table", () => {
     expect(section).toMatch(/^RFC (6455|7692) section \d+(\.\d+)*$/);
   });
 
-  test("R6455-7.4.1-1 the codes are those of the standard: 1002 protocol, 1007 data, 1008 policy, 1009 size, 1011 our own, 1013 load", () => {
-    for (const name of names) expect([1002, 1007, 1008, 1009, 1011, 1013]).toContain(violations[name].closeCode);
+  test("R6455-7.4.1-1 the codes are those of the standard: 1002 protocol, 1003 type, 1007 data, 1008 policy, 1009 size, 1011 our own, 1013 load", () => {
+    for (const name of names) expect([1002, 1003, 1007, 1008, 1009, 1011, 1013]).toContain(violations[name].closeCode);
     expect(names.filter((name) => name.endsWith("not-utf8")).map((name) => violations[name].closeCode)).toEqual([
       1007, 1007,
     ]);
     expect(violations["message-too-big"].closeCode).toBe(1009);
     expect(violations["too-many-empty-fragments"].closeCode).toBe(1008);
+    expect(violations["message-type-not-accepted"].closeCode).toBe(1003);
     expect(violations["unmasked-frame"].closeCode).toBe(1002);
   });
 });

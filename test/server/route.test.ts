@@ -7,7 +7,7 @@ describe("resolveRoute", () => {
     const handlers = {};
     const endpoint = {
       ...{ role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024 },
-      ...{ textAsBytes: false, lendsBytes: false },
+      ...{ accepts: "any", textAsBytes: false, lendsBytes: false },
     };
     expect(resolveRoute(handlers)).toEqual({
       handlers,

@@ -42,10 +42,52 @@ async function inline(): Promise<void> {
         },
       }),
       "/plain": { message: (connection, data) => void connection.send(data) },
+      "/any": { accepts: "any", message: (_, data) => expectTypeOf(data).toEqualTypeOf<string | Uint8Array>() },
+      "/text": { accepts: "text", message: (_, data) => expectTypeOf(data).toEqualTypeOf<string>() },
+      "/bytes/:of": {
+        accepts: "text",
+        text: "bytes",
+        message: ({ params }, data) => {
+          expectTypeOf(data).toEqualTypeOf<Uint8Array>();
+          expectTypeOf(params).toEqualTypeOf<{ readonly of: string }>();
+        },
+      },
+      "/binary": { accepts: "binary", message: (_, data) => expectTypeOf(data).toEqualTypeOf<Uint8Array>() },
+      "/wrapped-text": route({
+        accepts: "text",
+        upgrade: () => ({ data: 1 }),
+        message: (connection, data) => {
+          expectTypeOf(data).toEqualTypeOf<string>();
+          expectTypeOf(connection.data).toEqualTypeOf<number>();
+        },
+      }),
+      "/wrapped-bytes": route({
+        accepts: "text",
+        text: "bytes",
+        message: (_, data) => expectTypeOf(data).toEqualTypeOf<Uint8Array>(),
+      }),
+      "/wrapped-binary": route({
+        accepts: "binary",
+        message: (_, data) => expectTypeOf(data).toEqualTypeOf<Uint8Array>(),
+      }),
     },
   });
   const connection = await accept({} as never, {} as never, new Uint8Array(), { upgrade: () => ({ data: "x" }) });
   expectTypeOf(connection!.data).toEqualTypeOf<string>();
+  await accept({} as never, {} as never, new Uint8Array(), {
+    accepts: "text",
+    message: (_, data) => expectTypeOf(data).toEqualTypeOf<string>(),
+  });
+  await accept({} as never, {} as never, new Uint8Array(), {
+    accepts: "binary",
+    upgrade: () => ({ data: 1 }),
+    message: ({ data: number }, data) => {
+      expectTypeOf(data).toEqualTypeOf<Uint8Array>();
+      expectTypeOf(number).toEqualTypeOf<number>();
+    },
+  });
+  // @ts-expect-error: there are two types of messages
+  route({ accepts: "json" });
 }
 
 /** A condition that the compiler does not know. */
