@@ -5,10 +5,12 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
 import type { ListenOptions, Socket } from "node:net";
+import { createSecureContext, type SecureContextOptions, Server as TlsServer } from "node:tls";
 import type { ServerLimits } from "../connection/limits.ts";
 import { checkPem } from "../connection/tls-files.ts";
 import type { OptionTable } from "../protocol/options.ts";
 import { guardedLog, type Log } from "./log.ts";
+import { destroyUnread } from "./proxied-sockets.ts";
 import type { RouteOptions } from "./route.ts";
 
 /** Where and how an own listener listens. */
@@ -19,6 +21,11 @@ export interface ListenerOptions {
   readonly host?: string;
   /** Makes the own listener speak TLS. */
   readonly tls?: TlsOptions;
+  /**
+   * The proxies, by addresses and ranges such as `10.0.0.0/8`, that begin each connection to the own listener with a header of
+   * the PROXY protocol, version 1 or 2, which decides `remoteAddress`. Any other connection is ended. Default: none does.
+   */
+  readonly proxyProtocol?: readonly string[];
   /**
    * More options for listening, such as `backlog`, `exclusive`, `ipv6Only`, `path`, or `reusePort`, with which several
    * processes listen on one port, and which needs Node 22.12, 23.1 or later.
@@ -31,6 +38,7 @@ export const listenerOptionTable: OptionTable<ListenerOptions> = {
   port: "number",
   host: "string",
   tls: "object",
+  proxyProtocol: "array",
   listenOptions: "object",
 };
 
@@ -41,8 +49,13 @@ const provesIdentity = ["cert", "pfx", "SNICallback", "pskCallback"] as const sa
 const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
 const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
-/** Throws a TypeError for what this runtime cannot do. */
-export function checkListenerOptions({ listenOptions }: ListenerOptions): void {
+/** Throws a TypeError for what this runtime cannot do, and for options that say nothing together. */
+export function checkListenerOptions({ listenOptions, proxyProtocol }: ListenerOptions): void {
+  if (proxyProtocol?.length === 0)
+    throw new TypeError("Cannot serve: proxyProtocol names no proxy, so no one could connect");
+  if (proxyProtocol && listenOptions?.path !== undefined) {
+    throw new TypeError("Cannot serve: proxyProtocol trusts addresses, and a Unix socket has none");
+  }
   if (hasReusePort || !listenOptions?.reusePort) return;
   throw new TypeError(`Cannot serve: reusePort needs Node 22.12, 23.1 or later, and this is ${process.version}`);
 }
@@ -63,6 +76,7 @@ export function createListener({ tls }: ListenerOptions, limits: ServerLimits): 
     throw new TypeError("Cannot serve: tls has no certificate; it needs cert and key, the PEM texts");
   }
   const server = withFields(createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...tls }), limits);
+  tlsOptions.set(server, tls);
   const transports = new Set<Socket>();
   tlsTransports.set(server, transports);
   server.on("connection", (socket: Socket) => {
@@ -70,6 +84,36 @@ export function createListener({ tls }: ListenerOptions, limits: ServerLimits): 
     socket.once("close", () => transports.delete(socket));
   });
   return server;
+}
+
+/** What each listener of ours was told of TLS. */
+const tlsOptions = new WeakMap<HttpServer, TlsOptions>();
+
+/**
+ * Gives a TLS listener of ours another certificate; what `options` leave out stays as it was.
+ *
+ * Throws a TypeError where it is none, or where the PEM is no PEM, and OpenSSL's error for a certificate that cannot be used;
+ * nothing is changed then.
+ */
+export function renewSecureContext(http: HttpServer, options: SecureContextOptions): void {
+  const given = tlsOptions.get(http);
+  if (!(http instanceof TlsServer) || given === undefined) {
+    throw new TypeError(
+      "Cannot set the secure context: this is not a TLS listener of our own; an https server has setSecureContext itself",
+    );
+  }
+  checkPem("set the secure context", options);
+  const renewed: TlsOptions = { ...given, ...otherIdentity(options), ...options };
+  // A half-set one would be left behind by a mistake in it.
+  createSecureContext(renewed);
+  http.setSecureContext(renewed);
+  tlsOptions.set(http, renewed);
+}
+
+/** What a new certificate takes the place of, where it comes in another form. */
+function otherIdentity(options: SecureContextOptions): SecureContextOptions {
+  if ("pfx" in options) return { cert: undefined, key: undefined };
+  return "cert" in options || "key" in options ? { pfx: undefined } : {};
 }
 
 /** Beyond its own number of fields, 2000 by default, `node:http` passes over the rest or refuses: ours comes first (fault C01). */
@@ -81,8 +125,9 @@ function withFields<Listener extends HttpServer>(server: Listener, { maxHeaderFi
 /** The streams under TLS: until its handshake is done, `closeAllConnections` does not know one. */
 const tlsTransports = new WeakMap<HttpServer, Set<Socket>>();
 
-/** Ends at once what speaks TLS, or is about to, on a listener of ours. */
+/** Ends at once what speaks TLS, or is about to, on a listener of ours, and what has not said whose connection it is. */
 export function destroyTlsTransports(http: HttpServer): void {
+  destroyUnread(http);
   for (const socket of tlsTransports.get(http) ?? []) socket.destroy();
 }
 

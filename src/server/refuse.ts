@@ -11,6 +11,7 @@ import { channels } from "../connection/diagnostics.ts";
 import { drainTime } from "../connection/limits.ts";
 import { type Refusal, type RefusalRule, refusalOf } from "../protocol/handshake-rules.ts";
 import { createRefusal, type HandshakeRequest } from "../protocol/opening-handshake.ts";
+import { type ProxyProblem, proxiedAddress } from "./proxied-address.ts";
 import { pathOf } from "./routes.ts";
 
 /** Header fields that the refusal writes itself. */
@@ -36,6 +37,7 @@ export type RefusedExchange = Omit<UpgradeRequest, "request" | "head"> & Partial
 /** Why a handshake is refused: a rule that the request breaks, or the server's own reason. */
 export type RefusalReason =
   | RefusalRule
+  | ProxyProblem
   | "headers-too-large"
   | "malformed-http"
   | "request-too-slow"
@@ -80,6 +82,7 @@ export interface RefusedRecord {
   /** Undefined when it was not HTTP/1.1, too large or too slow. */
   readonly request: IncomingMessage | undefined;
   readonly remoteAddress: string | undefined;
+  /** What was answered; 0 where the connection was ended without an answer. */
   readonly status: number;
   readonly reason: RefusalReason;
   /** What the application threw. */
@@ -110,7 +113,7 @@ function refusedRecord(
   return {
     event: "refused",
     level: reason === "application-failed" ? "error" : status === 503 ? "warn" : "info",
-    message: `Refused the handshake ${whence(pathOf(request?.url ?? "an unknown path"), remoteAddress)} with ${status}: ${reason}`,
+    message: `Refused the handshake ${whence(pathOf(request?.url ?? "an unknown path"), remoteAddress)} ${status === 0 ? "without an answer" : `with ${status}`}: ${reason}`,
     request,
     remoteAddress,
     status,
@@ -152,8 +155,10 @@ export function answerUnderWay({ request, socket }: RefusedExchange): ServerResp
   return undefined;
 }
 
-/** The address at the other end of the transport; see `answerUnderWay` for why the request is asked as well. */
+/** The address at the other end of the transport, or what a trusted proxy's header gives for it; see `answerUnderWay` for why the request is asked as well. */
 export function otherEnd({ request, socket }: RefusedExchange): string | undefined {
+  const proxied = proxiedAddress(socket) ?? (request?.socket && proxiedAddress(request.socket));
+  if (proxied !== undefined) return proxied;
   return (socket as Partial<Socket>).remoteAddress ?? request?.socket?.remoteAddress;
 }
 

@@ -9,6 +9,7 @@ import { setMaxListeners } from "node:events";
 import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { SecureContextOptions } from "node:tls";
 import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
@@ -24,7 +25,7 @@ import { connectionSettings } from "./accept.ts";
 import { AddressCounts } from "./address-counts.ts";
 import { attach, detach } from "./attachments.ts";
 import { claim } from "./claim.ts";
-import { addressOf } from "./client-address.ts";
+import { addressOf, resolveTrust } from "./client-address.ts";
 import { closeEvenly, type DrainOptions, drainReason, resolveDrain } from "./drain.ts";
 import { fileLimit } from "./file-limit.ts";
 import { endFirstLook, lookFirst } from "./first-look.ts";
@@ -36,9 +37,12 @@ import {
   listen,
   listenerFailed,
   listenerOptionTable,
+  renewSecureContext,
 } from "./listener.ts";
 import type { ServerMetrics } from "./metrics.ts";
-import { handshakeOf, noteRefusal, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
+import type { ProxyProblem } from "./proxied-address.ts";
+import { readProxyHeaders } from "./proxied-sockets.ts";
+import { handshakeOf, noteRefusal, otherEnd, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
 import type { RequestHead } from "./request-head.ts";
 import {
   type InlineRoute,
@@ -91,6 +95,8 @@ export class Server {
   /** Undefined where connections from one address are not limited. */
   readonly #addresses: AddressCounts | undefined;
   readonly #topics: Topics;
+  /** Whether proxies say whose a connection is before it begins. */
+  readonly #proxied: boolean;
   readonly #connections = new Set<ServerConnection>();
   /** Those whose transport is gone while handlers are still at work on what came before. */
   readonly #unhandled = new Set<ServerConnection>();
@@ -110,6 +116,7 @@ export class Server {
   constructor(http: HttpServer, own: boolean, options: ServeOptions) {
     this.#http = http;
     this.#own = own;
+    this.#proxied = options.proxyProtocol !== undefined;
     this.#defaults = resolveRoute({}, options);
     const { maxConnectionsPerAddress } = this.#defaults.limits;
     this.#addresses = maxConnectionsPerAddress < Number.POSITIVE_INFINITY ? new AddressCounts() : undefined;
@@ -217,6 +224,17 @@ export class Server {
     return this.close();
   }
 
+  /**
+   * Gives the own TLS listener another certificate, for handshakes from now on; open connections go on. Options that are left
+   * out stay as they were.
+   *
+   * Throws a TypeError where there is no TLS listener of our own, and for a path where the PEM belongs, and OpenSSL's error
+   * for a certificate that cannot be used; nothing is changed then.
+   */
+  setSecureContext(options: SecureContextOptions): void {
+    renewSecureContext(this.#http, options);
+  }
+
   /** What the server has done and is doing; `prometheusText` writes it for Prometheus. */
   metrics(): ServerMetrics {
     let bufferedAmount = 0;
@@ -238,6 +256,12 @@ export class Server {
   /** @internal Refuses what `node:http` could not read. */
   refuseUnread(socket: Duplex, refused: Refused): void {
     refuse({ socket, refusals: this.#refusals, log: this.#defaults.log }, refused);
+  }
+
+  /** @internal Notes a connection that was ended before it was one. */
+  noteEnded(socket: Socket, problem: ProxyProblem): void {
+    const silent = new Refused(problem, { status: 0, headers: [], body: "" });
+    noteRefusal({ socket, refusals: this.#refusals, log: this.#defaults.log }, silent);
   }
 
   /** @internal Counts a request that is answered as plain HTTP for what it lacks. */
@@ -299,7 +323,7 @@ export class Server {
     const { route, settings } = match.value;
     const verified = verifyAtOnce(head, route);
     if (verified === undefined) return false;
-    const remoteAddress = route.log || this.#addresses ? socket.remoteAddress : undefined;
+    const remoteAddress = this.#needsAddress(route) ? otherEnd({ socket }) : undefined;
     if (this.#refused(remoteAddress)) return false;
     this.#addresses?.add(remoteAddress);
     const target = { route, settings, params: match.params, topics: this.#topics, ownSockets: true };
@@ -312,11 +336,15 @@ export class Server {
     refuse(this.#exchange(request, this.#defaults), Refused.by("unknown-path"));
   }
 
-  #exchange(exchange: UpgradeRequest, { trust, log }: ResolvedRoute): UpgradeRequest {
-    // A log and a count ask for it when the socket no longer knows it.
-    const remoteAddress = trust || log || this.#addresses ? addressOf(exchange, trust) : undefined;
+  #exchange(exchange: UpgradeRequest, route: ResolvedRoute): UpgradeRequest {
+    const remoteAddress = this.#needsAddress(route) ? addressOf(exchange, route.trust) : undefined;
     const { request, socket, head } = exchange;
-    return { request, socket, head, refusals: this.#refusals, log, remoteAddress };
+    return { request, socket, head, refusals: this.#refusals, log: route.log, remoteAddress };
+  }
+
+  /** Whether the address is not the socket's, or is asked for when the socket no longer knows it. */
+  #needsAddress({ trust, log }: ResolvedRoute): boolean {
+    return this.#proxied || trust !== undefined || log !== undefined || this.#addresses !== undefined;
   }
 
   /** Why no client is let in at present, if so. */
@@ -379,6 +407,11 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   if (!shared) {
     answerRequests(http, server, options.request);
     if (!options.tls) lookFirst(http, server, limits);
+    const trust = resolveTrust(options.proxyProtocol);
+    if (trust) {
+      const refused = server.noteEnded.bind(server);
+      readProxyHeaders(http, { trust, timeout: limits.handshakeTimeout, refused });
+    }
     await listen(http, options);
   }
   attach(http, server);
