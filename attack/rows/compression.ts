@@ -118,8 +118,33 @@ async function inflatingFlood(arena: Arena): Promise<Seen> {
   return { messages: sent, end: endOf(connection) };
 }
 
-/** Rows B01 to B07, as far as a client can drive them. */
+/** As many messages as would take 1.4 GiB if all were there at once, each within every limit on one message. */
+async function manyInflated(arena: Arena): Promise<Seen> {
+  const connections = await Promise.all(Array.from({ length: 96 }, () => deflating(arena)));
+  const message = frame({ opcode: Op.Binary, rsv: 4, payload: bomb(15) });
+  for (const connection of connections) {
+    connection.keep("nothing");
+    connection.write(message);
+  }
+  await Promise.all(connections.map((one) => one.until(() => one.end !== "open" || one.received > 1000, 6000)));
+  await sleep(500);
+  return {
+    sentKiB: Math.round((96 * message.length) / 1024),
+    open: connections.filter(({ end }) => end === "open").length,
+  };
+}
+
+/** Rows B01 to B07, and A12, as far as a client can drive them. */
 export const COMPRESSION_ROWS: readonly Row[] = [
+  {
+    id: "A12",
+    name: "Many messages inflated at once",
+    does: "Sends a compressed message on each of 96 connections that inflates to 15 MiB, 1.4 MiB in all",
+    fresh: true,
+    attack: manyInflated,
+    // What a cap of 256 MiB lets through is put together once more when a message is whole.
+    statements: [growsLess(600 * MIB, 64 * MIB)],
+  },
   {
     id: "B01",
     name: "Zip bomb",

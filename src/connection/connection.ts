@@ -106,8 +106,8 @@ export class Connection {
   #inflation: Inflation | undefined;
   /** A compressed message that nobody reads yet, which is not inflated before. */
   #postponed: Uint8Array | undefined;
-  /** Bytes that a stream made of this connection has taken and its reader has not; undefined while there is none. */
-  #heldByStream: (() => number) | undefined;
+  /** Bytes that a stream made of this connection has taken and its reader has not. */
+  #inStream = 0;
   #ready: Deferred<void> | undefined;
 
   /** @internal For `accept` and `connect`; nothing is read before `start`. */
@@ -329,14 +329,13 @@ export class Connection {
    * or no code. Destroying it destroys the socket. Throws when the messages go to another reader.
    */
   toDuplex(): Duplex {
-    const duplex = duplexOf(this);
-    this.holdBy(() => duplex.readableLength);
-    return duplex;
+    return duplexOf(this);
   }
 
-  /** @internal For streams that read ahead: `held` says how many bytes wait in them. */
-  holdBy(held: () => number): void {
-    this.#heldByStream = held;
+  /** @internal For streams that read ahead: how many bytes wait in them now. */
+  holdInStream(length: number): void {
+    this.#inStream = length;
+    this.#noteHeld();
   }
 
   /** @internal For streams, which alone read it then; our Close does not end them, `return` does. */
@@ -371,8 +370,9 @@ export class Connection {
     if (this.#outbox.isFull()) return this.outboxTooLarge(this.#outbox.tooLarge("maxOutboxSize"));
     this.counters.messagesSent += messageCount;
     const step = () => {
+      const { sharedOutputLength } = this.endpoint;
       if (!this.endpoint.sendEncoded(frames, messageCount)) return false;
-      this.#outbox.changedShared(frames);
+      this.#outbox.changedShared(frames, this.endpoint.sharedOutputLength > sharedOutputLength);
       return true;
     };
     if (this.#sender === undefined) step();
@@ -492,9 +492,8 @@ export class Connection {
     if (this.#ending?.told) return 0;
     const { unparsedLength, unfinishedLength } = this.endpoint;
     const queued = this.#inbox === undefined ? 0 : this.#inbox.held;
-    const inStream = this.#heldByStream === undefined ? 0 : this.#heldByStream();
     const inflated = this.#inflation === undefined ? 0 : this.#inflation.length;
-    return unparsedLength + unfinishedLength + inflated + queued + inStream;
+    return unparsedLength + unfinishedLength + inflated + queued + this.#inStream;
   }
 
   /**
@@ -817,9 +816,9 @@ export class Connection {
 
   /** @internal For the process's cap on what was received and not taken. */
   letGo(): void {
-    this.#held = 0;
     this.ignoreMessages();
     this.#fail("too-much-unfinished");
+    this.#noteHeld();
   }
 
   /** @internal For keepalive. */

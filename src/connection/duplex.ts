@@ -18,7 +18,10 @@ export function duplexOf(connection: StreamedConnection): Duplex {
   const duplex: Duplex = new Duplex({
     // When the peer has closed, nothing can be written either.
     allowHalfOpen: false,
-    read: () => void pushNext(),
+    read: () => {
+      connection.holdInStream(duplex.readableLength);
+      void pushNext();
+    },
     write: (chunk: Buffer, _encoding, done) => {
       if (!isOpen(connection)) return done(tooLate());
       if (connection.send(chunk, { copy: true })) return done();
@@ -39,8 +42,9 @@ export function duplexOf(connection: StreamedConnection): Duplex {
     // An empty chunk would not make the stream ask again.
     while (!next.done && next.value.length === 0) next = await messages.next();
     if (!next.done) {
-      if (!duplex.destroyed) duplex.push(bytesOf(next.value));
-      return;
+      if (duplex.destroyed) return;
+      duplex.push(bytesOf(next.value));
+      return connection.holdInStream(duplex.readableLength);
     }
     const error = endError(await connection.closed, finishedCodes);
     if (error) duplex.destroy(error);

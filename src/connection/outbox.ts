@@ -172,15 +172,20 @@ export class Outbox implements Holder {
     if (waiting.push(this) === 1) setImmediate(flushWaiting);
   }
 
-  /** The endpoint has new output that others share: leaves at once unless a chunk is worked on. */
-  changedShared(frames: Uint8Array): void {
+  /**
+   * The endpoint has new output that others send as well: leaves at once unless a chunk is worked on. Only what it `refers`
+   * to is kept count of, since small frames behind others are copied: for each of those it would cost 50 times its bytes.
+   */
+  changedShared(frames: Uint8Array, refers: boolean): void {
     if (!this.#endpoint.stalled) {
       if (!this.insideChunk) this.#flushNow();
       return;
     }
-    this.#shared ??= [];
-    this.#shared.push(frames);
-    processOutbox.share(frames);
+    if (refers) {
+      this.#shared ??= [];
+      this.#shared.push(frames);
+      processOutbox.share(frames);
+    }
     this.#note();
   }
 

@@ -19,6 +19,8 @@ export interface StreamedConnection {
   send(data: Sendable, options?: SendOptions): boolean;
   close(code?: number): void;
   terminate(): void;
+  /** Says how many bytes a stream has taken and its reader has not. */
+  holdInStream(length: number): void;
   readToTheEnd(): Required<Pick<AsyncIterator<MessageData, undefined>, "next" | "return">>;
 }
 
