@@ -538,7 +538,7 @@ export class Connection {
         else if (now - began >= this.limits.readBudget) return this.#yield();
       }
     }
-    this.read(!this.endpoint.inflating);
+    this.read(!this.endpoint.inflating && !this.#isFull());
   }
 
   /**

@@ -9,6 +9,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Endpoint } from "../protocol/endpoint.ts";
+import { cleanContext } from "./async-context.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import type { Counters } from "./diagnostics.ts";
 import { canWriteDirectly, waitingBelow, waitingIn, writeDirectly } from "./direct-writes.ts";
@@ -169,7 +170,7 @@ export class Outbox implements Holder {
   #flushLater(): void {
     if (this.#inTurn) return;
     this.#inTurn = true;
-    if (waiting.push(this) === 1) setImmediate(flushWaiting);
+    if (waiting.push(this) === 1) cleanContext(() => setImmediate(flushWaiting));
   }
 
   /**

@@ -6,6 +6,7 @@
  * never shorter than a second: what happened n + 1 ticks ago is more than n seconds ago.
  */
 
+import { cleanContext } from "./async-context.ts";
 import { setImmediate } from "./scheduling.ts";
 
 const slotCount = 64;
@@ -40,7 +41,7 @@ export function watchAfter(watched: Watched, ticks: number): void {
   watched.slot = (now + Math.min(Math.max(Math.ceil(ticks), 1), slotCount - 1)) % slotCount;
   slots[watched.slot]!.add(watched);
   watchedCount++;
-  timer ??= setInterval(turnAfterReading, tickLength).unref();
+  timer ??= cleanContext(() => setInterval(turnAfterReading, tickLength).unref());
 }
 
 /** Takes it off the wheel. */

@@ -231,6 +231,8 @@ class Output {
   length = 0;
   /** Set when nobody wants the output any more. */
   stopped = false;
+  /** Closes the stream that writes here. */
+  close: (() => void) | undefined;
   readonly #limit: number;
   readonly #inflation: Inflation | undefined;
   #parts: Uint8Array[] = [];
@@ -242,6 +244,7 @@ class Output {
     inflation.stop = () => {
       this.stopped = true;
       this.#free();
+      this.close?.();
     };
   }
 
@@ -301,6 +304,7 @@ class StreamJob {
 
   constructor(stream: DeflateRaw | InflateRaw, output: Output) {
     this.#stream = stream;
+    output.close = () => this.close();
     stream.on("data", (part: Buffer) => {
       if (!output.add(part)) this.close();
     });
