@@ -84,7 +84,7 @@ export interface ServerLimits extends ConnectionLimits {
   /** How long a topic's name may be, in bytes of UTF-8; `subscribe` throws beyond. Default 256. */
   readonly maxTopicLength: number;
   /** How much may be published and not delivered yet; beyond it messages are dropped, as `publish` says. Default 64 MiB. */
-  readonly maxPublishBacklog: number;
+  readonly maxPublishBacklogSize: number;
 }
 
 /** The defaults of `ConnectionLimits`. */
@@ -117,7 +117,7 @@ export const serverLimits: ServerLimits = {
   maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
   maxTopics: 1000,
   maxTopicLength: 256,
-  maxPublishBacklog: 64 * MiB,
+  maxPublishBacklogSize: 64 * MiB,
 };
 
 /** What a server counts or is told once for all its routes, with who sees to it where there is only `accept`. */
@@ -130,7 +130,7 @@ const limitsOfServers: Readonly<Partial<Record<keyof ServerLimits, string | unde
   maxConnectionsPerAddress: "accept counts nothing; count before you call it, or let serve({ server, limits }) do it",
   maxTopics: "it is a limit of new Topics(limits)",
   maxTopicLength: "it is a limit of new Topics(limits)",
-  maxPublishBacklog: "it is a limit of new Topics(limits)",
+  maxPublishBacklogSize: "it is a limit of new Topics(limits)",
 };
 
 /** Throws a TypeError for a limit that one route, or one call of `accept`, would not keep. */
@@ -173,7 +173,7 @@ const limitKinds: Readonly<Record<keyof ServerLimits | keyof ClientLimits, Numbe
   maxConnectionsPerAddress: "count",
   maxTopics: "count",
   maxTopicLength: "size",
-  maxPublishBacklog: "size",
+  maxPublishBacklogSize: "size",
 };
 const timeKinds: readonly NumberKind[] = ["time", "nodeTime"];
 

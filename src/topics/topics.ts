@@ -26,7 +26,7 @@ export interface PublishResult {
   readonly reached: number;
   /**
    * Subscribers that it is not sent to: they are closing, or do not read what they were sent before, or more than
-   * `maxPublishBacklog` was waiting to be delivered.
+   * `maxPublishBacklogSize` was waiting to be delivered.
    */
   readonly dropped: number;
   /**
@@ -55,7 +55,7 @@ const lookInterval = 20;
 /** A set of topics; every server has its own. */
 export class Topics {
   readonly #topics = new Map<string, Topic>();
-  readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklog">;
+  readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklogSize">;
   /** What is not delivered to all yet, oldest first. A turn of the event loop is due to deliver while there is any. */
   readonly #rounds: Round[] = [];
   #roundsMade = 0;
@@ -101,7 +101,7 @@ export class Topics {
     if (topic === undefined) return new Published(0, 0);
     const own = except !== undefined && topic.subscribers.has(except) ? 1 : 0;
     const size = entrySize + message.data.length;
-    if (this.#backlog > 0 && this.#backlog + size > this.#limits.maxPublishBacklog) {
+    if (this.#backlog > 0 && this.#backlog + size > this.#limits.maxPublishBacklogSize) {
       const dropped = topic.subscribers.size - own;
       this.#dropped += dropped;
       return new Published(0, dropped, () => this.#pace(topic, this.#rounds.at(-1)));

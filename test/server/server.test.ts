@@ -742,7 +742,8 @@ describe("TLS", () => {
       /** Resolves when some more has left, with whether there is still something waiting. */
       const moved = async () => {
         const before = waiting();
-        await until(() => waiting() < before || socket.destroyed);
+        // More, where the next message follows in the same turn.
+        await until(() => waiting() !== before || socket.destroyed);
         return waiting() > 0;
       };
       return { socket, far, got, closed: closed!, moved };

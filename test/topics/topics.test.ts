@@ -325,7 +325,7 @@ describe("what is published faster than it can be delivered", () => {
   });
 
   it("D22: is dropped beyond the limit and says so; one message alone may be longer", async () => {
-    const topics = new Topics({ maxPublishBacklog: 10_000 });
+    const topics = new Topics({ maxPublishBacklogSize: 10_000 });
     const [publisher, other] = listeners(topics, 2, "t");
     expect(topics.publish("t", "x".repeat(20_000))).toEqual({ reached: 2, dropped: 0 });
     expect(topics.publish("t", "y")).toEqual({ reached: 0, dropped: 2 });
@@ -339,7 +339,7 @@ describe("what is published faster than it can be delivered", () => {
   });
 
   it("D22 control: without a limit all of it is held", () => {
-    const topics = new Topics({ maxPublishBacklog: Number.MAX_SAFE_INTEGER });
+    const topics = new Topics({ maxPublishBacklogSize: Number.MAX_SAFE_INTEGER });
     listeners(topics, 1, "t");
     const message = new PreparedMessage("x".repeat(1024 * 1024));
     for (let i = 0; i < 200; i++) topics.publish("t", message);
