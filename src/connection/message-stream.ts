@@ -68,6 +68,8 @@ export class MessageStreams implements AsyncIterable<MessageStream> {
   /** Nothing will come any more to those who wait. */
   end(): void {
     this.#last?.end();
+    // Who waits for the next message has handled this one.
+    if (this.#waiting.length > 0) this.#last = undefined;
     for (const waiting of this.#waiting.splice(0)) waiting.resolve({ done: true, value: undefined });
   }
 
