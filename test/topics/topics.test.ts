@@ -312,7 +312,7 @@ describe("a delivery that runs other code", () => {
 });
 
 describe("what is published faster than it can be delivered", () => {
-  it("D22: says when it was delivered, and is counted until then", async () => {
+  it("D24: says when it was delivered, and is counted until then", async () => {
     const topics = new Topics();
     const [listener] = listeners(topics, 1, "t");
     const { delivered } = topics.publish("t", "x".repeat(1000));
@@ -324,7 +324,7 @@ describe("what is published faster than it can be delivered", () => {
     await topics.publish("nobody", "x").delivered;
   });
 
-  it("D22: is dropped beyond the limit and says so; one message alone may be longer", async () => {
+  it("D24: is dropped beyond the limit and says so; one message alone may be longer", async () => {
     const topics = new Topics({ maxPublishBacklogSize: 10_000 });
     const [publisher, other] = listeners(topics, 2, "t");
     expect(topics.publish("t", "x".repeat(20_000))).toEqual({ reached: 2, dropped: 0 });
@@ -338,7 +338,7 @@ describe("what is published faster than it can be delivered", () => {
     expect(other!.heard.map((text) => text[0])).toEqual(["x", "z"]);
   });
 
-  it("D22 control: without a limit all of it is held", () => {
+  it("D24 control: without a limit all of it is held", () => {
     const topics = new Topics({ maxPublishBacklogSize: Number.MAX_SAFE_INTEGER });
     listeners(topics, 1, "t");
     const message = new PreparedMessage("x".repeat(1024 * 1024));
@@ -346,7 +346,7 @@ describe("what is published faster than it can be delivered", () => {
     expect(topics.backlog).toBeGreaterThan(200 * 1024 * 1024);
   });
 
-  it("D22: sets a pace while delivery takes more than a turn, or more than half of the subscribers lag", async () => {
+  it("D24: sets a pace while delivery takes more than a turn, or more than half of the subscribers lag", async () => {
     const topics = new Topics();
     const all = listeners(topics, 3, "t");
     topics.publish("t", "x");
@@ -372,7 +372,7 @@ describe("what is published faster than it can be delivered", () => {
     await topics.pace("t");
   });
 
-  it("D22: sets a pace from inside a delivery that goes on", async () => {
+  it("D24: sets a pace from inside a delivery that goes on", async () => {
     const topics = new Topics();
     const all = listeners(topics, 2, "t");
     const paces: unknown[] = [];
