@@ -18,7 +18,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       ["after close()", (connection) => connection.close()],
       ["after terminate()", (connection) => connection.terminate()],
       ["and closes by await using", (connection) => connection[Symbol.asyncDispose]()],
-    ])("R6455-7.1.1-3: resolves for a handler that waits for it %s", async (_, end) => {
+    ])("resolves for a handler that waits for it %s", async (_, end) => {
       const seen: string[] = [];
       const { peer, connection } = await connectionPair(role, {
         handlers: {
@@ -267,7 +267,7 @@ test("the close event of a WebSocket comes after its last message", async () => 
 });
 
 describe("a server", () => {
-  test("R6455-7.1.1-3: two calls of close settle, whatever hangs", async () => {
+  test("two calls of close settle, whatever hangs", async () => {
     const server = await serving({
       limits: { closeTimeout: 50 },
       routes: { "/": { message: () => new Promise(() => {}) } },

@@ -87,7 +87,7 @@ const names = Object.keys(actions);
 
 describe.each(["server", "client"] as const)("called on the %s", (side) => {
   describe.each<Handling>(["idle", "busy", "waits for closed", "loop"])("whose handlers are %s", (handling) => {
-    test.each(names)("R6455-7.1.1-3: every other call or event after %s lets both settle", async (first) => {
+    test.each(names)("every other call or event after %s lets both settle", async (first) => {
       // The turns between the two differ from pair to pair; all of them for each would take three times as long.
       const pairs = names.map((second, index) => ({ second, turns: [0, 1, 3][(index + names.indexOf(first)) % 3]! }));
       // All at once, since most of it is waiting.

@@ -4,14 +4,14 @@
  * Each behaviour in both roles, each input whole and byte by byte.
  */
 import { Buffer } from "node:buffer";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { EndpointEvent, PartEvent } from "../../src/protocol/endpoint-events.ts";
 import { type EndpointOptions, EndpointSettings } from "../../src/protocol/endpoint-settings.ts";
 import { type Violation, violations } from "../../src/protocol/errors.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
-import { giveOutput, takeOutput } from "../../src/protocol/output-buffer.ts";
+import { giveOutput, OutputBuffer, takeOutput } from "../../src/protocol/output-buffer.ts";
 import {
   type Cuts,
   cut,
@@ -25,6 +25,8 @@ import {
   takeFrames,
   type WireFrame,
 } from "../support/wire.ts";
+
+afterEach(() => void vi.restoreAllMocks());
 
 const forms = [
   ["server", "whole"],
@@ -1267,5 +1269,55 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
       first: true,
       last: false,
     });
+  });
+});
+
+describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
+  const frames = ["first", "second"].map((payload) => frameFrom(peerOf(role), { opcode: 1, payload }));
+
+  /** From now on the system gives no memory. */
+  function exhaust(): void {
+    vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation(() => {
+      throw new RangeError("Array buffer allocation failed");
+    });
+  }
+
+  test.each([
+    ["the rest of a chunk that was only lent", (endpoint: Endpoint) => endpoint.releaseChunk()],
+    ["a chunk behind another", (endpoint: Endpoint) => endpoint.receive(ownCopy(frames[0]!))],
+  ])("D23: where %s cannot be copied, the connection fails, and the next event tells so once", (_, act) => {
+    const endpoint = new Endpoint({ role });
+    // The slab of the output is there already.
+    endpoint.sendMessage("before");
+    endpoint.receive(ownCopy(Buffer.concat(frames)), true);
+    expect(endpoint.nextEvent()).toMatchObject({ data: "first" });
+    exhaust();
+    act(endpoint);
+    expect([endpoint.violation, endpoint.state, endpoint.closeSent?.code]).toEqual(["no-memory", "discarding", 1011]);
+    endpoint.receive(ownCopy(frames[1]!));
+    expect([endpoint.nextEvent(), endpoint.nextEvent()]).toEqual([
+      { type: "failed", violation: "no-memory" },
+      undefined,
+    ]);
+  });
+
+  test("D23: where there is none for a Close either, it ends without one", () => {
+    const endpoint = new Endpoint({ role });
+    const slabs = Array.from({ length: 40 }, () => new OutputBuffer());
+    for (const slab of slabs) slab.reserve(1);
+    exhaust();
+    endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 2, fin: false, payload: "part" })));
+    expect(endpoint.nextEvent()).toEqual({ type: "failed", violation: "no-memory" });
+    expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
+  });
+
+  test("D23: any other error is no lack of memory, and is not hidden", () => {
+    const endpoint = new Endpoint({ role });
+    endpoint.receive(ownCopy(Buffer.concat(frames)), true);
+    endpoint.nextEvent();
+    vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation(() => {
+      throw new TypeError("a mistake of ours");
+    });
+    expect(() => endpoint.releaseChunk()).toThrow("a mistake of ours");
   });
 });

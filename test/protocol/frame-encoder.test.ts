@@ -165,3 +165,16 @@ test("R6455-5.3-2 R6455-6.1-3 D11 each frame of a client has a key of its own", 
   expect(new Set(frames.map(({ key }) => key!.join())).size).toBeGreaterThan(995);
   expect(frames.every(({ payload }) => payload.toString() === "same")).toBe(true);
 });
+
+test("D22 a long payload is referred to where that is asked for, by a server only, unless it may change on its way", () => {
+  const payload = new Uint8Array(longestCopied + 1);
+  for (const [role, refers] of [
+    ["server", true],
+    ["client", false],
+  ] as const) {
+    const output = new OutputBuffer();
+    encodeFrame(output, role, 0x82, payload, "referred");
+    expect(output.refers).toBe(refers);
+    expect(output.take().at(-1)!.buffer === payload.buffer).toBe(refers);
+  }
+});

@@ -289,4 +289,28 @@ describe("memory", () => {
     scribble();
     expect(join(answer)).toBe("answer!");
   });
+
+  test("D22 memory of a caller is taken as it is, or copied where that is asked for", () => {
+    const payload = Buffer.from("the caller's");
+    for (const copied of [false, true]) {
+      const output = new OutputBuffer();
+      put(output, "head");
+      output.refer(payload);
+      expect(output.refers).toBe(true);
+      const pieces = output.take(copied);
+      expect([pieces[1] === payload, join(pieces), output.refers]).toEqual([!copied, "headthe caller's", false]);
+      output.taken(true);
+    }
+  });
+
+  test("D22 nothing is taken when a caller has given his memory away", () => {
+    const output = new OutputBuffer();
+    const payload = new Uint8Array(8);
+    put(output, "head");
+    output.refer(payload);
+    structuredClone(payload, { transfer: [payload.buffer] });
+    expect(() => output.take()).toThrow("given away or made shorter");
+    output.clear();
+    expect([output.length, output.refers]).toEqual([0, false]);
+  });
 });
