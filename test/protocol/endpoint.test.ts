@@ -1311,6 +1311,15 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
     expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
   });
 
+  test("D23: … and any other error on the way to a Close is not hidden", () => {
+    const endpoint = new Endpoint({ role });
+    for (const slab of Array.from({ length: 40 }, () => new OutputBuffer())) slab.reserve(1);
+    vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation(() => {
+      throw new TypeError("a mistake of ours");
+    });
+    expect(() => endpoint.fail("message-too-big")).toThrow("a mistake of ours");
+  });
+
   test("D23: any other error is no lack of memory, and is not hidden", () => {
     const endpoint = new Endpoint({ role });
     endpoint.receive(ownCopy(Buffer.concat(frames)), true);
@@ -1320,4 +1329,25 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
     });
     expect(() => endpoint.releaseChunk()).toThrow("a mistake of ours");
   });
+
+  test("D23: an inflated message that cannot become a string fails the connection", () => {
+    const endpoint = new Endpoint({ role, compression: true });
+    endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 1, rsv: 4, payload: "deflated" })));
+    expect(endpoint.nextEvent()).toMatchObject({ type: "inflate" });
+    vi.spyOn(Buffer.prototype, "toString").mockImplementation(() => {
+      throw new RangeError("Array buffer allocation failed");
+    });
+    expect(endpoint.inflated(Buffer.from("ä"))).toEqual({ type: "failed", violation: "no-memory" });
+  });
+});
+
+test("says whether output lies in a caller's memory, and whether a message of ours has begun and not ended", () => {
+  const endpoint = new Endpoint({ role: "server" });
+  expect([endpoint.outputRefers, endpoint.sendingFragments]).toEqual([false, false]);
+  endpoint.sendMessage(new Uint8Array(100_000));
+  endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false });
+  expect([endpoint.outputRefers, endpoint.sendingFragments]).toEqual([true, true]);
+  endpoint.takeOutput();
+  endpoint.sendFragment(true, Buffer.from("b"), { first: false, last: true });
+  expect([endpoint.outputRefers, endpoint.sendingFragments]).toEqual([false, false]);
 });
