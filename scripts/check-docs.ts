@@ -3,13 +3,14 @@
  *
  * `ts no-run: <reason>` is typechecked only. `// prints: …` comments are, in order, exactly the lines a block must print.
  * A block ends by itself within 20 s; one that calls `serve(` or `listen(` may stay, and then serves the blocks below it
- * until the next such block or the end of its page. Blocks find `openline` as built in dist/, and 9998, the port all
+ * until the next such block or the end of its page; requests
+ * that nobody sends by mistake must not end it. Blocks find `openline` as built in dist/, and 9998, the port all
  * pages use, is replaced by a free one, so that a running demo is no obstacle.
  */
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, connect as netConnect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -100,16 +101,58 @@ function typecheck(folder: string): string[] {
 async function runPage(blocks: readonly Block[], folder: string, timeLimit: number): Promise<string[]> {
   const failures: string[] = [];
   let server: ChildProcess | undefined;
+  let serving: Block | undefined;
+  const stopServer = async () => {
+    const failure = server && serving && (await failureUnderAttack(serving, server));
+    if (failure) failures.push(failure);
+    await stop(server);
+  };
   for (const block of blocks.filter(({ run }) => run)) {
     const serves = /\b(?:serve|listen)\(/.test(block.code);
-    if (serves) await stop(server);
+    if (serves) await stopServer();
     const { child, failure } = await runBlock(block, fileOf(block, folder), serves, timeLimit);
     if (failure !== undefined) failures.push(`${block.page}:${block.line}: ${failure}`);
-    if (serves) server = child;
+    if (serves) [server, serving] = [child, failure === undefined ? block : undefined];
     else await stop(child);
   }
-  await stop(server);
+  await stopServer();
   return failures;
+}
+
+/** Targets that some parser of URLs throws for, or reads in another way than the next. */
+const hostileTargets: readonly string[] = ["//", "/%", "///x", "*", "http://[/", "//a:b@c:d/", "/a/../b?%"];
+
+/** Sends hostile requests to what a block serves; a sentence when they end it. */
+async function failureUnderAttack({ page, line, code }: Block, server: ChildProcess): Promise<string | undefined> {
+  const port = Number(/\b(?:listen\(|port: )(\d+)/.exec(code)?.[1] ?? 0);
+  if (port === 0 || server.exitCode !== null || server.signalCode !== null) return undefined;
+  const ended = once(server, "exit").then(([exitCode]) =>
+    exitCode === 0 ? undefined : `${page}:${line}: hostile requests ended it with exit code ${exitCode}`,
+  );
+  const socketFields = [
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  ];
+  for (const target of hostileTargets) {
+    for (const fields of [[], ["Connection: Upgrade", "Upgrade: h2c"], socketFields]) {
+      await answerTo(port, [`GET ${target} HTTP/1.1`, "Host: localhost", ...fields, "", ""].join("\r\n"));
+    }
+  }
+  return Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(resolve, 200, undefined))]);
+}
+
+/** Resolves when something was answered, the connection was closed, or 200 ms have passed. */
+function answerTo(port: number, request: string): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = netConnect(port, "localhost", () => void socket.write(request));
+    const over = () => {
+      socket.destroy();
+      resolve();
+    };
+    socket.setTimeout(200, over).on("error", over).on("close", over).once("data", over);
+  });
 }
 
 /** Resolves when the block has ended, when it serves and has printed what it should, or when its time is over. */

@@ -7,7 +7,7 @@
 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { UpgradeRequest } from "./refuse.ts";
+import { ignoreError, type UpgradeRequest } from "./refuse.ts";
 
 /** The transports of requests that are answered, or about to be. */
 const claimed = new WeakSet<object>();
@@ -19,6 +19,13 @@ export function claim({ request, socket }: Transport): void {
   const transports = [socket, request.socket ?? socket];
   if (transports.some((transport) => claimed.has(transport) || isOthers(transport as Socket))) throw alreadyAnswered();
   for (const transport of transports) claimed.add(transport);
+}
+
+/** Whether nobody has taken a transport that was handed over: claimed, ended, read, or listens to it. */
+export function isUntouched(socket: Duplex): boolean {
+  if (claimed.has(socket) || socket.destroyed || socket.writableEnded || socket.readableFlowing) return false;
+  if (socket.listenerCount("data") > 0 || socket.listenerCount("readable") > 0) return false;
+  return socket.listeners("error").every((listener) => listener === ignoreError);
 }
 
 /** How many bytes have been written to a transport; undefined for a stream that does not count them. */

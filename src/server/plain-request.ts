@@ -22,44 +22,54 @@ export function asksForWebSocket({ headers }: IncomingMessage): boolean {
   return /websocket/i.test(headers.upgrade ?? "");
 }
 
+/** Whether a request is for a path that we serve. */
+export type IsOurs = (request: IncomingMessage) => boolean;
+
 /**
- * Whether a request is left to `request` though it asks for an upgrade. Where others listen for `upgrade`, it may be theirs;
- * without a `request` listener there is no answer.
+ * Whether a request is left to `request` though it asks for an upgrade. Where others listen for `upgrade`, it may be theirs,
+ * but for our paths; without a `request` listener there is no answer.
  */
-export function isPlain(http: HttpServer, request: IncomingMessage): boolean {
-  return !asksForWebSocket(request) && http.listenerCount("upgrade") === 1 && http.listenerCount("request") > 0;
+export function isPlain(http: HttpServer, request: IncomingMessage, isOurs: IsOurs): boolean {
+  if (asksForWebSocket(request) || http.listenerCount("request") === 0) return false;
+  return http.listenerCount("upgrade") === 1 || isOurs(request);
 }
 
 /** Lets plain requests pass, where the runtime asks; returns what ends that. */
-export function leavePlainRequests(http: HttpServer): () => void {
+export function leavePlainRequests(http: HttpServer, isOurs: IsOurs): () => void {
   const server = http as AskingServer;
   const before = server.shouldUpgradeCallback;
   if (before === undefined) return () => {};
-  const asked = (request: IncomingMessage): boolean => before.call(http, request) && !isPlain(http, request);
+  const asked = (request: IncomingMessage): boolean => before.call(http, request) && !isPlain(http, request, isOurs);
   server.shouldUpgradeCallback = asked;
   return () => {
     if (server.shouldUpgradeCallback === asked) server.shouldUpgradeCallback = before;
   };
 }
 
-/** Gives a request back to `node:http`, which reads it once more, and its body. */
-export function giveBack(http: HttpServer, { request, socket, head }: UpgradeRequest): void {
+/**
+ * Gives a request back to `node:http`, which reads it once more, and its body. With `close` the answer ends the connection.
+ */
+export function giveBack(
+  http: HttpServer,
+  { request, socket, head }: UpgradeRequest,
+  options?: { readonly close: boolean },
+): void {
   // `node:http` begins to read where it finds a socket that nobody has begun to read.
   socket.pause();
-  socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+  socket.unshift(Buffer.concat([headWithoutUpgrade(request, options?.close === true), head]));
   nodeListener(http)(socket as Socket);
   socket.resume();
 }
 
 /** The head as it came, but that `Connection` does not name `Upgrade`, without which that field says nothing. */
-function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage, close: boolean): Buffer {
   let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
     const value = name.toLowerCase() === "connection" ? otherOptions(rawHeaders[index + 1]!) : rawHeaders[index + 1]!;
     text += `${name}: ${value}\r\n`;
   }
-  return Buffer.from(`${text}\r\n`, "latin1");
+  return Buffer.from(`${text}${close ? "Connection: close\r\n" : ""}\r\n`, "latin1");
 }
 
 function otherOptions(connection: string): string {

@@ -280,6 +280,11 @@ export class Server {
   }
 
   /** @internal See `AttachedServer`. */
+  hasPath({ url = "" }: IncomingMessage): boolean {
+    return this.match(pathOf(url)) !== undefined;
+  }
+
+  /** @internal See `AttachedServer`. */
   takeUpgrade(request: UpgradeRequest): boolean {
     const match = this.match(pathOf(request.request.url ?? ""));
     if (match === undefined) return false;

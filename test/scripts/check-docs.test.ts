@@ -52,6 +52,21 @@ describe("readBlocks", () => {
 });
 
 describe("checkPages", () => {
+  test("a server that a hostile request ends fails, and one that answers it passes", async () => {
+    const serverOf = async (path: string) =>
+      page(
+        block(
+          "ts",
+          'import { createServer } from "node:http";',
+          `createServer((request, response) => void response.end(${path})).listen(${await freePort()});`,
+        ),
+      );
+    expect(await check(await serverOf('new URL(request.url ?? "/", "http://localhost").pathname'))).toEqual([
+      "page.md:4: hostile requests ended it with exit code 1",
+    ]);
+    expect(await check(await serverOf('request.url?.split("?")[0]'))).toEqual([]);
+  });
+
   test("passes blocks that are true, a server serving the block below it", async () => {
     const port = await freePort();
     const markdown = page(

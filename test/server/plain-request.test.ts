@@ -157,6 +157,59 @@ test("C17: drain ends though such a request is answered without end", async () =
   peer.socket.destroy();
 });
 
+describe.each(["before", "after"])("C17: beside an `upgrade` listener of others that came %s", (order) => {
+  async function beside(listener: (request: IncomingMessage, socket: Duplex) => void, request?: RequestListener) {
+    const { http, port } = await httpServer(order === "before" ? listener : undefined);
+    if (request) http.on("request", request);
+    await serving({ server: http, routes: { "/ws": {} } });
+    if (order === "after") http.on("upgrade", listener);
+    return port;
+  }
+  const theirs = "HTTP/1.1 418 Theirs\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+  const h2c = (path: string) => requestText({ path, headers: { Upgrade: "h2c" } });
+
+  test("what asks for h2c on a path of ours is plain, though they would answer it later", async () => {
+    const port = await beside(async (request, socket) => {
+      await new Promise(setImmediate);
+      if (request.url !== "/ws") socket.end(theirs);
+    }, echo);
+    const answer = await exchange(port, javaRequest("content-length").replace("/api", "/ws"));
+    expect(JSON.parse(parseResponse(answer).body)).toEqual({ ...answered, url: "/ws" });
+  });
+
+  test("so is what they do not touch, and its answer ends the connection", async () => {
+    const port = await beside(() => {}, echo);
+    const { headers, body: said } = parseResponse(await exchange(port, h2c("/api")));
+    expect([headers.get("connection"), JSON.parse(said).url]).toEqual(["close", "/api"]);
+  });
+
+  test("what they take is theirs: answered at once, or later where they listen to the socket", async () => {
+    const port = await beside(async ({ url }, socket) => {
+      socket.on("error", () => {});
+      if (url === "/later") await new Promise((resolve) => setTimeout(resolve, 20));
+      socket.end(theirs);
+    }, echo);
+    for (const path of ["/now", "/later"]) expect(parseResponse(await exchange(port, h2c(path))).status).toBe(418);
+  });
+
+  test("without a `request` listener, what nobody takes is refused", async () => {
+    const port = await beside(() => {});
+    for (const path of ["/ws", "/api"]) expect(parseResponse(await exchange(port, h2c(path))).status).toBe(426);
+  });
+
+  test("a client that is gone within the turn ends nothing", async () => {
+    const asked: string[] = [];
+    const port = await beside(({ url }, socket) => {
+      asked.push(url!);
+      (socket as Socket).resetAndDestroy();
+    }, echo);
+    const peer = await sendRaw(port, h2c("/gone"));
+    await peer.until(() => false).catch(() => {});
+    expect(asked).toEqual(["/gone"]);
+    peer.socket.destroy();
+  });
+});
+
 test("C17: its body has to come within the time that the server gives to requests", async () => {
   const http = createServer({ requestTimeout: 100, connectionsCheckingInterval: 20 }, echo);
   http.listen(0, "127.0.0.1");
