@@ -385,9 +385,10 @@ export class Connection {
     return this.#isOpen() && !this.#outbox.isFull();
   }
 
-  /** @internal For topics: whether the high-water mark is reached. */
-  lags(): boolean {
-    return this.bufferedAmount >= this.limits.outboxHighWaterMark;
+  /** @internal For topics: bytes that wait, once they have reached the high-water mark, else 0. */
+  lag(): number {
+    const { bufferedAmount } = this;
+    return bufferedAmount >= this.limits.outboxHighWaterMark ? bufferedAmount : 0;
   }
 
   /** @internal For topics: reads and delivers nothing until `until` has resolved. */

@@ -54,6 +54,10 @@ function thisTurn(): object {
   return turn;
 }
 
+function unshare(frames: Uint8Array | readonly Uint8Array[]): void {
+  for (const one of [frames].flat() as readonly Uint8Array[]) processOutbox.unshare(one);
+}
+
 /** The way out of one connection. */
 export class Outbox implements Holder {
   readonly #endpoint: Endpoint;
@@ -71,8 +75,11 @@ export class Outbox implements Holder {
   #filledIn: object | undefined;
   /** Whether the process's cap knows of output, though nothing is stalled. */
   #noted = false;
-  /** What it shares with others and the stalled socket has not taken, as the process's cap knows it. */
-  #shared: Uint8Array[] | undefined;
+  /** Frames in the output that others send as well, as the process's cap knows them. */
+  #queued: Uint8Array[] | undefined;
+  /** Such frames that were written last, while some of that write waits in the socket, and their length. */
+  #leaving: Uint8Array | readonly Uint8Array[] | undefined;
+  #leavingLength = 0;
   #high = false;
   /** What waits for room; undefined while nothing does. */
   #room: Deferred<void> | undefined;
@@ -178,16 +185,13 @@ export class Outbox implements Holder {
    * to is kept count of, since small frames behind others are copied: for each of those it would cost 50 times its bytes.
    */
   changedShared(frames: Uint8Array, refers: boolean): void {
-    if (!this.#endpoint.stalled) {
-      if (!this.insideChunk) this.#flushNow();
-      return;
-    }
     if (refers) {
-      this.#shared ??= [];
-      this.#shared.push(frames);
+      this.#queued ??= [];
+      this.#queued.push(frames);
       processOutbox.share(frames);
     }
-    this.#note();
+    if (this.#endpoint.stalled) this.#note();
+    else if (!this.insideChunk) this.#flushNow();
   }
 
   /** Writes whole frames as they are; false, and nothing done, unless there is nothing that they would have to wait for. */
@@ -197,7 +201,9 @@ export class Outbox implements Holder {
     if (endpoint.role === "client" || this.insideChunk || this.#high || endpoint.sendingFragments) return false;
     if (endpoint.stalled || endpoint.outputLength > 0 || !socket.writable || socket.writableLength > 0) return false;
     this.#owner.counters.bytesSent += frames.length;
+    this.#leaving = frames;
     this.#write(frames);
+    if (!endpoint.stalled) this.#leaving = undefined;
     return true;
   }
 
@@ -232,7 +238,12 @@ export class Outbox implements Holder {
     }
     if (pieces.length > 0) {
       this.#owner.counters.bytesSent += outputLength;
+      const queued = this.#queued;
+      this.#queued = undefined;
+      this.#leaving = queued;
       const left = this.#write(pieces.length === 1 ? pieces[0]! : pieces);
+      if (!endpoint.stalled) this.#leaving = undefined;
+      if (queued !== undefined) unshare(queued);
       endpoint.outputTaken(left);
     }
     if (this.#noted && !endpoint.stalled) this.#forget();
@@ -289,18 +300,31 @@ export class Outbox implements Holder {
 
   /** The socket takes bytes again. */
   drained(): void {
-    if (this.#endpoint.stalled) this.release();
+    if (this.#endpoint.stalled) this.#moveOn();
     this.flush();
     if (this.#high) this.#reportLow();
   }
 
-  /** Holds nothing for the peer any more: the socket takes bytes again, or is gone. */
+  /** The socket is gone, and nothing is held for the peer any more. */
   release(): void {
+    this.#moveOn();
+    this.#dropQueued();
+  }
+
+  /** The socket holds nothing any more. */
+  #moveOn(): void {
+    if (this.#endpoint.stalled && this.#leaving !== undefined) unshare(this.#leaving);
+    this.#leaving = undefined;
+    this.#leavingLength = 0;
     this.#endpoint.stalled = false;
     this.#behind = 0;
     this.#forget();
-    this.#unshare();
     (this.#socket as Partial<Socket>).setTimeout?.(0);
+  }
+
+  #dropQueued(): void {
+    if (this.#queued !== undefined) unshare(this.#queued);
+    this.#queued = undefined;
   }
 
   /**
@@ -323,7 +347,7 @@ export class Outbox implements Holder {
   /** See `Holder`. */
   letGo(): void {
     const error = this.tooLarge("maxProcessOutboxSize");
-    this.#unshare();
+    this.#dropQueued();
     this.#owner.outboxTooLarge(error);
   }
 
@@ -332,6 +356,7 @@ export class Outbox implements Holder {
     this.#endpoint.stalled = true;
     this.#held = this.#heldBySocket();
     this.#heldSince = performance.now();
+    this.#shareLeaving();
     this.#owner.outboxStalled();
     (this.#socket as Partial<Socket>).setTimeout?.(this.#owner.limits.writeTimeout);
     this.#note();
@@ -341,18 +366,24 @@ export class Outbox implements Holder {
     const most = this.#owner.limits.maxProcessOutboxSize;
     if (most === Number.POSITIVE_INFINITY) return;
     const { size } = this;
-    processOutbox.note(this, size - this.#endpoint.sharedOutputLength, most, size);
+    const leaving = this.#leavingLength === 0 ? 0 : Math.min(this.#leavingLength, this.#heldBySocket());
+    processOutbox.note(this, size - this.#endpoint.sharedOutputLength - leaving, most, size);
+  }
+
+  /** What waits in a plain socket lies where it was written from; TLS has made bytes of its own of it. */
+  #shareLeaving(): void {
+    if (this.#direct === undefined) this.#leaving = undefined;
+    if (this.#leaving === undefined) return;
+    for (const frames of [this.#leaving].flat() as readonly Uint8Array[]) {
+      processOutbox.share(frames);
+      this.#leavingLength += frames.length;
+    }
   }
 
   /** The process's cap need not know of it any more. */
   #forget(): void {
     this.#noted = false;
     processOutbox.note(this, 0, Number.POSITIVE_INFINITY);
-  }
-
-  #unshare(): void {
-    for (const frames of this.#shared ?? []) processOutbox.unshare(frames);
-    this.#shared = undefined;
   }
 
   #reportLow(): void {

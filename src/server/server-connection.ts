@@ -117,7 +117,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
       position: { round: 0, entry: 0 },
       compression: this.sharedCompression,
       takesFrames: () => this.takesFrames(),
-      lags: () => this.lags(),
+      lag: () => this.lag(),
       sendFrames: (frames, messageCount) => this.sendFrames(frames, messageCount),
       deliveryFailed: (error) => this.sendingFailed(error),
     };

@@ -31,6 +31,8 @@ interface Tally {
   readonly refusing: number;
   /** Whether more than half are at their high-water mark. */
   readonly crowded: boolean;
+  /** Bytes that wait for those. */
+  readonly lag: number;
 }
 
 /** Messages in the order in which they were published; once its delivery has begun, nothing is added. */
@@ -157,11 +159,17 @@ export function tallyOf(topic: Topic): Tally {
   const of = topic.subscribers.size;
   let refusing = 0;
   let lagging = 0;
+  let lag = 0;
   for (const subscriber of topic.subscribers) {
-    if (!subscriber.takesFrames()) refusing++;
-    else if (subscriber.lags?.()) lagging++;
+    if (!subscriber.takesFrames()) {
+      refusing++;
+      continue;
+    }
+    const behind = subscriber.lag?.() ?? 0;
+    if (behind > 0) lagging++;
+    lag += behind;
   }
-  return { of, refusing, crowded: lagging * 2 > of };
+  return { of, refusing, crowded: lagging * 2 > of, lag };
 }
 
 /** Where the entries with an index from `from` on begin. */

@@ -20,8 +20,8 @@ export interface Subscriber {
   readonly compression: SharedCompression | undefined;
   /** Whether it takes messages: it is open and reads what it is sent. */
   takesFrames(): boolean;
-  /** Whether what it was sent has reached its high-water mark. Without it, never. */
-  lags?(): boolean;
+  /** Bytes that wait for it, once they have reached its high-water mark, else 0. Without it, 0. */
+  lag?(): number;
   /** Sends whole frames of so many messages; many connections may share the bytes. */
   sendFrames(frames: Uint8Array, messageCount: number): void;
   /** What was published could not be sent to it. */

@@ -31,7 +31,8 @@ export interface PublishResult {
   readonly dropped: number;
   /**
    * Resolves when the next message may be published without piling up: this one was handed to all its subscribers, and at
-   * least half of them are below their high-water mark, or a second has passed. Never rejects.
+   * least half of them are below their high-water mark, or have not come there in five seconds, or in one without reading
+   * anything. Never rejects.
    */
   readonly delivered: Promise<void>;
 }
@@ -47,9 +48,11 @@ const deliveryBudget = 4;
 const roundSize = 1024 * 1024;
 /** What a message in a round costs besides its bytes. */
 const entrySize = 128;
-/** How long publishers wait at most for subscribers that read too slowly, in milliseconds … */
-const longestWait = 1000;
-/** … and how often they look. */
+/** How long publishers wait at most for subscribers that read too slowly, in milliseconds: as a rule … */
+const longestWait = 5000;
+/** … and for such as read nothing. */
+const longestStandstill = 1000;
+/** How often they look. */
 const lookInterval = 20;
 
 /** A set of topics; every server has its own. */
@@ -257,11 +260,21 @@ function deliver(round: Round, subscriber: Subscriber): void {
   }
 }
 
-/** Resolves when at least half of the subscribers are below their high-water mark, at the latest after a second. */
+/**
+ * Resolves when at least half of the subscribers are below their high-water mark; sooner when they read nothing for a
+ * second, and at the latest after five.
+ */
 async function roomier(topic: Topic): Promise<void> {
-  const until = performance.now() + longestWait;
-  do await new Promise<void>((resolve) => void setTimeout(resolve, lookInterval));
-  while (tallyOf(topic).crowded && performance.now() < until);
+  const began = performance.now();
+  let moved = began;
+  for (let before = Number.POSITIVE_INFINITY; ; ) {
+    const { crowded, lag } = tallyOf(topic);
+    const now = performance.now();
+    if (lag < before) moved = now;
+    if (!crowded || now - began >= longestWait || now - moved >= longestStandstill) break;
+    before = lag;
+    await new Promise<void>((resolve) => void setTimeout(resolve, lookInterval));
+  }
   topic.roomier = undefined;
 }
 

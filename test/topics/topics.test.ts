@@ -21,8 +21,8 @@ class Listener implements Subscriber {
 
   lagging = false;
 
-  lags(): boolean {
-    return this.lagging;
+  lag(): number {
+    return this.lagging ? 1_000_000 : 0;
   }
 
   readonly failures: unknown[] = [];
