@@ -40,6 +40,7 @@ import { CutOff, type Fragments, OutgoingStream, type SendFragmentsOptions } fro
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
 import { ProcessCap } from "./process-cap.ts";
+import { ReadPace } from "./read-pace.ts";
 import { queueMicrotask, setImmediate } from "./scheduling.ts";
 import { listenForDrain, listenTo } from "./socket-listener.ts";
 import { WebStreams } from "./web-streams.ts";
@@ -59,9 +60,7 @@ export interface ConnectionParts<Self> {
 export const processAssembly: ProcessCap = new ProcessCap();
 
 const uncounted = newCounters();
-/** After this many messages in one go the clock is read (the read budget) … */
-const messagesPerLook = 64;
-/** … and after this many frames of which no message came (fault A07). */
+/** After this many frames of which no message came the clock is read (fault A07). */
 const framesPerLook = 64;
 const noBytes = new Uint8Array(0);
 /** Reads from this length on are timed: libuv may hand us 32 in a row before anybody else has a turn. */
@@ -97,6 +96,8 @@ export class Connection {
   #reading = true;
   /** The rest of what was read is worked on in the next turn. */
   #yielding = false;
+  /** Made with the first bytes. */
+  #pace: ReadPace | undefined;
   /** Nothing is read or delivered until what the connection has published is delivered. */
   #holding = false;
   #webStreams: WebStreams | undefined;
@@ -468,6 +469,8 @@ export class Connection {
     if (this.endpoint.state === "discarding") return this.#end.drain(length);
     this.counters.bytesReceived += length;
     const began = length < longRead ? 0 : performance.now();
+    // Long reads of one turn are one piece of work, with all that is done between them.
+    if (began === 0 || turnWork === 0) this.#pace?.restart();
     this.endpoint.receive(chunk, borrowed, length);
     this.run();
     if (began !== 0) this.#worked(performance.now() - began);
@@ -476,7 +479,7 @@ export class Connection {
   /** Fragments and control frames are no messages that `#pump` would count, and cost time all the same (fault A07). */
   #worked(time: number): void {
     if (turnWork === 0) setImmediate(forgetTurn);
-    turnWork += time;
+    turnWork += Math.max(time, Number.MIN_VALUE);
     if (turnWork >= this.limits.readBudget && this.#reading) this.#yield();
   }
 
@@ -499,10 +502,10 @@ export class Connection {
 
   /**
    * @internal For the inbox, too: parses and delivers what there is; what comes of it leaves in one write. Where it is
-   * called by what it calls, the outer call goes on.
+   * called by what it calls, the outer call goes on; where it has worked for long enough, the next turn does.
    */
   run(): void {
-    if (this.#outbox.insideChunk) return;
+    if (this.#outbox.insideChunk || this.#yielding) return;
     this.#outbox.insideChunk = true;
     try {
       this.#pump();
@@ -515,11 +518,11 @@ export class Connection {
   }
 
   #pump(): void {
-    let began = 0;
-    for (let handled = 1; ; handled++) {
+    this.#pace ??= new ReadPace();
+    for (;;) {
       if (this.#holding) return this.read(false);
       const inbox = this.#inbox;
-      let look = handled % messagesPerLook === 0;
+      let look = false;
       if (inbox !== undefined && !inbox.empty && this.#delivers()) {
         this.#deliver(inbox.shift());
       } else if (this.#postponed !== undefined && !this.#isPostponing()) {
@@ -531,13 +534,9 @@ export class Connection {
         if (event !== undefined) this.#handle(event);
         else if (this.endpoint.unparsedLength === 0 || this.endpoint.inflating) break;
         // To inflate one may take as long as all of these (fault B07).
-        look ||= event === undefined || event.type === "inflate";
+        look = event === undefined || event.type === "inflate";
       }
-      if (look) {
-        const now = performance.now();
-        if (began === 0) began = now;
-        else if (now - began >= this.limits.readBudget) return this.#yield();
-      }
+      if (this.#pace.isOver(this.limits.readBudget, look)) return this.#yield();
     }
     this.read(!this.endpoint.inflating && !this.#isFull());
   }
@@ -569,6 +568,7 @@ export class Connection {
     this.#yielding = true;
     setImmediate(() => {
       this.#yielding = false;
+      this.#pace?.restart();
       this.run();
     });
   }
