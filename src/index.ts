@@ -51,7 +51,14 @@ export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { TrustProxy } from "./server/client-address.ts";
 export type { DrainOptions } from "./server/drain.ts";
 export type { ListenerOptions } from "./server/listener.ts";
-export type { FailedRecord, HandlerErrorRecord, ListenerErrorRecord, Log, LogRecord } from "./server/log.ts";
+export type {
+  FailedRecord,
+  HandlerErrorRecord,
+  ListenerErrorRecord,
+  Log,
+  LogRecord,
+  RequestErrorRecord,
+} from "./server/log.ts";
 export { prometheusText, type ServerMetrics } from "./server/metrics.ts";
 export type { OriginPolicy } from "./server/origin.ts";
 export type { RefusalReason, RefusedRecord } from "./server/refuse.ts";

@@ -63,7 +63,7 @@ function reportSecond(error: unknown): void {
 }
 
 /** Writes to stderr, also of what does not let itself be looked at. */
-function print(text: string, error: unknown): void {
+export function print(text: string, error: unknown): void {
   try {
     console.error(text, error);
   } catch {

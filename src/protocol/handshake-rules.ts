@@ -46,7 +46,7 @@ const table = {
   "invalid-target": {
     section: "4.2.1",
     status: 400,
-    text: "the request target is neither a path nor a URL of this host",
+    text: "the request target is neither a path, without dot segments, nor a URL of this host",
   },
   "unexpected-body": { section: "4.2.1", status: 400, text: "the request has a body" },
   "duplicate-version": {

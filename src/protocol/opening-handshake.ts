@@ -345,12 +345,19 @@ function brokenKeyRule(keys: readonly string[]): RefusalRule | undefined {
   return /^[+/0-9A-Za-z]{22}==$/.test(keys[0] as string) ? undefined : "invalid-key";
 }
 
+/**
+ * What a parser of URLs takes out of a path or turns into a slash, so that it names another resource: dot segments, encoded
+ * or not, and backslashes. Clients that parse the URL never send them.
+ */
+const reshaped = /^[^?]*(?:\\|\/(?:\.|%2e){1,2}(?:[/?]|$))/i;
+
 /** The resource name of a request target in origin form, or in absolute form when it names the same host. */
 function readTarget(target: string, host: string): string | undefined {
   for (let index = 0; index < target.length; index++) {
     const code = target.charCodeAt(index);
     if (code < 0x21 || code > 0x7e || code === NUMBER_SIGN) return undefined;
   }
+  if (reshaped.test(target)) return undefined;
   if (target.startsWith("/")) return target;
   const scheme = /^(?:http|ws)(s?):\/\//i.exec(target);
   if (scheme === null) return undefined;

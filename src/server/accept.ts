@@ -13,6 +13,7 @@ import type { Topics } from "../topics/topics.ts";
 import { claim } from "./claim.ts";
 import { addressOf } from "./client-address.ts";
 import { failureOf, handlerError } from "./log.ts";
+import { answerUnderWay } from "./refuse.ts";
 import { type ResolvedRoute, type Route, resolveRoute, routeTable } from "./route.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { upgrade } from "./upgrade.ts";
@@ -54,6 +55,7 @@ export async function accept<
   checkOptions("accept", options, acceptTable, acceptForeign);
   checkLimitsOfOne("accept", options.limits, false);
   checkExchange(socket, head);
+  requireUpgradeEvent(request, socket);
   const route = resolveRoute(options as Route);
   claim({ request, socket });
   const exchange = { request, socket, head, log: route.log };
@@ -71,6 +73,15 @@ function checkExchange(socket: Partial<Duplex> | undefined, head: unknown): void
     socket instanceof ServerResponse ? "a response is not the socket" : "it needs a request, a socket and a head";
   throw new TypeError(
     `Cannot accept: ${wrong}; the "upgrade" event of an HTTP server has all three: ` +
+      'http.on("upgrade", (request, socket, head) => accept(request, socket, head, options))',
+  );
+}
+
+/** Throws a TypeError in a `request` listener, where `node:http` waits for its response and keeps the socket. */
+function requireUpgradeEvent(request: IncomingMessage, socket: Duplex): void {
+  if (answerUnderWay({ request, socket })?.req !== request) return;
+  throw new TypeError(
+    'Cannot accept: the request came with the "request" event, which has no socket to give away; the "upgrade" event has: ' +
       'http.on("upgrade", (request, socket, head) => accept(request, socket, head, options))',
   );
 }

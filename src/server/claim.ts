@@ -12,6 +12,9 @@ import { ignoreError, type UpgradeRequest } from "./refuse.ts";
 /** The transports of requests that are answered, or about to be. */
 const claimed = new WeakSet<object>();
 
+/** The listener that Node leaves on a socket of TLS. */
+const ofNodeTls = "onSocketTLSError";
+
 type Transport = Pick<UpgradeRequest, "request" | "socket">;
 
 /** Makes a request ours to answer; throws an Error, with nothing written, when it is another's. */
@@ -25,7 +28,7 @@ export function claim({ request, socket }: Transport): void {
 export function isUntouched(socket: Duplex): boolean {
   if (claimed.has(socket) || socket.destroyed || socket.writableEnded || socket.readableFlowing) return false;
   if (socket.listenerCount("data") > 0 || socket.listenerCount("readable") > 0) return false;
-  return socket.listeners("error").every((listener) => listener === ignoreError);
+  return socket.listeners("error").every((listener) => listener === ignoreError || listener.name === ofNodeTls);
 }
 
 /** How many bytes have been written to a transport; undefined for a stream that does not count them. */

@@ -8,7 +8,7 @@ import type { ListenOptions, Socket } from "node:net";
 import { createSecureContext, type SecureContextOptions, Server as TlsServer } from "node:tls";
 import type { ServerLimits } from "../connection/limits.ts";
 import { checkPem } from "../connection/tls-files.ts";
-import type { OptionTable } from "../protocol/options.ts";
+import { describe, type OptionTable } from "../protocol/options.ts";
 import { guardedLog, type Log } from "./log.ts";
 import { destroyUnread } from "./proxied-sockets.ts";
 import type { RouteOptions } from "./route.ts";
@@ -45,6 +45,15 @@ export const listenerOptionTable: OptionTable<ListenerOptions> = {
 /** Options of TLS of which a server needs one: without, no handshake succeeds. */
 const provesIdentity = ["cert", "pfx", "SNICallback", "pskCallback"] as const satisfies readonly (keyof TlsOptions)[];
 
+/** Options of TLS of which one must stand beside `cert`: without, no handshake succeeds either. */
+const provesKey = [
+  "key",
+  "privateKeyIdentifier",
+  "pfx",
+  "SNICallback",
+  "pskCallback",
+] as const satisfies readonly (keyof TlsOptions)[];
+
 /** Where Node does not know it, it would listen without a word. */
 const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
 const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
@@ -75,6 +84,9 @@ export function createListener({ tls }: ListenerOptions, limits: ServerLimits): 
   if (!provesIdentity.some((name) => tls[name] !== undefined)) {
     throw new TypeError("Cannot serve: tls has no certificate; it needs cert and key, the PEM texts");
   }
+  if (tls.cert !== undefined && !provesKey.some((name) => tls[name] !== undefined)) {
+    throw new TypeError("Cannot serve: tls has cert but no key, the PEM text of the certificate's private key");
+  }
   const server = withFields(createTlsServer({ ...http, handshakeTimeout: limits.handshakeTimeout, ...tls }), limits);
   tlsOptions.set(server, tls);
   const transports = new Set<Socket>();
@@ -100,6 +112,11 @@ export function renewSecureContext(http: HttpServer, options: SecureContextOptio
   if (!(http instanceof TlsServer) || given === undefined) {
     throw new TypeError(
       "Cannot set the secure context: this is not a TLS listener of our own; an https server has setSecureContext itself",
+    );
+  }
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot set the secure context: the options must be an object, such as { cert, key }, not ${describe(options)}`,
     );
   }
   checkPem("set the secure context", options);

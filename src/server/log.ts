@@ -5,9 +5,11 @@
  * itself reported there and changes nothing.
  */
 
+import type { IncomingMessage } from "node:http";
 import type { CloseReport } from "../connection/close-report.ts";
 import { CloseCode } from "../protocol/close-code.ts";
-import { type RefusedRecord, whence } from "./refuse.ts";
+import { otherEnd, type RefusedRecord, whence } from "./refuse.ts";
+import { pathOf } from "./routes.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 interface LogEntry {
@@ -37,8 +39,15 @@ export interface ListenerErrorRecord extends LogEntry {
   readonly error: Error;
 }
 
+/** The option `request` threw, or rejected; the request was answered with 500, or its answer cut off. */
+export interface RequestErrorRecord extends LogEntry {
+  readonly event: "request-error";
+  readonly request: IncomingMessage;
+  readonly error: Error;
+}
+
 /** What `log` is called with; `event` tells the kinds apart. */
-export type LogRecord = RefusedRecord | FailedRecord | HandlerErrorRecord | ListenerErrorRecord;
+export type LogRecord = RefusedRecord | FailedRecord | HandlerErrorRecord | ListenerErrorRecord | RequestErrorRecord;
 
 /** A logging hook. */
 export type Log = (record: LogRecord) => void;
@@ -73,4 +82,16 @@ export function failureOf(connection: ServerConnection, report: CloseReport): Fa
 export function handlerError(connection: ServerConnection, error: Error): HandlerErrorRecord {
   const message = `A handler threw on the connection ${whence(connection.path, connection.remoteAddress)}: ${error.message}`;
   return { event: "handler-error", level: "error", message, connection, error };
+}
+
+/** The record of an exception of the option `request`. */
+export function requestError(request: IncomingMessage, error: Error): RequestErrorRecord {
+  const place = whence(pathOf(request.url ?? ""), otherEnd({ request, socket: request.socket }));
+  return {
+    event: "request-error",
+    level: "error",
+    message: `The request listener threw ${place}: ${error.message}`,
+    request,
+    error,
+  };
 }

@@ -13,7 +13,8 @@ import { describe } from "../protocol/options.ts";
  *
  * `"same-host"`, the default of `serve`, asks that the origin's host and port equal the `Host` field's, a default port
  * counting as none; schemes are not compared, since TLS may end at a proxy. A list holds whole origins, such as
- * `https://example.com:8443`. A function decides by itself, and sees requests without an origin too. `"any"` lets all in.
+ * `https://example.com:8443`. A function decides by itself, and sees requests without an origin too; `true` lets
+ * in, `false` refuses, and whatever else it returns refuses with 500. `"any"` lets all in.
  */
 export type OriginPolicy<Request = unknown> =
   | "same-host"

@@ -20,7 +20,7 @@ export class Routes<Value> {
 
   /**
    * Throws a TypeError for a path that does not begin with `/`, is none that a request could have, has a `*` that is not its
-   * whole last segment, or names a parameter twice.
+   * whole last segment, names a parameter twice, or differs from another in the names of its parameters alone.
    */
   constructor(routes: Iterable<readonly [path: string, value: Value]>) {
     for (const [path, value] of routes) {
@@ -29,6 +29,7 @@ export class Routes<Value> {
       if (path.replace(/\/\*$/, "").includes("*")) {
         throw new TypeError(`Cannot route "${path}": a * is the whole last segment, as in "/files/*"`);
       }
+      checkUnchanged(path);
       const segments = path.split("/");
       const names = segments.filter((segment) => segment.startsWith(":"));
       if (names.includes(":") || new Set(names).size < names.length) {
@@ -38,6 +39,13 @@ export class Routes<Value> {
       else this.#fixed.set(path, { value, params: noParams });
     }
     this.#patterns.sort(byRest);
+    const { paths } = this;
+    const twice = paths.find((path, index) => paths.indexOf(path) < index);
+    if (twice !== undefined) {
+      throw new TypeError(
+        `Cannot route "${twice}" twice: the names of parameters make no difference, so the first has all requests`,
+      );
+    }
   }
 
   /** The paths; in each, the names of parameters are left out, since they make no difference. */
@@ -57,6 +65,14 @@ export class Routes<Value> {
     }
     return undefined;
   }
+}
+
+/** Throws a TypeError for a path that clients send in another form: paths are compared as they are sent. */
+function checkUnchanged(path: string): void {
+  const asGiven = path.replace(/\/:[^/]*/g, "/:");
+  const asSent = new URL(`http://localhost${asGiven}`).pathname;
+  if (asSent === asGiven) return;
+  throw new TypeError(`Cannot route "${path}": no request has this path; clients send it as "${asSent}"`);
 }
 
 interface Pattern<Value> {

@@ -6,14 +6,16 @@
  */
 
 import { setMaxListeners } from "node:events";
-import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { Server as HttpServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import { Server as HttpsServer } from "node:https";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
 import type { CloseReport } from "../connection/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
-import type { ConnectionSettings } from "../connection/handlers.ts";
+import { errorOf, print } from "../connection/handler-errors.ts";
+import { type ConnectionSettings, isThenable } from "../connection/handlers.ts";
 import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
@@ -39,10 +41,20 @@ import {
   listenerOptionTable,
   renewSecureContext,
 } from "./listener.ts";
+import { guardedLog, type Log, requestError } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import type { ProxyProblem } from "./proxied-address.ts";
 import { readProxyHeaders } from "./proxied-sockets.ts";
-import { handshakeOf, noteRefusal, otherEnd, plainRefusal, Refused, refuse, type UpgradeRequest } from "./refuse.ts";
+import {
+  handshakeOf,
+  isResponse,
+  noteRefusal,
+  otherEnd,
+  plainRefusal,
+  Refused,
+  refuse,
+  type UpgradeRequest,
+} from "./refuse.ts";
 import type { RequestHead } from "./request-head.ts";
 import {
   type InlineRoute,
@@ -62,7 +74,10 @@ import { upgrade, upgradeAtOnce, verifyAtOnce } from "./upgrade.ts";
 export interface ServeOptions<Path extends string = string> extends RouteOptions, ListenerOptions {
   /** The routes by path; `:name` in a path stands for one segment, `*` at its end for all that is left. */
   readonly routes: { readonly [Key in Path]: InlineRoute<PathParams<NoInfer<Key>>> };
-  /** Answers requests that are no WebSocket handshake. Default: 426 on a route's path, else 404. Own listener only. */
+  /**
+   * Answers requests that are no WebSocket handshake; for an exception or a rejection 500 is answered. Default: 426 on a
+   * route's path, else 404. Own listener only.
+   */
   readonly request?: RequestListener;
   /** An `http` or `https` server to share, which stays the caller's to start and to close. */
   readonly server?: HttpServer;
@@ -410,7 +425,7 @@ export async function serve<const Path extends string>(options: ServeOptions<Pat
   const http = shared ?? createListener(options, limits);
   const server = new Server(http, shared === undefined, options as ServeOptions);
   if (!shared) {
-    answerRequests(http, server, options.request);
+    answerRequests(http, server, options as ServeOptions);
     if (!options.tls) lookFirst(http, server, limits);
     const trust = resolveTrust(options.proxyProtocol);
     if (trust) {
@@ -438,6 +453,13 @@ function checkServeOptions(options: ServeOptions): void {
   checkListenerOptions(options);
   if (options.port !== undefined) checkNumber("serve", "port", options.port, "port");
   if (options.server === undefined) return;
+  const given: unknown = options.server;
+  if (given instanceof NetServer && !(given instanceof HttpServer || given instanceof HttpsServer)) {
+    throw new TypeError(
+      'Cannot serve: the option "server" is a server of node:net or node:tls, which reads no HTTP; ' +
+        "give one of createServer of node:http or node:https",
+    );
+  }
   if (!isHttpServer(options.server)) {
     throw new TypeError(
       'Cannot serve: the option "server" must be an HTTP server, such as createServer(app) makes and app.listen(port) gives, ' +
@@ -458,12 +480,65 @@ function isHttpServer(value: unknown): boolean {
   return [on, off, listenerCount, address].every((method) => typeof method === "function");
 }
 
-function answerRequests(http: HttpServer, server: Server, request: RequestListener | undefined): void {
-  http.on("request", request ?? ((message, response) => answerPlainRequest(server, message, response)));
+function answerRequests(http: HttpServer, server: Server, { request, log }: ServeOptions): void {
+  http.on(
+    "request",
+    request ? guarded(request, log) : (message, response) => answerPlainRequest(server, message, response),
+  );
   http.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
     else server.refuseUnread(socket, unreadable(error.code));
   });
+}
+
+/**
+ * A listener for plain requests of which no exception or rejection ends the process: what it has not answered gets 500, an
+ * answer that it has begun is cut off, and the log is told, or stderr the first time.
+ */
+function guarded(request: RequestListener, log: Log | undefined): RequestListener {
+  const record = guardedLog(log);
+  let printed = false;
+  const failed = (message: IncomingMessage, response: ServerResponse, thrown: unknown) => {
+    const error = errorOf(thrown) ?? (thrown as Error);
+    record?.(requestError(message, error));
+    if (!record && !printed) {
+      printed = true;
+      print("The request listener of a server threw; the request was answered with 500:", error);
+    }
+    answerFailed(response);
+  };
+  return (message, response) => {
+    try {
+      const result: unknown = request(message, response);
+      if (isResponse(result)) throw returnedResponse();
+      if (!isThenable(result)) return;
+      Promise.resolve(result).then(
+        (settled) => {
+          if (isResponse(settled)) failed(message, response, returnedResponse());
+        },
+        (thrown) => failed(message, response, thrown),
+      );
+    } catch (thrown) {
+      failed(message, response, thrown);
+    }
+  };
+}
+
+function returnedResponse(): TypeError {
+  return new TypeError(
+    "Cannot answer: request returned a Response, which nobody writes; it is answered by its second argument: " +
+      "request: (request, response) => void response.end(…)",
+  );
+}
+
+/** An answer that was complete stays; of one that was begun, the end is missing for all to see. */
+function answerFailed(response: ServerResponse): void {
+  if (response.writableEnded) return;
+  if (response.headersSent) return void response.destroy();
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  const { status, headers, body } = plainRefusal(500, "The server failed");
+  response.writeHead(status, [["Connection", "close"], ...headers].flat() as string[]);
+  response.end(body);
 }
 
 /** What is answered to bytes that `node:http` could not read as a request, by the code of its error. */

@@ -153,6 +153,7 @@ async function ask(
   onAsked: () => void,
 ): Promise<Decision> {
   const allowed = await checkOrigin(verified.origin, verified.host, route.origin, request);
+  checkAnswer(allowed);
   if (!allowed) return Refused.by("origin-not-allowed");
   const scheme = request.socket instanceof TLSSocket ? "https" : "http";
   const context: UpgradeContext = {
@@ -178,6 +179,14 @@ async function writableRefusal(response: Response): Promise<Refusal> {
   const refusal = await refusalOfResponse(response);
   createRefusal(refusal);
   return refusal;
+}
+
+/** Throws a TypeError for what an `origin` function may not say (fault C19): what is only truthy must let nobody in. */
+function checkAnswer(allowed: unknown): asserts allowed is boolean {
+  if (typeof allowed === "boolean") return;
+  throw new TypeError(
+    `Cannot decide: origin returned ${describe(allowed)}; return true to let the origin in, or false to refuse it`,
+  );
 }
 
 /** Throws a TypeError for what is no decision (fault C19): whom an application lets in, it says. */

@@ -7,7 +7,7 @@ test.each([
   {},
   { ca: pem, cert: Buffer.from(pem), key: [{ pem, passphrase: "x" }, Buffer.from("any")] },
   { ca: [pem, undefined, `a comment before it\n${pem}`], crl: pem },
-  { pfx: "any", passphrase: "any", servername: "a.pem" },
+  { pfx: "0\u0082\u0001", passphrase: "any", servername: "a.pem" },
 ])("takes PEM as text or bytes, alone or in lists: %#", (tls) => {
   expect(() => checkPem("serve", tls)).not.toThrow();
 });
@@ -27,3 +27,12 @@ test.each([
     ),
   );
 });
+
+test.each(["/etc/tls/server.p12", [{ buf: "server.p12", passphrase: "x" }]])(
+  "names tls.pfx for the path in %j",
+  (pfx) => {
+    expect(() => checkPem("connect", { pfx })).toThrow(
+      new TypeError("Cannot connect: tls.pfx must be the bytes, not the path of a file: readFileSync(path) reads them"),
+    );
+  },
+);

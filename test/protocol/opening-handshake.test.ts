@@ -271,10 +271,24 @@ describe("verifyRequest", () => {
     ["wsss://example.com/"],
     ["ftp://example.com/"],
     ["http:/example.com/"],
+    ["/files/../secret"],
+    ["/files/%2E./secret"],
+    ["/files/.?a"],
+    ["/files/.."],
+    ["/files\\..\\secret"],
+    ["http://example.com/a/%2e%2E/b"],
     ["seven77example.com/http://"],
   ])("R6455-4.1-10, C10: the target %j is invalid", (target) => {
     expect(ruleOf({ target })).toBe("invalid-target");
   });
+
+  it.each(["/...", "/.well-known/a", "/a./..b", "/?a/../b", "/%2e%2e%2e", "/files/..%2Fa"])(
+    "C10: takes %j, which parsers of URLs leave as it is",
+    (target) => {
+      expect(new URL(target, "http://a").href).toBe(`http://a${target}`);
+      expect(ruleOf({ target })).toBeUndefined();
+    },
+  );
 
   it("C01: answers 2001 header fields", () => {
     const many = Array.from({ length: 2001 }, (_, index): Pair => [`X-${index}`, "x"]);

@@ -109,6 +109,20 @@ describe("accept", () => {
   });
 });
 
+test("accept in a `request` listener rejects, and the response is still to be written", async () => {
+  const { http, port } = await httpServer();
+  let error: unknown;
+  http.on("request", async (request, response) => {
+    await accept(request, request.socket, new Uint8Array(0)).catch((caught) => {
+      error = caught;
+    });
+    response.writeHead(418, { Connection: "close", "Content-Length": 0 }).end();
+  });
+  expect(parseResponse(await exchange(port, requestText())).status).toBe(418);
+  expect(error).toBeInstanceOf(TypeError);
+  expect((error as Error).message).toMatch(/^Cannot accept: the request came with the "request" event/);
+});
+
 test("connectionSettings lets topics go before it tells that the connection ended", () => {
   const order: string[] = [];
   const settings = connectionSettings(resolveRoute({}), { ended: () => order.push("ended") });

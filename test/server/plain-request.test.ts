@@ -233,6 +233,22 @@ test("C17: the server asks what it asked before once ours is closed", async () =
 });
 
 describe("C17: over TLS", () => {
+  test("what no other listener touches is plain", async () => {
+    const http = createTlsServer(certificates.server, echo);
+    await once(http.listen(0, "127.0.0.1"), "listening");
+    afterwards(() => http.close());
+    await serving({ server: http, routes: { "/": {} } });
+    http.on("upgrade", () => {});
+    const { port } = http.address() as AddressInfo;
+    const socket = connectTls({ port, host: "127.0.0.1", ca: certificates.ca, servername: "localhost" });
+    const peer = new RawPeer(socket, "client");
+    await once(socket, "secureConnect");
+    socket.write(requestText({ path: "/api", headers: { Upgrade: "h2c" } }));
+    await peer.until(() => false);
+    expect(parseResponse(peer.received.toString()).status).toBe(200);
+    socket.destroy();
+  });
+
   let certificates: Certificates;
 
   beforeAll(() => {

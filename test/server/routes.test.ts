@@ -85,3 +85,27 @@ describe("Routes", () => {
     },
   );
 });
+
+test.each([
+  ["/café", "/caf%C3%A9"],
+  ["/a b", "/a%20b"],
+  ["/a/../b", "/b"],
+  ["/:a/%2e/c", "/:/c"],
+  ["/a\\b", "/a/b"],
+])("refuses %s, which no request has, and says what clients send", (path, sent) => {
+  expect(() => new Routes([[path, 1]])).toThrow(
+    new TypeError(`Cannot route "${path}": no request has this path; clients send it as "${sent}"`),
+  );
+});
+
+test("takes any name of a parameter, and characters that clients send as they are", () => {
+  for (const path of ["/:größe x", "//", "/a;b=(c)'!~", "/@:", "/%7e", "/...", "/:../*"]) new Routes([[path, 1]]);
+});
+
+test("refuses two paths that differ in the names of parameters alone", () => {
+  const routes = (...paths: string[]) => new Routes(paths.map((path) => [path, 1]));
+  expect(() => routes("/x/:a", "/x/:b")).toThrow(
+    /^Cannot route "\/x\/:" twice: the names of parameters make no differ/,
+  );
+  routes("/x/:a", "/:b/x", "/:a/:b", "/x/:a/*");
+});

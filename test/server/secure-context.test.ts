@@ -52,6 +52,14 @@ describe("setSecureContext", () => {
     expect(server.connections.size).toBeGreaterThan(0);
   });
 
+  test.each([undefined, null, "cert.pem"])("throws for %s, which is no object of options", async (given) => {
+    const server = await serving({ tls: certificates.server, routes });
+    expect(() => server.setSecureContext(given as never)).toThrow(
+      /^Cannot set the secure context: the options must be an object, such as \{ cert, key \}, not /,
+    );
+    expect(await shown(server)).toBe(names.server);
+  });
+
   test("behind the PROXY protocol, too", async () => {
     const server = await serving({ tls: certificates.server, proxyProtocol: ["127.0.0.1"], routes });
     server.setSecureContext(certificates.otherHost);

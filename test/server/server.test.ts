@@ -1,12 +1,12 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { type EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createHttpServer, request as httpRequest } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, createServer as createNetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type TLSSocket, connect as tlsConnect } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket, connect as tlsConnect } from "node:tls";
 import {
   afterAll,
   afterEach,
@@ -21,6 +21,7 @@ import {
 } from "vitest";
 import { WebSocket } from "ws";
 import type { CloseReport } from "../../src/connection/close-report.ts";
+import type { LogRecord } from "../../src/server/log.ts";
 import { route } from "../../src/server/route.ts";
 import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
@@ -831,4 +832,103 @@ test("a request beside a connection on the same agent is answered", async () => 
   });
   expect(body).toBe("plain");
   connect({ port, host: "127.0.0.1" }).destroy();
+});
+
+describe("the option `request`", () => {
+  const failing: [string, NonNullable<ServeOptions["request"]>][] = [
+    [
+      "throws",
+      () => {
+        throw new Error("no table");
+      },
+    ],
+    [
+      "rejects",
+      async () => {
+        await nextTurn();
+        throw new Error("no table");
+      },
+    ],
+  ];
+
+  test.each(failing)("that %s ends nothing: 500, and a record", async (_, request) => {
+    const records: LogRecord[] = [];
+    const { port } = await serving({ routes: {}, request, log: (record) => records.push(record) });
+    for (let time = 1; time <= 2; time++) {
+      const answered = parseResponse(await exchange(port, "GET /a?secret HTTP/1.1\r\nHost: a\r\n\r\n"));
+      expect([answered.status, answered.body]).toEqual([500, expect.stringContaining("The server failed\n")]);
+      expect(records).toHaveLength(time);
+    }
+    expect(records[0]).toMatchObject({
+      event: "request-error",
+      level: "error",
+      message: "The request listener threw at /a from 127.0.0.1: no table",
+      error: new Error("no table"),
+    });
+  });
+
+  test.each(failing)("that %s is told of on stderr once, where there is no log", async (_, request) => {
+    const stderr = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => stderr.mockRestore());
+    const { port } = await serving({ routes: {}, request });
+    for (let time = 1; time <= 2; time++) await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(stderr.mock.calls).toEqual([[expect.stringMatching(/request listener/), new Error("no table")]]);
+  });
+
+  test("that throws behind the beginning of an answer cuts it off; behind its end, nothing is lost", async () => {
+    const { port } = await serving({
+      routes: {},
+      log: () => {},
+      request: ({ url }, response) => {
+        response.writeHead(200, { Connection: "close", "Content-Length": 4 });
+        if (url === "/whole") response.end("kept");
+        else response.write("ke");
+        throw new Error("late");
+      },
+    });
+    const asked = (path: string) => exchange(port, `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    expect((await asked("/whole")).endsWith("\r\n\r\nkept")).toBe(true);
+    expect(await asked("/part")).not.toContain("HTTP/1.1 500");
+  });
+
+  test("that returns a Response, which nobody writes, is told so", async () => {
+    for (const request of [() => new Response("hello"), async () => new Response("hello")]) {
+      const records: LogRecord[] = [];
+      const { port } = await serving({
+        routes: {},
+        request: request as never,
+        log: (record) => records.push(record),
+      });
+      expect(parseResponse(await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")).status).toBe(500);
+      expect(records.map(({ message }) => message)).toEqual([
+        expect.stringMatching(
+          /Cannot answer: request returned a Response, .*\(request, response\) => void response\.end/,
+        ),
+      ]);
+    }
+  });
+
+  test("control: without our care an exception of a listener ends the process", async () => {
+    const program =
+      'require("node:http").createServer(() => { throw new Error("no table"); }).listen(0, "127.0.0.1", function () {' +
+      'require("node:http").get({ port: this.address().port, host: "127.0.0.1" }).on("error", () => {}); });';
+    const child = spawn(process.execPath, ["-e", program], { stdio: "ignore" });
+    expect((await once(child, "exit"))[0]).toBe(1);
+  });
+});
+
+test.each([
+  ["node:net", () => createNetServer()],
+  ["node:tls", () => createTlsServer()],
+])("a server of %s as `server` is refused, since it reads no HTTP", async (_, create) => {
+  await expect(serve({ server: create() as never, routes: {} })).rejects.toThrow(
+    /^Cannot serve: the option "server" is a server of node:net or node:tls, which reads no HTTP/,
+  );
+});
+
+test("a certificate without its key is refused at once", async () => {
+  const cert = "-----BEGIN CERTIFICATE-----\n";
+  await expect(serve({ tls: { cert }, routes: {} })).rejects.toThrow(
+    new TypeError("Cannot serve: tls has cert but no key, the PEM text of the certificate's private key"),
+  );
 });

@@ -371,6 +371,23 @@ describe("an application that decides", () => {
     expect(await outcomes[0]).toBeUndefined();
   });
 
+  test.each(
+    [new Response(null, { status: 403 }), "no", {}, 1, undefined, null].map((said) => [describeValue(said), said]),
+  )(
+    "C19: an `origin` function that returns %s, or a promise of it, lets nobody in, and is told what to return",
+    async (_, said) => {
+      for (const origin of [() => said as never, async () => said as never]) {
+        stderr.mockClear();
+        const { port } = await serving({ origin });
+        const { status } = await answer(port, {});
+        expect([status, String(stderr.mock.calls[0]![1])]).toEqual([
+          500,
+          expect.stringMatching(/^TypeError: Cannot decide: origin returned .*; return true to let the origin in, or/),
+        ]);
+      }
+    },
+  );
+
   test("C19: who returns nothing is told what to return, by the log or on stderr, byte by byte as well", async () => {
     const words =
       "Cannot decide: upgrade returned undefined; return {} to let the client in, or a Response to refuse it";
