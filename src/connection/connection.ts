@@ -749,16 +749,15 @@ export class Connection {
 
   // Sending
 
-  /** @internal A send that takes time has failed. */
+  /** @internal A message of ours cannot be sent, or finished: of what was to come behind it, only a Close does. */
   sendingFailed(error: unknown): void {
-    this.#handlerThrew(error);
-  }
-
-  /** A message of ours cannot be finished, and only a Close can follow what was sent of it. */
-  #fragmentsThrew(error: unknown): void {
     this.#end.leaving = true;
     this.#closeNow(CloseCode.InternalError, "");
     this.#handlerThrew(error);
+  }
+
+  #fragmentsThrew(error: unknown): void {
+    this.sendingFailed(error);
     makeKnown(error);
   }
 

@@ -86,8 +86,12 @@ export class MessageSender {
   readonly #outbox: Outbox;
   readonly #deflate: MessageDeflate | undefined;
   readonly #owner: SenderOwner;
-  /** What waits for the send under way; undefined while none is. */
+  /** What waits for the send under way, and for what is before it; undefined while nothing is. */
   #line: Waiting[] | undefined;
+  /** How many steps at its head have had their turn. */
+  #next = 0;
+  /** Whether a send is under way, and not only its line. */
+  #underWay = false;
   #longSend: LongSend | undefined;
   #unsent = 0;
   #stopped = false;
@@ -123,15 +127,19 @@ export class MessageSender {
     return new Promise((resolve, reject) => {
       const step = () => {
         this.#longSend = longSend;
-        if (this.#stopped) longSend.stop();
-        const sending = longSend.run();
-        sending.then(resolve, reject);
-        this.#hold(
-          sending.then(
+        if (this.#stopped) {
+          longSend.stop();
+          longSend.run().then(resolve, reject);
+          return;
+        }
+        this.#hold(() => {
+          const sending = longSend.run();
+          sending.then(resolve, reject);
+          return sending.then(
             () => true,
             () => false,
-          ),
-        );
+          );
+        });
       };
       this.#enter({ step, size: 0, messages: 1, long: true });
     });
@@ -141,7 +149,7 @@ export class MessageSender {
   stop(): void {
     this.#stopped = true;
     this.#longSend?.stop();
-    for (const { long, step } of this.#line?.splice(0) ?? []) if (long) step();
+    for (const { long, step } of this.#line?.splice(this.#next) ?? []) if (long) step();
     this.#outbox.waiting = 0;
   }
 
@@ -180,10 +188,9 @@ export class MessageSender {
 
   #sendNow(data: Outgoing, options: Asked | undefined): boolean | undefined {
     if (!this.#sends()) return false;
-    const sending = data instanceof Blob ? this.#sendBlob(data, options) : this.#encode(data, options);
-    if (typeof sending === "boolean") return sending;
-    this.#hold(sending);
-    return undefined;
+    if (data instanceof Blob) return this.#hold(() => this.#sendBlob(data, options));
+    const sending = this.#encode(data, options);
+    return typeof sending === "boolean" ? sending : this.#hold(() => sending);
   }
 
   async #sendBlob(data: Blob, options: Asked | undefined): Promise<boolean> {
@@ -199,12 +206,15 @@ export class MessageSender {
     return this.#encode(new Uint8Array(bytes), options);
   }
 
-  /** Lets later sends wait until `sending` has settled, which says whether its message was sent. */
-  #hold(sending: Promise<boolean>): void {
+  /**
+   * Lets later sends wait until what it begins has settled, which says whether its message was sent. To begin runs code of
+   * the application's, which may send: that stands in line already.
+   */
+  #hold(begin: () => Promise<boolean>): undefined {
     this.#unsent++;
-    const line: Waiting[] = [];
-    this.#line = line;
-    void sending
+    this.#line ??= [];
+    this.#underWay = true;
+    void begin()
       .then(
         (sent) => {
           if (sent) this.#unsent--;
@@ -215,12 +225,19 @@ export class MessageSender {
         },
       )
       .then(() => {
-        this.#line = this.#longSend = undefined;
-        let next = 0;
-        while (next < line.length && this.#line === undefined) this.#leave(line[next++]!);
-        // A send of the line takes time itself: the rest waits for that one.
-        for (; next < line.length; next++) this.#line!.push(line[next]!);
+        this.#underWay = false;
+        this.#longSend = undefined;
+        this.#moveOn();
       });
+  }
+
+  /** Takes its turn to each step of the line, up to one that takes time itself; what is sent meanwhile is the last of them. */
+  #moveOn(): void {
+    const line = this.#line!;
+    while (this.#next < line.length && !this.#underWay) this.#leave(line[this.#next++]!);
+    line.splice(0, this.#next);
+    this.#next = 0;
+    if (!this.#underWay) this.#line = undefined;
   }
 
   /** Puts a message into the output, and says whether it was taken; a promise when it has to be compressed elsewhere first. */

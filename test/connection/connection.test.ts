@@ -716,6 +716,18 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(closeStatus(frames[2])?.code).toBe(4001);
     });
 
+    test("a Blob that cannot be read leaves nothing behind it but the Close", async () => {
+      const { peer, connection } = await connectionPair(role);
+      const blob = Object.assign(new Blob(["gone"]), { arrayBuffer: () => Promise.reject(new Error("unreadable")) });
+      connection.send(blob);
+      connection.send("behind it");
+      connection.close(1000);
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1011);
+      peer.close(1011);
+      peer.end();
+      expect(await connection.closed).toMatchObject({ unsentMessages: 2, error: new Error("unreadable") });
+    });
+
     test("a Blob that cannot be read closes with 1011 and goes to error", async () => {
       const errors: Error[] = [];
       const { peer, connection } = await connectionPair(role, {

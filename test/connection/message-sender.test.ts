@@ -305,6 +305,45 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(read.map(({ payload }) => payload.toString()).join("")).toBe("01234");
   });
 
+  test.each(["a Blob", "fragments"])(
+    "what the first step of a send sends itself stands in line behind it: %s",
+    async (what) => {
+      const { sender, frames, errors } = make(role);
+      const reading = async () => {
+        sender.send(new Blob(["2"]), undefined);
+        sender.send("3", undefined);
+        await nextTurn();
+        sender.send("4", undefined);
+        return new TextEncoder().encode("1").buffer;
+      };
+      const inner = Object.assign(new Blob(["1"]), { arrayBuffer: reading });
+      const run = async () => {
+        await reading();
+      };
+      const long = { run, stop: () => {} };
+      const sent = what === "fragments" ? sender.sendLong(long) : sender.send(inner, undefined);
+      sender.send("after", undefined);
+      await sent;
+      const read = await frames(what === "fragments" ? 4 : 5);
+      const own = what === "fragments" ? [] : ["1"];
+      expect(read.map(({ payload }) => payload.toString())).toEqual([...own, "2", "3", "after", "4"]);
+      await until(() => !sender.busy);
+      expect([sender.unsentMessages, errors]).toEqual([0, []]);
+    },
+  );
+
+  test("what a step of the line sends comes behind all that stood in it before", async () => {
+    const { sender, frames } = make(role);
+    const sending = () => {
+      sender.send("last", undefined);
+      return Promise.resolve(new TextEncoder().encode("second").buffer);
+    };
+    sender.send(new Blob(["first"]), undefined);
+    sender.send(Object.assign(new Blob(["second"]), { arrayBuffer: sending }), undefined);
+    sender.send("third", undefined);
+    expect((await frames(4)).map(({ payload }) => payload.toString())).toEqual(["first", "second", "third", "last"]);
+  });
+
   test("a line of very many messages behind two Blobs is no strain on the stack", async () => {
     const { sender, frames } = make(role);
     const count = 200_000;
