@@ -237,18 +237,25 @@ export class Connection {
    */
   ping(payload: Uint8Array = nextPingPayload()): Promise<number> {
     checkPingPayload(payload);
-    this.#pings ??= new Pings();
-    if (!this.endpoint.ping(payload)) {
+    if (!this.#sendControl("ping", payload)) {
       return ignorable(Promise.reject(new Error("Cannot ping: the connection is closing or closed")));
     }
-    this.#outbox.changed();
+    this.#pings ??= new Pings();
     return this.#pings.add(payload);
   }
 
   /** Sends a Pong that nobody asked for; throws as `ping` does. */
   pong(payload: Uint8Array = new Uint8Array(0)): void {
     checkPingPayload(payload);
-    if (this.endpoint.pong(payload)) this.#outbox.changed();
+    this.#sendControl("pong", payload);
+  }
+
+  /** Whether it was sent. Without memory for it the connection has failed: the timers of keepalive can throw to nobody. */
+  #sendControl(opcode: "ping" | "pong", payload: Uint8Array): boolean {
+    const sent = this.endpoint[opcode](payload);
+    if (sent) this.#outbox.changed();
+    else if (this.endpoint.violation === "no-memory") this.#fail("no-memory");
+    return sent;
   }
 
   /**
@@ -824,10 +831,9 @@ export class Connection {
   /** @internal For keepalive. */
   probe(): void {
     const payload = nextPingPayload();
-    if (!this.endpoint.ping(payload)) return;
+    if (!this.#sendControl("ping", payload)) return;
     this.#pings ??= new Pings();
     this.#pings.note(payload);
-    this.#outbox.changed();
   }
 
   /** @internal For keepalive: no Pong can be read. */

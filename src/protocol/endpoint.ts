@@ -162,8 +162,7 @@ export class Endpoint {
     try {
       this.#decoder.push(chunk, length, borrowed);
     } catch (error) {
-      this.#failForMemory(error);
-      this.#untold = true;
+      this.#failUntold(error);
     }
   }
 
@@ -172,8 +171,7 @@ export class Endpoint {
     try {
       this.#decoder?.keepUnread();
     } catch (error) {
-      this.#failForMemory(error);
-      this.#untold = true;
+      this.#failUntold(error);
     }
   }
 
@@ -183,7 +181,11 @@ export class Endpoint {
    */
   receivePeerEnd(): void {
     if (!this.#isParsing()) return;
-    this.#sendLatestPong();
+    try {
+      this.#sendLatestPong();
+    } catch (error) {
+      return this.#failUntold(error);
+    }
     this.#move("peerEnded");
     this.#stopParsing();
   }
@@ -315,27 +317,36 @@ export class Endpoint {
     return true;
   }
 
-  /** Sends a Ping with at most 125 bytes; a RangeError beyond. */
+  /** Sends a Ping with at most 125 bytes, a RangeError beyond; without memory for it, the connection fails. */
   ping(payload: Uint8Array): boolean {
     return this.#sendControl(Opcode.Ping, payload);
   }
 
-  /** Sends a Pong that nobody asked for, with at most 125 bytes; a RangeError beyond (section 5.5.3). */
+  /** Sends a Pong that nobody asked for (section 5.5.3), as `ping` does. */
   pong(payload: Uint8Array): boolean {
     return this.#sendControl(Opcode.Pong, payload);
   }
 
   /**
-   * Sends Close, which starts the closing handshake or, after the peer's Close, ends it; no-op when Close was sent.
+   * Sends Close, which starts the closing handshake or, after the peer's Close, ends it; no-op when Close was sent. Where
+   * there is no memory for it, the connection fails (`no-memory`).
    *
    * Throws a RangeError for a code or a reason that a Close frame cannot carry; 1005 sends an empty Close.
    */
   close(code: number = CloseCode.NoStatusReceived, reason = ""): void {
     const payload = encodeClosePayload(code, reason);
     if (!this.#isSending()) return;
+    try {
+      this.#sendClose({ code, reason }, payload);
+    } catch (error) {
+      this.#failUntold(error);
+    }
+  }
+
+  #sendClose(status: CloseStatus, payload: Uint8Array): void {
     this.#sendLatestPong();
     encodeFrame(this.#gather(), this.role, fin | Opcode.Close, payload);
-    this.#closeSent = { code, reason };
+    this.#closeSent = status;
     this.#move("closeSent");
   }
 
@@ -346,9 +357,9 @@ export class Endpoint {
 
   /** Fails the connection (section 7.1.7): sends Close with the rule's code unless one was sent, and parses no more. */
   fail(violation: Violation): FailedEvent {
-    const { closeCode, text } = violations[violation];
+    const { closeCode: code, text: reason } = violations[violation];
     try {
-      this.close(closeCode, text);
+      if (this.#isSending()) this.#sendClose({ code, reason }, encodeClosePayload(code, reason));
     } catch (error) {
       // Not even for a Close: the connection ends without one.
       if (!isForMemory(error)) throw error;
@@ -386,6 +397,12 @@ export class Endpoint {
   #failForMemory(error: unknown): FailedEvent {
     if (!isForMemory(error)) throw error;
     return this.fail("no-memory");
+  }
+
+  /** The same between two events: the next one tells of it. */
+  #failUntold(error: unknown): void {
+    this.#failForMemory(error);
+    this.#untold = true;
   }
 
   #tellOfFailure(): FailedEvent {
@@ -572,7 +589,12 @@ export class Endpoint {
       throw new RangeError(`Cannot send: a control frame carries at most 125 bytes, not ${length}`);
     }
     if (!this.#isSending()) return false;
-    encodeFrame(this.#gather(), this.role, fin | opcode, payload);
+    try {
+      encodeFrame(this.#gather(), this.role, fin | opcode, payload);
+    } catch (error) {
+      this.#failUntold(error);
+      return false;
+    }
     return true;
   }
 

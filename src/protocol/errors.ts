@@ -91,7 +91,7 @@ const table = {
   "no-memory": {
     section: "RFC 6455 section 7.4.1",
     closeCode: 1011,
-    text: "There is no memory here for what was received, whatever it holds",
+    text: "There is no memory here for what was received, or for what has to be sent",
   },
   "message-too-big": {
     section: "RFC 6455 section 10.4",

@@ -2,7 +2,9 @@
 import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { Connection } from "../../src/connection/connection.ts";
 import type { Role } from "../../src/protocol/frame.ts";
+import { OutputBuffer } from "../../src/protocol/output-buffer.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
 import { closeStatus, openRaw, type RawPeer } from "../support/raw-peer.ts";
 import { startChild } from "../support/serving.ts";
@@ -70,5 +72,43 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
     connection.send("behind");
     expect(await peer.nextTexts(2)).toEqual(["before", "behind"]);
     connection.terminate();
+  });
+
+  /** From now on there is no memory for output: what the pool keeps is taken, and no more is given. */
+  const giveNoOutput = () => {
+    for (let slab = 0; slab < 40; slab++) new OutputBuffer().reserve(1);
+    vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation(() => {
+      throw new RangeError("Array buffer allocation failed");
+    });
+  };
+
+  const endings: [what: string, end: (connection: Connection, peer: RawPeer) => void, code: number][] = [
+    ["the Ping of keepalive", (connection) => connection.probe(), 1006],
+    ["the Pong of keepalive", (connection) => connection.pong(), 1006],
+    ["a Ping", (connection) => void connection.ping(), 1006],
+    ["a Close", (connection) => connection.close(), 1006],
+    ["the answer to a Close", (_, peer) => peer.close(4000), 4000],
+    ["the answer to a Ping", (_, peer) => peer.send({ opcode: 9 }), 1006],
+    ["the Close after a handler threw", (_, peer) => peer.text("throw"), 1006],
+    ["the Close after a delivery failed", (connection) => connection.sendingFailed(new Error("mine")), 1006],
+    ["the Close for a peer that does not read", (connection) => connection.outboxTooLarge(new Error("mine")), 1006],
+  ];
+
+  test.each(endings)("D23: without memory for %s its connection ends, and nothing is thrown", async (_, end, code) => {
+    const { connection, peer } = await connectionPair(role, {
+      handlers: {
+        message: () => {
+          throw new Error("mine");
+        },
+        error: () => {},
+      },
+    });
+    giveNoOutput();
+    end(connection, peer);
+    await until(() => connection.endpoint.violation !== undefined);
+    vi.restoreAllMocks();
+    peer.end();
+    expect(await connection.closed).toMatchObject({ violation: "no-memory", code, wasClean: false });
+    expect(await peer.nextFrame()).toBeUndefined();
   });
 });

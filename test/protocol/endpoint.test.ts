@@ -1311,6 +1311,26 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
     expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
   });
 
+  test.each([
+    ["a Close", (endpoint: Endpoint) => endpoint.close(1000)],
+    ["a Ping", (endpoint: Endpoint) => expect(endpoint.ping(new Uint8Array(1))).toBe(false)],
+    ["a Pong", (endpoint: Endpoint) => expect(endpoint.pong(new Uint8Array(1))).toBe(false)],
+    ["the Pong that was kept, at the peer's end", (endpoint: Endpoint) => endpoint.receivePeerEnd()],
+  ])("D23: without memory for %s the connection fails, and the next event tells so once", (_, act) => {
+    const endpoint = new Endpoint({ role });
+    endpoint.stalled = true;
+    endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 9, payload: "kept" })));
+    expect(endpoint.nextEvent()).toMatchObject({ type: "ping" });
+    for (const slab of Array.from({ length: 40 }, () => new OutputBuffer())) slab.reserve(1);
+    exhaust();
+    act(endpoint);
+    expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
+    expect([endpoint.nextEvent(), endpoint.nextEvent()]).toEqual([
+      { type: "failed", violation: "no-memory" },
+      undefined,
+    ]);
+  });
+
   test("D23: … and any other error on the way to a Close is not hidden", () => {
     const endpoint = new Endpoint({ role });
     for (const slab of Array.from({ length: 40 }, () => new OutputBuffer())) slab.reserve(1);
