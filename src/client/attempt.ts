@@ -18,17 +18,20 @@ export class Attempt {
   readonly #abort = new AbortController();
   readonly #signals: readonly AbortSignal[];
   readonly #timeout: number;
+  readonly #usedBefore: number;
+  #startedAt: number | undefined;
   readonly #streams: Duplex[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   /**
    * Follows each of the signals until its end; throws the reason of one that has aborted already. `timeout` is in
-   * milliseconds.
+   * milliseconds, and so is `usedBefore`, what of it the attempts before this one have used.
    */
-  constructor(signals: readonly (AbortSignal | undefined)[], timeout: number) {
+  constructor(signals: readonly (AbortSignal | undefined)[], timeout: number, usedBefore = 0) {
     // Not `AbortSignal.any`: a signal remembers each one that was made of it for as long as it lives.
     this.#signals = signals.filter((signal) => signal !== undefined);
     this.#timeout = timeout;
+    this.#usedBefore = usedBefore;
     for (const { aborted, reason } of this.#signals) if (aborted) throw reason;
     for (const signal of this.#signals) follow(signal, this);
   }
@@ -38,12 +41,21 @@ export class Attempt {
     return this.#abort.signal;
   }
 
+  /** Milliseconds of the time that have been used, those of the attempts before included. */
+  get used(): number {
+    return this.#usedBefore + (this.#startedAt === undefined ? 0 : performance.now() - this.#startedAt);
+  }
+
   /** Lets the time run, from now on. */
   startTimer(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.giveUp(new HandshakeError("timed-out", { detail: `it had ${this.#timeout} ms, up to ${this.step}` }));
-    }, timerLength(this.#timeout));
+    this.#startedAt = performance.now();
+    this.#timer = setTimeout(
+      () => {
+        this.giveUp(new HandshakeError("timed-out", { detail: `it had ${this.#timeout} ms, up to ${this.step}` }));
+      },
+      timerLength(Math.max(1, this.#timeout - this.#usedBefore)),
+    );
   }
 
   /** Stops the time while the delay is not the server's, or another limit holds. */

@@ -102,9 +102,12 @@ export interface ConnectOptions<Accepted extends AcceptedMessages = AcceptedMess
   readonly socketPath?: string;
   /** Makes the stream to connect over instead of TCP to the URL's host and port, or to those of the proxy. */
   readonly createConnection?: (target: DialTarget) => Duplex | Promise<Duplex>;
-  /** How long an opening handshake may take from its own turn on, in milliseconds; `Infinity` for no limit. Default 10 s. */
+  /**
+   * How long the opening handshake may take from its own turn on, redirects included, in milliseconds; `Infinity` for no
+   * limit. Default 10 s.
+   */
   readonly handshakeTimeout?: number;
-  /** How many redirects are followed. Default 0. */
+  /** How many redirects are followed, at most 20. Default 0. */
   readonly followRedirects?: number;
   /** Gives the request's cookies and is given the response's. */
   readonly cookieJar?: CookieJar;
@@ -161,6 +164,9 @@ const connectTable: OptionTable<ConnectOptions> = {
 
 const connectForeign: ForeignNames = { ...limitsBeside(clientLimits), ...foreignNames.connect };
 
+/** As in browsers (Fetch section 4.4): a chain that is longer goes in a circle. */
+const mostRedirects = 20;
+
 /** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
 export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
   if (Array.isArray(given) || typeof given === "string") {
@@ -179,7 +185,11 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
       least: 1,
       endless: true,
     }),
-    followRedirects: checkNumber("connect", "followRedirects", given.followRedirects ?? 0, "count"),
+    followRedirects: checkNumber("connect", "followRedirects", given.followRedirects ?? 0, {
+      least: 0,
+      most: mostRedirects,
+      whole: true,
+    }),
     serialize: given.serialize ?? true,
     compression,
     extensions: compression && offerDeflate(compression),

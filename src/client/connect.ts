@@ -74,8 +74,9 @@ export async function connectAs(
   const shared: ConnectionSettings<Connection> = { limits, handlers: options, keepalive };
   const settings = options.asyncContext ? settingsIn(captureContext(), shared) : shared;
   let destination: Destination | undefined = { url: parseWebSocketUrl(url), trusted: true };
+  let used = 0;
   for (let followed = 0; ; followed++) {
-    const attempt = new Attempt([options.signal, giveUp], resolved.handshakeTimeout);
+    const attempt = new Attempt([options.signal, giveUp], resolved.handshakeTimeout, used);
     const trace = new ConnectTrace(destination.url);
     try {
       if (asBrowsers && isBadPort(portOf(destination.url))) throw badPort(destination.url);
@@ -92,6 +93,7 @@ export async function connectAs(
         return connection;
       }
       destination = next;
+      used = attempt.used;
       attempt.giveUp(undefined);
     } catch (error) {
       const reason = attempt.signal.aborted ? attempt.signal.reason : error;

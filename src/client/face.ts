@@ -45,6 +45,21 @@ export function checkProtocols(protocols: readonly string[]): void {
   }
 }
 
+const ofTheObject = "what happens is told by the object itself, its events or its streams";
+
+/** Options of `connect` that these classes have not, each with what to use instead. */
+const notOfFaces: Readonly<Record<string, string>> = {
+  subprotocols: "subprotocols go into protocols, as in browsers",
+  open: ofTheObject,
+  message: ofTheObject,
+  drain: ofTheObject,
+  closing: ofTheObject,
+  close: ofTheObject,
+  error: ofTheObject,
+  ping: ofTheObject,
+  pong: ofTheObject,
+};
+
 /**
  * The options as `connect` takes them: no keepalive unless asked for, `send` never refuses, the origin is the location's.
  *
@@ -52,6 +67,10 @@ export function checkProtocols(protocols: readonly string[]): void {
  */
 export function toConnectOptions(value: WebSocketOptions): ConnectOptions {
   const given = isObject(value) ? value : {};
+  for (const [name, instead] of Object.entries(notOfFaces)) {
+    if (!Object.hasOwn(given, name) || (given as Readonly<Record<string, unknown>>)[name] === undefined) continue;
+    throw new TypeError(`Cannot connect: there is no option "${name}" here; ${instead}`);
+  }
   const unlimited = { maxOutboxSize: Number.POSITIVE_INFINITY, maxProcessOutboxSize: Number.POSITIVE_INFINITY };
   const limits = { ...unlimited, ...given.limits };
   const origin = given.origin ?? location()?.origin;

@@ -88,8 +88,9 @@ function readProxy(choice: ProxyChoice): ProxyServer | undefined {
 function parseProxyUrl(url: string | URL): URL {
   try {
     return new URL(typeof url === "string" && !url.includes("://") ? `http://${url}` : url);
-  } catch (cause) {
-    throw new HandshakeError("proxy-failed", { detail: "its URL is not valid", cause });
+  } catch {
+    // The error of `URL` holds the whole text, password included (fault C21).
+    throw new HandshakeError("proxy-failed", { detail: "its URL is not valid" });
   }
 }
 

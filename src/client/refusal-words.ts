@@ -10,15 +10,17 @@ import { shownUrl } from "./url.ts";
 const mostWords = 120;
 
 /** The status with the first sentence of the body, or with where a redirect leads that is not followed. */
-export function refusalWords(
-  { status, rawHeaders }: HandshakeResponse,
-  url: URL,
-  body: Uint8Array | undefined,
-): string {
+export function refusalWords(response: HandshakeResponse, url: URL, body: Uint8Array | undefined): string {
+  const { status, rawHeaders } = response;
   const [location] = fieldValues(rawHeaders, "location");
   if (location !== undefined && URL.canParse(location, url.href)) {
     return `${status}, a redirect to ${shownUrl(new URL(location, url))}; followRedirects says how many are followed`;
   }
+  return statusWords(response, body);
+}
+
+/** The status with the first sentence of the body. */
+export function statusWords({ status, rawHeaders }: HandshakeResponse, body: Uint8Array | undefined): string {
   const encoded = fieldValues(rawHeaders, "content-encoding").some((encoding) => encoding.toLowerCase() !== "identity");
   const sentence = body === undefined || encoded ? "" : firstSentence(new TextDecoder().decode(body));
   return sentence === "" ? String(status) : `${status} "${sentence}"`;

@@ -13,6 +13,7 @@ import type { Attempt } from "./attempt.ts";
 import { failed } from "./dial.ts";
 import { beginningOfBody, exchange } from "./exchange.ts";
 import type { ProxyServer } from "./proxy.ts";
+import { statusWords } from "./refusal-words.ts";
 import { decodeUserinfo } from "./url.ts";
 
 /** Where the tunnel shall lead; an IPv6 address has no brackets. */
@@ -60,7 +61,7 @@ async function httpTunnel(
   if (response.status < 200 || response.status > 299 || problem !== undefined) {
     const { status, rawHeaders } = response;
     const body = await beginningOfBody(attempt, stream, head);
-    const detail = `it answered ${status}${problem === undefined ? "" : `, and ${problem}`}`;
+    const detail = `it answered ${statusWords(response, body)}${problem === undefined ? "" : `, and ${problem}`}`;
     throw new HandshakeError("proxy-failed", { detail, status, headers: rawHeaders, body });
   }
   if (rest.length > 0) stream.unshift(rest);

@@ -78,14 +78,18 @@ export function basicCredentials(url: URL): string | undefined {
 /** What stands before an at sign and behind a question mark may be a secret, also in a text that is no URL. */
 function withoutSecrets(url: unknown): unknown {
   if (typeof url !== "string") return url;
-  return url.replace(/[?#].*/s, "").replace(/^(\w+:\/\/)?.*@/s, "$1");
+  const [, scheme = "", rest = ""] = /^(\w+:\/\/)?(.*)$/s.exec(url) ?? [];
+  // Where a question mark stands before an at sign, either may be a part of the password.
+  if (/[?#].*@/s.test(rest)) return `${scheme}…`;
+  return scheme + rest.replace(/[?#].*/s, "").replace(/^.*@/s, "");
 }
 
 function parse(url: string | URL, base: string | URL | undefined): URL {
   try {
     return new URL(url, base);
-  } catch (cause) {
+  } catch {
+    // The error of `URL` is no cause to show: its `input` is the whole text, secrets included (fault C21).
     const whole = "a whole one begins with ws:// or wss:// and a host";
-    throw new HandshakeError("invalid-url", { detail: `${describe(withoutSecrets(url))}; ${whole}`, cause });
+    throw new HandshakeError("invalid-url", { detail: `${describe(withoutSecrets(url))}; ${whole}` });
   }
 }

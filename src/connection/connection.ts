@@ -22,6 +22,7 @@ import { Ending } from "./ending.ts";
 import { errorOf, makeKnown, tellOf } from "./handler-errors.ts";
 import {
   type ConnectionSettings,
+  checkSendOptions,
   isThenable,
   type KeepaliveOptions,
   type MessageData,
@@ -180,10 +181,12 @@ export class Connection {
    *
    * Returns true while the outbox is below its high-water mark (1 MiB by default), else false, also when the connection
    * is closing or closed, where nothing is sent. Bytes are copied, but see `SendOptions.copy` for more than 64 KiB on a
-   * server. Throws a TypeError for any other kind of data, and a RangeError where there is no memory for a copy.
+   * server. Throws a TypeError for any other kind of data and for what are no options of it, and a
+   * RangeError where there is no memory for a copy.
    */
   send(data: Sendable, options?: SendOptions): boolean {
     const message = checkSendable(data);
+    if (options !== undefined) checkSendOptions(options);
     if (!this.#isOpen()) return false;
     if (this.#outbox.isFull()) {
       this.outboxTooLarge(this.#outbox.tooLarge("maxOutboxSize"));

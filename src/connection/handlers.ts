@@ -133,6 +133,30 @@ export interface SendOptions {
   readonly copy?: boolean;
 }
 
+/** Whether there is nothing to say against them; the table takes as long as the sending itself (0.8 µs). */
+function areUsual(options: SendOptions): boolean {
+  if (typeof options !== "object" || options === null) return false;
+  for (const name in options) {
+    if (name !== "compress" && name !== "copy") return false;
+    const value: unknown = options[name];
+    if (typeof value !== "boolean" && value !== undefined) return false;
+  }
+  return true;
+}
+
+const sendTable: OptionTable<SendOptions> = { compress: "boolean", copy: "boolean" };
+
+/** Throws a TypeError for what are no options of `send`, such as the callback or the options of other libraries. */
+export function checkSendOptions(options: SendOptions): void {
+  if (areUsual(options)) return;
+  if (typeof options === "function") {
+    throw new TypeError(
+      "Cannot send: there is no callback; `await connection.ready` waits until there is room for more",
+    );
+  }
+  checkOptions("send", options, sendTable, foreignNames.send);
+}
+
 /** What all connections of one route share. */
 export interface ConnectionSettings<Connection> {
   readonly limits: ConnectionLimits;

@@ -35,6 +35,7 @@ export function checkSendable(data: unknown): Outgoing {
 /** What cannot be sent, in words; nothing of it is called. */
 export function kindOfUnsendable(data: unknown): string {
   if (data === null) return "null";
+  if (types.isPromise(data)) return "a promise: await it first";
   return typeof data === "object" ? "an object; JSON.stringify makes text of one" : typeof data;
 }
 

@@ -184,12 +184,18 @@ const ofClients: ForeignNames = {
 
 /** The tables, by the function or the option that takes the options. */
 export const foreignNames: Readonly<
-  Record<"connect" | "serve" | "route" | "accept" | "limits" | "keepalive" | "compression", ForeignNames>
+  Record<"connect" | "serve" | "route" | "accept" | "send" | "limits" | "keepalive" | "compression", ForeignNames>
 > = {
   connect: ofClients,
   serve: ofServers,
   route: { ...ofRoutes, path: "the path is the route's key in routes" },
   accept: { ...ofRoutes, path: "accept takes every path: request.url says which" },
+  send: {
+    binary: "a string goes as text, bytes go as binary: new TextEncoder().encode(text) makes bytes of one",
+    fin: "sendFragments sends a message in fragments",
+    mask: "a client's frames are always masked, a server's never",
+    compressed: "the option is compress",
+  },
   limits: {
     maxPayload: "the limit is maxMessageSize, in bytes",
     maxPayloadLength: "the limit is maxMessageSize, in bytes",

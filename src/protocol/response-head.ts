@@ -30,6 +30,8 @@ export class ResponseHeadReader {
   #status: number | undefined;
   #httpVersion = "";
   #rawHeaders: string[] = [];
+  /** Informational responses that were passed over. */
+  #informational = 0;
 
   /** A head of more than `maxSize` bytes, its line ends included, is not read to its end. */
   constructor(maxSize: number) {
@@ -77,7 +79,8 @@ export class ResponseHeadReader {
     this.#status = undefined;
     this.#rawHeaders = [];
     this.#size = 0;
-    return undefined;
+    this.#informational++;
+    return this.#informational > mostInformational ? `there are more than ${mostInformational} before it` : undefined;
   }
 
   #takeStatusLine(line: string): string | undefined {
@@ -118,6 +121,8 @@ export class ResponseHeadReader {
   }
 }
 
+/** One that says "still at work" each second comes as often within a hundred seconds; a flood costs no more than this. */
+const mostInformational = 100;
 const LINE_FEED = 0x0a;
 const TLS_ALERT = 0x15;
 const TLS_HANDSHAKE = 0x16;

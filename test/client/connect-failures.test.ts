@@ -381,7 +381,7 @@ describe("a URL or an option that cannot be", () => {
     ["R6455-4.1-17 a subprotocol that is no token", { subprotocols: ["a b"] }, /a subprotocol is not a token/],
     ["R6455-4.1-17 a repeated subprotocol", { subprotocols: ["a", "a"] }, /a subprotocol is repeated/],
     ["a handshake timeout of 0", { handshakeTimeout: 0 }, /handshakeTimeout must be a number from 1 on/],
-    ["a negative number of redirects", { followRedirects: -1 }, /followRedirects must be a whole number from 0 on/],
+    ["a negative number of redirects", { followRedirects: -1 }, /followRedirects must be a whole number from 0 to 20/],
     ["an unknown limit", { limits: { maxSize: 1 } as never }, /there is no limit "maxSize"/],
     [
       "a window of 20",

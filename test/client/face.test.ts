@@ -11,7 +11,7 @@ import {
   toConnectOptions,
 } from "../../src/client/face.ts";
 import type { CloseReport } from "../../src/connection/close-report.ts";
-import { HandshakeError, ProtocolError } from "../../src/index.ts";
+import { HandshakeError, ProtocolError, WebSocket, WebSocketStream } from "../../src/index.ts";
 
 const report: CloseReport = {
   code: 1000,
@@ -101,4 +101,17 @@ test("D10: bytesOf takes the bytes that a view has, whatever it says of itself",
     expect([...bytesOf(Object.defineProperties(view, lies))]).toEqual([2]);
     expect([...bytesOf(Object.defineProperty(view, "buffer", { value: other }))]).toEqual([2]);
   }
+});
+
+test("options that the classes have not are named, with what to use instead", () => {
+  for (const name of ["open", "message", "close", "error", "drain"]) {
+    expect(() => toConnectOptions({ [name]: () => {} } as object)).toThrow(
+      new RegExp(`^Cannot connect: there is no option "${name}" here; `),
+    );
+  }
+  const message = /^Cannot connect: there is no option "subprotocols" here; subprotocols go into protocols/;
+  const init = { subprotocols: ["chat"] } as object;
+  expect(() => new WebSocket("ws://127.0.0.1:1/", init)).toThrow(message);
+  expect(() => new WebSocket("ws://127.0.0.1:1/", [], init)).toThrow(message);
+  expect(() => new WebSocketStream("ws://127.0.0.1:1/", init)).toThrow(message);
 });

@@ -1,6 +1,7 @@
 /** Redirects, which are followed only when asked and never carry a secret along, and the cookie jar (C12, R6455-4.1-21). */
 import { connect as netConnect } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { inspect } from "node:util";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { type ConnectOptions, type CookieJar, connect, HandshakeError } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
@@ -51,6 +52,34 @@ function secretsIn(server: RawServer, index: number): string[] {
 }
 
 describe("followRedirects", () => {
+  it("C21: an unusable Location with a password shows it nowhere", async () => {
+    const server = await serveRaw(() => redirect("ws://user:secret@ h/"));
+    const error = await failure(`ws://127.0.0.1:${server.port}/`, { followRedirects: 1 });
+    const { headers, ...rest } = error;
+    expect(headers.join()).toContain("secret");
+    expect(inspect([rest, error.message, error.stack, error.cause], { showHidden: true, depth: 9 })).not.toContain(
+      "secret",
+    );
+  });
+
+  it("all hops share one handshakeTimeout", async () => {
+    let count = 0;
+    const server = await serveRaw((_, socket) => {
+      count++;
+      setTimeout(() => socket.end(redirect("/again")), 60);
+      return undefined;
+    });
+    const error = await failure(`ws://127.0.0.1:${server.port}/`, { followRedirects: 20, handshakeTimeout: 200 });
+    expect([error.rule, error.message]).toEqual(["timed-out", expect.stringContaining("it had 200 ms")]);
+    expect(count).toBeLessThanOrEqual(4);
+  });
+
+  it.each([21, Number.POSITIVE_INFINITY, 0.5])("cannot be %s", async (followRedirects) => {
+    await expect(connect("ws://127.0.0.1:1/", { followRedirects })).rejects.toThrow(
+      new RangeError(`Cannot connect: followRedirects must be a whole number from 0 to 20, not ${followRedirects}`),
+    );
+  });
+
   it.each([301, 302, 303, 307, 308])("follows a %i with the same request and a fresh key", async (status) => {
     const server = await rawServer((request) =>
       request.target === "/a" ? redirect("b?c", status) : acceptance(request),

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import {
   hostOf,
@@ -126,3 +127,32 @@ describe("portOf and hostOf", () => {
     expect(portOf(parseWebSocketUrl(url))).toBe(port);
   });
 });
+
+describe("a URL that cannot be read", () => {
+  it.each([
+    "ws://user:pa55 w0rd@ h/",
+    "ws://user:pa55?w0rd@h:bad/",
+    "ws://h:bad/?token=pa55",
+    "ws://h:bad/?mail=pa55@w0rd",
+    "ws://user:pa55#w0rd@h:bad/",
+    "user:pa55@h",
+  ])("C21: %j is told of without what may be a secret, nor has its error a cause", (url) => {
+    const error = errorOf(() => parseWebSocketUrl(url)) as HandshakeError;
+    expect(error.rule).toMatch(/^invalid-url$|^unsupported-scheme$/);
+    expect(inspect(error, { showHidden: true, depth: 9 })).not.toMatch(/pa55|w0rd/);
+    expect(error.cause).toBeUndefined();
+  });
+
+  it("C21 control: the error of `URL` has all of it", () => {
+    expect(inspect(errorOf(() => new URL("ws://user:secret@ h/")))).toContain("secret");
+  });
+});
+
+function errorOf(act: () => unknown): Error {
+  try {
+    act();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("It did not throw");
+}

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { PassThrough } from "node:stream";
 import { describe, expect, it, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
-import { resolveKeepalive } from "../../src/connection/handlers.ts";
+import { checkSendOptions, resolveKeepalive } from "../../src/connection/handlers.ts";
 import { connectionLimits, resolveLimits, serverLimits } from "../../src/connection/limits.ts";
 import { foreignNames } from "../../src/protocol/foreign-names.ts";
 import { compressionSettings } from "../../src/protocol/permessage-deflate.ts";
@@ -15,6 +15,7 @@ const takers: Record<keyof typeof foreignNames, (options: object) => unknown> = 
   serve: (options) => serve({ server: createServer(), routes: {}, ...options }),
   route: (options) => serve({ server: createServer(), routes: { "/": options } }),
   accept: (options) => accept({} as never, new PassThrough(), new Uint8Array(0), options),
+  send: (options) => checkSendOptions(options),
   limits: (options) => resolveLimits(connectionLimits, options),
   keepalive: (options) => resolveKeepalive(options),
   compression: (options) => compressionSettings(options),

@@ -220,3 +220,19 @@ describe("beside Node's parser", () => {
     );
   });
 });
+
+describe("informational responses", () => {
+  const early = (count: number) => "HTTP/1.1 102 Processing\r\n\r\n".repeat(count);
+
+  it("are passed over, a hundred of them", () => {
+    expect((readHead(`${early(100)}HTTP/1.1 101 OK\r\n\r\n`) as ResponseHead).response.status).toBe(101);
+  });
+
+  it("end the reading beyond that", () => {
+    const error = readHead(`${early(101)}HTTP/1.1 101 OK\r\n\r\n`) as HandshakeError;
+    expect([error.rule, error.message]).toEqual([
+      "malformed-response",
+      expect.stringContaining("there are more than 100 before it"),
+    ]);
+  });
+});
