@@ -5,7 +5,7 @@
  */
 
 import { Socket } from "node:net";
-import { captureContext, settingsIn } from "../connection/async-context.ts";
+import { captureContext, inOwnContext, settingsIn } from "../connection/async-context.ts";
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
@@ -84,7 +84,7 @@ export async function connectAs(
       const next = await nextDestination(attempt, destination, opening, resolved.followRedirects - followed, options);
       if (next === undefined) {
         const agreement = verify(opening, resolved, asBrowsers);
-        options.upgrade?.(opening.head.response);
+        inOwnContext(() => options.upgrade?.(opening.head.response));
         // It may have given the attempt up itself.
         attempt.signal.throwIfAborted();
         attempt.release();

@@ -587,8 +587,14 @@ export class Connection {
   read(on: boolean): void {
     if (this.#reading === on) return;
     this.#reading = on;
-    if (on) this.#socket.resume();
-    else this.#socket.pause();
+    try {
+      if (on) this.#socket.resume();
+      else this.#socket.pause();
+    } catch (error) {
+      // Only a stream of the application's can throw.
+      this.#end.socketFailed(errorOf(error) ?? new Error("The stream threw"));
+      this.giveUp("its stream threw");
+    }
   }
 
   /** @internal For keepalive. */

@@ -180,7 +180,7 @@ export class Ending {
     // A socket that has ended already would make an error of another end, which costs as much as a handshake.
     if (this.#socket.writableEnded || endpoint.outputLength > 0) return;
     this.#owner.read(true);
-    if (failed || endpoint.role === "server" || this.peerEnd !== undefined) this.#socket.end();
+    if (failed || endpoint.role === "server" || this.peerEnd !== undefined) this.#safely(() => this.#socket.end());
   }
 
   /** The socket broke. */
@@ -200,10 +200,20 @@ export class Ending {
   destroy(): void {
     this.leaving = true;
     this.#unsent ??= this.#owner.bufferedAmount;
-    this.#socket.destroy();
+    this.#safely(() => this.#socket.destroy());
     // A stream of the application's may never say that it is closed.
     if (!(this.#socket instanceof Socket) && !this.#report)
       this.#overdue ??= setTimeout(() => this.#owner.socketClosed(), drainTime);
+  }
+
+  /** A stream of the application's may throw, which is its own end and nobody else's. */
+  #safely(step: () => unknown): void {
+    try {
+      step();
+    } catch (error) {
+      this.socketFailed(error instanceof Error ? error : new Error("The stream threw", { cause: error }));
+      if (this.#overdue === undefined && !this.#report) this.#overdue = setTimeout(() => this.#owner.socketClosed(), 0);
+    }
   }
 
   /** The transport is gone: writes the report. */

@@ -6,7 +6,7 @@
  */
 
 import { channels } from "./diagnostics.ts";
-import { type ConnectionSettings, isThenable } from "./handlers.ts";
+import { type ConnectionSettings, isThenable, whenSettled } from "./handlers.ts";
 
 /** Errors that a connection has failed for: thrown on by a handler, they are no news. */
 const known = new WeakSet<object>();
@@ -29,10 +29,14 @@ export function tellOf<Self>(error: Error, connection: Self, settings: Connectio
   if (channels.error.hasSubscribers) channels.error.publish({ connection, error });
   const { handlers, sharedHandlers = handlers } = settings;
   settings.threw?.(connection, error);
+  const reportSecond = (second: unknown) => {
+    if (settings.threw) settings.threw(connection, errorOf(second) ?? error);
+    else print("A connection's error handler threw:", second);
+  };
   if (handlers.error) {
     try {
       const result = handlers.error(connection, error);
-      if (isThenable(result)) Promise.resolve(result).catch(reportSecond);
+      if (isThenable(result)) whenSettled(result, () => {}, reportSecond);
       return;
     } catch (second) {
       reportSecond(second);
@@ -56,10 +60,6 @@ function isError(thrown: unknown): thrown is Error {
 function describe(thrown: unknown): string {
   if (typeof thrown === "function") return "a function";
   return typeof thrown === "object" && thrown !== null ? "an object that is no Error" : String(thrown);
-}
-
-function reportSecond(error: unknown): void {
-  print("A connection's error handler threw:", error);
 }
 
 /** Writes to stderr, also of what does not let itself be looked at. */

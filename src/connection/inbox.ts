@@ -16,6 +16,8 @@ type Result = IteratorResult<MessageData, undefined>;
 
 /** What an event costs besides its data: without it, a queue of empty messages would have no size. */
 const eventSize = 64;
+/** What it costs in memory, with the array of a message's bytes: 260 bytes on Node 20. */
+const heldByEvent = 256;
 
 /** What an inbox asks and tells the connection it belongs to. */
 export interface InboxOwner {
@@ -82,9 +84,9 @@ export class Inbox {
     this.size = 0;
   }
 
-  /** Bytes that were taken from the endpoint and not by a reader. */
+  /** Memory of what was taken from the endpoint and not by a reader. */
   get held(): number {
-    return this.size + (this.#streams?.held ?? 0);
+    return this.size + this.#events.length * (heldByEvent - eventSize) + (this.#streams?.held ?? 0);
   }
 
   /** Whether a reader has messages before it that it has not handled: one counts as handled when the next is asked for. */

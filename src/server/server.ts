@@ -115,6 +115,8 @@ export class Server {
   readonly #connections = new Set<ServerConnection>();
   /** Those whose transport is gone while handlers are still at work on what came before. */
   readonly #unhandled = new Set<ServerConnection>();
+  /** Those whose handlers were waited for long enough. */
+  readonly #givenUp = new WeakSet<ServerConnection>();
   readonly #closing = new AbortController();
   /** What the 503 of new handshakes says while the server drains; undefined before. */
   #retryAfter: number | undefined;
@@ -205,7 +207,7 @@ export class Server {
     this.#drainCode = code;
     if (stopListening) void this.#stopListening();
     const connections = [...this.#connections];
-    const left = this.#leave(connections, deadline);
+    const left = this.#leave(connections, performance.now() + deadline);
     await closeEvenly(connections, over, code);
     await left;
     await this.close();
@@ -223,10 +225,11 @@ export class Server {
     const stopped = this.#own ? this.#stopListening() : undefined;
     const connections = [...this.#connections];
     for (const connection of connections) connection.close(CloseCode.GoingAway, "The server is closing");
-    await this.#leave(connections, this.#defaults.limits.closeTimeout);
+    const until = performance.now() + this.#defaults.limits.closeTimeout;
+    await this.#leave(connections, until);
     // Some were about to open at the call: they are told as soon as they have.
     await Promise.all(this.#pending);
-    await this.#leave([...this.#connections], this.#defaults.limits.closeTimeout);
+    await this.#leave([...this.#connections], until);
     if (this.#own) {
       this.#http.closeAllConnections();
       destroyTlsTransports(this.#http);
@@ -390,16 +393,20 @@ export class Server {
   }
 
   /**
-   * Resolves when all are closed and their handlers done; after `most` milliseconds those that are left are cut off, and no
-   * handler is waited for.
+   * Resolves when all are closed and their handlers done; at `until`, on the clock of `performance`, those that are left are
+   * cut off, and no handler is waited for, nor in a later call.
    */
-  async #leave(connections: readonly ServerConnection[], most: number): Promise<void> {
+  async #leave(connections: readonly ServerConnection[], until: number): Promise<void> {
+    const leaving = [...connections, ...this.#unhandled].filter((connection) => !this.#givenUp.has(connection));
     const cutOff = deferred<unknown>();
-    const timer = setTimeout(() => {
-      for (const connection of connections) connection.terminate();
-      cutOff.resolve(Promise.all(connections.map(({ closed }) => closed)));
-    }, most);
-    const leaving = [...connections, ...this.#unhandled];
+    const timer = setTimeout(
+      () => {
+        for (const connection of leaving) this.#givenUp.add(connection);
+        for (const connection of connections) connection.terminate();
+        cutOff.resolve(Promise.all(connections.map(({ closed }) => closed)));
+      },
+      Math.max(0, until - performance.now()),
+    );
     await Promise.race([Promise.all(leaving.map(({ handled }) => handled)), cutOff.promise]);
     clearTimeout(timer);
   }

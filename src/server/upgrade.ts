@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import { type AsyncContext, captureContext, settingsIn } from "../connection/async-context.ts";
+import { type AsyncContext, captureContext, inOwnContext, settingsIn } from "../connection/async-context.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { MessageDeflate } from "../connection/message-deflate.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
@@ -129,7 +129,7 @@ async function decide(exchange: UpgradeRequest, target: UpgradeTarget, verified:
     });
     const decision = await Promise.race([asked, aborted(abort.signal)]);
     if (decision instanceof Refused) act = () => refuse(exchange, decision);
-    else act = (head) => establish({ ...exchange, head }, target, verified, decision, context);
+    else act = (head) => inOwnContext(() => establish({ ...exchange, head }, target, verified, decision, context));
   } catch (error) {
     const { aborted, reason } = abort.signal;
     if (!aborted) act = () => refuseFaulty(exchange, error);
@@ -166,8 +166,11 @@ async function ask(
       return new URL(`${scheme}://${verified.host || "localhost"}${verified.resourceName}`);
     },
   };
-  const deciding: unknown = route.handlers.upgrade ? route.handlers.upgrade(context) : {};
-  onAsked();
+  const deciding: unknown = inOwnContext(() => {
+    const decision: unknown = route.handlers.upgrade ? route.handlers.upgrade(context) : {};
+    onAsked();
+    return decision;
+  });
   const decision: unknown = await deciding;
   if (isResponse(decision)) return new Refused("application", await writableRefusal(decision));
   checkDecision(decision);

@@ -1,4 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import { captureContext, settingsIn } from "../../src/connection/async-context.ts";
@@ -72,5 +75,23 @@ describe.each([true, false])("asyncContext: %s", (asyncContext) => {
     ];
     if (asyncContext) expect(seen.sort()).toEqual(expected);
     else expect(seen).not.toContainEqual(expect.arrayContaining(["upgrade of a"]));
+  });
+});
+
+describe("a store that a handler enters, where nobody used one before", () => {
+  const program = fileURLToPath(new URL("../support/first-context.ts", import.meta.url));
+
+  test.each([
+    ["upgrade", false],
+    ["upgrade", true],
+    ["open", false],
+    ["open", true],
+    ["client", false],
+  ])("stays with its own connection: entered in %s, asyncContext %s", async (where, asyncContext) => {
+    const args = ["--import", "tsx", program, where, String(asyncContext)];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const seen = JSON.parse(stdout) as unknown[];
+    expect(seen.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(seen)).toEqual(new Set([null]));
   });
 });

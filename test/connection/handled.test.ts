@@ -9,6 +9,7 @@ import type { Role } from "../../src/protocol/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "../support/connection-pair.ts";
 import { closeFrame } from "../support/raw-peer.ts";
 import { serving } from "../support/serving.ts";
+import { frameFrom, peerOf } from "../support/wire.ts";
 
 const text = (payload: string) => ({ opcode: 1, payload }) as const;
 
@@ -232,6 +233,23 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     await connection.handled;
   });
 
+  test.each(["destroy", "end"] as const)("a stream whose %s throws is over, and nobody else", async (method) => {
+    const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+    const connection = connectionOver(stream, role, { limits: { closeTimeout: 50 } });
+    connection.start();
+    const { [method]: sound } = stream;
+    stream[method] = () => {
+      stream[method] = sound as never;
+      throw new Error(`${method} threw`);
+    };
+    if (method === "destroy") connection.terminate();
+    else connection.close();
+    stream.push(frameFrom(peerOf(role), closeFrame(1000)));
+    stream.push(null);
+    await connection.handled;
+    expect(connection.readyState).toBe(3);
+  });
+
   test("no handler runs in the async context of another connection", async () => {
     const storage = new AsyncLocalStorage<string>();
     const seen: (string | undefined)[] = [];
@@ -305,6 +323,20 @@ describe("a server", () => {
     open();
     await closing;
     expect(seen).toEqual(["1", "2", "close"]);
+  });
+
+  test("waits for a handler that hangs once, not again in what follows", async () => {
+    // Were it waited for again, the test would take a minute.
+    const server = await serving({
+      limits: { closeTimeout: 60_000 },
+      routes: { "/": { message: () => new Promise(() => {}) } },
+    });
+    const client = await connect(`ws://127.0.0.1:${server.port}/`);
+    client.send("x");
+    await until(() => server.metrics().messagesReceived === 1);
+    await server.drain({ over: 0, deadline: 50 });
+    await server.close();
+    expect(server.connections.size).toBe(0);
   });
 
   test("counts a connection as opened before it can be counted as closed, and knows it in its open handler", async () => {
