@@ -207,7 +207,8 @@ export class Connection {
   /**
    * Sends the fragments that an iterable gives as one message, each as it comes; later sends stand in line behind it.
    *
-   * Waits while the outbox is above its high-water mark. When the iterable throws, or gives what is no string or bytes or
+   * Waits while the outbox is above its high-water mark; what stands in line counts for `maxOutboxSize` as in `send`, 16 KiB
+   * for each. When the iterable throws, or gives what is no string or bytes or
    * no UTF-8 in a text message, or when its iterator gives no result, the connection fails with 1011 and the error goes to the `error` handler and rejects the
    * promise; it also rejects when the connection ends first. Either may be left unhandled. Fragments are not compressed.
    * Each is copied before the next is asked for, but not at the call: give it no message that is only borrowed.
@@ -227,8 +228,16 @@ export class Connection {
       stream.abandon();
       return ignorable(Promise.reject(new CutOff()));
     }
+    if (this.#outbox.isFull()) {
+      const error = this.#outbox.tooLarge("maxOutboxSize");
+      this.outboxTooLarge(error);
+      stream.abandon();
+      return ignorable(Promise.reject(error));
+    }
     this.counters.messagesSent++;
-    return ignorable(this.#makeSender().sendLong(stream));
+    const sending = ignorable(this.#makeSender().sendLong(stream));
+    this.#outbox.sentMore();
+    return sending;
   }
 
   /**
@@ -388,7 +397,7 @@ export class Connection {
     };
     if (this.#sender === undefined) step();
     else this.#sender.afterwards(step, { size: frames.length, messages: messageCount });
-    this.#outbox.sentShared();
+    this.#outbox.sentMore();
   }
 
   /** @internal For topics: whether what is published now will be sent. */
@@ -422,7 +431,7 @@ export class Connection {
     return this.#sender?.busy === true;
   }
 
-  /** @internal For the end: bytes that wait for the transport, without those that wait for a compressor or a Blob. */
+  /** @internal For the end: bytes that wait for the transport, without those that stand in line. */
   get leavingAmount(): number {
     return this.#outbox.size - this.#outbox.waiting;
   }
@@ -767,8 +776,7 @@ export class Connection {
 
   /** @internal A message of ours cannot be sent, or finished: of what was to come behind it, only a Close does. */
   sendingFailed(error: unknown): void {
-    this.#end.leaving = true;
-    this.#closeNow(CloseCode.InternalError, "");
+    this.#closeInstead(CloseCode.InternalError, "");
     this.#handlerThrew(error);
   }
 
@@ -819,8 +827,14 @@ export class Connection {
     if (!this.#isOpen()) return this.#end.destroy();
     this.#end.unsentMessages += this.endpoint.waitingMessages;
     this.endpoint.discardOutput();
+    this.#closeInstead(code, reason);
+  }
+
+  /** Closes at once, in place of what stands in line. */
+  #closeInstead(code: number, reason: string): void {
     this.#end.leaving = true;
     this.#closeNow(code, reason);
+    this.#sender?.stop();
   }
 
   // Closing

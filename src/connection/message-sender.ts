@@ -81,6 +81,11 @@ interface Waiting extends Load {
   readonly long: boolean;
 }
 
+/** What a step costs that stands in line, besides its bytes: itself, and what it holds them in. */
+const stepCost = 128;
+/** And one that is sent over a while, of which nobody knows what it holds: as much as a stream does as a rule. */
+const longSendCost = 16 * 1024;
+
 /** The way from `send` to the endpoint. */
 export class MessageSender {
   readonly #endpoint: Endpoint;
@@ -151,7 +156,7 @@ export class MessageSender {
     this.#stopped = true;
     this.#longSend?.stop();
     for (const { long, step } of this.#line?.splice(this.#next) ?? []) if (long) step();
-    this.#outbox.waiting = 0;
+    this.#outbox.waiting = this.#outbox.lineCost = 0;
   }
 
   /** Does something when all that was sent before is in the output; without a load, it is no message. */
@@ -163,12 +168,16 @@ export class MessageSender {
     if (this.#line === undefined) return void waiting.step();
     this.#unsent += waiting.messages;
     this.#outbox.waiting += waiting.size;
+    this.#outbox.lineCost += costOf(waiting);
     this.#line.push(waiting);
+    this.#outbox.lineGrew();
   }
 
   /** Takes a step out of the line. */
-  #leave({ step, size, messages }: Waiting): void {
+  #leave(waiting: Waiting): void {
+    const { step, size, messages } = waiting;
     this.#settled(size);
+    if (!this.#stopped) this.#outbox.lineCost -= costOf(waiting);
     try {
       if (step() !== false) this.#unsent -= messages;
     } catch (error) {
@@ -274,6 +283,10 @@ export class MessageSender {
       return sendDeflated(payload);
     });
   }
+}
+
+function costOf({ long }: Waiting): number {
+  return long ? longSendCost : stepCost;
 }
 
 function sizeOf(data: Outgoing): number {

@@ -83,8 +83,10 @@ export class Outbox implements Holder {
   #high = false;
   /** What waits for room; undefined while nothing does. */
   #room: Deferred<void> | undefined;
-  /** Payload bytes that wait for a compressor or a Blob and are in no output yet. */
+  /** Payload bytes that wait for a compressor, a Blob or an iterable and are in no output yet. */
   waiting = 0;
+  /** What it costs besides, in bytes, that they stand in line: held against the limits, but sent to nobody. */
+  lineCost = 0;
   /** Set while a chunk is worked on: its end flushes. */
   insideChunk = false;
 
@@ -115,12 +117,21 @@ export class Outbox implements Holder {
    * no time to take any of it; it counts from the next turn on.
    */
   isFull(): boolean {
-    return this.size >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
+    return this.size + this.lineCost >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
   }
 
-  /** Something was sent for others as well, when it was not full. */
-  sentShared(): void {
-    if (this.size >= this.#owner.limits.maxOutboxSize) this.#filledIn = thisTurn();
+  /** Something was sent, when it was not full, by one who does not ask whether `reachesHigh`. */
+  sentMore(): void {
+    if (this.size + this.lineCost >= this.#owner.limits.maxOutboxSize) this.#filledIn = thisTurn();
+  }
+
+  /** More stands in line. */
+  lineGrew(): void {
+    if (!this.#endpoint.stalled) {
+      if (this.size + this.lineCost < this.#owner.limits.outboxHighWaterMark) return;
+      this.#noted = true;
+    }
+    this.#note();
   }
 
   /**
@@ -130,7 +141,7 @@ export class Outbox implements Holder {
   reachesHigh(): boolean {
     const { size } = this;
     const { outboxHighWaterMark, maxOutboxSize } = this.#owner.limits;
-    if (size >= maxOutboxSize) this.#filledIn = thisTurn();
+    if (size + this.lineCost >= maxOutboxSize) this.#filledIn = thisTurn();
     if (size < outboxHighWaterMark) return false;
     this.#high = true;
     if (!this.#endpoint.stalled) {
@@ -144,12 +155,13 @@ export class Outbox implements Holder {
   tooLarge(limit: "maxOutboxSize" | "maxProcessOutboxSize"): Error {
     const of = limit === "maxOutboxSize" ? "" : " for all connections of the process";
     return new Error(
-      `Cannot send: ${this.size} bytes wait ${this.#whyWaiting()} (${limit} is ${this.#owner.limits[limit]}${of})`,
+      `Cannot send: ${this.size + this.lineCost} bytes wait ${this.#whyWaiting()} (${limit} is ${this.#owner.limits[limit]}${of})`,
     );
   }
 
   #whyWaiting(): string {
-    if (!this.#endpoint.stalled) return "for this turn of the event loop to end, or for a compressor or a Blob";
+    if (!this.#endpoint.stalled)
+      return "for this turn of the event loop to end, or for a compressor, a Blob or an iterable";
     if (this.#heldBySocket() !== this.#held) return "for a peer that reads more slowly than it is sent to";
     const silence = Math.round(performance.now() - this.#heldSince);
     return `for a peer that does not read: it has taken none for ${silence} ms`;
@@ -365,7 +377,7 @@ export class Outbox implements Holder {
   #note(): void {
     const most = this.#owner.limits.maxProcessOutboxSize;
     if (most === Number.POSITIVE_INFINITY) return;
-    const { size } = this;
+    const size = this.size + this.lineCost;
     const leaving = this.#leavingLength === 0 ? 0 : Math.min(this.#leavingLength, this.#heldBySocket());
     processOutbox.note(this, size - this.#endpoint.sharedOutputLength - leaving, most, size);
   }

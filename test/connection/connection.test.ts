@@ -716,6 +716,53 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(closeStatus(frames[2])?.code).toBe(4001);
     });
 
+    const standing: [what: string, send: (connection: Connection) => void, most: number][] = [
+      ["sendFragments", (connection) => void connection.sendFragments([new Uint8Array(500)]), 16],
+      ["empty messages", (connection) => void connection.send(""), 1024],
+      ["what is published", (connection) => connection.sendFrames(Buffer.of(0x81, 0), 1), 1024],
+    ];
+
+    test.each(standing)("D04: what stands in line is bounded as all that is sent: %s", async (what, send, most) => {
+      if (what === "what is published" && role === "client") return;
+      const socket = new HeldDuplex(100);
+      socket.pace = "stalled";
+      const limits = { maxOutboxSize: 128 * 1024, outboxHighWaterMark: 1000 };
+      const connection = connectionOver(socket, role, { limits });
+      connection.start();
+      let asked = 0;
+      let stopped = false;
+      const endless = {
+        next: () => new Promise<never>(() => {}),
+        return: () => {
+          stopped = true;
+          return Promise.resolve({ done: true as const, value: undefined });
+        },
+      };
+      const cutOff = connection.sendFragments({ [Symbol.asyncIterator]: () => endless });
+      for (; connection.readyState === 1 && asked < 5000; asked++) {
+        send(connection);
+        if (asked % 4 === 3) await nextTurn();
+      }
+      expect(asked).toBeLessThanOrEqual(most + 4);
+      // Nothing of it is held any more, though the peer has not taken the Close.
+      await expect(cutOff).rejects.toThrow("Cannot send");
+      expect(stopped).toBe(true);
+      connection.terminate();
+      const report = await connection.closed;
+      expect(report.error?.message).toMatch(/^Cannot send: \d+ bytes wait .*maxOutboxSize is 131072/);
+      expect(report.unsentMessages).toBe(asked);
+      expect(report.sent?.code).toBe(1013);
+      await expect(connection.sendFragments(["late"])).rejects.toThrow("closing or closed");
+    });
+
+    test("D04: what is sent in fragments in one turn is held against nobody who reads", async () => {
+      const { peer, connection } = await connectionPair(role, { limits: { maxOutboxSize: 64 * 1024 } });
+      for (let message = 0; message < 100; message++) void connection.sendFragments([String(message)]);
+      const frames = await peer.nextFrames(200);
+      expect(frames.filter(({ fin }) => fin)).toHaveLength(100);
+      expect(connection.readyState).toBe(1);
+    });
+
     test("a Blob that cannot be read leaves nothing behind it but the Close", async () => {
       const { peer, connection } = await connectionPair(role);
       const blob = Object.assign(new Blob(["gone"]), { arrayBuffer: () => Promise.reject(new Error("unreadable")) });
