@@ -8,8 +8,10 @@
 import { CloseCode } from "../protocol/close-code.ts";
 import { violations } from "../protocol/errors.ts";
 import type { CloseReport } from "./close-report.ts";
+import { type Deferred, deferred } from "./deferred.ts";
 import type { MessageData, SendOptions } from "./handlers.ts";
 import type { Sendable } from "./message-sender.ts";
+import { setImmediate } from "./scheduling.ts";
 
 /** What the streams see of their connection. */
 export interface StreamedConnection {
@@ -35,6 +37,8 @@ export class WebStreams {
   readonly #connection: StreamedConnection;
   #readable: ReadableStream<MessageData> | undefined;
   #writable: WritableStream<Sendable> | undefined;
+  /** There with `readable`; resolves when that has ended. */
+  #read: Deferred<void> | undefined;
 
   constructor(connection: StreamedConnection) {
     this.#connection = connection;
@@ -42,13 +46,17 @@ export class WebStreams {
 
   /** See `Connection`. */
   get readable(): ReadableStream<MessageData> {
-    this.#readable ??= readableOf(this.#connection);
+    if (this.#readable === undefined) {
+      const read = deferred<void>();
+      this.#readable = readableOf(this.#connection, () => read.resolve());
+      this.#read = read;
+    }
     return this.#readable;
   }
 
   /** See `Connection`. */
   get writable(): WritableStream<Sendable> {
-    this.#writable ??= writableOf(this.#connection);
+    this.#writable ??= writableOf(this.#connection, () => this.#read?.promise);
     return this.#writable;
   }
 }
@@ -82,7 +90,7 @@ function messagesEndError(report: CloseReport): Error | undefined {
   return endError(report, [...leftCodes, ...ofApplication]);
 }
 
-function readableOf(connection: StreamedConnection): ReadableStream<MessageData> {
+function readableOf(connection: StreamedConnection, ended: () => void): ReadableStream<MessageData> {
   const messages = connection.readToTheEnd();
   let cancelled = false;
   const source = {
@@ -94,9 +102,11 @@ function readableOf(connection: StreamedConnection): ReadableStream<MessageData>
       if (cancelled) return;
       if (error) controller.error(error);
       else controller.close();
+      ended();
     },
     cancel: (): void => {
       cancelled = true;
+      ended();
       connection.close();
       void messages.return();
     },
@@ -104,17 +114,23 @@ function readableOf(connection: StreamedConnection): ReadableStream<MessageData>
   return new ReadableStream(source, { highWaterMark: 0 });
 }
 
-function writableOf(connection: StreamedConnection): WritableStream<Sendable> {
+/** Once it has ended well, closing it still succeeds until `read` has: a pipe of both streams ends as the connection does. */
+function writableOf(connection: StreamedConnection, read: () => Promise<void> | undefined): WritableStream<Sendable> {
   let ended = false;
   return new WritableStream<Sendable>({
     start: (controller) => {
-      void connection.closed.then((report) => {
-        if (!ended) controller.error(messagesEndError(report) ?? tooLate());
+      const fail = (error: Error) => ended || controller.error(error);
+      void connection.closed.then(async (report) => {
+        const error = messagesEndError(report);
+        if (error) return fail(error);
+        await read();
+        // Who has just read the end closes within this turn, if he does. A pipe from elsewhere must still be told.
+        setImmediate(() => fail(tooLate()));
       });
     },
     write: async (data) => {
       if (!isOpen(connection)) throw tooLate();
-      if (connection.send(data, { copy: true })) return;
+      if (sendOrClose(connection, data)) return;
       await connection.ready;
       if (isOver(connection)) throw tooLate();
     },
@@ -129,4 +145,14 @@ function writableOf(connection: StreamedConnection): WritableStream<Sendable> {
       connection.close(CloseCode.InternalError);
     },
   });
+}
+
+/** Sends; what cannot be sent spoils the stream for good, which the peer is told as if it had been aborted. */
+function sendOrClose(connection: StreamedConnection, data: Sendable): boolean {
+  try {
+    return connection.send(data, { copy: true });
+  } catch (error) {
+    connection.close(CloseCode.InternalError);
+    throw error;
+  }
 }

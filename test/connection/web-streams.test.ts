@@ -166,6 +166,55 @@ describe.each(roles)("writable as %s", (role) => {
     await expect(writing).rejects.toThrow("Cannot write: the connection is closing or closed");
   });
 
+  test("its own readable piped into it ends as the connection does", async () => {
+    for (const code of [1000, 1001, undefined, 4000]) {
+      const { connection, peer } = await connectionPair(role);
+      const piping = connection.readable.pipeTo(connection.writable);
+      peer.text("one", "two");
+      expect(await peer.nextTexts(2)).toEqual(["one", "two"]);
+      peer.close(code);
+      peer.end();
+      await piping;
+    }
+    const { connection, peer } = await connectionPair(role);
+    const piping = connection.readable.pipeThrough(new TransformStream()).pipeTo(connection.writable);
+    peer.close(1011);
+    peer.end();
+    await expect(piping).rejects.toThrow("The connection did not end as it should");
+  });
+
+  test("who has read to the end can close it, and write no more", async () => {
+    for (const what of ["close", "write"]) {
+      const { connection, peer } = await connectionPair(role);
+      const writer = connection.writable.getWriter();
+      writer.closed.catch(() => {});
+      peer.close(1000);
+      peer.end();
+      for await (const _ of connection.readable);
+      if (what === "close") await writer.close();
+      else await expect(writer.write("late")).rejects.toThrow("Cannot write: the connection is closing or closed");
+    }
+  });
+
+  test("a pipe from a source that gives nothing ends with the connection, and the source is canceled", async () => {
+    const { connection, peer } = await connectionPair(role);
+    const canceled = new Promise((resolve) => {
+      const piping = new ReadableStream({ cancel: resolve }).pipeTo(connection.writable);
+      piping.catch(() => {});
+    });
+    peer.close(1000);
+    peer.end();
+    expect(await canceled).toEqual(new Error("Cannot write: the connection is closing or closed"));
+  });
+
+  test("D10: a chunk that cannot be sent closes with 1011, as aborting does", async () => {
+    const { connection, peer } = await connectionPair(role);
+    const writer = connection.writable.getWriter();
+    writer.closed.catch(() => {});
+    await expect(writer.write(5 as never)).rejects.toThrow(TypeError);
+    expect(closeStatus(await peer.nextFrame())?.code).toBe(1011);
+  });
+
   test("pipes from one connection to another", async () => {
     const near = await connectionPair(role);
     const far = await connectionPair(role);
