@@ -188,10 +188,7 @@ export class Connection {
     const message = checkSendable(data);
     if (options !== undefined) checkSendOptions(options);
     if (!this.#isOpen()) return false;
-    if (this.#outbox.isFull()) {
-      this.outboxTooLarge(this.#outbox.tooLarge("maxOutboxSize"));
-      return false;
-    }
+    if (this.#refusesMore()) return false;
     this.counters.messagesSent++;
     // Nearly all that is sent needs nothing of what a sender holds.
     const plain = typeof message === "string" || message instanceof Uint8Array;
@@ -228,11 +225,10 @@ export class Connection {
       stream.abandon();
       return ignorable(Promise.reject(new CutOff()));
     }
-    if (this.#outbox.isFull()) {
-      const error = this.#outbox.tooLarge("maxOutboxSize");
-      this.outboxTooLarge(error);
+    const tooLarge = this.#refusesMore();
+    if (tooLarge) {
       stream.abandon();
-      return ignorable(Promise.reject(error));
+      return ignorable(Promise.reject(tooLarge));
     }
     this.counters.messagesSent++;
     const sending = ignorable(this.#makeSender().sendLong(stream));
@@ -243,23 +239,40 @@ export class Connection {
   /**
    * Sends a Ping; resolves with the round trip in milliseconds when its Pong, or that of a later Ping, has come.
    *
-   * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes. Rejects when the
-   * connection is closed before, or when nothing has been read for 20 s because messages wait for their handler, as for one
+   * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes. Is held against
+   * `maxOutboxSize` as `send` is. Rejects when the connection is closed before, or when nothing has been read for 20 s because messages wait for their handler, as for one
    * that awaits the Pong itself; either may be left unhandled.
    */
   ping(payload: Uint8Array = nextPingPayload()): Promise<number> {
     checkPingPayload(payload);
-    if (!this.#sendControl("ping", payload)) {
-      return ignorable(Promise.reject(new Error("Cannot ping: the connection is closing or closed")));
+    const tooLarge = this.#refusesMore();
+    if (tooLarge || !this.#sendControl("ping", payload)) {
+      return ignorable(Promise.reject(tooLarge ?? new Error("Cannot ping: the connection is closing or closed")));
     }
+    this.#outbox.sentMore();
     this.#pings ??= new Pings();
     return this.#pings.add(payload);
   }
 
-  /** Sends a Pong that nobody asked for; throws as `ping` does. */
+  /** Sends a Pong that nobody asked for; throws, and is held against the limit, as `ping` is. */
   pong(payload: Uint8Array = new Uint8Array(0)): void {
     checkPingPayload(payload);
+    if (this.#refusesMore()) return;
     this.#sendControl("pong", payload);
+    this.#outbox.sentMore();
+  }
+
+  /** @internal For keepalive: whatever waits, and though nobody asked for it. */
+  sendPong(): void {
+    this.#sendControl("pong", noBytes);
+  }
+
+  /** The error for which the connection is closed, where what it is sent waits up to the limit (fault D04). */
+  #refusesMore(): Error | undefined {
+    if (!this.#isOpen() || !this.#outbox.isFull()) return undefined;
+    const error = this.#outbox.tooLarge("maxOutboxSize");
+    this.outboxTooLarge(error);
+    return error;
   }
 
   /** Whether it was sent. Without memory for it the connection has failed: the timers of keepalive can throw to nobody. */
@@ -387,7 +400,7 @@ export class Connection {
       this.counters.messagesSent += messageCount;
       return;
     }
-    if (this.#outbox.isFull()) return this.outboxTooLarge(this.#outbox.tooLarge("maxOutboxSize"));
+    if (this.#refusesMore()) return;
     this.counters.messagesSent += messageCount;
     const step = () => {
       const { sharedOutputLength } = this.endpoint;

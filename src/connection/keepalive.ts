@@ -34,7 +34,7 @@ export interface KeptAlive {
   probe(): void;
   /** Rejects the pings that have waited for longer: no Pong can be read. */
   giveUpPings(olderThan: number): void;
-  pong(): void;
+  sendPong(): void;
   /** The rest of a message did not come in time. */
   tooSlow(): void;
   giveUp(because: string): void;
@@ -109,7 +109,7 @@ export class Keepalive implements Watched {
       this.#kept.giveUpPings(unsolicitedPongInterval);
       // A peer that is read by turns hears from us anyway, and some take a Pong that they did not ask for as a fault.
       if (idle < unsolicitedPongInterval) return Math.min(unsolicitedPongInterval - idle, this.#pace);
-      this.#kept.pong();
+      this.#kept.sendPong();
       return unsolicitedPongInterval;
     }
     if (this.#isMessageSlow()) {

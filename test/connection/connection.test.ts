@@ -755,6 +755,26 @@ describe.each(roles)("a connection as %s", (role) => {
       await expect(connection.sendFragments(["late"])).rejects.toThrow("closing or closed");
     });
 
+    test.each(["ping", "pong"] as const)(
+      "D04: a peer that does not read is sent no more of ours than fits: %s",
+      async (what) => {
+        const socket = new HeldDuplex(100);
+        socket.pace = "stalled";
+        const connection = connectionOver(socket, role, { limits: { maxOutboxSize: 8192, outboxHighWaterMark: 1000 } });
+        connection.start();
+        let last: Promise<number> | undefined;
+        let sent = 0;
+        for (; connection.readyState === 1 && sent < 1000; sent++) {
+          last = connection[what](new Uint8Array(100)) ?? last;
+          await nextTurn();
+        }
+        expect(sent).toBeLessThan(90);
+        if (last) await expect(last).rejects.toThrow("maxOutboxSize is 8192");
+        connection.terminate();
+        expect((await connection.closed).sent?.code).toBe(1013);
+      },
+    );
+
     test("D04: what is sent in fragments in one turn is held against nobody who reads", async () => {
       const { peer, connection } = await connectionPair(role, { limits: { maxOutboxSize: 64 * 1024 } });
       for (let message = 0; message < 100; message++) void connection.sendFragments([String(message)]);

@@ -38,7 +38,7 @@ function keep(role: Role, options?: { interval: number; timeout: number }, limit
     isReading: () => kept.reading,
     probe: () => note("ping"),
     giveUpPings: () => {},
-    pong: () => note("pong"),
+    sendPong: () => note("pong"),
     tooSlow: () => note("too slow"),
     giveUp: (because: string) => note(because),
   };
