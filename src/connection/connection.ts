@@ -61,6 +61,8 @@ export interface ConnectionParts<Self> {
 export const processAssembly: ProcessCap = new ProcessCap();
 
 const uncounted = newCounters();
+/** What the system means by EFAULT: a long payload in flight is read from where it was sent (fault D22). */
+const memoryLost = "Cannot send: the memory of a message was given away or made shorter while it was being written";
 /** After this many frames of which no message came the clock is read (fault A07). */
 const framesPerLook = 64;
 const noBytes = new Uint8Array(0);
@@ -968,7 +970,8 @@ export class Connection {
 
   /** @internal For the socket. */
   socketFailed(error: Error): void {
-    this.#end.socketFailed(error);
+    const lost = (error as NodeJS.ErrnoException).code === "EFAULT";
+    this.#end.socketFailed(lost ? new Error(memoryLost, { cause: error }) : error);
   }
 
   /** @internal For the socket. */

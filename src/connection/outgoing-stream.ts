@@ -6,9 +6,12 @@
  */
 
 import { Buffer } from "node:buffer";
+import { types } from "node:util";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import { Utf8Validator } from "../protocol/utf8.ts";
 import { checkSendable, type LongSend } from "./message-sender.ts";
+import { ignorable } from "./pings.ts";
+import { setImmediate } from "./scheduling.ts";
 
 /** A piece of a message: a string stands for its UTF-8. */
 export type Fragment = string | ArrayBuffer | ArrayBufferView;
@@ -40,6 +43,9 @@ export class CutOff extends Error {
 
 /** What is waited for when the connection is over: nothing that an iterator could give. */
 const stopped = Symbol("stopped");
+
+/** After so many fragments the others have a turn: an iterable that never waits, nor fills the outbox, gives them none. */
+const fragmentsPerTurn = 256;
 
 /** One message on its way. */
 export class OutgoingStream implements LongSend {
@@ -74,7 +80,11 @@ export class OutgoingStream implements LongSend {
 
   /** Whether the iterable has ended before the connection did. */
   async #sendFragments(): Promise<boolean> {
-    while (this.#goesOn()) {
+    for (let asked = 1; this.#goesOn(); asked++) {
+      if (asked % fragmentsPerTurn === 0) {
+        await this.#orStopped(nextTurn);
+        continue;
+      }
       const next: unknown = await this.#next();
       if (next === stopped) break;
       if (!isResult(next)) throw new TypeError("Cannot send: the iterator gave no object with `done` and `value`");
@@ -129,6 +139,8 @@ export class OutgoingStream implements LongSend {
   }
 
   #encode(fragment: Fragment): Uint8Array {
+    // That it is none to be sent is told; what it rejects with would end the process besides.
+    if (types.isPromise(fragment)) ignorable(fragment);
     const data = checkSendable(fragment);
     if (typeof data !== "string" && !(data instanceof Uint8Array)) {
       throw new TypeError("Cannot send: a fragment must be a string, an ArrayBuffer or a view of one");
@@ -170,6 +182,10 @@ function iteratorOf(fragments: Fragments): Iterator<Fragment> | AsyncIterator<Fr
     if (Symbol.iterator in fragments && !ArrayBuffer.isView(fragments)) return fragments[Symbol.iterator]();
   }
   throw new TypeError("Cannot send: the fragments must be an iterable of strings or bytes");
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 function isResult(value: unknown): value is IteratorResult<Fragment> {

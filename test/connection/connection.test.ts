@@ -775,6 +775,16 @@ describe.each(roles)("a connection as %s", (role) => {
       },
     );
 
+    test("D22: a write that fails for memory that is gone names the cause", async () => {
+      const socket = new HeldDuplex(100);
+      const connection = connectionOver(socket, role);
+      connection.start();
+      const cause = Object.assign(new Error("write EFAULT"), { code: "EFAULT" });
+      socket.destroy(cause);
+      const { error } = await connection.closed;
+      expect(error).toMatchObject({ message: expect.stringMatching(/^Cannot send: the memory of a message/), cause });
+    });
+
     test("D04: what is sent in fragments in one turn is held against nobody who reads", async () => {
       const { peer, connection } = await connectionPair(role, { limits: { maxOutboxSize: 64 * 1024 } });
       for (let message = 0; message < 100; message++) void connection.sendFragments([String(message)]);

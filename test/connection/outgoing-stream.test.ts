@@ -107,6 +107,39 @@ describe.each(roles)("sendFragments as %s", (role) => {
     }
   });
 
+  test("an iterable that gives nothing for ever leaves the others their turns, and is asked no more at the end", async () => {
+    const { connection } = await connectionPair(role);
+    let asked = 0;
+    const nothing = (function* () {
+      for (;;) {
+        // What starves the timers would never let this test end by itself.
+        if (++asked > 1_000_000) throw new Error("Nobody else had a turn");
+        yield "";
+      }
+    })();
+    const sending = connection.sendFragments(nothing);
+    await nextTurn();
+    connection.terminate();
+    await expect(sending).rejects.toThrow("closing or closed");
+    expect(asked).toBeLessThan(1_000_000);
+  });
+
+  test("D10: a promise among the fragments is refused, and what it rejects with is nobody's", async () => {
+    const { connection, peer } = await connectionPair(role);
+    const rejected: unknown[] = [];
+    const listener = (reason: unknown) => void rejected.push(reason);
+    process.on("unhandledRejection", listener);
+    try {
+      const promises = [Promise.reject(new Error("unread"))] as unknown as string[];
+      await expect(connection.sendFragments(promises)).rejects.toThrow(TypeError);
+      expect(closeStatus(await peer.nextFrame())?.code).toBe(1011);
+      await nextTurn();
+    } finally {
+      process.off("unhandledRejection", listener);
+    }
+    expect(rejected).toEqual([]);
+  });
+
   test("later sends and the Close stand in line, control frames go between", async () => {
     const { connection, peer } = await connectionPair(role);
     const { opened, open } = gate();
