@@ -94,7 +94,10 @@ interface Opener {
   readonly giveUp: AbortSignal;
 }
 
-/** Opens a connection for an object of the class; rejects, as for every other failure, for a port on the list of bad ones. */
+/**
+ * Opens a connection for an object of the class; rejects, as for every other failure, for a port on the list of bad
+ * ones.
+ */
 export async function open(url: URL, options: ConnectOptions, { face, giveUp }: Opener): Promise<void> {
   await connectAs(url, options, { entry: face, asBrowsers: true, giveUp });
 }

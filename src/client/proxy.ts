@@ -100,7 +100,10 @@ function variable(environment: Environment, name: string): string | undefined {
   return environment[name] || (forged ? undefined : environment[name.toUpperCase()] || undefined);
 }
 
-/** Whether an entry of `no_proxy` names the host: itself, a domain above it, an address range, each with an optional port. */
+/**
+ * Whether an entry of `no_proxy` names the host: itself, a domain above it, an address range, each with an optional
+ * port.
+ */
 function isExempt(url: URL, exemptions: string): boolean {
   const host = withoutRootDot(hostOf(url));
   const port = String(portOf(url));

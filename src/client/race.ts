@@ -2,7 +2,8 @@
  * A TCP connection to a host of several addresses: the first to connect is taken (Happy Eyeballs, RFC 8305 section 5).
  *
  * An address that takes longer does not lose its chance when the next one is tried: all go on until one is connected, all
- * have failed or the attempt is given up. Then every other socket is destroyed. Node's own racing gives each address 250 ms.
+ * have failed or the attempt is given up. Then every other socket is destroyed. Node's own racing gives each address
+ * 250 ms.
  */
 
 import type { LookupAddress } from "node:dns";

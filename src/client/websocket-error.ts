@@ -1,6 +1,6 @@
 /**
- * `WebSocketError`: how a `WebSocketStream` says that a connection failed, and how a program says with which code and reason
- * one shall be closed.
+ * `WebSocketError`: how a `WebSocketStream` says that a connection failed, and how a program says with which code and
+ * reason one shall be closed.
  */
 
 import { HandshakeError } from "../protocol/handshake-rules.ts";

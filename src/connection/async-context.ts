@@ -19,8 +19,8 @@ export type AsyncContext = <Result>(call: () => Result) => Result;
 export const cleanContext: AsyncContext = AsyncLocalStorage.snapshot();
 
 /**
- * Calls a function in an async resource of its own, in the context of the moment: what it enters (`enterWith`) stays with it
- * and with what follows from it.
+ * Calls a function in an async resource of its own, in the context of the moment: what it enters (`enterWith`) stays
+ * with it and with what follows from it.
  *
  * Where a promise was made before the process first used an `AsyncLocalStorage`, Node continues it in the resource of the
  * whole process; a store that is entered there would be every later connection's.

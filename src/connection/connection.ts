@@ -57,7 +57,10 @@ export interface ConnectionParts<Self> {
   readonly extensions?: string | undefined;
 }
 
-/** What all connections have received and nobody has taken yet: unparsed, unfinished, inflating, queued, held by streams. */
+/**
+ * What all connections have received and nobody has taken yet: unparsed, unfinished, inflating, queued, held by
+ * streams.
+ */
 export const processAssembly: ProcessCap = new ProcessCap();
 
 const uncounted = newCounters();
@@ -136,7 +139,10 @@ export class Connection {
     return this.endpoint.role;
   }
 
-  /** The IP address of the other end of the transport; undefined when that is not TCP, or was closed before anybody asked. */
+  /**
+   * The IP address of the other end of the transport; undefined when that is not TCP, or was closed before anybody
+   * asked.
+   */
   get remoteAddress(): string | undefined {
     return (this.#socket as Partial<Socket>).remoteAddress;
   }
@@ -206,12 +212,12 @@ export class Connection {
   /**
    * Sends the fragments that an iterable gives as one message, each as it comes; later sends stand in line behind it.
    *
-   * Waits while the outbox is above its high-water mark; what stands in line counts for `maxOutboxSize` as in `send`, 16 KiB
-   * for each. When the iterable throws, or gives what is no string or bytes or
-   * no UTF-8 in a text message, or when its iterator gives no result, the connection fails with 1011 and the error goes to the `error` handler and rejects the
-   * promise; it also rejects when the connection ends first. Either may be left unhandled. Fragments are not compressed.
-   * Each is copied before the next is asked for, but not at the call: give it no message that is only borrowed.
-   * Throws a TypeError for what is not iterable.
+   * Waits while the outbox is above its high-water mark; what stands in line counts for `maxOutboxSize` as in `send`,
+   * 16 KiB for each. When the iterable throws, or gives what is no string or bytes or no UTF-8 in a text message, or
+   * when its iterator gives no result, the connection fails with 1011 and the error goes to the `error` handler and
+   * rejects the promise; it also rejects when the connection ends first. Either may be left unhandled. Fragments are
+   * not compressed. Each is copied before the next is asked for, but not at the call: give it no message that is only
+   * borrowed. Throws a TypeError for what is not iterable.
    */
   sendFragments(fragments: Fragments, options: SendFragmentsOptions = {}): Promise<void> {
     const stream = new OutgoingStream(fragments, options, {
@@ -242,8 +248,8 @@ export class Connection {
    * Sends a Ping; resolves with the round trip in milliseconds when its Pong, or that of a later Ping, has come.
    *
    * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes. Is held against
-   * `maxOutboxSize` as `send` is. Rejects when the connection is closed before, or when nothing has been read for 20 s because messages wait for their handler, as for one
-   * that awaits the Pong itself; either may be left unhandled.
+   * `maxOutboxSize` as `send` is. Rejects when the connection is closed before, or when nothing has been read for 20 s
+   * because messages wait for their handler, as for one that awaits the Pong itself; either may be left unhandled.
    */
   ping(payload: Uint8Array = nextPingPayload()): Promise<number> {
     checkPingPayload(payload);
@@ -288,8 +294,9 @@ export class Connection {
   /**
    * Starts the closing handshake after all that was sent, or answers the peer's Close; no-op when it has begun.
    *
-   * `code` is 1000 by default, and 1005 sends an empty Close; throws a TypeError for other types, a RangeError for a code that a Close frame cannot carry (RFC 6455 section 7.4) or
-   * a reason of more than 123 bytes of UTF-8. Messages that still arrive go to the handler, if there is one.
+   * `code` is 1000 by default, and 1005 sends an empty Close; throws a TypeError for other types, a RangeError for a
+   * code that a Close frame cannot carry (RFC 6455 section 7.4) or a reason of more than 123 bytes of UTF-8. Messages
+   * that still arrive go to the handler, if there is one.
    */
   close(code: number = CloseCode.NormalClosure, reason = ""): void {
     encodeClosePayload(code, reason);

@@ -26,7 +26,10 @@ export interface MessageInfo {
  * An exception in one of them closes its connection with 1011 and goes to `error`.
  */
 export interface ConnectionHandlers<Connection, Data = MessageData> {
-  /** The connection is established. No message goes to `message` before it is done; without that, it may read them itself. */
+  /**
+   * The connection is established. No message goes to `message` before it is done; without that, it may read them
+   * itself.
+   */
   open?(connection: Connection): unknown;
   /** A whole message; with the option `borrow` its bytes are the handler's only until it returns. */
   message?(connection: Connection, data: Data, info: MessageInfo): unknown;

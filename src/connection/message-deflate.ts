@@ -177,7 +177,10 @@ function deflateKept(ours: Direction, payload: Uint8Array): Uint8Array | undefin
   return undefined;
 }
 
-/** Inflates with the kept context; `undefined` for a message that needs jobs: too much output, an unusual end, a failure. */
+/**
+ * Inflates with the kept context; `undefined` for a message that needs jobs: too much output, an unusual end, a
+ * failure.
+ */
 function inflateKept(
   theirs: Direction,
   slot: ContextSlot,

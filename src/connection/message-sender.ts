@@ -241,7 +241,10 @@ export class MessageSender {
       });
   }
 
-  /** Takes its turn to each step of the line, up to one that takes time itself; what is sent meanwhile is the last of them. */
+  /**
+   * Takes its turn to each step of the line, up to one that takes time itself; what is sent meanwhile is the last of
+   * them.
+   */
   #moveOn(): void {
     const line = this.#line!;
     while (this.#next < line.length && !this.#underWay) this.#leave(line[this.#next++]!);
@@ -250,7 +253,10 @@ export class MessageSender {
     if (!this.#underWay) this.#line = undefined;
   }
 
-  /** Puts a message into the output, and says whether it was taken; a promise when it has to be compressed elsewhere first. */
+  /**
+   * Puts a message into the output, and says whether it was taken; a promise when it has to be compressed elsewhere
+   * first.
+   */
   #encode(data: string | Uint8Array | PreparedMessage, options: Asked | undefined): Promise<boolean> | boolean {
     if (!this.#sends()) return false;
     const deflate = this.#deflate;

@@ -113,8 +113,8 @@ export class Outbox implements Holder {
   }
 
   /**
-   * Whether `maxOutboxSize` stood already when this turn began. What is sent in one turn is not held against a peer that had
-   * no time to take any of it; it counts from the next turn on.
+   * Whether `maxOutboxSize` stood already when this turn began. What is sent in one turn is not held against a peer
+   * that had no time to take any of it; it counts from the next turn on.
    */
   isFull(): boolean {
     return this.size + this.lineCost >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
@@ -135,8 +135,8 @@ export class Outbox implements Holder {
   }
 
   /**
-   * Something was sent, when it was not full: whether the size is at the high-water mark or above now; if so, `outboxLow` is
-   * called when it is below again.
+   * Something was sent, when it was not full: whether the size is at the high-water mark or above now; if so,
+   * `outboxLow` is called when it is below again.
    */
   reachesHigh(): boolean {
     const { size } = this;

@@ -98,7 +98,10 @@ export class OutgoingStream implements LongSend {
     return false;
   }
 
-  /** Whether a fragment would still be sent: where our Close has left, by a failure for one, the iterable is asked no more. */
+  /**
+   * Whether a fragment would still be sent: where our Close has left, by a failure for one, the iterable is asked no
+   * more.
+   */
   #goesOn(): boolean {
     const { state } = this.#way.endpoint;
     return !this.#stopped && (state === "open" || state === "peerClosing");

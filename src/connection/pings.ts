@@ -23,7 +23,10 @@ export class Pings {
     return ignorable(roundTrip);
   }
 
-  /** Notes a Ping whose Pong nobody waits for; the one before it is forgotten, or a peer that answers none would cost more. */
+  /**
+   * Notes a Ping whose Pong nobody waits for; the one before it is forgotten, or a peer that answers none would cost
+   * more.
+   */
   note(payload: Uint8Array): void {
     this.#outstanding = this.#outstanding.filter(({ asked }) => asked !== undefined);
     this.#push(payload, undefined);
@@ -44,7 +47,10 @@ export class Pings {
     this.#reject(this.#outstanding.splice(0), "the connection is closed");
   }
 
-  /** Nothing is read, so no Pong either: who has waited for more than `longest` milliseconds may be what holds up reading. */
+  /**
+   * Nothing is read, so no Pong either: who has waited for more than `longest` milliseconds may be what holds up
+   * reading.
+   */
   rejectUnread(longest: number): void {
     const latest = performance.now() - longest;
     const overdue = this.#outstanding.filter(({ sentAt }) => sentAt <= latest);

@@ -7,7 +7,10 @@
 /** The options of TLS that hold PEM, alone or in a list; a key in a list may be an object with its own passphrase. */
 const pemOptions = ["ca", "cert", "crl", "key"] as const;
 
-/** Throws a TypeError when text in one of the options is no PEM, or text in `pfx` is no PKCS #12; the value is not shown, since it may be a key. */
+/**
+ * Throws a TypeError when text in one of the options is no PEM, or text in `pfx` is no PKCS #12; the value is not
+ * shown, since it may be a key.
+ */
 export function checkPem(action: string, tls: object): void {
   for (const name of pemOptions) {
     for (const value of [(tls as Readonly<Record<string, unknown>>)[name]].flat()) {

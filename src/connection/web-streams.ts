@@ -114,7 +114,10 @@ function readableOf(connection: StreamedConnection, ended: () => void): Readable
   return new ReadableStream(source, { highWaterMark: 0 });
 }
 
-/** Once it has ended well, closing it still succeeds until `read` has: a pipe of both streams ends as the connection does. */
+/**
+ * Once it has ended well, closing it still succeeds until `read` has: a pipe of both streams ends as the connection
+ * does.
+ */
 function writableOf(connection: StreamedConnection, read: () => Promise<void> | undefined): WritableStream<Sendable> {
   let ended = false;
   return new WritableStream<Sendable>({

@@ -18,7 +18,10 @@ import { freeMemory } from "../protocol/free-memory.ts";
 import { copyToSlab } from "./copy-to-slab.ts";
 import type { ContextShape } from "./zlib-context.ts";
 
-/** What inflating a message came to: its bytes in memory that nobody else uses, or the name of the broken rule; `inflate-failed` when zlib has no memory. */
+/**
+ * What inflating a message came to: its bytes in memory that nobody else uses, or the name of the broken rule;
+ * `inflate-failed` when zlib has no memory.
+ */
 export type InflateOutcome = Uint8Array | "message-too-big" | "invalid-deflate-data" | "inflate-failed";
 
 /** What follows every message's payload: the rest of the empty stored block that its sender took off. */
@@ -67,7 +70,10 @@ interface InflatedWithEngine {
   readonly engine?: { readonly bytesWritten: number };
 }
 
-/** Compresses in the thread pool; the trailing `00 00 ff ff` is taken off. The payload is read until the promise resolves. */
+/**
+ * Compresses in the thread pool; the trailing `00 00 ff ff` is taken off. The payload is read until the promise
+ * resolves.
+ */
 export async function deflateInJobs(
   shape: ContextShape,
   payload: Uint8Array,
@@ -172,7 +178,10 @@ async function inflateStream(
   return job.failed ? "invalid" : job.bytesRead;
 }
 
-/** The payload as it is, in blocks that need no compressor (RFC 1951 section 3.2.4): what is left when zlib has no memory. */
+/**
+ * The payload as it is, in blocks that need no compressor (RFC 1951 section 3.2.4): what is left when zlib has no
+ * memory.
+ */
 function storedBlocks(payload: Uint8Array): Uint8Array {
   const most = 0xffff;
   const blocks: Uint8Array[] = [];
@@ -265,7 +274,10 @@ class Output {
     return goesOn;
   }
 
-  /** A part that fills its buffer has it alone; with many messages at once, the collector would come too late (fault A02). */
+  /**
+   * A part that fills its buffer has it alone; with many messages at once, the collector would come too late (fault
+   * A02).
+   */
   #free(): void {
     for (const part of this.#parts) if (part.length === part.buffer.byteLength) freeMemory(part);
     this.#parts = [];

@@ -12,7 +12,10 @@ export type AcceptedMessages = "text" | "binary" | "any";
 /** What an endpoint needs to know from the start. */
 export interface EndpointOptions {
   readonly role: Role;
-  /** The longest message in bytes, inclusive, before and after inflating. Default 16 MiB; never more than a string holds. */
+  /**
+   * The longest message in bytes, inclusive, before and after inflating. Default 16 MiB; never more than a string
+   * holds.
+   */
   readonly maxMessageSize?: number;
   /** How many empty fragments may follow one another. Default 1024. */
   readonly maxEmptyFragments?: number;

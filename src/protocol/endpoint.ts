@@ -152,7 +152,8 @@ export class Endpoint {
 
   /**
    * Takes bytes from the transport. They become the endpoint's: it unmasks them in place, and may hand out the chunk's own
-   * `ArrayBuffer` with the last message in it. No two messages share one, nor does a message with bytes that are not parsed.
+   * `ArrayBuffer` with the last message in it. No two messages share one, nor does a message with bytes that are not
+   * parsed.
    *
    * A borrowed chunk is unmasked in place as well, but at most lent; call `releaseChunk` before its memory is used again.
    */
@@ -269,7 +270,10 @@ export class Endpoint {
     return true;
   }
 
-  /** Sends a whole message that was deflated according to RFC 7692 section 7.2.1; its memory is the endpoint's from then on. */
+  /**
+   * Sends a whole message that was deflated according to RFC 7692 section 7.2.1; its memory is the endpoint's from then
+   * on.
+   */
   sendCompressed(text: boolean, payload: Uint8Array): boolean {
     if (!this.#isSending()) return false;
     this.#refuseInterleaving(this.#sendingFragments);
@@ -533,7 +537,10 @@ export class Endpoint {
     return { type: "part", text: message.text, data: characters ?? decoder.takePayload(), first, last };
   }
 
-  /** The message event for `chunk[start..end)`, whose UTF-8 is judged here; without a decoder, nothing else uses the memory. */
+  /**
+   * The message event for `chunk[start..end)`, whose UTF-8 is judged here; without a decoder, nothing else uses the
+   * memory.
+   */
   #deliver(
     text: boolean,
     chunk: Buffer,

@@ -156,7 +156,10 @@ export type Refusal = {
   readonly body: string | Uint8Array;
 };
 
-/** What the server answers to a request that breaks `rule`: the row's status and header fields, and its text as the body. */
+/**
+ * What the server answers to a request that breaks `rule`: the row's status and header fields, and its text as the
+ * body.
+ */
 export function refusalOf(rule: RefusalRule): Refusal {
   const { status, headers = [], text } = handshakeRules[rule];
   return { status, headers: [["Content-Type", "text/plain; charset=utf-8"], ...headers], body: `${describe(text)}\n` };

@@ -18,7 +18,10 @@ export type ListProblem = "malformed" | "too-many";
 /** A host and its port as text: the host in lower case, IPv6 in its brackets, the port empty when absent. */
 export type Authority = { readonly host: string; readonly port: string };
 
-/** What one opening handshake may hold besides the size of its head; beyond it the server answers 431 and the client fails. */
+/**
+ * What one opening handshake may hold besides the size of its head; beyond it the server answers 431 and the client
+ * fails.
+ */
 export const fieldLimits = {
   /** Characters of a response's `Sec-WebSocket-Extensions`, all of its lines together. */
   maxResponseExtensions: 4096,

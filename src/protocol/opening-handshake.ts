@@ -32,7 +32,10 @@ export type HandshakeRequest = {
   /** The request target: a path with its query, or an absolute http, https, ws or wss URL of this host. */
   readonly target: string;
   readonly rawHeaders: readonly string[];
-  /** Whether it came over a Unix socket, whose clients have no host to name, so that `Host` may say anything. Default false. */
+  /**
+   * Whether it came over a Unix socket, whose clients have no host to name, so that `Host` may say anything. Default
+   * false.
+   */
   readonly overUnixSocket?: boolean;
 };
 
@@ -50,7 +53,10 @@ const defaultLimits: RequestLimits = { maxHeaderFields: 256, maxHeaderSize: 16 *
 export type VerifiedRequest = {
   readonly ok: true;
   readonly secWebSocketKey: string;
-  /** The path and query that were asked for (section 3); a path may begin with `//`, so a URL is not built by resolving it. */
+  /**
+   * The path and query that were asked for (section 3); a path may begin with `//`, so a URL is not built by resolving
+   * it.
+   */
   readonly resourceName: string;
   /** What the client offers, in its order of preference; empty when it offers none. */
   readonly subprotocols: readonly string[];
@@ -193,8 +199,8 @@ export type CreatedRequest = { readonly secWebSocketKey: string; readonly header
 /**
  * The header fields of a client's request (section 4.1), with a fresh key.
  *
- * Throws a TypeError when a subprotocol is repeated or not a token, or when `headers` has an invalid name or value or sets a
- * field that the handshake owns.
+ * Throws a TypeError when a subprotocol is repeated or not a token, or when `headers` has an invalid name or value or
+ * sets a field that the handshake owns.
  */
 export function createRequestHeaders(options: CreateRequestOptions): CreatedRequest {
   const { url, subprotocols = [], extensions, origin, headers = [] } = options;

@@ -1,8 +1,9 @@
 /**
  * One `upgrade` listener for all that we serve on an HTTP server, which others may share.
  *
- * A path that none of ours claims is refused only when nobody else listens: else it is theirs to answer. What asks for another
- * protocol than WebSocket is theirs as well, but nobody may want it: what they have not touched is answered as plain HTTP.
+ * A path that none of ours claims is refused only when nobody else listens: else it is theirs to answer. What asks for
+ * another protocol than WebSocket is theirs as well, but nobody may want it: what they have not touched is answered as
+ * plain HTTP.
  */
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";

@@ -20,7 +20,10 @@ export type TrustProxy = number | readonly string[];
 /** Whether the one at `address` is believed, `hop` being 0 for the other end of the transport. */
 export type ProxyTrust = (address: string | undefined, hop: number) => boolean;
 
-/** The option as a function; throws a RangeError for a number, or a TypeError for an entry, that cannot be. Undefined trusts nobody. */
+/**
+ * The option as a function; throws a RangeError for a number, or a TypeError for an entry, that cannot be. Undefined
+ * trusts nobody.
+ */
 export function resolveTrust(option: TrustProxy | undefined): ProxyTrust | undefined {
   if (option === undefined || option === 0) return undefined;
   if (typeof option === "number") {

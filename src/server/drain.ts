@@ -36,8 +36,8 @@ const drainTable: OptionTable<DrainOptions> = {
 /**
  * The options with every default filled in.
  *
- * Throws a TypeError for what is no option, and a RangeError for a close code that cannot be sent, for a time that is negative
- * or, but for `deadline`, without end, and for a `retryAfter` that is not whole.
+ * Throws a TypeError for what is no option, and a RangeError for a close code that cannot be sent, for a time that is
+ * negative or, but for `deadline`, without end, and for a `retryAfter` that is not whole.
  */
 export function resolveDrain(options: DrainOptions): Required<DrainOptions> {
   checkOptions("drain", options, drainTable);

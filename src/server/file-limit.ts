@@ -10,8 +10,8 @@ const spareFiles = 16;
 let known: number | undefined;
 
 /**
- * 95 % of the limit on open files, without those open already where it is small; Infinity where the system does not tell it,
- * or not to this process.
+ * 95 % of the limit on open files, without those open already where it is small; Infinity where the system does not
+ * tell it, or not to this process.
  */
 export function fileLimit(): number {
   known ??= process.platform === "linux" ? readFileLimit() : Number.POSITIVE_INFINITY;

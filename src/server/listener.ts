@@ -22,8 +22,9 @@ export interface ListenerOptions {
   /** Makes the own listener speak TLS. */
   readonly tls?: TlsOptions;
   /**
-   * The proxies, by addresses and ranges such as `10.0.0.0/8`, that begin each connection to the own listener with a header of
-   * the PROXY protocol, version 1 or 2, which decides `remoteAddress`. Any other connection is ended. Default: none does.
+   * The proxies, by addresses and ranges such as `10.0.0.0/8`, that begin each connection to the own listener with a
+   * header of the PROXY protocol, version 1 or 2, which decides `remoteAddress`. Any other connection is ended.
+   * Default: none does.
    */
   readonly proxyProtocol?: readonly string[];
   /**
@@ -104,8 +105,8 @@ const tlsOptions = new WeakMap<HttpServer, TlsOptions>();
 /**
  * Gives a TLS listener of ours another certificate; what `options` leave out stays as it was.
  *
- * Throws a TypeError where it is none, or where the PEM is no PEM, and OpenSSL's error for a certificate that cannot be used;
- * nothing is changed then.
+ * Throws a TypeError where it is none, or where the PEM is no PEM, and OpenSSL's error for a certificate that cannot be
+ * used; nothing is changed then.
  */
 export function renewSecureContext(http: HttpServer, options: SecureContextOptions): void {
   const given = tlsOptions.get(http);
@@ -133,7 +134,10 @@ function otherIdentity(options: SecureContextOptions): SecureContextOptions {
   return "cert" in options || "key" in options ? { pfx: undefined } : {};
 }
 
-/** Beyond its own number of fields, 2000 by default, `node:http` passes over the rest or refuses: ours comes first (fault C01). */
+/**
+ * Beyond its own number of fields, 2000 by default, `node:http` passes over the rest or refuses: ours comes first
+ * (fault C01).
+ */
 function withFields<Listener extends HttpServer>(server: Listener, { maxHeaderFields }: ServerLimits): Listener {
   server.maxHeadersCount = maxHeaderFields === Number.POSITIVE_INFINITY ? 0 : Math.max(2000, maxHeaderFields + 1);
   return server;

@@ -2,8 +2,8 @@
  * Requests that ask for an upgrade to a protocol other than WebSocket, such as `h2c`: they are answered as if they had not
  * asked (RFC 9110 section 7.8), with their body, and with the timeouts and in the lists of `node:http` (fault C17).
  *
- * Newer runtimes ask which requests to hand over, and these are not among them. Older ones hand over every request as soon as
- * its head is read, without the body: it is given back to them, without the word that made them do so.
+ * Newer runtimes ask which requests to hand over, and these are not among them. Older ones hand over every request as
+ * soon as its head is read, without the body: it is given back to them, without the word that made them do so.
  */
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";
@@ -26,8 +26,8 @@ export function asksForWebSocket({ headers }: IncomingMessage): boolean {
 export type IsOurs = (request: IncomingMessage) => boolean;
 
 /**
- * Whether a request is left to `request` though it asks for an upgrade. Where others listen for `upgrade`, it may be theirs,
- * but for our paths; without a `request` listener there is no answer.
+ * Whether a request is left to `request` though it asks for an upgrade. Where others listen for `upgrade`, it may be
+ * theirs, but for our paths; without a `request` listener there is no answer.
  */
 export function isPlain(http: HttpServer, request: IncomingMessage, isOurs: IsOurs): boolean {
   if (asksForWebSocket(request) || http.listenerCount("request") === 0) return false;

@@ -1,9 +1,10 @@
 /**
- * The header of the PROXY protocol, versions 1 and 2, with which a proxy says whose connection it passes on, before anything
- * else and before TLS (HAProxy's proxy-protocol.txt).
+ * The header of the PROXY protocol, versions 1 and 2, with which a proxy says whose connection it passes on, before
+ * anything else and before TLS (HAProxy's proxy-protocol.txt).
  *
- * Reads bytes and nothing else. What the protocol does not allow is malformed; what it allows and we have no use for, such as
- * checks of the proxy itself, Unix sockets, datagrams and extensions (TLVs, CRC32c among them), names no client.
+ * Reads bytes and nothing else. What the protocol does not allow is malformed; what it allows and we have no use for,
+ * such as checks of the proxy itself, Unix sockets, datagrams and extensions (TLVs, CRC32c among them), names no
+ * client.
  */
 
 import { isIPv4, isIPv6 } from "node:net";

@@ -155,7 +155,10 @@ export function answerUnderWay({ request, socket }: RefusedExchange): ServerResp
   return undefined;
 }
 
-/** The address at the other end of the transport, or what a trusted proxy's header gives for it; see `answerUnderWay` for why the request is asked as well. */
+/**
+ * The address at the other end of the transport, or what a trusted proxy's header gives for it; see `answerUnderWay`
+ * for why the request is asked as well.
+ */
 export function otherEnd({ request, socket }: RefusedExchange): string | undefined {
   const proxied = proxiedAddress(socket) ?? (request?.socket && proxiedAddress(request.socket));
   if (proxied !== undefined) return proxied;

@@ -151,7 +151,10 @@ export const routeTable: OptionTable<Route> = {
 
 type DecisionWithoutData = Omit<UpgradeResult<unknown>, "data">;
 
-/** What `upgrade` returns where `connection.data` is to have the type of its `data`: each way that lets a client in gives it. */
+/**
+ * What `upgrade` returns where `connection.data` is to have the type of its `data`: each way that lets a client in
+ * gives it.
+ */
 export type DecisionWithData<Data> =
   | (UpgradeResult<Data> & { readonly data: Data })
   | Response
@@ -169,8 +172,8 @@ export interface RouteWithData<Data, Params, Accepted extends AcceptedMessages, 
 }
 
 /**
- * Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers, and where it accepts
- * messages of one type only, those of `message` have the type of these.
+ * Gives a route its types: what `upgrade` returns as `data` is what `connection.data` is in the handlers, and where it
+ * accepts messages of one type only, those of `message` have the type of these.
  *
  * For TypeScript, a way through `upgrade` that lets a client in without `data` is a mistake where others give it; what is
  * meant to be undefined is returned as `data: undefined`.

@@ -19,8 +19,8 @@ export class Routes<Value> {
   readonly #patterns: Pattern<Value>[] = [];
 
   /**
-   * Throws a TypeError for a path that does not begin with `/`, is none that a request could have, has a `*` that is not its
-   * whole last segment, names a parameter twice, or differs from another in the names of its parameters alone.
+   * Throws a TypeError for a path that does not begin with `/`, is none that a request could have, has a `*` that is
+   * not its whole last segment, names a parameter twice, or differs from another in the names of its parameters alone.
    */
   constructor(routes: Iterable<readonly [path: string, value: Value]>) {
     for (const [path, value] of routes) {

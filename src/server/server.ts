@@ -193,8 +193,8 @@ export class Server {
    *
    * New handshakes get 503 with `Retry-After` from the call on; then clients are told one after another over `over`
    * milliseconds. Resolves when all are gone, those that stay at the deadline being cut off, and the listener is closed.
-   * Rejects with a RangeError for a close code that cannot be sent and for a number that cannot be, and with a TypeError when
-   * it is to stop the listening of a shared server.
+   * Rejects with a RangeError for a close code that cannot be sent and for a number that cannot be, and with a
+   * TypeError when it is to stop the listening of a shared server.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     const { over, code, retryAfter, deadline, stopListening } = resolveDrain(options);
@@ -243,8 +243,8 @@ export class Server {
   }
 
   /**
-   * Gives the own TLS listener another certificate, for handshakes from now on; open connections go on. Options that are left
-   * out stay as they were.
+   * Gives the own TLS listener another certificate, for handshakes from now on; open connections go on. Options that
+   * are left out stay as they were.
    *
    * Throws a TypeError where there is no TLS listener of our own, and for a path where the PEM belongs, and OpenSSL's error
    * for a certificate that cannot be used; nothing is changed then.
@@ -393,8 +393,8 @@ export class Server {
   }
 
   /**
-   * Resolves when all are closed and their handlers done; at `until`, on the clock of `performance`, those that are left are
-   * cut off, and no handler is waited for, nor in a later call.
+   * Resolves when all are closed and their handlers done; at `until`, on the clock of `performance`, those that are
+   * left are cut off, and no handler is waited for, nor in a later call.
    */
   async #leave(connections: readonly ServerConnection[], until: number): Promise<void> {
     const leaving = [...connections, ...this.#unhandled].filter((connection) => !this.#givenUp.has(connection));

@@ -62,8 +62,8 @@ const nothing = Buffer.alloc(0);
 /**
  * Answers an upgrade request: the connection, or undefined when the request was refused or the client left.
  *
- * Never throws for anything that a peer sends; an exception of the application becomes a 500. Rejects, with nothing written,
- * when another has answered the request while the application decided.
+ * Never throws for anything that a peer sends; an exception of the application becomes a 500. Rejects, with nothing
+ * written, when another has answered the request while the application decided.
  */
 export function upgrade(exchange: UpgradeRequest, target: UpgradeTarget): Outcome | Promise<Outcome> {
   exchange.socket.on("error", ignoreError);
