@@ -77,14 +77,14 @@ test.concurrent("a server that never lets go fails the D01 control, by what it k
   expect(notes).toEqual(["Close", "failure"].map((after) => expect.stringMatching(`${after} .*: open after 6.5 s$`)));
 });
 
-test.concurrent("control: ws 8.17.0 fails the rows whose defences it lacks: A02, A03, A07, A09, C01, D04", {
+test.concurrent("control: ws 8.17.0 fails the rows whose defences it lacks: A02, A03, A07, A09, A12, C01, D04", {
   timeout: 300_000,
 }, async () => {
   // The defence that C01 asks for is node:http's own in newer runtimes.
   const isGuarded = await refusesManyFields();
-  const failed = await results(peer("ws-8.17.0")!, ["A02", "A03", "A07", "A09", "C01", "D04"]);
+  const failed = await results(peer("ws-8.17.0")!, ["A02", "A03", "A07", "A09", "A12", "C01", "D04"]);
   expect(failed.map(({ id, verdict }) => [id, verdict])).toEqual(
-    ["A02", "A03", "A07", "A09", "C01", "D04"].map((id) => [id, id === "C01" && isGuarded ? "held" : "failed"]),
+    ["A02", "A03", "A07", "A09", "A12", "C01", "D04"].map((id) => [id, id === "C01" && isGuarded ? "held" : "failed"]),
   );
   if (isGuarded) return;
   const crash = failed.find(({ id }) => id === "C01");

@@ -195,7 +195,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
         yield "y";
       },
     };
-    const given = [null, "", "a b", [""], ["a", "a"], "a,b", ["é"], iterable, [], {}, 123, ["a", undefined], () => 0];
+    // An object that cannot be iterated is the options here, as in Node's own class; Chromium makes a text of it still.
+    const given = [null, "", "a b", [""], ["a", "a"], "a,b", ["é"], iterable, [], 123, ["a", undefined]];
     for (const protocols of [...given, Symbol("s"), [Symbol("s")], new String("zz")]) {
       log(thrown(() => new Any(`${base}/echo`, protocols).close()));
     }
@@ -205,7 +206,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
         return value;
       },
     });
-    log(thrown(() => new Any(say("url", "bad:"), say("protocol", "x"))));
+    log(thrown(() => new Any(say("url", "bad:"), [say("protocol", "x")])));
     log(thrown(() => new Any()));
     log(thrown(() => new Any(Symbol("s"))));
   },

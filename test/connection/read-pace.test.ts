@@ -57,7 +57,14 @@ const readers: Readonly<Record<string, Reader>> = {
       for await (const _ of connection.readable) taken();
     },
   }),
-  "a stream of Node's": (taken) => ({ read: (connection) => connection.toDuplex().on("data", taken) }),
+  "a stream of Node's": (taken) => ({
+    // An end without a Close is an error to a stream.
+    read: (connection) =>
+      connection
+        .toDuplex()
+        .on("data", taken)
+        .on("error", () => {}),
+  }),
 };
 
 describe.each<Role>(["server", "client"])("%s", (role) => {

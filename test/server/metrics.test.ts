@@ -83,6 +83,8 @@ describeWith("python3-prometheus-client", "a Prometheus parser", (python) => {
       ],
       ["openline_buffered_bytes", "gauge", [[{}, 77]]],
       ["openline_topics", "gauge", [[{}, 6]]],
+      ["openline_publish_backlog_bytes", "gauge", [[{}, 9]]],
+      ["openline_messages_dropped", "counter", [[{}, 12]]],
     ]);
     for (const [, , help] of families) expect(help).not.toBe("");
   });
