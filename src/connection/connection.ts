@@ -34,7 +34,7 @@ import { Keepalive } from "./keepalive.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { messageCame } from "./long-messages.ts";
 import type { MessageDeflate } from "./message-deflate.ts";
-import { checkSendable, MessageSender, type Sendable } from "./message-sender.ts";
+import { checkSendable, type Load, MessageSender, type Sendable } from "./message-sender.ts";
 import type { MessageStream } from "./message-stream.ts";
 import { Outbox } from "./outbox.ts";
 import { CutOff, type Fragments, OutgoingStream, type SendFragmentsOptions } from "./outgoing-stream.ts";
@@ -417,8 +417,7 @@ export class Connection {
       this.#outbox.changedShared(frames, this.endpoint.sharedOutputLength > sharedOutputLength);
       return true;
     };
-    if (this.#sender === undefined) step();
-    else this.#sender.afterwards(step, { size: frames.length, messages: messageCount });
+    this.#afterwards(step, { size: frames.length, messages: messageCount });
     this.#outbox.sentMore();
   }
 
@@ -497,9 +496,9 @@ export class Connection {
   }
 
   /** Does something when all that was sent before is in the output; see `MessageSender`. */
-  #afterwards(step: () => void): void {
+  #afterwards(step: () => unknown, load?: Load): void {
     if (this.#sender === undefined) step();
-    else this.#sender.afterwards(step);
+    else this.#sender.afterwards(step, load);
   }
 
   // Receiving

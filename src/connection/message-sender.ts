@@ -69,7 +69,7 @@ export interface SenderOwner {
 type Step = () => unknown;
 
 /** What waits with a step: bytes of payload, and whole messages. */
-interface Load {
+export interface Load {
   readonly size: number;
   readonly messages: number;
 }

@@ -107,6 +107,11 @@ export class Outbox implements Holder {
     return this.waiting + this.#endpoint.outputLength + this.#socket.writableLength + direct;
   }
 
+  /** The size, with what it costs besides that others stand in line. */
+  get #load(): number {
+    return this.size + this.lineCost;
+  }
+
   /** Whether `reachesHigh` has said so, and `outboxLow` was not called since. */
   get high(): boolean {
     return this.#high;
@@ -117,18 +122,18 @@ export class Outbox implements Holder {
    * that had no time to take any of it; it counts from the next turn on.
    */
   isFull(): boolean {
-    return this.size + this.lineCost >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
+    return this.#load >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
   }
 
   /** Something was sent, when it was not full, by one who does not ask whether `reachesHigh`. */
   sentMore(): void {
-    if (this.size + this.lineCost >= this.#owner.limits.maxOutboxSize) this.#filledIn = thisTurn();
+    if (this.#load >= this.#owner.limits.maxOutboxSize) this.#filledIn = thisTurn();
   }
 
   /** More stands in line. */
   lineGrew(): void {
     if (!this.#endpoint.stalled) {
-      if (this.size + this.lineCost < this.#owner.limits.outboxHighWaterMark) return;
+      if (this.#load < this.#owner.limits.outboxHighWaterMark) return;
       this.#noted = true;
     }
     this.#note();
@@ -155,7 +160,7 @@ export class Outbox implements Holder {
   tooLarge(limit: "maxOutboxSize" | "maxProcessOutboxSize"): Error {
     const of = limit === "maxOutboxSize" ? "" : " for all connections of the process";
     return new Error(
-      `Cannot send: ${this.size + this.lineCost} bytes wait ${this.#whyWaiting()} (${limit} is ${this.#owner.limits[limit]}${of})`,
+      `Cannot send: ${this.#load} bytes wait ${this.#whyWaiting()} (${limit} is ${this.#owner.limits[limit]}${of})`,
     );
   }
 
@@ -377,7 +382,7 @@ export class Outbox implements Holder {
   #note(): void {
     const most = this.#owner.limits.maxProcessOutboxSize;
     if (most === Number.POSITIVE_INFINITY) return;
-    const size = this.size + this.lineCost;
+    const size = this.#load;
     const leaving = this.#leavingLength === 0 ? 0 : Math.min(this.#leavingLength, this.#heldBySocket());
     processOutbox.note(this, size - this.#endpoint.sharedOutputLength - leaving, most, size);
   }

@@ -35,8 +35,8 @@ export function readProxyHeaders(http: HttpServer, options: ProxyHeaderOptions):
   http.on("connection", (socket: Socket) => {
     // One that was reset already, as by health checks, has no address any more.
     const { remoteAddress } = socket;
-    if (remoteAddress !== undefined && !options.trust(remoteAddress, 0)) options.refused(socket, "untrusted-proxy");
     if (!options.trust(remoteAddress, 0)) {
+      if (remoteAddress !== undefined) options.refused(socket, "untrusted-proxy");
       socket.destroy();
       return;
     }
