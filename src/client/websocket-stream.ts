@@ -86,6 +86,8 @@ export class WebSocketStream {
   #writeEnded: Settled<void> | undefined;
   #pendingWrite: Settled<void> | undefined;
   #cutOff = false;
+  /** Bytes of messages in the readable stream that nobody has taken. */
+  #held = 0;
   #cancelled = false;
 
   constructor(url: string | URL, options: WebSocketStreamOptions = {}) {
@@ -192,8 +194,22 @@ export class WebSocketStream {
   }
 
   async #pull(): Promise<void> {
+    // What was taken ahead is gone when more is asked for.
+    this.#hold(0);
     const { done, value } = await this.#messages!.next();
-    if (!done && !this.#closing) this.#readableController!.enqueue(ownBytes(value));
+    if (!done && !this.#closing) this.#enqueue(value);
+  }
+
+  #enqueue(data: MessageData): void {
+    const controller = this.#readableController!;
+    controller.enqueue(ownBytes(data));
+    this.#hold(controller.desiredSize === 1 ? 0 : this.#held + data.length);
+  }
+
+  /** Lets the connection count what its reader has not taken (fault A12). */
+  #hold(length: number): void {
+    this.#held = length;
+    this.#connection!.holdInStream(length);
   }
 
   async #write(chunk: unknown): Promise<void> {
@@ -269,7 +285,7 @@ export class WebSocketStream {
 
   async #takeRest(): Promise<void> {
     for (let rest = await this.#messages!.next(); !rest.done; rest = await this.#messages!.next()) {
-      if (!this.#closing) this.#readableController!.enqueue(ownBytes(rest.value));
+      if (!this.#closing) this.#enqueue(rest.value);
     }
   }
 }

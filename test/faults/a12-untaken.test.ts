@@ -2,9 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { deflateRawSync, constants as zlib } from "node:zlib";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { WebSocketStream } from "../../src/client/websocket-stream.ts";
 import { type Connection, processAssembly } from "../../src/connection/connection.ts";
 import type { Role } from "../../src/protocol/frame.ts";
 import { type ConnectionOptions, connectionPair, gate, until } from "../support/connection-pair.ts";
+import { serving } from "../support/serving.ts";
 import { KiB, MiB } from "../support/target.ts";
 import type { WireFrame } from "../support/wire.ts";
 
@@ -176,4 +178,16 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect(sizes).toEqual([4, 50_000]);
     expect(processAssembly.total).toBe(0);
   });
+});
+
+test("A12: what a WebSocketStream has taken ahead counts until it is read", async () => {
+  const server = await serving({ routes: { "/": { open: (connection) => void connection.send(zeros) } } });
+  const stream = new WebSocketStream(`ws://127.0.0.1:${server.port}/`);
+  stream.closed.catch(() => {});
+  const { readable } = await stream.opened;
+  await until(() => processAssembly.total >= length);
+  const reader = readable.getReader();
+  expect((await reader.read()).value).toHaveLength(length);
+  await until(() => processAssembly.total === 0);
+  stream.close();
 });
