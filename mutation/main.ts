@@ -20,7 +20,9 @@ interface Report {
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const { values, positionals } = parseArgs({ options: { save: { type: "boolean" } }, allowPositionals: true });
-const files = readdirSync("src/protocol").map((name) => name.replace(".ts", ""));
+const files = readdirSync("src/protocol", { encoding: "utf8", recursive: true })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => name.replace(".ts", ""));
 const unknown = positionals.find((name) => !files.includes(name));
 if (unknown !== undefined) throw new Error(`Cannot change ${unknown}: the files are ${files.join(", ")}`);
 

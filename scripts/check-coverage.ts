@@ -12,7 +12,9 @@ import { stripVTControlCharacters } from "node:util";
 const folder = "protocol";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-const waiting = readdirSync(`src/${folder}`).filter((name) => name.endsWith(".ts"));
+const waiting = readdirSync(`src/${folder}`, { encoding: "utf8", recursive: true }).filter((name) =>
+  name.endsWith(".ts"),
+);
 await Promise.all(Array.from({ length: availableParallelism() }, checkNext));
 
 async function checkNext(): Promise<void> {

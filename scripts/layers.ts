@@ -1,5 +1,5 @@
 /**
- * Checks that imports only point backwards: protocol → connection → topics → client | server → cluster → ws → entries → cli.
+ * Checks that imports only point backwards: protocol → transport → connection → topics → client | server → cluster → ws → entries → cli.
  *
  * Folders of one layer (client and server) never import each other, no file imports itself by way of others (type-only
  * imports count), and protocol/ stays pure: of Node it may import buffer and crypto only, and it names no timer, clock
@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 /** The layers from the first to the last; "entries" are the files directly in src/. */
 const layers: readonly (readonly string[])[] = [
   ["protocol"],
+  ["transport"],
   ["connection"],
   ["topics"],
   ["client", "server"],

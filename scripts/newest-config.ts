@@ -15,7 +15,7 @@ export default defineConfig({
       // A minute and a half, for what test/faults/injection-client.test.ts does in ten seconds.
       "test/client/connect-faults.test.ts",
       // A quarter of a minute of computing; that Node's zlib does what we ask of it is in test/connection/zlib-*.test.ts.
-      "test/connection/message-deflate.test.ts",
+      "test/connection/compression/message-deflate.test.ts",
     ],
     setupFiles: ["scripts/newest-check.ts"],
     // The tests that are left wait more than they compute.

@@ -6,8 +6,8 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type EndpointState, readyStates, type Transition, transitions } from "../src/protocol/endpoint-state.ts";
-import { type Violation, violations } from "../src/protocol/errors.ts";
-import { type HandshakeRule, handshakeRules } from "../src/protocol/handshake-rules.ts";
+import { type HandshakeRule, handshakeRules } from "../src/protocol/handshake/handshake-error.ts";
+import { type Violation, violations } from "../src/protocol/protocol-error.ts";
 import { settlePage } from "./generated-page.ts";
 
 const madeBy = "This page is made from the tables that the code runs on, by `npx tsx scripts/print-reference.ts`.";

@@ -30,7 +30,7 @@ const kinds = new Map(Object.entries(letters).map(([kind, letter]) => [letter as
 export const headLength = 16;
 
 /** What one message is made from. */
-export interface MessageParts {
+export interface StreamedMessage {
   readonly kind: Kind;
   /** From 0 to 2^28 - 1. */
   readonly number: number;
@@ -55,7 +55,7 @@ const bytePool = makeBytes();
 const textPool = makeText();
 
 /** Makes a message. */
-export function makeMessage({ kind, number, seed, text, size = headLength, body }: MessageParts): string | Buffer {
+export function makeMessage({ kind, number, seed, text, size = headLength, body }: StreamedMessage): string | Buffer {
   const length = Math.max(0, size - headLength);
   const from = Math.floor(Math.random() * (poolLength - length));
   const begin = letters[kind] + hex(number, 7);

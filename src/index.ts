@@ -4,6 +4,7 @@
  */
 
 export { connect } from "./client/connect.ts";
+export type { ConnectAttempt, ConnectStep } from "./client/connect-channels.ts";
 export type {
   ConnectOptions,
   CookieJar,
@@ -12,18 +13,22 @@ export type {
   ProxyOptions,
   TlsOptions,
 } from "./client/connect-options.ts";
-export type { ConnectAttempt, ConnectStep } from "./client/connect-trace.ts";
-export { CloseEvent, type CloseEventInit, type ErrorEvent } from "./client/events.ts";
-export type { WebSocketOptions } from "./client/face.ts";
-export { WebSocket, type WebSocketData, type WebSocketEventMap, type WebSocketInit } from "./client/websocket.ts";
-export { type WebSocketCloseInfo, WebSocketError } from "./client/websocket-error.ts";
+export { CloseEvent, type CloseEventInit, type ErrorEvent } from "./client/whatwg/events.ts";
+export {
+  WebSocket,
+  type WebSocketData,
+  type WebSocketEventMap,
+  type WebSocketInit,
+} from "./client/whatwg/websocket.ts";
+export type { WebSocketOptions } from "./client/whatwg/websocket-arguments.ts";
+export { type WebSocketCloseInfo, WebSocketError } from "./client/whatwg/websocket-error.ts";
 export {
   type WebSocketOpenInfo,
   WebSocketStream,
   type WebSocketStreamData,
   type WebSocketStreamOptions,
-} from "./client/websocket-stream.ts";
-export type { CloseReport } from "./connection/close-report.ts";
+} from "./client/whatwg/websocket-stream.ts";
+export type { CloseReport } from "./connection/closing/close-report.ts";
 export type { Connection } from "./connection/connection.ts";
 export type {
   AcceptsOption,
@@ -37,20 +42,22 @@ export type {
   TextForm,
 } from "./connection/handlers.ts";
 export type { ClientLimits, ConnectionLimits, ServerLimits } from "./connection/limits.ts";
-export type { Sendable } from "./connection/message-sender.ts";
-export type { MessageStream } from "./connection/message-stream.ts";
-export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/outgoing-stream.ts";
-export { PreparedMessage } from "./connection/prepared-message.ts";
+export type { MessageStream } from "./connection/receiving/message-stream.ts";
+export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/sending/fragment-sender.ts";
+export { PreparedMessage } from "./connection/sending/prepared-message.ts";
+export type { Sendable } from "./connection/sending/send-queue.ts";
 export { CloseCode } from "./protocol/close-code.ts";
-export type { AcceptedMessages } from "./protocol/endpoint-settings.ts";
-export { ProtocolError, type Violation } from "./protocol/errors.ts";
-export { HandshakeError, type HandshakeRule } from "./protocol/handshake-rules.ts";
-export type { HandshakeResponse, HeaderEntries } from "./protocol/opening-handshake.ts";
-export type { CompressionOptions } from "./protocol/permessage-deflate.ts";
+export type { AcceptedMessages } from "./protocol/endpoint-options.ts";
+export { HandshakeError, type HandshakeRule } from "./protocol/handshake/handshake-error.ts";
+export type { HandshakeResponse, HeaderEntries } from "./protocol/handshake/opening-handshake.ts";
+export type { CompressionOptions } from "./protocol/handshake/permessage-deflate.ts";
+export { ProtocolError, type Violation } from "./protocol/protocol-error.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
-export type { TrustProxy } from "./server/client-address.ts";
 export type { DrainOptions } from "./server/drain.ts";
-export type { ListenerOptions } from "./server/listener.ts";
+export type { TrustProxy } from "./server/handshake/client-address.ts";
+export type { OriginPolicy } from "./server/handshake/origin.ts";
+export type { RefusalReason, RefusedRecord } from "./server/handshake/refuse.ts";
+export type { ListenerOptions } from "./server/listening/listener.ts";
 export type {
   FailedRecord,
   HandlerErrorRecord,
@@ -60,8 +67,6 @@ export type {
   RequestErrorRecord,
 } from "./server/log.ts";
 export { prometheusText, type ServerMetrics } from "./server/metrics.ts";
-export type { OriginPolicy } from "./server/origin.ts";
-export type { RefusalReason, RefusedRecord } from "./server/refuse.ts";
 export {
   type DecisionWithData,
   type PathParams,

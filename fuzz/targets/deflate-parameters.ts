@@ -3,14 +3,14 @@
  *
  * The first two bytes of an input choose the settings of our side, the rest is the value of `Sec-WebSocket-Extensions`.
  */
-import { type ExtensionElement, parseExtensionList } from "../../src/protocol/header-fields.ts";
+import { type ExtensionElement, parseExtensionList } from "../../src/protocol/handshake/header-fields.ts";
 import {
   acceptDeflate,
   type CompressionSettings,
   compressionSettings,
   offerDeflate,
   verifyDeflateResponse,
-} from "../../src/protocol/permessage-deflate.ts";
+} from "../../src/protocol/handshake/permessage-deflate.ts";
 import { check, latin1, type Outcome, type Target } from "../target.ts";
 
 /** Offers and answers of permessage-deflate. */

@@ -4,7 +4,7 @@
  * What they should be is told by an inflater of the tests' own. The first byte of an input sets the options; the second is
  * the first message's length, or with the highest option bit both are text to compress, which must come back the same.
  */
-import { type InflateOutcome, MessageDeflate } from "../../src/connection/message-deflate.ts";
+import { type InflateOutcome, MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { referenceInflate } from "../../test/support/reference-inflate.ts";
 import { check, type Outcome, type Target } from "../target.ts";
 

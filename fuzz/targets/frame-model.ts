@@ -4,8 +4,8 @@
  * It sees all bytes at once, copies freely and knows nothing of the code under test but the names of its rules.
  */
 import type { EndpointEvent } from "../../src/protocol/endpoint-events.ts";
-import type { Violation } from "../../src/protocol/errors.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
+import type { Violation } from "../../src/protocol/protocol-error.ts";
 import { canBecomeUtf8, isWholeUtf8 } from "../../test/support/utf8-table.ts";
 
 /** How the endpoint is set up. */

@@ -6,8 +6,8 @@
  */
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { EndpointEvent } from "../../src/protocol/endpoint-events.ts";
-import { violations } from "../../src/protocol/errors.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
+import { violations } from "../../src/protocol/protocol-error.ts";
 import { check, type Outcome, type Target } from "../target.ts";
 import { type Expected, type ModelOptions, model, type Step } from "./frame-model.ts";
 

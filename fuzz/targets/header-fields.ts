@@ -13,7 +13,7 @@ import {
   parseExtensionList,
   parseProductList,
   parseTokenList,
-} from "../../src/protocol/header-fields.ts";
+} from "../../src/protocol/handshake/header-fields.ts";
 import { check, latin1, type Outcome, type Target } from "../target.ts";
 
 /** Values of header fields. */

@@ -3,14 +3,14 @@
  *
  * An input is the head of a request, as `readHead` takes it apart. What is accepted is answered, and the answer verified.
  */
-import { handshakeRules } from "../../src/protocol/handshake-rules.ts";
+import { handshakeRules } from "../../src/protocol/handshake/handshake-error.ts";
 import {
   createRefusal,
   createResponse,
   type VerifiedRequest,
   verifyRequest,
   verifyResponse,
-} from "../../src/protocol/opening-handshake.ts";
+} from "../../src/protocol/handshake/opening-handshake.ts";
 import { check, latin1, type Outcome, type Target } from "../target.ts";
 import { type Head, lists, readHead, valuesOf } from "./head.ts";
 

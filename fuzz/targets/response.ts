@@ -4,8 +4,8 @@
  * An input is the head of a response to a request with the key of section 1.3 that offered `a` and `b` and extensions;
  * its first byte says whether extensions were offered at all.
  */
-import { HandshakeError, handshakeRules } from "../../src/protocol/handshake-rules.ts";
-import { secWebSocketAccept, verifyResponse } from "../../src/protocol/opening-handshake.ts";
+import { HandshakeError, handshakeRules } from "../../src/protocol/handshake/handshake-error.ts";
+import { secWebSocketAccept, verifyResponse } from "../../src/protocol/handshake/opening-handshake.ts";
 import { check, latin1, type Outcome, type Target } from "../target.ts";
 import { lists, readHead, valuesOf } from "./head.ts";
 

@@ -19,18 +19,18 @@ import {
   type TextForm,
 } from "../connection/handlers.ts";
 import { type ClientLimits, clientLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
-import { checkPem } from "../connection/tls-files.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
+import { checkNumber } from "../protocol/check-number.ts";
+import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
+import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import { checkNumber } from "../protocol/numbers.ts";
-import type { HandshakeResponse, HeaderEntries } from "../protocol/opening-handshake.ts";
-import { checkOptions, type OptionTable } from "../protocol/options.ts";
+import type { HandshakeResponse, HeaderEntries } from "../protocol/handshake/opening-handshake.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
   compressionSettings,
   offerDeflate,
-} from "../protocol/permessage-deflate.ts";
+} from "../protocol/handshake/permessage-deflate.ts";
+import { checkPem } from "../transport/tls-files.ts";
 
 /** The options of TLS that a client may set; those of `tls.connect` that do not say where to connect. */
 export type TlsOptions = Omit<

@@ -6,26 +6,26 @@
 
 import { Socket } from "node:net";
 import { captureContext, inOwnContext, settingsIn } from "../connection/async-context.ts";
+import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
-import { MessageDeflate } from "../connection/message-deflate.ts";
-import { nextTick } from "../connection/scheduling.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
-import { HandshakeError, type HandshakeRule } from "../protocol/handshake-rules.ts";
-import { fieldValues } from "../protocol/header-fields.ts";
-import { verifyResponse } from "../protocol/opening-handshake.ts";
-import { type DeflateParameters, verifyDeflateResponse } from "../protocol/permessage-deflate.ts";
-import { Attempt, ignoreError } from "./attempt.ts";
-import { isBadPort } from "./bad-ports.ts";
+import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
+import { HandshakeError, type HandshakeRule } from "../protocol/handshake/handshake-error.ts";
+import { fieldValues } from "../protocol/handshake/header-fields.ts";
+import { verifyResponse } from "../protocol/handshake/opening-handshake.ts";
+import { type DeflateParameters, verifyDeflateResponse } from "../protocol/handshake/permessage-deflate.ts";
+import { nextTick } from "../transport/scheduling.ts";
 import { captureCaller, framesOf } from "./caller.ts";
+import { type Opening, open } from "./client-handshake.ts";
+import { ConnectTrace } from "./connect-channels.ts";
 import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
-import { ConnectTrace } from "./connect-trace.ts";
-import { beginningOfBody } from "./exchange.ts";
-import { type Opening, open } from "./opening.ts";
+import { beginningOfBody } from "./http-request.ts";
+import { Attempt, ignoreError } from "./pending-handshake.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
 import { refusalWords } from "./refusal-words.ts";
 import { parseWebSocketUrl, portOf, shownUrl } from "./url.ts";
+import { isBadPort } from "./whatwg/bad-ports.ts";
 
 /** What the opening handshake settled. */
 interface Agreement {

@@ -5,9 +5,9 @@
  * does not come back when a later redirect returns (fault C12).
  */
 
-import { HandshakeError } from "../protocol/handshake-rules.ts";
-import { fieldValues } from "../protocol/header-fields.ts";
-import type { HandshakeResponse } from "../protocol/opening-handshake.ts";
+import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
+import { fieldValues } from "../protocol/handshake/header-fields.ts";
+import type { HandshakeResponse } from "../protocol/handshake/opening-handshake.ts";
 import type { TlsOptions } from "./connect-options.ts";
 import { parseWebSocketUrl } from "./url.ts";
 

@@ -11,14 +11,17 @@ import type { Duplex } from "node:stream";
 import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import type { CloseEvent, EndpointEvent, MessageEvent, PartEvent } from "../protocol/endpoint-events.ts";
-import type { Violation } from "../protocol/errors.ts";
-import type { Role } from "../protocol/frame.ts";
+import type { Role } from "../protocol/frames/frame.ts";
+import type { Violation } from "../protocol/protocol-error.ts";
+import { queueMicrotask, setImmediate } from "../transport/scheduling.ts";
+import { listenForDrain, listenTo } from "../transport/socket-listener.ts";
 import { cleanContext } from "./async-context.ts";
-import type { CloseReport } from "./close-report.ts";
+import type { CloseReport } from "./closing/close-report.ts";
+import { CloseSequence } from "./closing/close-sequence.ts";
+import type { MessageDeflate } from "./compression/message-deflate.ts";
+import { Inflation } from "./compression/zlib-one-shot.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import { type Counters, channels, newCounters } from "./diagnostics.ts";
-import { duplexOf } from "./duplex.ts";
-import { Ending } from "./ending.ts";
 import { errorOf, makeKnown, tellOf } from "./handler-errors.ts";
 import {
   type ConnectionSettings,
@@ -29,23 +32,20 @@ import {
   type SendOptions,
   whenSettled,
 } from "./handlers.ts";
-import { Inbox, type MessageReader } from "./inbox.ts";
 import { Keepalive } from "./keepalive.ts";
 import type { ConnectionLimits } from "./limits.ts";
-import { messageCame } from "./long-messages.ts";
-import type { MessageDeflate } from "./message-deflate.ts";
-import { checkSendable, type Load, MessageSender, type Sendable } from "./message-sender.ts";
-import type { MessageStream } from "./message-stream.ts";
-import { Outbox } from "./outbox.ts";
-import { CutOff, type Fragments, OutgoingStream, type SendFragmentsOptions } from "./outgoing-stream.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
-import type { SharedCompression } from "./prepared-message.ts";
-import { ProcessCap } from "./process-cap.ts";
-import { ReadPace } from "./read-pace.ts";
-import { queueMicrotask, setImmediate } from "./scheduling.ts";
-import { listenForDrain, listenTo } from "./socket-listener.ts";
-import { WebStreams } from "./web-streams.ts";
-import { Inflation } from "./zlib-jobs.ts";
+import { messageCame } from "./receiving/gc-hints.ts";
+import { Inbox, type MessageReader } from "./receiving/inbox.ts";
+import type { MessageStream } from "./receiving/message-stream.ts";
+import { ReadPace } from "./receiving/read-pace.ts";
+import { CutOff, FragmentSender, type Fragments, type SendFragmentsOptions } from "./sending/fragment-sender.ts";
+import { Outbox } from "./sending/outbox.ts";
+import type { SharedCompression } from "./sending/prepared-message.ts";
+import { checkSendable, type Load, type Sendable, SendQueue } from "./sending/send-queue.ts";
+import { duplexOf } from "./streams/node-duplex.ts";
+import { WebStreams } from "./streams/web-streams.ts";
 
 /** What a connection is made of. */
 export interface ConnectionParts<Self> {
@@ -61,7 +61,7 @@ export interface ConnectionParts<Self> {
  * What all connections have received and nobody has taken yet: unparsed, unfinished, inflating, queued, held by
  * streams.
  */
-export const processAssembly: ProcessCap = new ProcessCap();
+export const processAssembly: MemoryBudget = new MemoryBudget();
 
 const uncounted = newCounters();
 /** What the system means by EFAULT: a long payload in flight is read from where it was sent (fault D22). */
@@ -91,11 +91,11 @@ export class Connection {
   readonly #outbox: Outbox;
   readonly #keepalive: Keepalive;
   /** There from the first send that has to wait, or that others could wait for. */
-  #sender: MessageSender | undefined;
+  #sender: SendQueue | undefined;
   /** There from the first message that has to wait, or reader. */
   #inbox: Inbox | undefined;
   /** There from the first sign of the end, or the first who asks to be told of it. */
-  #ending: Ending | undefined;
+  #ending: CloseSequence | undefined;
   #pings: Pings | undefined;
   /** A handler's promise is awaited. */
   #busy = false;
@@ -220,7 +220,7 @@ export class Connection {
    * borrowed. Throws a TypeError for what is not iterable.
    */
   sendFragments(fragments: Fragments, options: SendFragmentsOptions = {}): Promise<void> {
-    const stream = new OutgoingStream(fragments, options, {
+    const stream = new FragmentSender(fragments, options, {
       endpoint: this.endpoint,
       sent: () => {
         this.#ending?.moved();
@@ -476,8 +476,8 @@ export class Connection {
     return !this.#ending?.leaving && (this.endpoint.state === "open" || this.endpoint.state === "peerClosing");
   }
 
-  get #end(): Ending {
-    this.#ending ??= new Ending(this, this.#socket);
+  get #end(): CloseSequence {
+    this.#ending ??= new CloseSequence(this, this.#socket);
     return this.#ending;
   }
 
@@ -485,8 +485,8 @@ export class Connection {
     return this.#ending?.report;
   }
 
-  #makeSender(): MessageSender {
-    this.#sender ??= new MessageSender(this.endpoint, this.#outbox, this.#deflate, this);
+  #makeSender(): SendQueue {
+    this.#sender ??= new SendQueue(this.endpoint, this.#outbox, this.#deflate, this);
     return this.#sender;
   }
 
@@ -495,7 +495,7 @@ export class Connection {
     return this.#inbox;
   }
 
-  /** Does something when all that was sent before is in the output; see `MessageSender`. */
+  /** Does something when all that was sent before is in the output; see `SendQueue`. */
   #afterwards(step: () => unknown, load?: Load): void {
     if (this.#sender === undefined) step();
     else this.#sender.afterwards(step, load);

@@ -2,14 +2,14 @@
  * What an application may do when something happens on a connection, and the options that each connection has.
  */
 
-import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
+import { checkNumber } from "../protocol/check-number.ts";
+import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
+import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
 import { foreignNames } from "../protocol/foreign-names.ts";
-import { checkNumber } from "../protocol/numbers.ts";
-import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
-import type { CloseReport } from "./close-report.ts";
+import { canLendReads } from "../transport/shared-reads.ts";
+import type { CloseReport } from "./closing/close-report.ts";
 import type { Counters } from "./diagnostics.ts";
 import type { ConnectionLimits } from "./limits.ts";
-import { canLendReads } from "./shared-reads.ts";
 
 /** Text as a string, binary as bytes. */
 export type MessageData = string | Uint8Array;

@@ -6,8 +6,8 @@
  * never shorter than a second: what happened n + 1 ticks ago is more than n seconds ago.
  */
 
+import { setImmediate } from "../transport/scheduling.ts";
 import { cleanContext } from "./async-context.ts";
-import { setImmediate } from "./scheduling.ts";
 
 const slotCount = 64;
 

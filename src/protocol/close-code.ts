@@ -5,8 +5,8 @@
  */
 
 import { Buffer, isUtf8 } from "node:buffer";
-import type { Violation } from "./errors.ts";
-import { describe } from "./options.ts";
+import { describe } from "./check-options.ts";
+import type { Violation } from "./protocol-error.ts";
 
 /** The registered close codes (RFC 6455 section 7.4.1 and the IANA registry), by name. */
 export const CloseCode = {

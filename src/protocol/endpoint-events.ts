@@ -4,7 +4,7 @@
  */
 
 import type { CloseStatus } from "./close-code.ts";
-import type { Violation } from "./errors.ts";
+import type { Violation } from "./protocol-error.ts";
 
 /** A whole message: text as a string (or as validated bytes when `textAsBytes` is set), binary as bytes. */
 export interface MessageEvent {

@@ -9,17 +9,17 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { CloseCode, type CloseStatus, decodeClosePayload, encodeClosePayload } from "./close-code.ts";
 import type { CloseEvent, EndpointEvent, FailedEvent, MessageEvent, PartEvent } from "./endpoint-events.ts";
-import { type AcceptedMessages, type EndpointOptions, EndpointSettings } from "./endpoint-settings.ts";
+import { type AcceptedMessages, type EndpointOptions, EndpointSettings } from "./endpoint-options.ts";
 import { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
-import { type Violation, violations } from "./errors.ts";
-import { isControl, Opcode, type Role } from "./frame.ts";
-import { type FrameDecoder, giveDecoder, plainBytes, takeDecoder } from "./frame-decoder.ts";
-import { encodeFrame, encodeTextFrame, lengthOf, requireBytes } from "./frame-encoder.ts";
-import { brokenFrameRule } from "./frame-rules.ts";
-import { freeMemory } from "./free-memory.ts";
-import { MessageAssembler } from "./message-assembler.ts";
-import { MessageParts } from "./message-parts.ts";
-import { giveOutput, type OutputBuffer, takeOutput } from "./output-buffer.ts";
+import { isControl, Opcode, type Role } from "./frames/frame.ts";
+import { type FrameDecoder, giveDecoder, plainBytes, takeDecoder } from "./frames/frame-decoder.ts";
+import { encodeFrame, encodeTextFrame, lengthOf, requireBytes } from "./frames/frame-encoder.ts";
+import { brokenFrameRule } from "./frames/frame-rules.ts";
+import { giveOutput, type OutputBuffer, takeOutput } from "./frames/output-buffer.ts";
+import { freeMemory } from "./messages/free-memory.ts";
+import { MessageAssembler } from "./messages/message-assembler.ts";
+import { StreamedMessage } from "./messages/streamed-message.ts";
+import { type Violation, violations } from "./protocol-error.ts";
 
 const fin = 0x80;
 const rsv1 = 0x40;
@@ -492,7 +492,7 @@ export class Endpoint {
   #assemble({ firstByte: first }: FrameDecoder): MessageAssembler {
     const text = (first & 0x0f) === Opcode.Text;
     const compressed = (first & rsv1) !== 0;
-    const parts = this.streaming && !compressed ? new MessageParts(text, this.#settings.textAsBytes) : undefined;
+    const parts = this.streaming && !compressed ? new StreamedMessage(text, this.#settings.textAsBytes) : undefined;
     return new MessageAssembler(text, compressed, this.#settings.maxMessageSize, parts);
   }
 

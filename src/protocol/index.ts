@@ -14,7 +14,7 @@ export type {
   PartEvent,
   PingPongEvent,
 } from "./endpoint-events.ts";
-export type { EndpointOptions } from "./endpoint-settings.ts";
+export type { EndpointOptions } from "./endpoint-options.ts";
 export { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
-export { ProtocolError, type Violation, violations } from "./errors.ts";
-export { Opcode, type Role } from "./frame.ts";
+export { Opcode, type Role } from "./frames/frame.ts";
+export { ProtocolError, type Violation, violations } from "./protocol-error.ts";

@@ -6,17 +6,17 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
 import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-settings.ts";
+import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
+import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import type { Topics } from "../topics/topics.ts";
 import { claim } from "./claim.ts";
-import { addressOf } from "./client-address.ts";
+import { addressOf } from "./handshake/client-address.ts";
+import { answerUnderWay } from "./handshake/refuse.ts";
+import { upgrade } from "./handshake/server-handshake.ts";
 import { failureOf, handlerError } from "./log.ts";
-import { answerUnderWay } from "./refuse.ts";
 import { type ResolvedRoute, type Route, resolveRoute, routeTable } from "./route.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { upgrade } from "./upgrade.ts";
 
 /** The options of `accept`: a route, and the topics that its connections share with others. */
 export interface AcceptOptions<

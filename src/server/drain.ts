@@ -2,9 +2,9 @@
  * Sends clients away one after another, so that they do not all come back to the other servers at once (fault D06).
  */
 
+import { checkNumber, timerLength } from "../protocol/check-number.ts";
+import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
-import { checkNumber, timerLength } from "../protocol/numbers.ts";
-import { checkOptions, type OptionTable } from "../protocol/options.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** How a server is drained; times in milliseconds unless said otherwise. */

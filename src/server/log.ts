@@ -6,10 +6,10 @@
  */
 
 import type { IncomingMessage } from "node:http";
-import type { CloseReport } from "../connection/close-report.ts";
+import type { CloseReport } from "../connection/closing/close-report.ts";
 import { CloseCode } from "../protocol/close-code.ts";
-import { otherEnd, type RefusedRecord, whence } from "./refuse.ts";
-import { pathOf } from "./routes.ts";
+import { otherEnd, type RefusedRecord, whence } from "./handshake/refuse.ts";
+import { pathOf } from "./router.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 interface LogEntry {

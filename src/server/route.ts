@@ -16,18 +16,18 @@ import {
   type TextForm,
 } from "../connection/handlers.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
-import { type AcceptedMessages, type EndpointOptions, EndpointSettings } from "../protocol/endpoint-settings.ts";
-import { isToken } from "../protocol/header-fields.ts";
-import type { HeaderEntries } from "../protocol/opening-handshake.ts";
-import type { OptionTable } from "../protocol/options.ts";
+import type { OptionTable } from "../protocol/check-options.ts";
+import { type AcceptedMessages, type EndpointOptions, EndpointSettings } from "../protocol/endpoint-options.ts";
+import { isToken } from "../protocol/handshake/header-fields.ts";
+import type { HeaderEntries } from "../protocol/handshake/opening-handshake.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
   compressionSettings,
-} from "../protocol/permessage-deflate.ts";
-import { type ProxyTrust, resolveTrust, type TrustProxy } from "./client-address.ts";
+} from "../protocol/handshake/permessage-deflate.ts";
+import { type ProxyTrust, resolveTrust, type TrustProxy } from "./handshake/client-address.ts";
+import { checkOriginPolicy, hostSet, type OriginPolicy } from "./handshake/origin.ts";
 import { guardedLog, type Log } from "./log.ts";
-import { checkOriginPolicy, hostSet, type OriginPolicy } from "./origin.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The names in a path and their values: `/rooms/:room` gives `{ room: string }`, and `/files/*` `{ "*": string }`. */

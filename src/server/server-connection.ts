@@ -4,8 +4,8 @@
 
 import { Connection, type ConnectionParts } from "../connection/connection.ts";
 import type { SendOptions } from "../connection/handlers.ts";
-import type { Sendable } from "../connection/message-sender.ts";
-import type { Fragments, SendFragmentsOptions } from "../connection/outgoing-stream.ts";
+import type { Fragments, SendFragmentsOptions } from "../connection/sending/fragment-sender.ts";
+import type { Sendable } from "../connection/sending/send-queue.ts";
 import type { Subscriber } from "../topics/topic.ts";
 import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
 

@@ -11,40 +11,25 @@ import { Server as HttpsServer } from "node:https";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
-import type { CloseReport } from "../connection/close-report.ts";
+import type { CloseReport } from "../connection/closing/close-report.ts";
 import { deferred } from "../connection/deferred.ts";
 import { newCounters } from "../connection/diagnostics.ts";
 import { errorOf, print } from "../connection/handler-errors.ts";
 import { type ConnectionSettings, isThenable } from "../connection/handlers.ts";
 import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
+import { checkNumber } from "../protocol/check-number.ts";
+import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import { checkNumber } from "../protocol/numbers.ts";
-import { verifyRequest } from "../protocol/opening-handshake.ts";
-import { checkOptions, describe, type OptionTable } from "../protocol/options.ts";
+import { verifyRequest } from "../protocol/handshake/opening-handshake.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
-import { AddressCounts } from "./address-counts.ts";
-import { attach, detach } from "./attachments.ts";
 import { claim } from "./claim.ts";
-import { addressOf, resolveTrust } from "./client-address.ts";
 import { closeEvenly, type DrainOptions, drainReason, resolveDrain } from "./drain.ts";
-import { fileLimit } from "./file-limit.ts";
-import { endFirstLook, lookFirst } from "./first-look.ts";
-import {
-  checkListenerOptions,
-  createListener,
-  destroyTlsTransports,
-  type ListenerOptions,
-  listen,
-  listenerFailed,
-  listenerOptionTable,
-  renewSecureContext,
-} from "./listener.ts";
-import { guardedLog, type Log, requestError } from "./log.ts";
-import type { ServerMetrics } from "./metrics.ts";
-import type { ProxyProblem } from "./proxied-address.ts";
-import { readProxyHeaders } from "./proxied-sockets.ts";
+import { addressOf, resolveTrust } from "./handshake/client-address.ts";
+import { ConnectionsPerAddress } from "./handshake/connections-per-address.ts";
+import { endFirstLook, lookFirst } from "./handshake/fast-handshake.ts";
+import type { ProxyProblem } from "./handshake/proxied-address.ts";
 import {
   handshakeOf,
   isResponse,
@@ -54,8 +39,24 @@ import {
   Refused,
   refuse,
   type UpgradeRequest,
-} from "./refuse.ts";
-import type { RequestHead } from "./request-head.ts";
+} from "./handshake/refuse.ts";
+import type { RequestHead } from "./handshake/request-head.ts";
+import { upgrade, upgradeAtOnce, verifyAtOnce } from "./handshake/server-handshake.ts";
+import {
+  checkListenerOptions,
+  createListener,
+  destroyTlsTransports,
+  type ListenerOptions,
+  listen,
+  listenerFailed,
+  listenerOptionTable,
+  renewSecureContext,
+} from "./listening/listener.ts";
+import { fileLimit } from "./listening/open-file-limit.ts";
+import { readProxyHeaders } from "./listening/proxied-sockets.ts";
+import { attach, detach } from "./listening/upgrade-listener.ts";
+import { guardedLog, type Log, requestError } from "./log.ts";
+import type { ServerMetrics } from "./metrics.ts";
 import {
   type InlineRoute,
   type PathParams,
@@ -66,9 +67,8 @@ import {
   routeOptionTable,
   routeTable,
 } from "./route.ts";
-import { pathOf, type RouteMatch, Routes } from "./routes.ts";
+import { pathOf, type RouteMatch, Router } from "./router.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { upgrade, upgradeAtOnce, verifyAtOnce } from "./upgrade.ts";
 
 /** The options of `serve`. */
 export interface ServeOptions<Path extends string = string> extends RouteOptions, ListenerOptions {
@@ -104,11 +104,11 @@ interface ServedRoute {
 export class Server {
   readonly #http: HttpServer;
   readonly #own: boolean;
-  readonly #routes: Routes<ServedRoute>;
+  readonly #routes: Router<ServedRoute>;
   readonly #defaults: ResolvedRoute;
   readonly #maxConnections: number;
   /** Undefined where connections from one address are not limited. */
-  readonly #addresses: AddressCounts | undefined;
+  readonly #addresses: ConnectionsPerAddress | undefined;
   readonly #topics: Topics;
   /** Whether proxies say whose a connection is before it begins. */
   readonly #proxied: boolean;
@@ -136,7 +136,7 @@ export class Server {
     this.#proxied = options.proxyProtocol !== undefined;
     this.#defaults = resolveRoute({}, options);
     const { maxConnectionsPerAddress } = this.#defaults.limits;
-    this.#addresses = maxConnectionsPerAddress < Number.POSITIVE_INFINITY ? new AddressCounts() : undefined;
+    this.#addresses = maxConnectionsPerAddress < Number.POSITIVE_INFINITY ? new ConnectionsPerAddress() : undefined;
     this.#maxConnections = options.limits?.maxConnections ?? fileLimit();
     this.#topics = new Topics(options.limits);
     // Each pending handshake listens to it.
@@ -159,7 +159,7 @@ export class Server {
         { route, settings: connectionSettings(route, { counters: this.#counters, began, ended, handled }) },
       ] as const;
     });
-    this.#routes = new Routes(served);
+    this.#routes = new Router(served);
   }
 
   /** The port of the listener; 0 while a shared server does not listen, or on a Unix socket. */

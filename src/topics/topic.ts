@@ -2,7 +2,7 @@
  * A topic and what it knows of those who subscribe to it.
  */
 
-import type { SharedCompression } from "../connection/prepared-message.ts";
+import type { SharedCompression } from "../connection/sending/prepared-message.ts";
 
 /** How far a subscriber has come in what was published. */
 export interface Position {

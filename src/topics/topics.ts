@@ -13,11 +13,11 @@ import { Buffer } from "node:buffer";
 import { types } from "node:util";
 import { cleanContext } from "../connection/async-context.ts";
 import { resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
-import { kindOfUnsendable } from "../connection/message-sender.ts";
-import { PreparedMessage } from "../connection/prepared-message.ts";
-import { setImmediate } from "../connection/scheduling.ts";
-import { describe } from "../protocol/options.ts";
-import { Round, tallyOf } from "./round.ts";
+import { PreparedMessage } from "../connection/sending/prepared-message.ts";
+import { kindOfUnsendable } from "../connection/sending/send-queue.ts";
+import { describe } from "../protocol/check-options.ts";
+import { setImmediate } from "../transport/scheduling.ts";
+import { PublishBatch, tallyOf } from "./publish-batch.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
 /** How many a message was for when it was published, and when they have it. */
@@ -60,7 +60,7 @@ export class Topics {
   readonly #topics = new Map<string, Topic>();
   readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklogSize">;
   /** What is not delivered to all yet, oldest first. A turn of the event loop is due to deliver while there is any. */
-  readonly #rounds: Round[] = [];
+  readonly #rounds: PublishBatch[] = [];
   #roundsMade = 0;
   #topicsMade = 0;
   #delivery: Iterator<void> | undefined;
@@ -183,10 +183,10 @@ export class Topics {
   }
 
   /** The round that takes what is published now. */
-  #gather(): Round {
+  #gather(): PublishBatch {
     const last = this.#rounds.at(-1);
     if (last !== undefined && !last.begun && last.size < roundSize) return last;
-    const round = new Round(++this.#roundsMade);
+    const round = new PublishBatch(++this.#roundsMade);
     if (this.#rounds.push(round) === 1) this.#schedule();
     return round;
   }
@@ -226,7 +226,7 @@ export class Topics {
     }
   }
 
-  async #pace(topic: Topic, round: Round | undefined): Promise<void> {
+  async #pace(topic: Topic, round: PublishBatch | undefined): Promise<void> {
     await round?.delivered;
     if (!tallyOf(topic).crowded) return;
     topic.roomier ??= roomier(topic);
@@ -252,7 +252,7 @@ class Published implements PublishResult {
 }
 
 /** What a delivery throws fails its own subscriber, and not from inside the delivery: that runs the application's code. */
-function deliver(round: Round, subscriber: Subscriber): void {
+function deliver(round: PublishBatch, subscriber: Subscriber): void {
   try {
     round.deliver(subscriber);
   } catch (error) {

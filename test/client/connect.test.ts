@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { mostPending } from "../../src/client/turns.ts";
+import { mostPending } from "../../src/client/handshake-queue.ts";
 import {
   accept,
   type Connection,

@@ -9,7 +9,7 @@ import {
   shownUrl,
   withoutRootDot,
 } from "../../src/client/url.ts";
-import { HandshakeError, type HandshakeRule } from "../../src/protocol/handshake-rules.ts";
+import { HandshakeError, type HandshakeRule } from "../../src/protocol/handshake/handshake-error.ts";
 
 describe("shownUrl", () => {
   it.each([

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } 
 import type { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, MessageData } from "../../src/connection/handlers.ts";
 import { longestAnswerDelay } from "../../src/connection/limits.ts";
-import { PreparedMessage } from "../../src/connection/prepared-message.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
 import { closeFrame, closeStatus, RawPeer, socketPair } from "../support/raw-peer.ts";

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Keepalive } from "../../src/connection/keepalive.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { feed, frameFrom, peerOf } from "../support/wire.ts";
 
 // Here a turn of the event loop is a part of the time that is replaced.
-vi.mock("../../src/connection/scheduling.ts", () => ({
+vi.mock("../../src/transport/scheduling.ts", () => ({
   setImmediate: (task: () => void) => globalThis.setImmediate(task),
 }));
 

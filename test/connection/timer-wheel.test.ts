@@ -4,7 +4,7 @@ import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "../.
 import { socketPair } from "../support/raw-peer.ts";
 
 // Here a turn of the event loop is a part of the time that is replaced.
-vi.mock("../../src/connection/scheduling.ts", () => ({
+vi.mock("../../src/transport/scheduling.ts", () => ({
   setImmediate: (task: () => void) => globalThis.setImmediate(task),
 }));
 

@@ -1,6 +1,6 @@
 /** A01: lengths that cannot be meant, announced to a process whose memory is watched. */
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeStatus } from "../support/raw-peer.ts";
 import { MiB, startTarget, type Target } from "../support/target.ts";
 import { frameFrom, peerOf } from "../support/wire.ts";

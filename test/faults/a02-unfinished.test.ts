@@ -1,6 +1,6 @@
 /** A02: many clients that each hold all but the last byte of a message, at half of the default sizes. */
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { RawPeer } from "../support/raw-peer.ts";
 import { KiB, MiB, startTarget, type Target } from "../support/target.ts";
 import { frameFrom, peerOf } from "../support/wire.ts";

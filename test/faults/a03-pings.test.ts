@@ -1,6 +1,6 @@
 /** A03: Pings from a peer that never reads their answers. */
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { MiB, pour, repeated, startTarget, type Target } from "../support/target.ts";
 
 /** Sends so many MiB of Pings and reads nothing; returns when the target has read them all or is done with the peer. */

@@ -1,6 +1,6 @@
 /** A04: a flood of tiny messages, while other connections want their turn. */
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { echoesOn, mostGrowth, pour, repeated, startTarget, type Target } from "../support/target.ts";
 
 /** After 64 messages the clock is read for the first time, after 64 more it is compared; a turn may see two chunks. */

@@ -1,6 +1,6 @@
 /** A05: storms of what needs no answer, and of connections that reset, of which nothing may stay. */
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeFrame } from "../support/raw-peer.ts";
 import { echoesOn, MiB, mostGrowth, pour, repeated, startTarget, type Target } from "../support/target.ts";
 

@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { oldWs } from "../support/old-ws.ts";
 import { KiB, MiB, startTarget, type Target } from "../support/target.ts";
 import { frameFrom, peerOf } from "../support/wire.ts";

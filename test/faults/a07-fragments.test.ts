@@ -1,6 +1,6 @@
 /** A07: one message in hundreds of thousands of fragments, tiny or empty. */
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeStatus } from "../support/raw-peer.ts";
 import { MiB, pour, repeated, startTarget, type Target } from "../support/target.ts";
 import { frameFrom, peerOf } from "../support/wire.ts";

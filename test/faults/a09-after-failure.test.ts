@@ -1,8 +1,8 @@
 /** A09: what is still done for a peer that broke a rule. */
 import { describe, expect, test } from "vitest";
 import { drainSize } from "../../src/connection/limits.ts";
-import type { Role } from "../../src/protocol/frame.ts";
-import { readBuffer } from "../../src/protocol/mask-kernel.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
+import { readBuffer } from "../../src/protocol/frames/mask-wasm.ts";
 import { closeStatus, type RawPeer } from "../support/raw-peer.ts";
 import { KiB, MiB, pour, startTarget, type Target } from "../support/target.ts";
 

@@ -1,7 +1,7 @@
 /** A10: text that is cut into frames inside its characters. */
 import { isUtf8 } from "node:buffer";
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeStatus } from "../support/raw-peer.ts";
 import { startTarget } from "../support/target.ts";
 import type { WireFrame } from "../support/wire.ts";

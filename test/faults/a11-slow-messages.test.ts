@@ -6,7 +6,7 @@ import type { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
 import type { ConnectionLimits } from "../../src/connection/limits.ts";
 import { connect, serve } from "../../src/index.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { gate } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
 import { oldWs } from "../support/old-ws.ts";

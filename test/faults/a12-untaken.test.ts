@@ -2,9 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { deflateRawSync, constants as zlib } from "node:zlib";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { WebSocketStream } from "../../src/client/websocket-stream.ts";
+import { WebSocketStream } from "../../src/client/whatwg/websocket-stream.ts";
 import { type Connection, processAssembly } from "../../src/connection/connection.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type ConnectionOptions, connectionPair, gate, until } from "../support/connection-pair.ts";
 import { serving } from "../support/serving.ts";
 import { KiB, MiB } from "../support/target.ts";

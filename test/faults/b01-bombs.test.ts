@@ -1,7 +1,7 @@
 /** B01: a small compressed message that becomes a huge one. */
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeStatus } from "../support/raw-peer.ts";
 import { KiB, MiB, startTarget, type Target } from "../support/target.ts";
 import { cut, frameFrom, type WireFrame } from "../support/wire.ts";

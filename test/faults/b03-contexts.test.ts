@@ -1,7 +1,7 @@
 /** B03: what a connection costs once it has compressed a message each way. */
 import { deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { KiB, startTarget, type Target } from "../support/target.ts";
 
 const text = `{"id":1,"name":"a message of 150 bytes","rest":"${"x".repeat(101)}"}`;

@@ -1,6 +1,6 @@
 /** B04: very many messages to compress at once. */
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { RawPeer } from "../support/raw-peer.ts";
 import { KiB, MiB, mostGrowth, startTarget, type Target } from "../support/target.ts";
 

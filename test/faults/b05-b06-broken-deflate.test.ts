@@ -2,7 +2,7 @@
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeStatus } from "../support/raw-peer.ts";
 import { startTarget } from "../support/target.ts";
 import { feed, frameFrom, peerOf, type WireFrame } from "../support/wire.ts";

@@ -1,7 +1,7 @@
 /** B07: compressed messages that become large, while other connections want their turn. */
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { echoesOn, KiB, MiB, pour, repeated, startTarget, type Target } from "../support/target.ts";
 
 /** A compressed message of so many zeros, which takes a thousandth of that. */

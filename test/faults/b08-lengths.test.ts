@@ -1,7 +1,7 @@
 /** B08: what the length of a compressed message tells of the secret in it. */
 import { describe, expect, test } from "vitest";
 import { connect, serve } from "../../src/index.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { openRaw, RawPeer, readHead, requestText, sendRaw } from "../support/raw-peer.ts";
 import { acceptance, rawServer } from "../support/raw-server.ts";
 import type { ReadFrame } from "../support/wire.ts";

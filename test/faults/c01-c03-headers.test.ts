@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { type Connection, connect, type HandshakeError } from "../../src/index.ts";
-import { parseExtensionList, parseTokenList } from "../../src/protocol/header-fields.ts";
+import { parseExtensionList, parseTokenList } from "../../src/protocol/handshake/header-fields.ts";
 import { serve } from "../../src/server/server.ts";
 import { until } from "../support/connection-pair.ts";
 import { refusesManyFields } from "../support/many-fields.ts";

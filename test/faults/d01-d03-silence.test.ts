@@ -1,10 +1,10 @@
 /** D01 to D03: peers that do not answer a Close, that vanish, and networks that forget who is silent; on a fake clock. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { CloseReport } from "../../src/connection/close-report.ts";
+import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import { resolveKeepalive } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type ConnectionOptions, connectionOver, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
 import { leftovers, noteResources } from "../support/resources.ts";

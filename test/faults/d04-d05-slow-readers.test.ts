@@ -2,12 +2,12 @@
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { CloseReport } from "../../src/connection/close-report.ts";
+import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
-import { processOutbox } from "../../src/connection/outbox.ts";
+import { processOutbox } from "../../src/connection/sending/outbox.ts";
 import { connect } from "../../src/index.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
 import { openRaw } from "../support/raw-peer.ts";

@@ -1,10 +1,10 @@
 /** D06 to D09: what one connection, or all at once, may do to the others. */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { CloseReport } from "../../src/connection/close-report.ts";
+import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { type ConnectOptions, connect, type Route } from "../../src/index.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { Server } from "../../src/server/server.ts";
 import { connectionOver, until } from "../support/connection-pair.ts";
 import { HeldDuplex } from "../support/held-duplex.ts";

@@ -9,7 +9,7 @@ import type { Connection } from "../../src/connection/connection.ts";
 import { channels } from "../../src/connection/diagnostics.ts";
 import { PreparedMessage, WebSocket } from "../../src/index.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type ConnectionOptions, connectionOver, connectionPair, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
 import { closeStatus, openRaw, RawPeer, socketPair } from "../support/raw-peer.ts";

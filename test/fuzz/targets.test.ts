@@ -5,8 +5,8 @@ import { Fuzzer } from "../../fuzz/fuzzer.ts";
 import { parseCorpus } from "../../fuzz/notation.ts";
 import { targets } from "../../fuzz/targets/index.ts";
 import type * as CloseCodes from "../../src/protocol/close-code.ts";
-import type * as FrameRules from "../../src/protocol/frame-rules.ts";
-import type * as HeaderFields from "../../src/protocol/header-fields.ts";
+import type * as FrameRules from "../../src/protocol/frames/frame-rules.ts";
+import type * as HeaderFields from "../../src/protocol/handshake/header-fields.ts";
 
 const folder = new URL("../../fuzz/", import.meta.url);
 
@@ -37,9 +37,9 @@ it("every corpus belongs to a target, and every target says its invariant first"
 /** Each with one rule forgotten; the targets are loaded anew on top of it. */
 describe("over a parser that is wrong", () => {
   afterEach(() => {
-    vi.doUnmock("../../src/protocol/frame-rules.ts");
+    vi.doUnmock("../../src/protocol/frames/frame-rules.ts");
     vi.doUnmock("../../src/protocol/close-code.ts");
-    vi.doUnmock("../../src/protocol/header-fields.ts");
+    vi.doUnmock("../../src/protocol/handshake/header-fields.ts");
     vi.resetModules();
   });
 
@@ -57,7 +57,7 @@ describe("over a parser that is wrong", () => {
   }
 
   it("fails when lengths need not be minimal", async () => {
-    vi.doMock("../../src/protocol/frame-rules.ts", async (original) => {
+    vi.doMock("../../src/protocol/frames/frame-rules.ts", async (original) => {
       const { brokenFrameRule } = await original<typeof FrameRules>();
       return {
         brokenFrameRule: (...given: Parameters<typeof brokenFrameRule>) => {
@@ -80,7 +80,7 @@ describe("over a parser that is wrong", () => {
   });
 
   it("fails when a field is read that has another name, and lists keep what is no token", async () => {
-    vi.doMock("../../src/protocol/header-fields.ts", async (original) => {
+    vi.doMock("../../src/protocol/handshake/header-fields.ts", async (original) => {
       const real = await original<typeof HeaderFields>();
       return {
         ...real,

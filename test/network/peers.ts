@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { requestText } from "../support/raw-peer.ts";
 import { frameFrom } from "../support/wire.ts";
 import { addresses, openInHalves } from "./namespaces.ts";

@@ -5,7 +5,7 @@
 import { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import type { Connection } from "../../src/connection/connection.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type AnyValue, anyValues, Hostile, payloadOf, poisonMemory, scribble } from "../support/any-values.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
 import { inParallel } from "../support/injection.ts";

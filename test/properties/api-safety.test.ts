@@ -6,7 +6,7 @@
 import { types } from "node:util";
 import { inflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type AnyValue, anyValues, Hostile, payloadOf, poisonMemory, scribble } from "../support/any-values.ts";
 import { until } from "../support/connection-pair.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";

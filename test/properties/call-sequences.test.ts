@@ -4,13 +4,13 @@
  */
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionSettings } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
-import { MessageDeflate } from "../../src/connection/message-deflate.ts";
-import { PreparedMessage } from "../../src/connection/prepared-message.ts";
+import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { ServerConnection } from "../../src/server/server-connection.ts";
 import { Topics } from "../../src/topics/topics.ts";
 import { CallModel } from "../support/call-model.ts";

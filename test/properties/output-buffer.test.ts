@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { OutputBuffer, slabSize } from "../../src/protocol/output-buffer.ts";
+import { OutputBuffer, slabSize } from "../../src/protocol/frames/output-buffer.ts";
 
 /** One output with what the model knows of it: what is gathered, what was taken, and what left later than it was taken. */
 class Modelled {

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Endpoint, type EndpointEvent, type Role, violations } from "../../src/protocol/index.ts";
-import { Utf8Validator } from "../../src/protocol/utf8.ts";
+import { Utf8Validator } from "../../src/protocol/messages/utf8.ts";
 import { canBecomeUtf8, isWholeUtf8 } from "../support/utf8-table.ts";
 import { cut, feed, frameFrom, peerOf, readFrames, takeBytes, takeFrames, type WireFrame } from "../support/wire.ts";
 

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { EndpointEvent } from "../../src/protocol/endpoint-events.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type Cuts, feed, frameFrom, peerOf, type WireFrame } from "../support/wire.ts";
 
 type Kinds = { readonly [Type in EndpointEvent["type"]]: readonly [frames: WireFrame[], events: EndpointEvent[]] };

@@ -7,11 +7,11 @@ import { Buffer } from "node:buffer";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { EndpointEvent, PartEvent } from "../../src/protocol/endpoint-events.ts";
-import { type EndpointOptions, EndpointSettings } from "../../src/protocol/endpoint-settings.ts";
-import { type Violation, violations } from "../../src/protocol/errors.ts";
-import type { Role } from "../../src/protocol/frame.ts";
-import { giveDecoder, takeDecoder } from "../../src/protocol/frame-decoder.ts";
-import { giveOutput, OutputBuffer, takeOutput } from "../../src/protocol/output-buffer.ts";
+import { type EndpointOptions, EndpointSettings } from "../../src/protocol/endpoint-options.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
+import { giveDecoder, takeDecoder } from "../../src/protocol/frames/frame-decoder.ts";
+import { giveOutput, OutputBuffer, takeOutput } from "../../src/protocol/frames/output-buffer.ts";
+import { type Violation, violations } from "../../src/protocol/protocol-error.ts";
 import {
   type Cuts,
   cut,

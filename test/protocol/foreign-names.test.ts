@@ -5,7 +5,7 @@ import { connect } from "../../src/client/connect.ts";
 import { checkSendOptions, resolveKeepalive } from "../../src/connection/handlers.ts";
 import { connectionLimits, resolveLimits, serverLimits } from "../../src/connection/limits.ts";
 import { foreignNames } from "../../src/protocol/foreign-names.ts";
-import { compressionSettings } from "../../src/protocol/permessage-deflate.ts";
+import { compressionSettings } from "../../src/protocol/handshake/permessage-deflate.ts";
 import { accept } from "../../src/server/accept.ts";
 import { serve } from "../../src/server/server.ts";
 

@@ -7,8 +7,8 @@ import { findGaps, findTests, namedIds, readRules, renderPage } from "../../scri
 import { writeOrCompare } from "../../scripts/generated-page.ts";
 import { protocolErrorsPage, statesPage } from "../../scripts/print-reference.ts";
 import { transitions } from "../../src/protocol/endpoint-state.ts";
-import { violations } from "../../src/protocol/errors.ts";
-import { handshakeRules } from "../../src/protocol/handshake-rules.ts";
+import { handshakeRules } from "../../src/protocol/handshake/handshake-error.ts";
+import { violations } from "../../src/protocol/protocol-error.ts";
 
 let folder: string;
 

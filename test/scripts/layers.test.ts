@@ -25,7 +25,7 @@ function tree(files: Record<string, string>): void {
 describe("a tree that keeps the rules", () => {
   test("passes, with imports backwards and within a layer", () => {
     tree({
-      "src/protocol/frame.ts":
+      "src/protocol/frames/frame.ts":
         'import { randomBytes } from "node:crypto";\nexport const word = "./not-an-import.ts";\n',
       "src/protocol/endpoint.ts": 'import {\n  word,\n} from "./frame.ts";\n',
       "src/client/connect.ts": 'import { connect } from "node:net";\nimport "../connection/connection.ts";\n',
@@ -39,7 +39,8 @@ describe("a tree that keeps the rules", () => {
 
   test("passes when only comments name what is forbidden", () => {
     tree({
-      "src/protocol/frame.ts": '/* setTimeout */\n// import "node:net"\nexport const url = "ws://x"; // Date.now\n',
+      "src/protocol/frames/frame.ts":
+        '/* setTimeout */\n// import "node:net"\nexport const url = "ws://x"; // Date.now\n',
     });
     expect(checkLayers(root)).toEqual([]);
   });

@@ -20,7 +20,7 @@ import {
   vi,
 } from "vitest";
 import { WebSocket } from "ws";
-import type { CloseReport } from "../../src/connection/close-report.ts";
+import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import type { LogRecord } from "../../src/server/log.ts";
 import { route } from "../../src/server/route.ts";
 import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";

@@ -1,7 +1,7 @@
 /** A server in a process of its own whose route `/give` borrows messages and gives their memory away; it tells how many. */
 import { MessageChannel } from "node:worker_threads";
 import { serve } from "../../src/index.ts";
-import { maskReadBuffer } from "../../src/protocol/mask-kernel.ts";
+import { maskReadBuffer } from "../../src/protocol/frames/mask-wasm.ts";
 
 const { port1 } = new MessageChannel();
 const server = await serve({

@@ -5,13 +5,13 @@
 
 import type { Duplex } from "node:stream";
 import { afterEach } from "vitest";
+import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, KeepaliveOptions } from "../../src/connection/handlers.ts";
 import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../src/connection/limits.ts";
-import { MessageDeflate } from "../../src/connection/message-deflate.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { EndpointOptions } from "../../src/protocol/endpoint-settings.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { EndpointOptions } from "../../src/protocol/endpoint-options.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { RawPeer, socketPair } from "./raw-peer.ts";
 import { peerOf } from "./wire.ts";
 

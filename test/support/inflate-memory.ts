@@ -6,7 +6,7 @@
  * one message of 1 KiB each way.
  */
 import { constants, deflateRawSync } from "node:zlib";
-import { MessageDeflate } from "../../src/connection/message-deflate.ts";
+import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 
 const [task, number = ""] = process.argv.slice(2);
 const parameters = {

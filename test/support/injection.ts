@@ -10,7 +10,7 @@ import { TLSSocket, connect as tlsConnect } from "node:tls";
 import { deflateRawSync } from "node:zlib";
 import { afterAll, expect, vi } from "vitest";
 import type { CloseReport } from "../../src/index.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
 import { watchUncaught } from "./leaves-nothing.ts";
 import { closeFrame } from "./raw-peer.ts";

@@ -6,7 +6,7 @@
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type NetConnectOpts, type Socket } from "node:net";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { frameFrom, type ReadFrame, readFrames, type WireFrame } from "./wire.ts";
 
 /** The key of the handshakes that `openRaw` does, and its answer (RFC 6455 section 1.3). */

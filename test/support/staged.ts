@@ -3,7 +3,7 @@
  */
 import type { Connection } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "./connection-pair.ts";
 import { HeldDuplex, nextTurn } from "./held-duplex.ts";
 import { closeFrame } from "./raw-peer.ts";

@@ -3,11 +3,11 @@
  */
 import type { Socket } from "node:net";
 import { createInflateRaw, inflateRawSync } from "node:zlib";
+import type { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { Connection } from "../../src/connection/connection.ts";
 import { type ConnectionLimits, connectionLimits } from "../../src/connection/limits.ts";
-import type { MessageDeflate } from "../../src/connection/message-deflate.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import { FrameDecoder } from "../../src/protocol/frame-decoder.ts";
+import { FrameDecoder } from "../../src/protocol/frames/frame-decoder.ts";
 import { type Answer, acceptance } from "./raw-server.ts";
 import type { Application } from "./target.ts";
 

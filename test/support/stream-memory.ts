@@ -9,7 +9,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { Connection } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 
 const [role = "", kind = "", mebibytes = ""] = process.argv.slice(2);
 const whole = kind === "whole";

@@ -7,7 +7,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach } from "vitest";
-import type { Role } from "../../src/protocol/frame.ts";
+import type { Role } from "../../src/protocol/frames/frame.ts";
 import { openRaw, RawPeer } from "./raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "./raw-server.ts";
 import type { standIns } from "./stand-ins.ts";

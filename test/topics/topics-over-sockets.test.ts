@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
-import { MessageDeflate } from "../../src/connection/message-deflate.ts";
+import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { accept } from "../../src/server/accept.ts";
 import { route } from "../../src/server/route.ts";
 import type { Position, Subscriber, Topic } from "../../src/topics/topic.ts";

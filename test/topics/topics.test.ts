@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, it } from "vitest";
-import { PreparedMessage } from "../../src/connection/prepared-message.ts";
+import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import type { Position, Subscriber, Topic } from "../../src/topics/topic.ts";
 import { Topics } from "../../src/topics/topics.ts";
 import { readFrames } from "../support/wire.ts";

@@ -1,0 +1,417 @@
+/**
+ * What a connection has to send, on its way from the endpoint to the socket.
+ *
+ * Everything that one chunk causes leaves in one write at its end; everything sent in one turn outside of a chunk
+ * leaves in one write when the turn is over, or with the first payload that is not copied. While the socket is full, output
+ * waits in the endpoint, where nothing of it is a caller's.
+ */
+
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Endpoint } from "../../protocol/endpoint.ts";
+import { canWriteDirectly, waitingBelow, waitingIn, writeDirectly } from "../../transport/direct-writes.ts";
+import { setImmediate } from "../../transport/scheduling.ts";
+import { cleanContext } from "../async-context.ts";
+import { type Deferred, deferred } from "../deferred.ts";
+import type { Counters } from "../diagnostics.ts";
+import type { ConnectionLimits } from "../limits.ts";
+import { type Holder, MemoryBudget } from "../memory-budget.ts";
+
+/** What an outbox asks and tells the connection it belongs to. */
+export interface OutboxOwner {
+  readonly limits: ConnectionLimits;
+  readonly counters: Counters;
+  /** Less than the high-water mark is queued again, after `high` was true. */
+  outboxLow(): void;
+  /** The socket takes nothing for now: `drained` must be called when it does again. */
+  outboxStalled(): void;
+  /** All outboxes together hold too much, and this one the most. */
+  outboxTooLarge(error: Error): void;
+  /** What was sent cannot leave: its memory is gone, or there is none to copy it. */
+  outboxSpoiled(error: unknown): void;
+}
+
+/** What all stalled connections have queued; bytes that several of them share count once. */
+export const processOutbox: MemoryBudget = new MemoryBudget();
+
+const waiting: Outbox[] = [];
+
+/** Flushes all that was sent in this turn. */
+function flushWaiting(): void {
+  for (const outbox of waiting.splice(0)) outbox.flushTurn();
+}
+
+/** Stands for this turn of the event loop; undefined while nobody has asked. */
+let turn: object | undefined;
+
+function thisTurn(): object {
+  if (turn === undefined) {
+    turn = {};
+    setImmediate(() => {
+      turn = undefined;
+    });
+  }
+  return turn;
+}
+
+function unshare(frames: Uint8Array | readonly Uint8Array[]): void {
+  for (const one of [frames].flat() as readonly Uint8Array[]) processOutbox.unshare(one);
+}
+
+/** The way out of one connection. */
+export class Outbox implements Holder {
+  readonly #endpoint: Endpoint;
+  readonly #socket: Duplex;
+  readonly #owner: OutboxOwner;
+  /** The socket, if it is written to past its stream. */
+  #direct: Socket | undefined;
+  /** Bytes of a direct write that the socket had not taken when it was last looked at. */
+  #behind = 0;
+  /** Bytes that the socket held when it stalled, or when it was last asked whether they move, and when that was. */
+  #held = 0;
+  #heldSince = 0;
+  #inTurn = false;
+  /** The turn in which what was sent came to `maxOutboxSize`. */
+  #filledIn: object | undefined;
+  /** Whether the process's cap knows of output, though nothing is stalled. */
+  #noted = false;
+  /** Frames in the output that others send as well, as the process's cap knows them. */
+  #queued: Uint8Array[] | undefined;
+  /** Such frames that were written last, while some of that write waits in the socket, and their length. */
+  #leaving: Uint8Array | readonly Uint8Array[] | undefined;
+  #leavingLength = 0;
+  #high = false;
+  /** What waits for room; undefined while nothing does. */
+  #room: Deferred<void> | undefined;
+  /** Payload bytes that wait for a compressor, a Blob or an iterable and are in no output yet. */
+  waiting = 0;
+  /** What it costs besides, in bytes, that they stand in line: held against the limits, but sent to nobody. */
+  lineCost = 0;
+  /** Set while a chunk is worked on: its end flushes. */
+  insideChunk = false;
+
+  constructor(endpoint: Endpoint, socket: Duplex, owner: OutboxOwner) {
+    this.#endpoint = endpoint;
+    this.#socket = socket;
+    this.#owner = owner;
+  }
+
+  /** Writes past the stream of the socket from now on, where that is possible; it must be nobody else's. */
+  writeDirectly(): void {
+    if (this.#socket instanceof Socket && canWriteDirectly(this.#socket)) this.#direct = this.#socket;
+  }
+
+  /** Bytes that have not left the process, framing included. */
+  get size(): number {
+    const direct = this.#behind === 0 ? 0 : (waitingIn(this.#direct!) ?? this.#behind);
+    return this.waiting + this.#endpoint.outputLength + this.#socket.writableLength + direct;
+  }
+
+  /** The size, with what it costs besides that others stand in line. */
+  get #load(): number {
+    return this.size + this.lineCost;
+  }
+
+  /** Whether `reachesHigh` has said so, and `outboxLow` was not called since. */
+  get high(): boolean {
+    return this.#high;
+  }
+
+  /**
+   * Whether `maxOutboxSize` stood already when this turn began. What is sent in one turn is not held against a peer
+   * that had no time to take any of it; it counts from the next turn on.
+   */
+  isFull(): boolean {
+    return this.#load >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
+  }
+
+  /** Something was sent, when it was not full, by one who does not ask whether `reachesHigh`. */
+  sentMore(): void {
+    if (this.#load >= this.#owner.limits.maxOutboxSize) this.#filledIn = thisTurn();
+  }
+
+  /** More stands in line. */
+  lineGrew(): void {
+    if (!this.#endpoint.stalled) {
+      if (this.#load < this.#owner.limits.outboxHighWaterMark) return;
+      this.#noted = true;
+    }
+    this.#note();
+  }
+
+  /**
+   * Something was sent, when it was not full: whether the size is at the high-water mark or above now; if so,
+   * `outboxLow` is called when it is below again.
+   */
+  reachesHigh(): boolean {
+    const { size } = this;
+    const { outboxHighWaterMark, maxOutboxSize } = this.#owner.limits;
+    if (size + this.lineCost >= maxOutboxSize) this.#filledIn = thisTurn();
+    if (size < outboxHighWaterMark) return false;
+    this.#high = true;
+    if (!this.#endpoint.stalled) {
+      this.#noted = true;
+      this.#note();
+    }
+    return true;
+  }
+
+  /** Says how much waits and for how long none of it was taken, and what limit that is beyond. */
+  tooLarge(limit: "maxOutboxSize" | "maxProcessOutboxSize"): Error {
+    const of = limit === "maxOutboxSize" ? "" : " for all connections of the process";
+    return new Error(
+      `Cannot send: ${this.#load} bytes wait ${this.#whyWaiting()} (${limit} is ${this.#owner.limits[limit]}${of})`,
+    );
+  }
+
+  #whyWaiting(): string {
+    if (!this.#endpoint.stalled)
+      return "for this turn of the event loop to end, or for a compressor, a Blob or an iterable";
+    if (this.#heldBySocket() !== this.#held) return "for a peer that reads more slowly than it is sent to";
+    const silence = Math.round(performance.now() - this.#heldSince);
+    return `for a peer that does not read: it has taken none for ${silence} ms`;
+  }
+
+  /**
+   * Undefined while less than the high-water mark is on its way, else resolves when it is. What waits behind the one who
+   * asks does not count: that waits for it.
+   */
+  room(): Promise<void> | undefined {
+    if (this.size - this.waiting < this.#owner.limits.outboxHighWaterMark) return undefined;
+    this.#high = true;
+    this.#room ??= deferred<void>();
+    return this.#room.promise;
+  }
+
+  /** The endpoint has new output: flush at the end of the chunk or of the turn, or now if it lies in a caller's memory. */
+  changed(): void {
+    if (this.#endpoint.stalled) return this.#note();
+    if (this.insideChunk) return;
+    if (this.#endpoint.outputRefers) this.#flushNow();
+    else this.#flushLater();
+  }
+
+  #flushLater(): void {
+    if (this.#inTurn) return;
+    this.#inTurn = true;
+    if (waiting.push(this) === 1) cleanContext(() => setImmediate(flushWaiting));
+  }
+
+  /**
+   * The endpoint has new output that others send as well: leaves at once unless a chunk is worked on. Only what it `refers`
+   * to is kept count of, since small frames behind others are copied: for each of those it would cost 50 times its bytes.
+   */
+  changedShared(frames: Uint8Array, refers: boolean): void {
+    if (refers) {
+      this.#queued ??= [];
+      this.#queued.push(frames);
+      processOutbox.share(frames);
+    }
+    if (this.#endpoint.stalled) this.#note();
+    else if (!this.insideChunk) this.#flushNow();
+  }
+
+  /** Writes whole frames as they are; false, and nothing done, unless there is nothing that they would have to wait for. */
+  writeShared(frames: Uint8Array): boolean {
+    const endpoint = this.#endpoint;
+    const socket = this.#socket;
+    if (endpoint.role === "client" || this.insideChunk || this.#high || endpoint.sendingFragments) return false;
+    if (endpoint.stalled || endpoint.outputLength > 0 || !socket.writable || socket.writableLength > 0) return false;
+    this.#owner.counters.bytesSent += frames.length;
+    this.#leaving = frames;
+    this.#write(frames);
+    if (!endpoint.stalled) this.#leaving = undefined;
+    return true;
+  }
+
+  /** The turn is over. */
+  flushTurn(): void {
+    this.#inTurn = false;
+    this.flush();
+  }
+
+  /** Writes what there is, in one write, and says when that made room. */
+  flush(): void {
+    this.#writeOutput();
+    if (this.#high) this.#reportLow();
+  }
+
+  /** The same while somebody sends: who is told of room might send, too, and so waits for the end of the turn. */
+  #flushNow(): void {
+    this.#writeOutput();
+    if (this.#high) this.#flushLater();
+  }
+
+  #writeOutput(): void {
+    const endpoint = this.#endpoint;
+    const socket = this.#socket;
+    if (endpoint.stalled || socket.destroyed || !socket.writable) return;
+    const { outputLength } = endpoint;
+    let pieces: Uint8Array[];
+    try {
+      pieces = endpoint.takeOutput(endpoint.outputRefers && !this.#readsAtOnce());
+    } catch (error) {
+      return this.#owner.outboxSpoiled(error);
+    }
+    if (pieces.length > 0) {
+      this.#owner.counters.bytesSent += outputLength;
+      const queued = this.#queued;
+      this.#queued = undefined;
+      this.#leaving = queued;
+      const left = this.#write(pieces.length === 1 ? pieces[0]! : pieces);
+      if (!endpoint.stalled) this.#leaving = undefined;
+      if (queued !== undefined) unshare(queued);
+      endpoint.outputTaken(left);
+    }
+    if (this.#noted && !endpoint.stalled) this.#forget();
+  }
+
+  /** Whether the socket reads what is written before the call returns, but for what it has no room for. */
+  #readsAtOnce(): boolean {
+    const socket = this.#socket;
+    return socket instanceof Socket && socket.writableLength === 0 && socket.writableCorked === 0;
+  }
+
+  /** Whether all has left already, so that its memory can be used again. */
+  #write(bytes: Uint8Array | Uint8Array[]): boolean {
+    const socket = this.#socket;
+    if (this.#writeDirectly(bytes)) return !this.#endpoint.stalled;
+    try {
+      if (Array.isArray(bytes)) {
+        socket.cork();
+        for (const piece of bytes) this.#writeToStream(piece);
+        socket.uncork();
+      } else {
+        this.#writeToStream(bytes);
+      }
+    } catch (error) {
+      // Only a stream that is no socket can throw: it is of no more use, and the others' turn is not over.
+      socket.destroy(error instanceof Error ? error : new Error("The stream threw", { cause: error }));
+      return false;
+    }
+    const left = socket.writableLength === 0;
+    if (!left && socket.writableNeedDrain) this.#stall();
+    // Any other stream may have handed the memory on to somebody.
+    return left && socket instanceof Socket;
+  }
+
+  /** False, and nothing done, where the stream has to write. */
+  #writeDirectly(bytes: Uint8Array | Uint8Array[]): boolean {
+    const waiting = this.#direct && writeDirectly(this.#direct, bytes);
+    if (waiting === undefined) return false;
+    this.#behind = waiting;
+    if (waiting > 0) this.#stall();
+    return true;
+  }
+
+  #writeToStream(piece: Uint8Array): void {
+    if (!this.#high) {
+      this.#socket.write(piece);
+      return;
+    }
+    // Below the socket's own mark no `drain` will come.
+    this.#socket.write(piece, (error) => {
+      if (!error && this.#high) this.#reportLow();
+    });
+  }
+
+  /** The socket takes bytes again. */
+  drained(): void {
+    if (this.#endpoint.stalled) this.#moveOn();
+    this.flush();
+    if (this.#high) this.#reportLow();
+  }
+
+  /** The socket is gone, and nothing is held for the peer any more. */
+  release(): void {
+    this.#moveOn();
+    this.#dropQueued();
+  }
+
+  /** The socket holds nothing any more. */
+  #moveOn(): void {
+    if (this.#endpoint.stalled && this.#leaving !== undefined) unshare(this.#leaving);
+    this.#leaving = undefined;
+    this.#leavingLength = 0;
+    this.#endpoint.stalled = false;
+    this.#behind = 0;
+    this.#forget();
+    (this.#socket as Partial<Socket>).setTimeout?.(0);
+  }
+
+  #dropQueued(): void {
+    if (this.#queued !== undefined) unshare(this.#queued);
+    this.#queued = undefined;
+  }
+
+  /**
+   * Whether bytes have left since the socket stalled, or since this was asked last; if so, it has the write timeout again
+   * to move on. Within one large write a socket does not see that by itself when it is written to directly, or over TLS.
+   */
+  moves(): boolean {
+    const held = this.#heldBySocket();
+    if (!this.#endpoint.stalled || held === this.#held) return false;
+    this.#held = held;
+    this.#heldSince = performance.now();
+    (this.#socket as Socket).setTimeout(this.#owner.limits.writeTimeout);
+    return true;
+  }
+
+  #heldBySocket(): number {
+    return this.#socket.writableLength + waitingBelow(this.#socket as Socket);
+  }
+
+  /** See `Holder`. */
+  letGo(): void {
+    const error = this.tooLarge("maxProcessOutboxSize");
+    this.#dropQueued();
+    this.#owner.outboxTooLarge(error);
+  }
+
+  /** The socket is full: from now on it must move within the write timeout, or it emits `timeout`. */
+  #stall(): void {
+    this.#endpoint.stalled = true;
+    this.#held = this.#heldBySocket();
+    this.#heldSince = performance.now();
+    this.#shareLeaving();
+    this.#owner.outboxStalled();
+    (this.#socket as Partial<Socket>).setTimeout?.(this.#owner.limits.writeTimeout);
+    this.#note();
+  }
+
+  #note(): void {
+    const most = this.#owner.limits.maxProcessOutboxSize;
+    if (most === Number.POSITIVE_INFINITY) return;
+    const size = this.#load;
+    const leaving = this.#leavingLength === 0 ? 0 : Math.min(this.#leavingLength, this.#heldBySocket());
+    processOutbox.note(this, size - this.#endpoint.sharedOutputLength - leaving, most, size);
+  }
+
+  /** What waits in a plain socket lies where it was written from; TLS has made bytes of its own of it. */
+  #shareLeaving(): void {
+    if (this.#direct === undefined) this.#leaving = undefined;
+    if (this.#leaving === undefined) return;
+    for (const frames of [this.#leaving].flat() as readonly Uint8Array[]) {
+      processOutbox.share(frames);
+      this.#leavingLength += frames.length;
+    }
+  }
+
+  /** The process's cap need not know of it any more. */
+  #forget(): void {
+    this.#noted = false;
+    processOutbox.note(this, 0, Number.POSITIVE_INFINITY);
+  }
+
+  #reportLow(): void {
+    const mark = this.#owner.limits.outboxHighWaterMark;
+    const { size } = this;
+    if (size - this.waiting < mark) {
+      this.#room?.resolve();
+      this.#room = undefined;
+    }
+    if (size >= mark) return;
+    this.#high = false;
+    this.#owner.outboxLow();
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * A message that is encoded once and sent to many.
+ *
+ * A server sends its frame as it is; a client must mask each copy with a fresh key (RFC 6455 section 5.3), so there it
+ * saves nothing.
+ */
+
+import { Buffer } from "node:buffer";
+import { Opcode } from "../../protocol/frames/frame.ts";
+import { encodeFrame, encodeTextFrame } from "../../protocol/frames/frame-encoder.ts";
+import { OutputBuffer } from "../../protocol/frames/output-buffer.ts";
+
+const fin = 0x80;
+const rsv1 = 0x40;
+/** Longer messages are shared as they are: compressing one at once would hold the event loop for too long. */
+const longestCompressed = 64 * 1024;
+
+/** How a connection compresses what it shares with others; see `MessageDeflate`. */
+export interface SharedCompression {
+  readonly sharedKey: string | undefined;
+  readonly threshold: number;
+  deflateShared(payload: Uint8Array): Uint8Array;
+}
+
+/** A message for `connection.send`, encoded at most once. */
+export class PreparedMessage {
+  /** Text as it was given, or a copy of the bytes. */
+  readonly data: string | Uint8Array;
+  #frame: Uint8Array | undefined;
+  #compressed: Map<string, Uint8Array> | undefined;
+
+  /** Takes a copy of `data`; a TypeError for anything but a string or a Uint8Array. */
+  constructor(data: string | Uint8Array) {
+    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+      throw new TypeError(`Cannot prepare a message: data must be a string or a Uint8Array, not ${typeof data}`);
+    }
+    this.data = typeof data === "string" ? data : new Uint8Array(data);
+  }
+
+  /** @internal Whether the constructor made it: what only inherits from it has no frame. */
+  static made(value: unknown): value is PreparedMessage {
+    return typeof value === "object" && value !== null && #frame in value;
+  }
+
+  /** The whole unmasked, uncompressed frame. */
+  get frame(): Uint8Array {
+    const { data } = this;
+    this.#frame ??= write((output) => {
+      if (typeof data === "string") encodeTextFrame(output, "server", this.#firstByte, data);
+      else encodeFrame(output, "server", this.#firstByte, data);
+    });
+    return this.#frame;
+  }
+
+  /** The whole unmasked frame for a connection that compresses in this way, or not at all. */
+  frameFor(compression: SharedCompression | undefined): Uint8Array {
+    const key = compression?.sharedKey;
+    if (compression === undefined || key === undefined) return this.frame;
+    const { length } = this.data;
+    if (length > longestCompressed || length < compression.threshold) return this.frame;
+    this.#compressed ??= new Map();
+    let frame = this.#compressed.get(key);
+    if (frame === undefined) {
+      const payload = typeof this.data === "string" ? Buffer.from(this.data) : this.data;
+      frame = write((output) =>
+        encodeFrame(output, "server", this.#firstByte | rsv1, compression.deflateShared(payload)),
+      );
+      this.#compressed.set(key, frame);
+    }
+    return frame;
+  }
+
+  get #firstByte(): number {
+    return fin | (typeof this.data === "string" ? Opcode.Text : Opcode.Binary);
+  }
+}
+
+/** What `encode` writes, in memory of its own. */
+function write(encode: (output: OutputBuffer) => void): Uint8Array {
+  const output = new OutputBuffer();
+  encode(output);
+  const frame = Buffer.concat(output.take());
+  output.taken(true);
+  return frame;
+}

@@ -1,0 +1,302 @@
+/**
+ * Turns what an application sends into frames, in order, also when one message must wait for a Blob's bytes or a
+ * compressor: while one is under way, everything behind it stands in line.
+ */
+
+import { Buffer } from "node:buffer";
+import { types } from "node:util";
+import type { Endpoint } from "../../protocol/endpoint.ts";
+import { lengthOf } from "../../protocol/frames/frame-encoder.ts";
+import type { MessageDeflate } from "../compression/message-deflate.ts";
+import type { SendOptions } from "../handlers.ts";
+import type { Outbox } from "./outbox.ts";
+import { PreparedMessage } from "./prepared-message.ts";
+
+/** What can be sent: text, bytes in any form, or a message prepared for many. */
+export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob | PreparedMessage;
+
+/** The forms that are sent; every other one is a view of these. */
+export type Outgoing = string | Uint8Array | Blob | PreparedMessage;
+
+const blobSize = Object.getOwnPropertyDescriptor(Blob.prototype, "size")!.get! as (this: Blob) => number;
+
+/** The data in a form that can be sent; a TypeError for what has none (fault D10). */
+export function checkSendable(data: unknown): Outgoing {
+  if (typeof data === "string" || data instanceof Uint8Array) return data;
+  if (PreparedMessage.made(data)) return data;
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (types.isArrayBuffer(data)) return new Uint8Array(data);
+  if (isBlob(data)) return data;
+  throw new TypeError(
+    `Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kindOfUnsendable(data)}`,
+  );
+}
+
+/** What cannot be sent, in words; nothing of it is called. */
+export function kindOfUnsendable(data: unknown): string {
+  if (data === null) return "null";
+  if (types.isPromise(data)) return "a promise: await it first";
+  return typeof data === "object" ? "an object; JSON.stringify makes text of one" : typeof data;
+}
+
+/** Whether it is a Blob, and does not only inherit from `Blob.prototype`: such a one has no size. */
+export function isBlob(value: unknown): value is Blob {
+  if (!(value instanceof Blob)) return false;
+  try {
+    return blobSize.call(value) >= 0;
+  } catch {
+    return false;
+  }
+}
+
+/** A message that is sent over a while. */
+export interface LongSend {
+  run(): Promise<void>;
+  /** The connection is over. */
+  stop(): void;
+}
+
+/** The options of one send, as they were at the call. */
+type Asked = { readonly [Option in keyof SendOptions]-?: SendOptions[Option] | undefined };
+
+/** What a sender tells the connection it belongs to. */
+export interface SendQueueOwner {
+  /** A message could not be sent: its Blob could not be read, or it could not be compressed. */
+  sendingFailed(error: unknown): void;
+}
+
+/** Something to do in its turn; false when the endpoint did not take it any more. */
+type Step = () => unknown;
+
+/** What waits with a step: bytes of payload, and whole messages. */
+export interface Load {
+  readonly size: number;
+  readonly messages: number;
+}
+
+/** A step that stands in line. */
+interface Waiting extends Load {
+  readonly step: Step;
+  /** Whether it has to be told that the connection is over. */
+  readonly long: boolean;
+}
+
+/** What a step costs that stands in line, besides its bytes: itself, and what it holds them in. */
+const stepCost = 128;
+/** And one that is sent over a while, of which nobody knows what it holds: as much as a stream does as a rule. */
+const longSendCost = 16 * 1024;
+
+/** The way from `send` to the endpoint. */
+export class SendQueue {
+  readonly #endpoint: Endpoint;
+  readonly #outbox: Outbox;
+  readonly #deflate: MessageDeflate | undefined;
+  readonly #owner: SendQueueOwner;
+  /** What waits for the send under way, and for what is before it; undefined while nothing is. */
+  #line: Waiting[] | undefined;
+  /** How many steps at its head have had their turn. */
+  #next = 0;
+  /** Whether a send is under way, and not only its line. */
+  #underWay = false;
+  #longSend: LongSend | undefined;
+  #unsent = 0;
+  #stopped = false;
+
+  constructor(endpoint: Endpoint, outbox: Outbox, deflate: MessageDeflate | undefined, owner: SendQueueOwner) {
+    this.#endpoint = endpoint;
+    this.#outbox = outbox;
+    this.#deflate = deflate;
+    this.#owner = owner;
+  }
+
+  /** Whether a send is under way that others wait for. */
+  get busy(): boolean {
+    return this.#line !== undefined;
+  }
+
+  /** Messages that stand in line, are under way, or came too late for the endpoint to take them. */
+  get unsentMessages(): number {
+    return this.#unsent;
+  }
+
+  /** Sends a message now, or after the one under way. */
+  send(data: Outgoing, options: SendOptions | undefined): void {
+    // Read here, where a getter that throws has somebody to throw to.
+    const asked = options ? { compress: options.compress, copy: options.copy } : undefined;
+    if (this.#line === undefined) return void this.#sendNow(data, asked);
+    const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
+    this.afterwards(() => this.#sendNow(kept, asked), { size: sizeOf(kept), messages: 1 });
+  }
+
+  /** Runs a send that takes a while, alone; settles as its `run` does. */
+  sendLong(longSend: LongSend): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const step = () => {
+        this.#longSend = longSend;
+        if (this.#stopped) {
+          longSend.stop();
+          longSend.run().then(resolve, reject);
+          return;
+        }
+        this.#hold(() => {
+          const sending = longSend.run();
+          sending.then(resolve, reject);
+          return sending.then(
+            () => true,
+            () => false,
+          );
+        });
+      };
+      this.#enter({ step, size: 0, messages: 1, long: true });
+    });
+  }
+
+  /** The connection is over: nothing more is sent, and nothing waits. */
+  stop(): void {
+    this.#stopped = true;
+    this.#longSend?.stop();
+    for (const { long, step } of this.#line?.splice(this.#next) ?? []) if (long) step();
+    this.#outbox.waiting = this.#outbox.lineCost = 0;
+  }
+
+  /** Does something when all that was sent before is in the output; without a load, it is no message. */
+  afterwards(step: Step, load: Load = { size: 0, messages: 0 }): void {
+    this.#enter({ step, ...load, long: false });
+  }
+
+  #enter(waiting: Waiting): void {
+    if (this.#line === undefined) return void waiting.step();
+    this.#unsent += waiting.messages;
+    this.#outbox.waiting += waiting.size;
+    this.#outbox.lineCost += costOf(waiting);
+    this.#line.push(waiting);
+    this.#outbox.lineGrew();
+  }
+
+  /** Takes a step out of the line. */
+  #leave(waiting: Waiting): void {
+    const { step, size, messages } = waiting;
+    this.#settled(size);
+    if (!this.#stopped) this.#outbox.lineCost -= costOf(waiting);
+    try {
+      if (step() !== false) this.#unsent -= messages;
+    } catch (error) {
+      this.#owner.sendingFailed(error);
+    }
+  }
+
+  /** So many bytes wait no more; when the connection is over, nothing does. */
+  #settled(size: number): void {
+    if (!this.#stopped) this.#outbox.waiting -= size;
+  }
+
+  /** Whether a message would still be sent: if not, it need not be compressed either. */
+  #sends(): boolean {
+    const { state } = this.#endpoint;
+    return !this.#stopped && (state === "open" || state === "peerClosing");
+  }
+
+  #sendNow(data: Outgoing, options: Asked | undefined): boolean | undefined {
+    if (!this.#sends()) return false;
+    if (data instanceof Blob) return this.#hold(() => this.#sendBlob(data, options));
+    const sending = this.#encode(data, options);
+    return typeof sending === "boolean" ? sending : this.#hold(() => sending);
+  }
+
+  async #sendBlob(data: Blob, options: Asked | undefined): Promise<boolean> {
+    const size = sizeOf(data);
+    this.#outbox.waiting += size;
+    let bytes: unknown;
+    try {
+      bytes = await data.arrayBuffer();
+    } finally {
+      this.#settled(size);
+    }
+    if (!types.isArrayBuffer(bytes)) throw new TypeError("Cannot send: what the Blob gave is no ArrayBuffer");
+    return this.#encode(new Uint8Array(bytes), options);
+  }
+
+  /**
+   * Lets later sends wait until what it begins has settled, which says whether its message was sent. To begin runs code of
+   * the application's, which may send: that stands in line already.
+   */
+  #hold(begin: () => Promise<boolean>): undefined {
+    this.#unsent++;
+    this.#line ??= [];
+    this.#underWay = true;
+    void begin()
+      .then(
+        (sent) => {
+          if (sent) this.#unsent--;
+        },
+        (error) => {
+          // Once the connection is over nothing can be sent, and that is nobody's mistake.
+          if (!this.#stopped) this.#owner.sendingFailed(error);
+        },
+      )
+      .then(() => {
+        this.#underWay = false;
+        this.#longSend = undefined;
+        this.#moveOn();
+      });
+  }
+
+  /**
+   * Takes its turn to each step of the line, up to one that takes time itself; what is sent meanwhile is the last of
+   * them.
+   */
+  #moveOn(): void {
+    const line = this.#line!;
+    while (this.#next < line.length && !this.#underWay) this.#leave(line[this.#next++]!);
+    line.splice(0, this.#next);
+    this.#next = 0;
+    if (!this.#underWay) this.#line = undefined;
+  }
+
+  /**
+   * Puts a message into the output, and says whether it was taken; a promise when it has to be compressed elsewhere
+   * first.
+   */
+  #encode(data: string | Uint8Array | PreparedMessage, options: Asked | undefined): Promise<boolean> | boolean {
+    if (!this.#sends()) return false;
+    const deflate = this.#deflate;
+    if (deflate && options?.compress !== false && (options?.compress || sizeOf(data) >= deflate.threshold)) {
+      return this.#encodeCompressed(deflate, data);
+    }
+    let sent: boolean;
+    if (!(data instanceof PreparedMessage)) sent = this.#endpoint.sendMessage(data, options?.copy === true);
+    else if (this.#endpoint.role === "server") sent = this.#endpoint.sendEncoded(data.frame);
+    else sent = this.#endpoint.sendMessage(data.data);
+    this.#outbox.changed();
+    return sent;
+  }
+
+  #encodeCompressed(deflate: MessageDeflate, data: string | Uint8Array | PreparedMessage): Promise<boolean> | boolean {
+    const message = data instanceof PreparedMessage ? data.data : data;
+    const text = typeof message === "string";
+    const sendDeflated = (payload: Uint8Array) => {
+      const sent = this.#endpoint.sendCompressed(text, payload);
+      this.#outbox.changed();
+      return sent;
+    };
+    // A copy, whatever its length: a compressor may read it for a while.
+    const deflated = deflate.deflate(text ? Buffer.from(message) : new Uint8Array(message));
+    if (!(deflated instanceof Promise)) return sendDeflated(deflated);
+    const size = sizeOf(data);
+    this.#outbox.waiting += size;
+    return deflated.then((payload) => {
+      this.#settled(size);
+      return sendDeflated(payload);
+    });
+  }
+}
+
+function costOf({ long }: Waiting): number {
+  return long ? longSendCost : stepCost;
+}
+
+function sizeOf(data: Outgoing): number {
+  if (typeof data === "string") return Buffer.byteLength(data);
+  if (data instanceof PreparedMessage) return sizeOf(data.data);
+  return data instanceof Blob ? blobSize.call(data) : lengthOf(data);
+}

@@ -1,0 +1,61 @@
+/**
+ * A connection as a Node stream of bytes: what all messages hold, one after another; each write is one binary message.
+ *
+ * A message is taken from the connection only when the stream has room, and a write is done when the outbox is below its
+ * high-water mark.
+ */
+
+import { Buffer } from "node:buffer";
+import { Duplex } from "node:stream";
+import type { MessageData } from "../handlers.ts";
+import { endError, finishedCodes, isOpen, isOver, type StreamedConnection, tooLate } from "./web-streams.ts";
+
+const encoder = new TextEncoder();
+
+/** Makes the stream; it is the connection's only reader from then on. */
+export function duplexOf(connection: StreamedConnection): Duplex {
+  const messages = connection.readToTheEnd();
+  const duplex: Duplex = new Duplex({
+    // When the peer has closed, nothing can be written either.
+    allowHalfOpen: false,
+    read: () => {
+      connection.holdInStream(duplex.readableLength);
+      void pushNext();
+    },
+    write: (chunk: Buffer, _encoding, done) => {
+      if (!isOpen(connection)) return done(tooLate());
+      if (connection.send(chunk, { copy: true })) return done();
+      void connection.ready.then(() => done(isOver(connection) ? tooLate() : null));
+    },
+    final: (done) => {
+      connection.close();
+      void connection.closed.then((report) => done(endError(report, finishedCodes)));
+    },
+    destroy: (error, done) => {
+      connection.terminate();
+      done(error);
+    },
+  });
+
+  async function pushNext(): Promise<void> {
+    let next = await messages.next();
+    // An empty chunk would not make the stream ask again.
+    while (!next.done && next.value.length === 0) next = await messages.next();
+    if (!next.done) {
+      if (duplex.destroyed) return;
+      duplex.push(bytesOf(next.value));
+      return connection.holdInStream(duplex.readableLength);
+    }
+    const error = endError(await connection.closed, finishedCodes);
+    if (error) duplex.destroy(error);
+    else duplex.push(null);
+  }
+
+  return duplex;
+}
+
+/** Text in memory of its own as well: a short `Buffer.from` shares Node's pool with everybody. */
+function bytesOf(data: MessageData): Buffer {
+  const { buffer, byteOffset, length } = typeof data === "string" ? encoder.encode(data) : data;
+  return Buffer.from(buffer, byteOffset, length);
+}

@@ -1,0 +1,161 @@
+/**
+ * A connection as a pair of web streams of whole messages, made when they are first asked for.
+ *
+ * A message is taken from the connection only when the readable stream is asked for it, and a write is done when the
+ * outbox is below its high-water mark; so a pipe goes at the pace of its slowest part.
+ */
+
+import { CloseCode } from "../../protocol/close-code.ts";
+import { violations } from "../../protocol/protocol-error.ts";
+import { setImmediate } from "../../transport/scheduling.ts";
+import type { CloseReport } from "../closing/close-report.ts";
+import { type Deferred, deferred } from "../deferred.ts";
+import type { MessageData, SendOptions } from "../handlers.ts";
+import type { Sendable } from "../sending/send-queue.ts";
+
+/** What the streams see of their connection. */
+export interface StreamedConnection {
+  readonly readyState: 1 | 2 | 3;
+  readonly ready: Promise<void>;
+  readonly closed: Promise<CloseReport>;
+  send(data: Sendable, options?: SendOptions): boolean;
+  close(code?: number): void;
+  terminate(): void;
+  /** Says how many bytes a stream has taken and its reader has not. */
+  holdInStream(length: number): void;
+  readToTheEnd(): Required<Pick<AsyncIterator<MessageData, undefined>, "next" | "return">>;
+}
+
+/** Codes with which a peer that finished what it had to say closes. */
+export const finishedCodes: readonly number[] = [CloseCode.NormalClosure, CloseCode.NoStatusReceived];
+/** And one whose application is left, which to a stream of messages is an end as good as any. */
+const leftCodes: readonly number[] = [...finishedCodes, CloseCode.GoingAway];
+const firstApplicationCode = 3000;
+
+/** The two streams of one connection. */
+export class WebStreams {
+  readonly #connection: StreamedConnection;
+  #readable: ReadableStream<MessageData> | undefined;
+  #writable: WritableStream<Sendable> | undefined;
+  /** There with `readable`; resolves when that has ended. */
+  #read: Deferred<void> | undefined;
+
+  constructor(connection: StreamedConnection) {
+    this.#connection = connection;
+  }
+
+  /** See `Connection`. */
+  get readable(): ReadableStream<MessageData> {
+    if (this.#readable === undefined) {
+      const read = deferred<void>();
+      this.#readable = readableOf(this.#connection, () => read.resolve());
+      this.#read = read;
+    }
+    return this.#readable;
+  }
+
+  /** See `Connection`. */
+  get writable(): WritableStream<Sendable> {
+    this.#writable ??= writableOf(this.#connection, () => this.#read?.promise);
+    return this.#writable;
+  }
+}
+
+/** What a stream of the connection fails with; undefined when it ended with one of the codes, both sides agreeing. */
+export function endError(report: CloseReport, codes: readonly number[]): Error | undefined {
+  const { code, wasClean, error, violation } = report;
+  if (wasClean && codes.includes(code)) return undefined;
+  const why =
+    error?.message ?? (violation && violations[violation].text) ?? (report.reason || `it was closed with ${code}`);
+  return new Error(`The connection did not end as it should: ${why}`, { cause: report });
+}
+
+/** What a write fails with that comes too late. */
+export function tooLate(): Error {
+  return new Error("Cannot write: the connection is closing or closed");
+}
+
+/** Whether it can still be sent to. */
+export function isOpen(connection: StreamedConnection): boolean {
+  return connection.readyState === 1;
+}
+
+/** Whether what it was given and had not sent is lost. */
+export function isOver(connection: StreamedConnection): boolean {
+  return connection.readyState === 3;
+}
+
+function messagesEndError(report: CloseReport): Error | undefined {
+  const ofApplication = report.code >= firstApplicationCode ? [report.code] : [];
+  return endError(report, [...leftCodes, ...ofApplication]);
+}
+
+function readableOf(connection: StreamedConnection, ended: () => void): ReadableStream<MessageData> {
+  const messages = connection.readToTheEnd();
+  let cancelled = false;
+  const source = {
+    pull: async (controller: ReadableStreamDefaultController<MessageData>): Promise<void> => {
+      const { done, value } = await messages.next();
+      if (cancelled) return;
+      if (!done) return controller.enqueue(value);
+      const error = messagesEndError(await connection.closed);
+      if (cancelled) return;
+      if (error) controller.error(error);
+      else controller.close();
+      ended();
+    },
+    cancel: (): void => {
+      cancelled = true;
+      ended();
+      connection.close();
+      void messages.return();
+    },
+  };
+  return new ReadableStream(source, { highWaterMark: 0 });
+}
+
+/**
+ * Once it has ended well, closing it still succeeds until `read` has: a pipe of both streams ends as the connection
+ * does.
+ */
+function writableOf(connection: StreamedConnection, read: () => Promise<void> | undefined): WritableStream<Sendable> {
+  let ended = false;
+  return new WritableStream<Sendable>({
+    start: (controller) => {
+      const fail = (error: Error) => ended || controller.error(error);
+      void connection.closed.then(async (report) => {
+        const error = messagesEndError(report);
+        if (error) return fail(error);
+        await read();
+        // Who has just read the end closes within this turn, if he does. A pipe from elsewhere must still be told.
+        setImmediate(() => fail(tooLate()));
+      });
+    },
+    write: async (data) => {
+      if (!isOpen(connection)) throw tooLate();
+      if (sendOrClose(connection, data)) return;
+      await connection.ready;
+      if (isOver(connection)) throw tooLate();
+    },
+    close: async () => {
+      ended = true;
+      connection.close();
+      const error = messagesEndError(await connection.closed);
+      if (error) throw error;
+    },
+    abort: () => {
+      ended = true;
+      connection.close(CloseCode.InternalError);
+    },
+  });
+}
+
+/** Sends; what cannot be sent spoils the stream for good, which the peer is told as if it had been aborted. */
+function sendOrClose(connection: StreamedConnection, data: Sendable): boolean {
+  try {
+    return connection.send(data, { copy: true });
+  } catch (error) {
+    connection.close(CloseCode.InternalError);
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Reads the head of the response to a client's request, RFC 9112 sections 2 to 5, however the network cuts it.
+ *
+ * What a user agent may read over is read over: LF alone ends a line (section 2.2), and a folded line goes on with the
+ * field before it (section 5.2). Nothing else is: a CR alone, any other control character or a line that is no field ends
+ * the reading, so that no two readers see different fields. Informational responses are passed over.
+ */
+
+import { HandshakeError } from "./handshake-error.ts";
+import { isFieldValue, isToken, trimWhitespace } from "./header-fields.ts";
+import type { HandshakeResponse } from "./opening-handshake.ts";
+
+/** The head of a final response. */
+export type ResponseHead = {
+  /** With the fields up to the problem, where there is one. */
+  readonly response: HandshakeResponse;
+  /** What came behind the head; empty when it was not read to its end. */
+  readonly rest: Uint8Array;
+  /** Why the head was not read to its end, such as "its head has more than 65536 bytes"; undefined when it was. */
+  readonly problem: string | undefined;
+};
+
+/** See the head of this file. */
+export class ResponseHeadReader {
+  readonly #maxSize: number;
+  /** Bytes of this head that were read. */
+  #size = 0;
+  /** The line that is not over yet, as latin1. */
+  #line = "";
+  #status: number | undefined;
+  #httpVersion = "";
+  #rawHeaders: string[] = [];
+  /** Informational responses that were passed over. */
+  #informational = 0;
+
+  /** A head of more than `maxSize` bytes, its line ends included, is not read to its end. */
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
+
+  /** The status of the response whose head is being read; undefined before its first line is over. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /**
+   * Reads on; returns the head when it is whole, and when it cannot be read further.
+   *
+   * Throws a `HandshakeError` of the rule `malformed-response` when that is so and not even the status is known.
+   */
+  read(chunk: Uint8Array): ResponseHead | undefined {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    for (let at = 0; at < bytes.length; ) {
+      const lineFeed = bytes.indexOf(LINE_FEED, at);
+      const next = lineFeed === -1 ? bytes.length : lineFeed + 1;
+      this.#size += next - at;
+      if (this.#size > this.#maxSize) return this.#stop(`its head has more than ${this.#maxSize} bytes`);
+      const lengthBefore = this.#line.length;
+      this.#line += bytes.toString("latin1", at, lineFeed === -1 ? next : lineFeed);
+      at = next;
+      if (lineFeed === -1) {
+        // What speaks another protocol may not end a line, and wait for us.
+        const begins = this.#status !== undefined || lengthBefore >= prefix.length || beginsAsHttp(this.#line);
+        return begins ? undefined : this.#stop(noStatusLineIn(this.#line));
+      }
+      const line = this.#line.endsWith("\r") ? this.#line.slice(0, -1) : this.#line;
+      this.#line = "";
+      const problem = this.#takeLine(line);
+      if (problem === endOfHead) return this.#end(bytes.subarray(at), undefined);
+      if (problem !== undefined) return this.#stop(problem);
+    }
+    return undefined;
+  }
+
+  #takeLine(line: string): string | undefined {
+    if (this.#status === undefined) return this.#takeStatusLine(line);
+    if (line !== "") return this.#takeFieldLine(line);
+    if (this.#status >= 200 || this.#status === 101) return endOfHead;
+    this.#status = undefined;
+    this.#rawHeaders = [];
+    this.#size = 0;
+    this.#informational++;
+    return this.#informational > mostInformational ? `there are more than ${mostInformational} before it` : undefined;
+  }
+
+  #takeStatusLine(line: string): string | undefined {
+    // As Node's parser does, and as section 2.2 asks of servers.
+    if (line === "") return undefined;
+    const [, httpVersion, status, reason = ""] = statusLine.exec(line) ?? [];
+    if (httpVersion === undefined || !isFieldValue(reason)) return noStatusLineIn(line);
+    this.#httpVersion = httpVersion;
+    this.#status = Number(status);
+    return undefined;
+  }
+
+  #takeFieldLine(line: string): string | undefined {
+    if (!isFieldValue(line)) return "its head has a control character";
+    const fields = this.#rawHeaders;
+    if (line.startsWith(" ") || line.startsWith("\t")) {
+      const value = fields.pop();
+      if (value === undefined) return "its head has a folded line before the first field";
+      const folded = trimWhitespace(line);
+      fields.push(value === "" || folded === "" ? value + folded : `${value} ${folded}`);
+      return undefined;
+    }
+    const colon = line.indexOf(":");
+    const name = line.slice(0, Math.max(colon, 0));
+    if (!isToken(name)) return "its head has a line that is no field";
+    fields.push(name, trimWhitespace(line.slice(colon + 1)));
+    return undefined;
+  }
+
+  #stop(problem: string): ResponseHead {
+    if (this.#status === undefined) throw new HandshakeError("malformed-response", { detail: problem });
+    return this.#end(new Uint8Array(0), problem);
+  }
+
+  #end(rest: Uint8Array, problem: string | undefined): ResponseHead {
+    const response = { status: this.#status!, httpVersion: this.#httpVersion, rawHeaders: this.#rawHeaders };
+    return { response, rest, problem };
+  }
+}
+
+/** One that says "still at work" each second comes as often within a hundred seconds; a flood costs no more than this. */
+const mostInformational = 100;
+const LINE_FEED = 0x0a;
+const TLS_ALERT = 0x15;
+const TLS_HANDSHAKE = 0x16;
+const prefix = "HTTP/1.";
+/** Three digits from 100 on; the reason may be missing, with its space too, as many servers have it. */
+const statusLine = /^HTTP\/(1\.\d) ([1-9]\d\d)(?: (.*))?$/s;
+/** Stands for a problem where there is none. */
+const endOfHead = "";
+
+/** What begins as an alert or a handshake of TLS (RFC 8446 section 5.1) comes from a server that was not asked for it. */
+function noStatusLineIn(line: string): string {
+  const type = line.charCodeAt(0);
+  if (type === TLS_ALERT || type === TLS_HANDSHAKE) return "it is TLS, so the URL has to begin with wss:";
+  return "it does not begin with a status line of HTTP/1";
+}
+
+/** Whether a status line may follow from this; line ends before it are read over. */
+function beginsAsHttp(line: string): boolean {
+  return line === "\r" || prefix.startsWith(line.slice(0, prefix.length));
+}

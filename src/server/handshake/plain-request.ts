@@ -1,0 +1,79 @@
+/**
+ * Requests that ask for an upgrade to a protocol other than WebSocket, such as `h2c`: they are answered as if they had not
+ * asked (RFC 9110 section 7.8), with their body, and with the timeouts and in the lists of `node:http` (fault C17).
+ *
+ * Newer runtimes ask which requests to hand over, and these are not among them. Older ones hand over every request as
+ * soon as its head is read, without the body: it is given back to them, without the word that made them do so.
+ */
+
+import type { Server as HttpServer, IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { parseTokenList } from "../../protocol/handshake/header-fields.ts";
+import { nodeListener } from "./fast-handshake.ts";
+import type { UpgradeRequest } from "./refuse.ts";
+
+/** An HTTP server of a runtime that asks which requests to hand over; since Node 22.21 and 24.9. */
+interface AskingServer extends HttpServer {
+  shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
+}
+
+/** Whether a request asks for WebSocket, perhaps among other protocols. */
+export function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return /websocket/i.test(headers.upgrade ?? "");
+}
+
+/** Whether a request is for a path that we serve. */
+export type IsOurs = (request: IncomingMessage) => boolean;
+
+/**
+ * Whether a request is left to `request` though it asks for an upgrade. Where others listen for `upgrade`, it may be
+ * theirs, but for our paths; without a `request` listener there is no answer.
+ */
+export function isPlain(http: HttpServer, request: IncomingMessage, isOurs: IsOurs): boolean {
+  if (asksForWebSocket(request) || http.listenerCount("request") === 0) return false;
+  return http.listenerCount("upgrade") === 1 || isOurs(request);
+}
+
+/** Lets plain requests pass, where the runtime asks; returns what ends that. */
+export function leavePlainRequests(http: HttpServer, isOurs: IsOurs): () => void {
+  const server = http as AskingServer;
+  const before = server.shouldUpgradeCallback;
+  if (before === undefined) return () => {};
+  const asked = (request: IncomingMessage): boolean => before.call(http, request) && !isPlain(http, request, isOurs);
+  server.shouldUpgradeCallback = asked;
+  return () => {
+    if (server.shouldUpgradeCallback === asked) server.shouldUpgradeCallback = before;
+  };
+}
+
+/**
+ * Gives a request back to `node:http`, which reads it once more, and its body. With `close` the answer ends the connection.
+ */
+export function giveBack(
+  http: HttpServer,
+  { request, socket, head }: UpgradeRequest,
+  options?: { readonly close: boolean },
+): void {
+  // `node:http` begins to read where it finds a socket that nobody has begun to read.
+  socket.pause();
+  socket.unshift(Buffer.concat([headWithoutUpgrade(request, options?.close === true), head]));
+  nodeListener(http)(socket as Socket);
+  socket.resume();
+}
+
+/** The head as it came, but that `Connection` does not name `Upgrade`, without which that field says nothing. */
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage, close: boolean): Buffer {
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    const value = name.toLowerCase() === "connection" ? otherOptions(rawHeaders[index + 1]!) : rawHeaders[index + 1]!;
+    text += `${name}: ${value}\r\n`;
+  }
+  return Buffer.from(`${text}${close ? "Connection: close\r\n" : ""}\r\n`, "latin1");
+}
+
+function otherOptions(connection: string): string {
+  const options = parseTokenList([connection]);
+  if (typeof options === "string") return connection.replace(/upgrade/gi, "");
+  return options.filter((option) => option.toLowerCase() !== "upgrade").join(", ");
+}

@@ -1,0 +1,182 @@
+import { execFileSync } from "node:child_process";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import type { ContextShape } from "../../../src/connection/compression/zlib-context.ts";
+import {
+  deflateAtOnce,
+  deflateInJobs,
+  inflateAtOnce,
+  inflateInJobs,
+} from "../../../src/connection/compression/zlib-one-shot.ts";
+import { copyFrom, json, noise } from "../../support/deflate-samples.ts";
+import { referenceInflate } from "../../support/reference-inflate.ts";
+
+const deflateShape: ContextShape = { direction: "deflate", options: { windowBits: 12, level: 6, memLevel: 5 } };
+const impossibleShape: ContextShape = { direction: "deflate", options: { windowBits: 12, level: 99, memLevel: 5 } };
+const inflateShape: ContextShape = { direction: "inflate", options: { windowBits: 15 } };
+const nothing = new Uint8Array(0);
+const noLimit = Number.POSITIVE_INFINITY;
+const mebibyte = 1 << 20;
+
+function same(actual: unknown, expected: Uint8Array): boolean {
+  return actual instanceof Uint8Array && Buffer.compare(actual, expected) === 0;
+}
+
+function deflated(message: Uint8Array, finishFlush: number = constants.Z_SYNC_FLUSH): Buffer {
+  const compressed = deflateRawSync(message, { finishFlush });
+  return finishFlush === constants.Z_SYNC_FLUSH ? compressed.subarray(0, -4) : compressed;
+}
+
+describe("a large message", () => {
+  const message = new Uint8Array(Buffer.concat([json(3000), noise(300_000, 7), json(3000)]));
+
+  test("is compressed and inflated piece by piece", async () => {
+    const payload = await deflateInJobs(deflateShape, message, nothing);
+    expect(same(inflateRawSync(Buffer.concat([payload, Buffer.from("0000ffff010000ffff", "hex")])), message)).toBe(
+      true,
+    );
+    expect(same(await inflateInJobs(inflateShape, payload, nothing, message.length), message)).toBe(true);
+  });
+
+  test("R7692-7.2.2-1: refers to its history", async () => {
+    const history = noise(3500, 8);
+    const alone = await deflateInJobs(deflateShape, history, nothing);
+    const after = await deflateInJobs(deflateShape, history, history);
+    expect(after.length).toBeLessThan(alone.length / 4);
+    expect(referenceInflate(after)).toBeUndefined();
+    expect(same(referenceInflate(after, history)?.message, history)).toBe(true);
+    expect(same(await inflateInJobs(inflateShape, after, history, noLimit), history)).toBe(true);
+    expect(await inflateInJobs(inflateShape, after, nothing, noLimit)).toBe("invalid-deflate-data");
+  });
+
+  test("R7692-X-1, B06: is refused when truncated, wherever a piece ends", async () => {
+    const payload = deflated(message);
+    const lengths = [payload.length - 1, payload.length - 2, payload.length >> 1];
+    for (let piece = 16_384; piece < payload.length; piece += 16_384) lengths.push(piece - 1, piece, piece + 1);
+    for (const length of lengths) {
+      expect(await inflateInJobs(inflateShape, payload.subarray(0, length), nothing, noLimit)).toBe(
+        "invalid-deflate-data",
+      );
+    }
+  });
+
+  test("B06: is refused when anything but blocks follows it", async () => {
+    for (const trailer of ["5a", "00ff", "0000"]) {
+      const payload = Buffer.concat([deflated(message), Buffer.from(trailer, "hex")]);
+      expect(await inflateInJobs(inflateShape, payload, nothing, noLimit)).toBe("invalid-deflate-data");
+    }
+  });
+
+  test("R7692-7.2.3.4-1: goes on after final blocks, with the window of everything before", async () => {
+    const first = deflated(message, constants.Z_FINISH);
+    const whole = new Uint8Array(Buffer.concat([message, message.subarray(-32_768, -32_765)]));
+    const payload = Buffer.concat([first, copyFrom(32_768)]);
+    expect(same(await inflateInJobs(inflateShape, payload, nothing, whole.length), whole)).toBe(true);
+    expect(await inflateInJobs(inflateShape, payload, nothing, whole.length - 1)).toBe("message-too-big");
+  });
+
+  test("R7692-7.2.3.4-1: a final block may end where a piece does", async () => {
+    for (let padding = 16_370; padding < 16_390; padding++) {
+      const stored = deflateRawSync(noise(padding, 9), { level: 0 });
+      const payload = Buffer.concat([stored, deflated(Buffer.from("Hello"))]);
+      const outcome = await inflateInJobs(inflateShape, payload, nothing, noLimit);
+      expect(same(outcome, new Uint8Array(Buffer.concat([noise(padding, 9), Buffer.from("Hello")])))).toBe(true);
+    }
+  });
+
+  test("B06: has 256 final blocks at most, since each costs a context", async () => {
+    const blocks = (count: number) =>
+      Buffer.concat([...Array<Buffer>(count).fill(Buffer.from("0300", "hex")), Buffer.of(0)]);
+    expect(await inflateInJobs(inflateShape, blocks(256), nothing, noLimit)).toEqual(nothing);
+    expect(await inflateInJobs(inflateShape, blocks(257), nothing, noLimit)).toBe("invalid-deflate-data");
+  });
+
+  test("B02: is stored when zlib gives no context", async () => {
+    const payload = await deflateInJobs(impossibleShape, message, nothing);
+    expect(payload.length).toBe(message.length + 5 * Math.ceil(message.length / 65_535) + 1);
+    expect(same(await inflateInJobs(inflateShape, payload, nothing, noLimit), message)).toBe(true);
+  });
+
+  test("a failure of zlib that is not about the data is not blamed on the peer", async () => {
+    const payload = deflated(message);
+    expect(await inflateInJobs(impossibleShape, payload, nothing, noLimit)).toBe("inflate-failed");
+    expect(inflateAtOnce(impossibleShape, payload, nothing, noLimit, message.length)).toBe("inflate-failed");
+  });
+
+  test("B07: does not make a smaller one wait that came after it", async () => {
+    const order: string[] = [];
+    const large = inflateInJobs(inflateShape, deflated(noise(16 * mebibyte, 10)), nothing, noLimit);
+    const small = inflateInJobs(inflateShape, deflated(noise(100_000, 11)), nothing, noLimit);
+    await Promise.all([large.then(() => order.push("large")), small.then(() => order.push("small"))]);
+    expect(order).toEqual(["small", "large"]);
+  });
+
+  test("B04: hundreds at once all get their turn", async () => {
+    const payloads = Array.from({ length: 300 }, (_, index) => noise(40_000 + index, index));
+    const outcomes = await Promise.all(
+      payloads.map(async (each) => {
+        const compressed = await deflateInJobs(deflateShape, each, nothing);
+        return same(await inflateInJobs(inflateShape, compressed, nothing, each.length), each);
+      }),
+    );
+    expect(outcomes.every((arrived) => arrived)).toBe(true);
+  });
+
+  test("an invalid one leaves its place to others", async () => {
+    const invalid = Array.from({ length: 200 }, () => inflateInJobs(inflateShape, noise(50_000, 12), nothing, noLimit));
+    expect(new Set(await Promise.all(invalid))).toEqual(new Set(["invalid-deflate-data"]));
+    expect(same(await inflateInJobs(inflateShape, deflated(message), nothing, noLimit), message)).toBe(true);
+  });
+});
+
+describe("a small message", () => {
+  const message = json(20);
+
+  test("is compressed and inflated at once, with its history", () => {
+    const payload = deflateAtOnce(deflateShape, message, message);
+    expect(payload.length).toBeLessThan(deflateAtOnce(deflateShape, message, nothing).length / 4);
+    expect(same(inflateAtOnce(inflateShape, payload, message, noLimit, 10_000), message)).toBe(true);
+    expect(inflateAtOnce(inflateShape, payload, nothing, noLimit, 10_000)).toBe("invalid-deflate-data");
+  });
+
+  test("is left to jobs when it is too long or its end is not plain", () => {
+    expect(inflateAtOnce(inflateShape, deflated(message), nothing, noLimit, message.length - 1)).toBeUndefined();
+    expect(
+      inflateAtOnce(inflateShape, deflated(message, constants.Z_FINISH), nothing, noLimit, 10_000),
+    ).toBeUndefined();
+    expect(
+      inflateAtOnce(inflateShape, deflated(Buffer.from("0000ffff", "hex")), nothing, noLimit, 10_000),
+    ).toBeUndefined();
+  });
+
+  test("is stored when zlib gives no context", () => {
+    expect(same(referenceInflate(deflateAtOnce(impossibleShape, message, nothing))?.message, message)).toBe(true);
+  });
+});
+
+describe("memory at its peak", () => {
+  function measure(...task: string[]): { outcome: string; grown: number } {
+    const script = new URL("../../support/inflate-memory.ts", import.meta.url).pathname;
+    return JSON.parse(execFileSync(process.execPath, ["--import", "tsx", script, ...task], { encoding: "utf8" }));
+  }
+
+  test("B01: a bomb is stopped within 16 MiB of the limit; the same bytes without one take all they claim", () => {
+    const stopped = measure("bomb", String(8 * mebibyte));
+    expect(stopped.outcome).toBe("message-too-big");
+    expect(stopped.grown).toBeLessThan(24 * mebibyte);
+    const unstopped = measure("bomb", "Infinity");
+    expect(unstopped.outcome).toBe("inflated");
+    expect(unstopped.grown).toBeGreaterThan(100 * mebibyte);
+  });
+
+  test("B03: a connection that keeps its contexts costs at most 128 KiB", () => {
+    const { grown } = measure("takeover", "400");
+    expect(grown / 400).toBeLessThan(128 * 1024);
+    // The control: it is contexts that were measured.
+    expect(grown / 400).toBeGreaterThan(32 * 1024);
+  });
+
+  test("B04: 30 000 small messages in a row leave less than 64 MiB", () => {
+    expect(measure("deflates", "30000").grown).toBeLessThan(64 * mebibyte);
+  });
+});

@@ -1,0 +1,344 @@
+/** Headers and payloads out of chunks that are cut anywhere. */
+import { Buffer } from "node:buffer";
+import { describe, expect, test } from "vitest";
+import { FrameDecoder, giveDecoder, takeDecoder } from "../../../src/protocol/frames/frame-decoder.ts";
+import { readBuffer } from "../../../src/protocol/frames/mask-wasm.ts";
+import { buildFrame, type Cuts, cut, ownCopy, testKey } from "../../support/wire.ts";
+
+interface Decoded {
+  firstByte: number;
+  masked: boolean;
+  lengthBits: number;
+  lengthSign: boolean;
+  payloadLength: number;
+  payload: string;
+}
+
+function decode(bytes: Uint8Array, cuts: Cuts): Decoded[] {
+  const decoder = new FrameDecoder();
+  const frames: Decoded[] = [];
+  let inside = false;
+  for (const chunk of cut(bytes, cuts)) {
+    decoder.push(chunk);
+    for (;;) {
+      if (!inside) {
+        if (!decoder.readHeader()) break;
+        const { firstByte, masked, lengthBits, lengthSign, payloadLength } = decoder;
+        frames.push({ firstByte, masked, lengthBits, lengthSign, payloadLength, payload: "" });
+      }
+      decoder.readPayload();
+      frames.at(-1)!.payload += decoder.chunk.toString("hex", decoder.start, decoder.end);
+      inside = decoder.remaining > 0;
+      if (inside) break;
+    }
+    expect(decoder.unread).toBe(0);
+  }
+  expect(inside).toBe(false);
+  return frames;
+}
+
+const lengths = [0, 1, 2, 3, 4, 5, 125, 126, 127, 300, 65535, 65536, 65537];
+const forms: Cuts[] = [
+  "whole",
+  [1],
+  [2],
+  [3],
+  [4, 5],
+  [6],
+  [7],
+  [8],
+  [9, 12],
+  [10],
+  [13],
+  [14],
+  [15],
+  [1, 2, 3, 14, 200],
+];
+
+describe.each([
+  ["masked", testKey],
+  ["unmasked", undefined],
+] as const)("%s frames", (_, key) => {
+  test.each(lengths)(
+    "R6455-5.2-1 R6455-5.3-3 R6455-6.2-1 a payload of %i bytes, cut in the header and after",
+    (length) => {
+      const payload = Buffer.from(Uint8Array.from({ length }, (_, i) => i * 7));
+      const bytes = buildFrame({ opcode: 2, payload, key });
+      const expected = {
+        firstByte: 0x82,
+        masked: key !== undefined,
+        lengthBits: length < 126 ? 7 : length < 65536 ? 16 : 64,
+        lengthSign: false,
+        payloadLength: length,
+        payload: payload.toString("hex"),
+      };
+      const cuts: Cuts[] = length < 1000 ? [...forms, "bytewise"] : forms;
+      for (const form of cuts) {
+        const inside = typeof form === "string" ? form : form.filter((at) => at < bytes.length);
+        expect(decode(bytes, inside)).toEqual([expected]);
+      }
+    },
+  );
+
+  test("R6455-6.2-1 several frames in one chunk, in two chunks cut anywhere, and byte by byte", () => {
+    const bytes = Buffer.concat([
+      buildFrame({ opcode: 1, payload: "one", fin: false, key }),
+      buildFrame({ opcode: 9, payload: "", key }),
+      buildFrame({ opcode: 0, payload: "x".repeat(130), rsv: 4, key }),
+    ]);
+    const whole = decode(bytes, "whole");
+    expect(whole.map(({ firstByte, payload }) => [firstByte, Buffer.from(payload, "hex").toString()])).toEqual([
+      [0x01, "one"],
+      [0x89, ""],
+      [0xc0, "x".repeat(130)],
+    ]);
+    for (let at = 1; at < bytes.length; at++) expect(decode(bytes, [at])).toEqual(whole);
+    expect(decode(bytes, "bytewise")).toEqual(whole);
+  });
+
+  test.each([
+    [2n ** 31n, 2 ** 31, false],
+    [2n ** 32n + 5n, 2 ** 32 + 5, false],
+    [2n ** 53n, 2 ** 53, false],
+    [2n ** 63n - 1n, 2 ** 63, false],
+    [2n ** 63n, 2 ** 63, true],
+    [2n ** 64n - 1n, 2 ** 64, true],
+  ])(
+    "A01 R6455-5.2-4 announces %i bytes as a number, with the top bit apart",
+    (announced, payloadLength, lengthSign) => {
+      const header = buildFrame({ opcode: 2, announced, key });
+      for (const form of ["whole", "bytewise"] as const) {
+        const decoder = new FrameDecoder();
+        const complete = cut(header, form).map((chunk) => {
+          decoder.push(chunk);
+          return decoder.readHeader();
+        });
+        expect(complete.at(-1)).toBe(true);
+        expect(complete.slice(0, -1)).not.toContain(true);
+        const { lengthBits, remaining } = decoder;
+        expect({ length: decoder.payloadLength, lengthSign: decoder.lengthSign, lengthBits, remaining }).toEqual({
+          length: payloadLength,
+          lengthSign,
+          lengthBits: 64,
+          remaining: payloadLength,
+        });
+      }
+    },
+  );
+});
+
+describe("what it keeps", () => {
+  test("A06 a header cut off is all that it remembers of a chunk", () => {
+    const decoder = new FrameDecoder();
+    const bytes = buildFrame({ opcode: 1, payload: "x".repeat(70_000), key: testKey });
+    decoder.push(ownCopy(bytes.subarray(0, 13)));
+    expect(decoder.headerProgress).toBe(0);
+    expect(decoder.readHeader()).toBe(false);
+    expect(decoder.headerProgress).toBe(13);
+    expect(decoder.unread).toBe(0);
+    decoder.discard();
+    expect(decoder.chunk).toHaveLength(0);
+    decoder.push(ownCopy(bytes.subarray(13)));
+    expect(decoder.readHeader()).toBe(true);
+    expect(decoder.headerProgress).toBe(0);
+    expect(decoder.payloadLength).toBe(70_000);
+  });
+
+  test("D12 a chunk that nothing was left before is read where it is, and unmasked in place", () => {
+    const decoder = new FrameDecoder();
+    for (let i = 0; i < 2; i++) {
+      const chunk = ownCopy(buildFrame({ opcode: 1, payload: "here", key: testKey }));
+      decoder.push(chunk);
+      expect(decoder.chunk).toBe(chunk);
+      decoder.readHeader();
+      decoder.readPayload();
+      expect(chunk.toString("latin1", 6)).toBe("here");
+    }
+  });
+
+  test.each([
+    ["that was lent", (bytes: Buffer) => ({ chunk: bytes, lent: true })],
+    ["whose memory holds more behind it", (bytes: Buffer) => ({ chunk: bytes.subarray(0, -1) })],
+    ["whose memory holds more before it", (bytes: Buffer) => ({ chunk: bytes.subarray(1) })],
+    ["of which a part was received", (bytes: Buffer) => ({ chunk: bytes, length: bytes.length - 1 })],
+  ])("A06 D10 the memory of a chunk %s is not handed out", (_, push) => {
+    const frame = buildFrame({ opcode: 2, payload: Buffer.alloc(100, 1) });
+    const pushed: { chunk: Buffer; length?: number; lent?: boolean } = push(ownCopy(Buffer.concat([frame, frame])));
+    const shift = pushed.chunk.byteOffset;
+    frame.copy(pushed.chunk);
+    const decoder = new FrameDecoder();
+    const length = frame.length;
+    decoder.push(pushed.chunk.subarray(0, shift + length), pushed.length && length, pushed.lent);
+    decoder.readHeader();
+    decoder.readPayload();
+    const bytes = decoder.takePayload();
+    expect(bytes).toEqual(new Uint8Array(100).fill(1));
+    expect(bytes.buffer.byteLength).toBe(100);
+  });
+
+  test("an empty chunk changes nothing", () => {
+    const decoder = new FrameDecoder();
+    decoder.push(ownCopy(new Uint8Array(0)));
+    expect(decoder.readHeader()).toBe(false);
+    expect(decoder.headerProgress).toBe(0);
+  });
+
+  test("a chunk pushed before the last was read joins it", () => {
+    const decoder = new FrameDecoder();
+    const bytes = buildFrame({ opcode: 1, payload: "joined", key: testKey });
+    decoder.push(ownCopy(bytes.subarray(0, 3)));
+    decoder.push(ownCopy(bytes.subarray(3)));
+    expect(decoder.unread).toBe(bytes.length);
+    expect(decoder.readHeader()).toBe(true);
+    decoder.readPayload();
+    expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("joined");
+  });
+
+  test.each([true, false])(
+    "D08 D21 what was kept is memory of its own, also when it is kept again: first: %s",
+    (first) => {
+      const decoder = new FrameDecoder();
+      const frames = [70, 71, 72].map((length, i) => buildFrame({ opcode: 2, payload: Buffer.alloc(length, i + 1) }));
+      const shared = ownCopy(Buffer.concat(frames));
+      decoder.push(shared, shared.length, true);
+      const read = () => {
+        decoder.readHeader();
+        decoder.readPayload();
+        return decoder.takePayload();
+      };
+      const payloads = first ? [read()] : [];
+      decoder.keepUnread();
+      shared.fill(0);
+      while (payloads.length < (first ? 3 : 2)) {
+        payloads.push(read());
+        decoder.keepUnread();
+      }
+      for (const [index, payload] of payloads.entries()) {
+        expect(payload).toEqual(new Uint8Array(70 + index).fill(index + 1));
+        expect(payload.buffer.byteLength).toBe(payload.length);
+      }
+    },
+  );
+
+  test("keepUnread copies what is left, so that the chunk's memory may be overwritten", () => {
+    const decoder = new FrameDecoder();
+    const shared = ownCopy(
+      Buffer.concat([buildFrame({ opcode: 1, payload: "a" }), buildFrame({ opcode: 1, payload: "kept" })]),
+    );
+    decoder.push(shared, shared.length, true);
+    decoder.readHeader();
+    decoder.readPayload();
+    decoder.keepUnread();
+    shared.fill(0);
+    expect(decoder.readHeader()).toBe(true);
+    decoder.readPayload();
+    expect(decoder.chunk.toString("latin1", decoder.start, decoder.end)).toBe("kept");
+    decoder.keepUnread();
+    expect(decoder.chunk).toHaveLength(0);
+    expect(decoder.unread).toBe(0);
+  });
+
+  /** A decoder that has read the first of two frames of these lengths, in one chunk, and that chunk. */
+  function readFirst(length: number, { behind, borrowed = false }: { behind: number; borrowed?: boolean }) {
+    const decoder = new FrameDecoder();
+    const frames = [length, behind].map((bytes, i) => buildFrame({ opcode: 2, payload: Buffer.alloc(bytes, i + 1) }));
+    const chunk = ownCopy(Buffer.concat(frames));
+    decoder.push(chunk, chunk.length, borrowed);
+    decoder.readHeader();
+    decoder.readPayload();
+    return { decoder, chunk };
+  }
+
+  test("what is lent of a lent chunk is the part where it was read", () => {
+    const { decoder, chunk } = readFirst(10, { behind: 5000, borrowed: true });
+    const lent = decoder.lendPayload();
+    expect(lent).toEqual(new Uint8Array(10).fill(1));
+    expect([lent.buffer, lent.byteOffset]).toEqual([chunk.buffer, 2]);
+  });
+
+  test("D21 what is lent of a chunk of its own is the application's, with nothing unread in its memory", () => {
+    const { decoder } = readFirst(100, { behind: 5000 });
+    expect(decoder.lendPayload().buffer.byteLength).toBe(100);
+    decoder.readHeader();
+    decoder.readPayload();
+    expect(decoder.lendPayload()).toEqual(new Uint8Array(5000).fill(2));
+  });
+
+  test.each([
+    [65, 61, true],
+    [65, 62, false],
+    [60, 40, false],
+    [5000, 4992, true],
+    [5000, 4993, false],
+  ])("D08 D21 the last payload is a view where that wastes little: %i bytes, %i before: %s", (length, before, view) => {
+    const { decoder, chunk } = readFirst(before, { behind: length });
+    expect(decoder.takePayload().buffer.byteLength).toBe(before);
+    decoder.readHeader();
+    decoder.readPayload();
+    const bytes = decoder.takePayload();
+    expect(bytes).toEqual(new Uint8Array(length).fill(2));
+    expect(bytes.buffer === chunk.buffer).toBe(view);
+    expect(bytes.buffer.byteLength).toBe(view ? chunk.length : length);
+  });
+
+  test.each([1, 100, 5000])("D21 a payload of %i bytes with something unread behind it is a copy", (length) => {
+    const { decoder } = readFirst(length, { behind: 0 });
+    const bytes = decoder.takePayload();
+    expect(bytes).toEqual(new Uint8Array(length).fill(1));
+    expect(bytes.buffer.byteLength).toBe(length);
+  });
+
+  test.each([
+    [10, 4083],
+    [5000, 0],
+  ])("D08 payloads of a lent chunk are a copy: %i bytes with %i behind", (length, behind) => {
+    const { decoder, chunk } = readFirst(length, { behind, borrowed: true });
+    const own = decoder.takePayload();
+    chunk.fill(0);
+    expect(own).toEqual(new Uint8Array(length).fill(1));
+    expect(own.buffer.byteLength).toBe(length);
+  });
+
+  test("D08 short payloads of what sockets read into are a copy, each its own", () => {
+    const decoder = new FrameDecoder();
+    const frames = ["one", "two"].map((payload) => buildFrame({ opcode: 2, payload, key: testKey }));
+    const length = Buffer.concat(frames).copy(readBuffer);
+    decoder.push(readBuffer, length, true);
+    const payloads = frames.map(() => {
+      decoder.readHeader();
+      decoder.readPayload();
+      return decoder.takePayload();
+    });
+    readBuffer.fill(0, 0, length);
+    expect(payloads.map((payload) => Buffer.from(payload).toString())).toEqual(["one", "two"]);
+    for (const payload of payloads) {
+      expect(Object.getPrototypeOf(payload)).toBe(Uint8Array.prototype);
+      expect([payload.byteOffset, payload.buffer.byteLength]).toEqual([0, 3]);
+    }
+  });
+
+  test("R6455-5.6-1 tells whether a masked part is ASCII, and never claims so for what it did not look at", () => {
+    const decoder = new FrameDecoder();
+    const see = (bytes: Uint8Array): number => {
+      decoder.push(ownCopy(bytes));
+      decoder.readHeader();
+      decoder.readPayload();
+      return decoder.seen & 0x80;
+    };
+    expect(see(buildFrame({ opcode: 1, payload: "ascii", key: testKey }))).toBe(0);
+    expect(see(buildFrame({ opcode: 1, payload: "é", key: testKey }))).toBe(0x80);
+    expect(see(buildFrame({ opcode: 1, payload: "ascii" }))).toBe(0x80);
+  });
+});
+
+describe("decoders that are handed on", () => {
+  test("D08 a decoder given back is taken again, and at most 32 are kept", () => {
+    const decoders = Array.from({ length: 40 }, () => takeDecoder());
+    for (const decoder of decoders) expect(decoder.unread).toBe(0);
+    expect(new Set(decoders).size).toBe(40);
+    for (const decoder of decoders) giveDecoder(decoder);
+    const again = Array.from({ length: 40 }, () => takeDecoder());
+    expect(new Set(again).size).toBe(40);
+    expect(again.filter((decoder) => decoders.includes(decoder))).toHaveLength(32);
+  });
+});

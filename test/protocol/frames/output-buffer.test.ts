@@ -1,0 +1,316 @@
+/** Output gathered and taken: the bytes stay in order, and stay what they are until they have left. */
+import { Buffer } from "node:buffer";
+import { describe, expect, test } from "vitest";
+import { giveOutput, OutputBuffer, slabSize, takeOutput } from "../../../src/protocol/frames/output-buffer.ts";
+
+function put(output: OutputBuffer, text: string): void {
+  const at = output.reserve(text.length);
+  output.slab.write(text, at, "latin1");
+  output.position = at + text.length;
+}
+
+function join(pieces: readonly Uint8Array[]): string {
+  return Buffer.concat(pieces).toString("latin1");
+}
+
+/** Has other connections write over every slab that is in the pool. */
+function scribble(): void {
+  const others = Array.from({ length: 40 }, () => new OutputBuffer());
+  for (const other of others) put(other, "!".repeat(slabSize));
+  for (const other of others) other.clear();
+}
+
+describe("gathering", () => {
+  test("R6455-5.4-3 keeps the order of small and of long output, and counts it", () => {
+    const output = new OutputBuffer();
+    expect(output.length).toBe(0);
+    expect(output.take()).toEqual([]);
+    put(output, "a");
+    put(output, "b");
+    const long = Buffer.from("LONG");
+    output.append(long);
+    put(output, "c");
+    expect(output.length).toBe(7);
+    const pieces = output.take();
+    expect(join(pieces)).toBe("abLONGc");
+    expect(pieces[1]).toBe(long);
+    expect(output.length).toBe(0);
+    output.taken(true);
+    expect(output.take()).toEqual([]);
+  });
+
+  test("a burst leaves in one piece, and a slab that is full is followed by another", () => {
+    const output = new OutputBuffer();
+    for (let i = 0; i < 100; i++) put(output, "x");
+    expect(output.take()).toHaveLength(1);
+    output.taken(true);
+    put(output, "x".repeat(slabSize - 10));
+    put(output, "y".repeat(10));
+    expect(output.take()).toHaveLength(1);
+    output.taken(true);
+    for (const letter of "abc") put(output, letter.repeat(slabSize - 10));
+    expect(output.length).toBe(3 * (slabSize - 10));
+    const pieces = output.take();
+    expect(pieces).toHaveLength(3);
+    expect(join(pieces)).toBe([..."abc"].map((letter) => letter.repeat(slabSize - 10)).join(""));
+    output.taken(true);
+  });
+
+  test("counts what others hold as well, until it is taken or forgotten", () => {
+    const output = new OutputBuffer();
+    put(output, "own");
+    output.append(Buffer.from("own too"));
+    output.append(Buffer.from("shared"), true);
+    output.append(Buffer.from("and"), true);
+    expect([output.length, output.sharedLength]).toEqual([19, 9]);
+    output.take();
+    expect(output.sharedLength).toBe(0);
+    output.append(Buffer.from("meanwhile"), true);
+    output.taken(false);
+    expect(output.sharedLength).toBe(9);
+    output.clear();
+    expect(output.sharedLength).toBe(0);
+  });
+
+  test("counts the messages until they are taken or forgotten", () => {
+    const output = new OutputBuffer();
+    put(output, "one");
+    output.messages++;
+    output.append(Buffer.from("two and three"));
+    output.messages += 2;
+    expect(output.messages).toBe(3);
+    output.take();
+    output.taken(false);
+    expect(output.messages).toBe(0);
+    output.messages++;
+    output.clear();
+    expect(output.messages).toBe(0);
+  });
+
+  test("clear forgets all of it", () => {
+    const output = new OutputBuffer();
+    put(output, "gone");
+    output.append(Buffer.from("gone too"));
+    put(output, "and this");
+    output.clear();
+    expect(output.length).toBe(0);
+    expect(output.take()).toEqual([]);
+    put(output, "new");
+    expect(join(output.take())).toBe("new");
+  });
+});
+
+describe("buffers that are handed on", () => {
+  test("D08 a buffer given back is taken again, and at most 32 are kept", () => {
+    const outputs = Array.from({ length: 40 }, () => takeOutput());
+    for (const output of outputs) expect(output.asNew).toBe(true);
+    expect(new Set(outputs).size).toBe(40);
+    for (const output of outputs) giveOutput(output);
+    const again = Array.from({ length: 40 }, () => takeOutput());
+    expect(new Set(again).size).toBe(40);
+    expect(again.filter((output) => outputs.includes(output))).toHaveLength(32);
+  });
+
+  test("D12 only one that holds nothing, and whose transport took all at once, is as new", () => {
+    const output = new OutputBuffer();
+    const states: boolean[] = [];
+    const note = (): void => void states.push(output.asNew);
+    output.take();
+    note();
+    put(output, "x");
+    note();
+    output.take();
+    note();
+    output.taken(true);
+    note();
+    output.append(Buffer.from("long"));
+    note();
+    output.take();
+    note();
+    output.taken(false);
+    note();
+    put(output, "y");
+    output.take();
+    output.taken(true);
+    note();
+    output.reserve(1);
+    note();
+    expect(states).toEqual([true, false, false, true, false, false, false, true, false]);
+  });
+});
+
+describe("memory", () => {
+  test("D08 output that has left gives its slab back, and an idle connection holds none", () => {
+    const output = new OutputBuffer();
+    put(output, "x");
+    const slab = output.slab;
+    output.take();
+    output.taken(true);
+    expect(output.slab).toHaveLength(0);
+    const next = new OutputBuffer();
+    put(next, "y");
+    expect(next.slab).toBe(slab);
+    next.clear();
+  });
+
+  test("D08 the pool keeps at most 32 slabs", () => {
+    scribble();
+    const slabs = new Set<ArrayBufferLike>();
+    const outputs = Array.from({ length: 40 }, () => new OutputBuffer());
+    for (const output of outputs) {
+      put(output, "x");
+      slabs.add(output.slab.buffer);
+    }
+    expect(slabs.size).toBe(40);
+    for (const output of outputs) output.clear();
+    const again = Array.from({ length: 40 }, () => new OutputBuffer());
+    for (const output of again) put(output, "y");
+    expect(again.filter((output) => slabs.has(output.slab.buffer))).toHaveLength(32);
+    for (const output of again) output.clear();
+  });
+
+  /** Fills this many slabs, and returns the output and them. */
+  function fill(count: number): { output: OutputBuffer; slabs: Buffer[] } {
+    const output = new OutputBuffer();
+    const slabs: Buffer[] = [];
+    for (let i = 0; i < count; i++) {
+      put(output, "z".repeat(slabSize));
+      slabs.push(output.slab);
+    }
+    expect(new Set(slabs).size).toBe(count);
+    return { output, slabs };
+  }
+
+  test("D08 all the slabs of one connection go back to the pool, and no more than it keeps", () => {
+    const three = fill(3);
+    three.output.take();
+    three.output.taken(true);
+    expect(new Set(fill(3).slabs)).toEqual(new Set(three.slabs));
+    const many = fill(40);
+    many.output.clear();
+    const again = fill(40);
+    expect(again.slabs.filter((slab) => many.slabs.includes(slab))).toHaveLength(32);
+    const others = fill(40);
+    others.output.clear();
+    again.output.clear();
+    expect(fill(40).slabs.filter((slab) => again.slabs.includes(slab))).toHaveLength(0);
+  });
+
+  test("D12 what was taken and has not left keeps its bytes while others write", () => {
+    const output = new OutputBuffer();
+    put(output, "a".repeat(slabSize));
+    put(output, "b".repeat(100));
+    const first = output.take();
+    output.taken(false);
+    put(output, "second");
+    const second = output.take();
+    output.taken(false);
+    put(output, "c".repeat(slabSize / 2));
+    const third = output.take();
+    output.taken(false);
+    put(output, "d");
+    output.append(Buffer.from("D"));
+    const fourth = output.take();
+    output.taken(false);
+    scribble();
+    expect(join(first)).toBe("a".repeat(slabSize) + "b".repeat(100));
+    expect(join(second)).toBe("second");
+    expect(join(third)).toBe("c".repeat(slabSize / 2));
+    expect(join(fourth)).toBe("dD");
+  });
+
+  test("D08 small output of a stalled transport is copied out of its slab", () => {
+    const output = new OutputBuffer();
+    put(output, "x");
+    output.take();
+    output.taken(false);
+    put(output, "small");
+    const slab = output.slab;
+    const [piece] = output.take();
+    expect(piece!.buffer).not.toBe(slab.buffer);
+    expect(output.slab).toHaveLength(0);
+    output.taken(true);
+    put(output, "next");
+    expect(output.take()[0]!.buffer).toBe(output.slab.buffer);
+    output.taken(true);
+  });
+
+  test("D08 long output of a stalled transport is not copied, nor what is not in a slab, and none is none", () => {
+    const output = new OutputBuffer();
+    for (const [length, copied] of [
+      [slabSize / 4 - 1, true],
+      [slabSize / 4, false],
+    ] as const) {
+      put(output, "x");
+      output.take();
+      output.taken(false);
+      put(output, "y".repeat(length));
+      const { slab } = output;
+      expect(output.take()[0]!.buffer === slab.buffer).toBe(!copied);
+    }
+    output.taken(false);
+    const long = Buffer.from("long");
+    output.append(long);
+    expect(output.take()[0]).toBe(long);
+    output.taken(false);
+    expect(output.take()).toEqual([]);
+  });
+
+  test("D12 clear while a write is under way leaves the bytes of the write alone", () => {
+    const output = new OutputBuffer();
+    put(output, "f".repeat(slabSize));
+    put(output, "in flight");
+    const pieces = output.take();
+    put(output, "not taken");
+    output.clear();
+    scribble();
+    expect(join(pieces)).toBe(`${"f".repeat(slabSize)}in flight`);
+    output.taken(true);
+    put(output, "after");
+    expect(join(output.take())).toBe("after");
+  });
+
+  test.each([true, false])("D12 what a transport causes while it is written to is kept, left: %s", (left) => {
+    const output = new OutputBuffer();
+    put(output, "question");
+    const question = output.take();
+    put(output, "ans");
+    output.append(Buffer.from("w"));
+    put(output, "er");
+    output.taken(left);
+    if (!left) {
+      scribble();
+      expect(join(question)).toBe("question");
+    }
+    expect(output.length).toBe(6);
+    put(output, "!");
+    const answer = output.take();
+    output.taken(false);
+    scribble();
+    expect(join(answer)).toBe("answer!");
+  });
+
+  test("D22 memory of a caller is taken as it is, or copied where that is asked for", () => {
+    const payload = Buffer.from("the caller's");
+    for (const copied of [false, true]) {
+      const output = new OutputBuffer();
+      put(output, "head");
+      output.refer(payload);
+      expect(output.refers).toBe(true);
+      const pieces = output.take(copied);
+      expect([pieces[1] === payload, join(pieces), output.refers]).toEqual([!copied, "headthe caller's", false]);
+      output.taken(true);
+    }
+  });
+
+  test("D22 nothing is taken when a caller has given his memory away", () => {
+    const output = new OutputBuffer();
+    const payload = new Uint8Array(8);
+    put(output, "head");
+    output.refer(payload);
+    structuredClone(payload, { transfer: [payload.buffer] });
+    expect(() => output.take()).toThrow("given away or made shorter");
+    output.clear();
+    expect([output.length, output.refers]).toEqual([0, false]);
+  });
+});

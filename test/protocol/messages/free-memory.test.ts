@@ -1,0 +1,82 @@
+import { execFileSync } from "node:child_process";
+import { describe, expect, test, vi } from "vitest";
+import { freeMemory, keepFreedMemory, leastFreed } from "../../../src/protocol/messages/free-memory.ts";
+
+describe("freeMemory", () => {
+  test("takes the memory away at once, and leaves small pieces to the garbage collector", () => {
+    const large = Buffer.allocUnsafeSlow(leastFreed);
+    const { buffer } = large;
+    freeMemory(large);
+    expect([large.length, buffer.byteLength]).toEqual([0, 0]);
+    const small = Buffer.allocUnsafeSlow(leastFreed - 1);
+    freeMemory(small);
+    expect(small.length).toBe(leastFreed - 1);
+  });
+
+  test("leaves it to the garbage collector where there are no channels", async () => {
+    vi.stubGlobal("MessageChannel", undefined);
+    vi.resetModules();
+    const without = await import("../../../src/protocol/messages/free-memory.ts");
+    vi.unstubAllGlobals();
+    const large = Buffer.allocUnsafeSlow(leastFreed);
+    without.freeMemory(large);
+    expect(large.length).toBe(leastFreed);
+  });
+
+  test.each([
+    ["freed", true],
+    ["control: left to the garbage collector", false],
+  ])("A02: of 256 MiB, 1 MiB after another, %s", (_, frees) => {
+    const module = new URL("../../../src/protocol/messages/free-memory.ts", import.meta.url).href;
+    const script = `
+      const { freeMemory } = await import(${JSON.stringify(module)});
+      const { external } = process.memoryUsage();
+      let most = 0;
+      for (let i = 0; i < 256; i++) {
+        const bytes = Buffer.allocUnsafeSlow(1 << 20).fill(i);
+        if (${frees}) freeMemory(bytes);
+        most = Math.max(most, process.memoryUsage().external - external);
+      }
+      console.log(most);`;
+    const args = ["--import", "tsx", "--input-type=module", "--eval", script];
+    const most = Number(execFileSync(process.execPath, args, { encoding: "utf8" }));
+    if (frees) expect(most).toBeLessThan(2 << 20);
+    else expect(most).toBeGreaterThan(8 << 20);
+  });
+});
+
+const { glibcVersionRuntime } = (process.report!.getReport() as unknown as { header: { glibcVersionRuntime?: string } })
+  .header;
+
+describe.runIf(glibcVersionRuntime)("keepFreedMemory", () => {
+  /** Page faults of 40 times 16 MiB that are written to and freed, 1 MiB at a time. */
+  function faults(keeps: boolean): number {
+    const module = new URL("../../../src/protocol/messages/free-memory.ts", import.meta.url).href;
+    const script = `
+      const { freeMemory, keepFreedMemory } = await import(${JSON.stringify(module)});
+      if (${keeps}) keepFreedMemory();
+      const before = process.resourceUsage().minorPageFault;
+      for (let round = 0; round < 40; round++) {
+        const held = Array.from({ length: 16 }, () => Buffer.allocUnsafeSlow(1 << 20).fill(round));
+        for (const bytes of held) freeMemory(bytes);
+      }
+      console.log(process.resourceUsage().minorPageFault - before);`;
+    const args = ["--import", "tsx", "--input-type=module", "--eval", script];
+    return Number(execFileSync(process.execPath, args, { encoding: "utf8" }));
+  }
+
+  test("frees the one block that makes glibc keep others", () => {
+    const taken = vi.spyOn(Buffer, "allocUnsafeSlow");
+    keepFreedMemory();
+    const blocks = taken.mock.results.map(({ value }) => value as Buffer);
+    expect(taken.mock.calls).toEqual([[32 * 1024 * 1024 - 64 * 1024]]);
+    taken.mockRestore();
+    expect(blocks.map(({ length }) => length)).toEqual([0]);
+  });
+
+  test("lets long messages be received into memory that is there, which the system would have to find again", () => {
+    const [kept, control] = [faults(true), faults(false)];
+    expect(control).toBeGreaterThan(100_000);
+    expect(kept).toBeLessThan(control / 5);
+  });
+});

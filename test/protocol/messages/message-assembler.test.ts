@@ -1,0 +1,240 @@
+/** Messages from parts: what comes out, what fails, and how much memory is taken and copied on the way. */
+import { Buffer } from "node:buffer";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { MessageAssembler } from "../../../src/protocol/messages/message-assembler.ts";
+import { StreamedMessage } from "../../../src/protocol/messages/streamed-message.ts";
+
+const maxSize = 16 * 1024 * 1024;
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Notes the size of every buffer that is allocated from here on. */
+function watchAllocations(): number[] {
+  const sizes: number[] = [];
+  const allocate = Buffer.allocUnsafeSlow;
+  vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation((size) => {
+    sizes.push(size);
+    return allocate(size);
+  });
+  return sizes;
+}
+
+function addFragments(message: MessageAssembler, count: number, size: number): void {
+  const chunk = Buffer.alloc(size, 0x61);
+  for (let i = 0; i < count; i++) message.add(chunk, 0, size, 0);
+  expect(message.length).toBe(count * size);
+}
+
+describe("what comes out", () => {
+  test("R6455-5.4-3 R6455-5.4-5 the parts in order, from inside their chunks", () => {
+    const message = new MessageAssembler(false, false, maxSize);
+    expect(message.add(Buffer.from("xxabcx"), 2, 5, 0)).toBeUndefined();
+    expect(message.add(Buffer.from("never"), 3, 3, 0)).toBeUndefined();
+    expect(message.add(Buffer.from("defg"), 0, 4, 0)).toBeUndefined();
+    expect(message.length).toBe(7);
+    expect(message.finish().toString()).toBe("abcdefg");
+  });
+
+  test("R6455-5.4-5 nothing from no parts", () => {
+    expect(new MessageAssembler(true, false, maxSize).finish()).toHaveLength(0);
+  });
+
+  test.each([1, 255, 256, 257, 1000, 65_536, 65_537, 200_000, 1_048_576, 1_048_577, 3_000_000])(
+    "D10 %i bytes in memory of exactly their size, with fragments and with one frame in parts",
+    (size) => {
+      const bytes = Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * 13));
+      for (const coming of [false, true]) {
+        const message = new MessageAssembler(false, false, maxSize);
+        for (let at = 0; at < size; at += 97) {
+          const end = Math.min(at + 97, size);
+          expect(message.add(bytes, at, end, coming ? size - end : 0)).toBeUndefined();
+        }
+        const payload = message.finish() as Buffer;
+        expect(payload.equals(bytes)).toBe(true);
+        expect(payload.buffer.byteLength).toBe(size);
+      }
+    },
+  );
+});
+
+describe("text", () => {
+  test("R6455-5.6-1 A10 a character may be cut, and the text fails as soon as it cannot be UTF-8", () => {
+    const euro = Buffer.from("€");
+    const message = new MessageAssembler(true, false, maxSize);
+    expect(message.add(euro, 0, 1, 0)).toBeUndefined();
+    expect(message.add(euro, 1, 3, 0)).toBeUndefined();
+    expect(message.finish().toString()).toBe("€");
+    const broken = new MessageAssembler(true, false, maxSize);
+    expect(broken.add(euro, 0, 2, 5)).toBeUndefined();
+    expect(broken.add(Buffer.from("a"), 0, 1, 4)).toBe("text-not-utf8");
+  });
+
+  test("R6455-8.1-1 a text that ends inside a character fails", () => {
+    const message = new MessageAssembler(true, false, maxSize);
+    message.add(Buffer.from("€"), 0, 2, 0);
+    expect(message.finish()).toBe("text-not-utf8");
+  });
+
+  test("R7692-6.2-1 compressed text and binary data are not judged", () => {
+    for (const [text, compressed] of [
+      [true, true],
+      [false, false],
+    ] as const) {
+      const message = new MessageAssembler(text, compressed, maxSize);
+      expect(message.text).toBe(text);
+      expect(message.compressed).toBe(compressed);
+      expect(message.add(Buffer.from([0xff, 0xc3]), 0, 2, 0)).toBeUndefined();
+      expect(message.finish()).toEqual(Buffer.from([0xff, 0xc3]));
+    }
+  });
+});
+
+test("R6455-5.4-1 a message in parts leaves its text to them", () => {
+  const parts = new StreamedMessage(true, false);
+  const message = new MessageAssembler(true, false, maxSize, parts);
+  expect(message.parts).toBe(parts);
+  expect(message.add(Buffer.from([0xff]), 0, 1, 0)).toBeUndefined();
+});
+
+describe("memory that is let go of", () => {
+  /** Every buffer that is allocated from here on. */
+  function watchBuffers(): Buffer[] {
+    const buffers: Buffer[] = [];
+    const allocate = Buffer.allocUnsafeSlow;
+    vi.spyOn(Buffer, "allocUnsafeSlow").mockImplementation((size) => {
+      const buffer = allocate(size);
+      buffers.push(buffer);
+      return buffer;
+    });
+    return buffers;
+  }
+
+  /** A text of which 70 000 bytes have come, in a frame of 100 000. */
+  function begin(): MessageAssembler {
+    const message = new MessageAssembler(true, false, maxSize);
+    expect(message.add(Buffer.alloc(70_000, 0x61), 0, 70_000, 30_000)).toBeUndefined();
+    return message;
+  }
+
+  test("A02 discard frees it at once, and may be called twice", () => {
+    const buffers = watchBuffers();
+    const message = begin();
+    expect(buffers.map(({ length }) => length)).toEqual([100_000]);
+    message.discard();
+    message.discard();
+    expect(buffers.map(({ length }) => length)).toEqual([0]);
+  });
+
+  test("A02 growing and finishing free what was copied, and a payload is the caller's", () => {
+    const buffers = watchBuffers();
+    const message = begin();
+    message.add(Buffer.alloc(40_000, 0x62), 0, 40_000, 0);
+    const payload = message.finish() as Buffer;
+    expect(buffers.map(({ length }) => length)).toEqual([0, 0, 110_000]);
+    expect(payload).toBe(buffers[2]);
+    message.discard();
+    expect(payload.equals(Buffer.from("a".repeat(70_000) + "b".repeat(40_000)))).toBe(true);
+  });
+
+  test.each([0, 1])("A02 beyond 1 MiB all that is taken is freed and of one size, discarded or finished: %i", (way) => {
+    const buffers = watchBuffers();
+    const message = new MessageAssembler(false, false, maxSize);
+    const chunk = Buffer.alloc(100_000, 0x61);
+    for (let i = 0; i < 30; i++) message.add(chunk, 0, chunk.length, 5_000_000);
+    expect(new Set(buffers.slice(1).map(({ length }) => length))).toEqual(new Set([262_144]));
+    if (way === 0) message.discard();
+    else expect(message.finish()).toHaveLength(3_000_000);
+    expect(buffers.map(({ length }) => length).filter((length) => length > 0)).toEqual(way === 0 ? [] : [3_000_000]);
+  });
+
+  test("A02 a text that breaks off is freed", () => {
+    const buffers = watchBuffers();
+    const message = begin();
+    message.add(Buffer.from([0xc3]), 0, 1, 0);
+    expect(message.finish()).toBe("text-not-utf8");
+    expect(buffers.map(({ length }) => length)).toEqual([0]);
+  });
+});
+
+describe("limits", () => {
+  test("A07 empty fragments are counted in a row, and a byte starts the count anew", () => {
+    const message = new MessageAssembler(false, false, maxSize);
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 3; i++) expect(message.addEmptyFragment(3)).toBeUndefined();
+      message.add(Buffer.from("a"), 0, 1, 0);
+    }
+    for (let i = 0; i < 3; i++) expect(message.addEmptyFragment(3)).toBeUndefined();
+    expect(message.addEmptyFragment(3)).toBe("too-many-empty-fragments");
+  });
+
+  test("A01 of what is announced, a frame of up to 1 MiB takes 32 times what was received, then all", () => {
+    const sizes = watchAllocations();
+    const message = new MessageAssembler(false, false, maxSize);
+    const chunk = Buffer.alloc(1000);
+    for (let received = 1000; received <= 1_000_000; received += 1000) {
+      message.add(chunk, 0, chunk.length, 1_048_000 - received);
+    }
+    expect(sizes).toEqual([65_536, 1_048_000]);
+  });
+
+  test("A01 a huge announced frame takes 64 KiB, then at most 32 times what was received", () => {
+    const sizes = watchAllocations();
+    const message = new MessageAssembler(false, false, maxSize);
+    const chunk = Buffer.alloc(1000);
+    for (let received = 1000; received <= 2_000_000; received += 1000) {
+      message.add(chunk, 0, chunk.length, maxSize - received);
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(Math.max(65_536, 32 * received));
+    }
+    expect(sizes.slice(0, 3)).toEqual([65_536, 262_144, 262_144]);
+    expect(sizes.length).toBeLessThan(10);
+  });
+
+  test("A11 counts what is handed on, and keeps none of it", () => {
+    const message = new MessageAssembler(false, false, maxSize);
+    expect(message.handedOn).toBe(0);
+    for (const length of [5, 0, 3]) message.handOn(length);
+    expect([message.handedOn, message.length]).toEqual([8, 0]);
+  });
+
+  test("A07 a part that carries nothing does not end the row, and handOn with a length does", () => {
+    const message = new MessageAssembler(false, false, maxSize);
+    expect(message.addEmptyFragment(1)).toBeUndefined();
+    message.add(Buffer.from("a"), 1, 1, 0);
+    message.handOn(0);
+    expect(message.addEmptyFragment(1)).toBe("too-many-empty-fragments");
+    message.handOn(1);
+    expect(message.addEmptyFragment(1)).toBeUndefined();
+  });
+
+  test("A08 a frame that comes in parts, and fills its buffer exactly, is copied once", () => {
+    const sizes = watchAllocations();
+    const message = new MessageAssembler(false, false, maxSize);
+    const bytes = Buffer.from("0123456789");
+    message.add(bytes, 0, 5, 5);
+    message.add(bytes, 5, 10, 0);
+    expect(message.finish()).toEqual(bytes);
+    expect(sizes).toEqual([10]);
+  });
+
+  test("A07 fragments never take more than the limit, and small ones take little", () => {
+    const sizes = watchAllocations();
+    const small = new MessageAssembler(false, false, maxSize);
+    addFragments(small, 100, 1);
+    expect(Math.max(...sizes)).toBe(256);
+    const full = new MessageAssembler(false, false, 100_000);
+    addFragments(full, 100, 1000);
+    expect(Math.max(...sizes)).toBe(100_000);
+  });
+
+  test("A08 twice as many fragments copy at most 2.1 times the bytes", () => {
+    const copied = [50_000, 100_000].map((count) => {
+      const sizes = watchAllocations();
+      addFragments(new MessageAssembler(false, false, maxSize), count, 1);
+      vi.restoreAllMocks();
+      return sizes.reduce((sum, size) => sum + size, count);
+    });
+    expect(copied[1]! / copied[0]!).toBeLessThanOrEqual(2.1);
+  });
+});

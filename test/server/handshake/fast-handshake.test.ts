@@ -1,0 +1,151 @@
+import { once } from "node:events";
+import { createServer, type Server as HttpServer, type IncomingMessage } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { endFirstLook, lookFirst } from "../../../src/server/handshake/fast-handshake.ts";
+import type { RequestHead } from "../../../src/server/handshake/request-head.ts";
+import { until } from "../../support/connection-pair.ts";
+import { exchange, openRaw, parseResponse, requestText } from "../../support/raw-peer.ts";
+import { serving } from "../../support/serving.ts";
+
+const handshake = "GET /taken HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const plain = "GET /plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const opened: { http: HttpServer; sockets: Socket[] }[] = [];
+
+afterEach(() => {
+  for (const { http, sockets } of opened.splice(0)) {
+    endFirstLook(http);
+    for (const socket of sockets) socket.destroy();
+    http.close();
+    http.closeAllConnections();
+  }
+});
+
+/** An HTTP server that says which requests came to it, and whose first look takes `/taken` and answers `taken`. */
+async function looking(handshakeTimeout = 10_000) {
+  const http = createServer({ headersTimeout: handshakeTimeout, connectionsCheckingInterval: 50 });
+  const asked: string[] = [];
+  const taken: RequestHead[] = [];
+  const sockets: Socket[] = [];
+  const look = { http, sockets };
+  opened.push(look);
+  http.on("request", (request: IncomingMessage, response) => {
+    asked.push(request.url!);
+    response.end("plain");
+  });
+  const takeHead = (head: RequestHead, socket: Socket): boolean => {
+    if (head.target !== "/taken") return false;
+    taken.push(head);
+    socket.on("data", (chunk) => socket.write(`taken ${chunk}`)).on("end", () => socket.end());
+    return true;
+  };
+  lookFirst(http, { takeHead }, { handshakeTimeout, maxHeaderSize: 16_384 });
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  const client = async (first = "") => {
+    const accepted = once(http, "connection");
+    const socket = connect({ port: (http.address() as AddressInfo).port, host: "127.0.0.1" }).setNoDelay();
+    sockets.push(socket);
+    await accepted;
+    socket.write(first);
+    return socket;
+  };
+  return { http, asked, taken, client };
+}
+
+async function textOf(socket: Socket): Promise<string> {
+  let text = "";
+  for await (const chunk of socket) text += chunk;
+  return text;
+}
+
+describe("the first look", () => {
+  test("takes a head that comes in one piece, and leaves the socket as it came", async () => {
+    const { client, taken, asked } = await looking();
+    const socket = await client(handshake);
+    await until(() => taken.length === 1);
+    expect(taken[0]!.rawHeaders).toEqual(["Host", "a", "Connection", "Upgrade", "Upgrade", "websocket"]);
+    socket.write("on");
+    expect(String((await once(socket, "data"))[0])).toBe("taken on");
+    socket.end();
+    await once(socket, "close");
+    expect(asked).toEqual([]);
+  });
+
+  test("hands over what is not taken, with the bytes in their order", async () => {
+    const { client, asked } = await looking();
+    const refused = handshake.replace("/taken", "/refused").replace("Upgrade: websocket\r\n", "");
+    const socket = await client(refused);
+    await until(() => asked.length === 1);
+    socket.write(plain);
+    expect((await textOf(socket)).match(/200 OK/g)).toHaveLength(2);
+    expect(asked).toEqual(["/refused", "/plain"]);
+  });
+
+  test("hands over a head in pieces, wherever it is cut", async () => {
+    const { client, asked, taken } = await looking();
+    for (let at = 1; at < plain.length; at += 7) {
+      const socket = await client(plain.slice(0, at));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      socket.write(plain.slice(at));
+      expect(await textOf(socket)).toMatch(/^HTTP\/1.1 200 OK/);
+      expect(asked.splice(0)).toEqual(["/plain"]);
+    }
+    expect(taken).toEqual([]);
+  });
+
+  test("C05: a silent socket is handed over, whose timeouts then hold", async () => {
+    const { client } = await looking(100);
+    const socket = await client();
+    expect(await textOf(socket)).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  test("a silent socket that was handed over is served", async () => {
+    const { client, asked, http } = await looking();
+    const socket = await client();
+    endFirstLook(http);
+    socket.write(plain);
+    expect(await textOf(socket)).toMatch(/plain$/);
+    const later = await client(handshake);
+    expect(await textOf(later)).toMatch(/^HTTP\/1.1 /);
+    expect(asked).toEqual(["/plain", "/taken"]);
+  });
+
+  test("C04: one that ends, or is reset, before it has said anything leaves nothing behind", async () => {
+    const { client, http } = await looking();
+    const ending = await client();
+    ending.end();
+    await once(ending, "close");
+    const reset = await client();
+    reset.resetAndDestroy();
+    const closed = once(http, "close");
+    http.close();
+    endFirstLook(http);
+    await closed;
+  });
+
+  test("a server whose connections somebody else listens to is left as it is", async () => {
+    const http = createServer();
+    http.on("connection", () => {});
+    const before = http.listeners("connection");
+    lookFirst(
+      http,
+      { takeHead: () => expect.unreachable("looked at") },
+      {
+        handshakeTimeout: 1000,
+        maxHeaderSize: 16_384,
+      },
+    );
+    expect(http.listeners("connection")).toEqual(before);
+  });
+
+  test("C05: a head over a small maxHeaderSize is refused, in one segment as in two", async () => {
+    const server = await serving({ limits: { maxHeaderSize: 1024 }, routes: { "/": {} } });
+    const head = requestText({ headers: { X: "y".repeat(3000) } });
+    for (const chunks of [[head], [head.slice(0, 100), head.slice(100)]]) {
+      expect(parseResponse(await exchange(server.port, ...chunks)).status).toBe(431);
+    }
+    expect(await exchange(server.port, requestText({ headers: { Connection: "close" } }))).toMatch(/^HTTP\/1\.1 426 /);
+    (await openRaw(server.port)).reset();
+  });
+});

@@ -1,0 +1,143 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type { IncomingMessage } from "node:http";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import {
+  discardInput,
+  isResponse,
+  plainRefusal,
+  Refused,
+  refusalOfResponse,
+  refuse,
+  writeRefusal,
+} from "../../../src/server/handshake/refuse.ts";
+import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
+import { parseResponse, RawPeer, socketPair } from "../../support/raw-peer.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("writeRefusal", () => {
+  test("R6455-4.2.2: writes the answer, ends the stream, and is done when the client ends too", async () => {
+    const [near, far] = await socketPair();
+    const peer = new RawPeer(far, "client");
+    writeRefusal(near, plainRefusal(400, "The reason", [["X-More", "1"]]));
+    await peer.until(() => false);
+    const { status, headers, body } = parseResponse(peer.received.toString("latin1"));
+    expect([status, body]).toEqual([400, "The reason\n"]);
+    expect(headers.get("connection")).toBe("close");
+    expect(headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(headers.get("x-more")).toBe("1");
+    peer.end();
+    await Promise.all([peer.closed, new Promise((resolve) => near.once("close", resolve))]);
+    expect(near.destroyed).toBe(true);
+  });
+
+  test("C04: a reset after it is no uncaught error", async () => {
+    const [near, far] = await socketPair();
+    const peer = new RawPeer(far, "client");
+    writeRefusal(near, plainRefusal(400, "The reason"));
+    peer.reset();
+    await new Promise((resolve) => near.once("close", resolve));
+  });
+
+  test("a client that stays is cut off after a second, whatever it sends meanwhile", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const socket = new HeldDuplex();
+    writeRefusal(socket, plainRefusal(400, "The reason"));
+    for (let i = 0; i < 20; i++) socket.push(Buffer.alloc(10_000));
+    await nextTurn();
+    expect(socket.readableLength).toBe(0);
+    vi.advanceTimersByTime(999);
+    expect(socket.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(socket.destroyed).toBe(true);
+    await nextTurn();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("nothing is done to a stream that is gone", () => {
+    const socket = new HeldDuplex();
+    socket.destroy();
+    writeRefusal(socket, plainRefusal(400, "The reason"));
+    expect(socket.writes).toEqual([]);
+  });
+
+  test("discardInput clears its timer when the stream closes", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const socket = new HeldDuplex();
+    discardInput(socket);
+    expect(vi.getTimerCount()).toBe(1);
+    socket.destroy();
+    await nextTurn();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("refuse", () => {
+  test("counts by reason, and tells those who listen", () => {
+    const refusals = new Map<string, number>();
+    const request = {} as IncomingMessage;
+    const seen: unknown[] = [];
+    const listener = (message: unknown) => seen.push(message);
+    const exchange = () => ({ request, socket: new HeldDuplex(), head: Buffer.alloc(0), refusals });
+    refuse(exchange(), Refused.by("unknown-path"));
+    subscribe("openline:handshake:refused", listener);
+    try {
+      refuse(exchange(), Refused.by("unknown-path"));
+      refuse(exchange(), Refused.busy("server-closing", "the server is closing", 7));
+    } finally {
+      unsubscribe("openline:handshake:refused", listener);
+    }
+    expect([...refusals]).toEqual([
+      ["unknown-path", 2],
+      ["server-closing", 1],
+    ]);
+    expect(seen).toEqual([
+      { request, status: 404, reason: "unknown-path" },
+      { request, status: 503, reason: "server-closing" },
+    ]);
+  });
+
+  test("busy says when to come back", () => {
+    expect(Refused.busy("too-many-connections", "it is full").refusal).toEqual({
+      status: 503,
+      headers: [
+        ["Content-Type", "text/plain; charset=utf-8"],
+        ["Retry-After", "1"],
+      ],
+      body: "Cannot open the connection: it is full\n",
+    });
+  });
+});
+
+describe("a Response", () => {
+  test("is taken with its status, its fields and its body, but not with the fields that frame it", async () => {
+    const response = new Response("no", {
+      status: 401,
+      headers: { "WWW-Authenticate": "Basic", "Content-Length": "99", Connection: "keep-alive" },
+    });
+    response.headers.append("Set-Cookie", "a=1");
+    response.headers.append("Set-Cookie", "b=2");
+    const { status, headers, body } = await refusalOfResponse(response);
+    expect([status, Buffer.from(body).toString()]).toEqual([401, "no"]);
+    expect(headers).toEqual([
+      ["content-type", "text/plain;charset=UTF-8"],
+      ["set-cookie", "a=1"],
+      ["set-cookie", "b=2"],
+      ["www-authenticate", "Basic"],
+    ]);
+  });
+
+  test.each([
+    [new Response(), true],
+    [{ status: 403, headers: new Headers(), arrayBuffer: async () => new ArrayBuffer(0) }, true],
+    [{ data: 1 }, false],
+    [{ status: 403 }, false],
+    [undefined, false],
+    [null, false],
+    [5, false],
+  ])("%# is recognised, also one of a package: %o", (value, expected) => {
+    expect(isResponse(value)).toBe(expected);
+  });
+});

@@ -1,0 +1,538 @@
+import { runInNewContext } from "node:vm";
+import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
+import { describe as describeValue } from "../../../src/protocol/check-options.ts";
+import { accept, connectionSettings } from "../../../src/server/accept.ts";
+import { upgrade } from "../../../src/server/handshake/server-handshake.ts";
+import type { LogRecord } from "../../../src/server/log.ts";
+import { type Route, resolveRoute, type UpgradeContext } from "../../../src/server/route.ts";
+import { pathOf } from "../../../src/server/router.ts";
+import type { ServerConnection } from "../../../src/server/server-connection.ts";
+import { gate, until } from "../../support/connection-pair.ts";
+import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
+import { httpServer } from "../../support/http-server.ts";
+import {
+  exchange,
+  openRaw,
+  parseResponse,
+  type RawRequest,
+  readHead,
+  requestText,
+  sampleAccept,
+  sendRaw,
+} from "../../support/raw-peer.ts";
+import { frameFrom, readFrames } from "../../support/wire.ts";
+
+let stderr: MockInstance<typeof console.error>;
+
+beforeEach(() => {
+  stderr = vi.spyOn(console, "error").mockImplementation(() => {});
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  stderr.mockRestore();
+});
+
+/** A server that gives every upgrade request to `upgrade` with this route, and what came of each. */
+async function serving(route: Route = {}, closing?: AbortSignal) {
+  const resolved = resolveRoute(route);
+  const outcomes: Promise<ServerConnection | undefined>[] = [];
+  const server = await httpServer((request, socket, head) => {
+    const target = { route: resolved, settings: connectionSettings(resolved), params: { room: "1" }, closing };
+    outcomes.push(Promise.resolve(upgrade({ request, socket, head }, target)));
+  });
+  return { ...server, outcomes };
+}
+
+const answer = async (port: number, request: RawRequest) => parseResponse(await exchange(port, requestText(request)));
+const echo: Route = { message: (connection, data) => void connection.send(data) };
+const text = (payload: string) => frameFrom("client", { opcode: 1, payload });
+
+describe("a handshake that is right", () => {
+  test("R6455-4.2.2-8: is answered with 101 and the key's answer, and nothing that was not asked for", async () => {
+    const { port } = await serving();
+    const peer = await sendRaw(port, requestText());
+    expect((await readHead(peer)).split("\r\n").sort()).toEqual(
+      [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        `Sec-WebSocket-Accept: ${sampleAccept}`,
+        "",
+        "",
+      ].sort(),
+    );
+  });
+
+  test("R6455-4.2.2-10, C16: frames glued to the request are answered, cut at every byte", async () => {
+    const { port } = await serving(echo);
+    const bytes = Buffer.concat([Buffer.from(requestText()), text("one"), text("two")]);
+    for (let cut = bytes.length - 20; cut <= bytes.length; cut++) {
+      const peer = await sendRaw(port, bytes.subarray(0, cut));
+      await nextTurn();
+      peer.socket.write(bytes.subarray(cut));
+      await readHead(peer);
+      expect(await peer.nextTexts(2)).toEqual(["one", "two"]);
+      peer.socket.destroy();
+    }
+  });
+
+  test("C16: early frames are kept while an async upgrade decides, and messages may follow before open is done", async () => {
+    const { opened, open } = gate();
+    const { port } = await serving({ ...echo, upgrade: () => opened.then(() => ({})) });
+    const peer = await sendRaw(port, Buffer.concat([Buffer.from(requestText()), text("glued")]));
+    await nextTurn();
+    for (const byte of text("byte by byte")) peer.socket.write(Uint8Array.of(byte));
+    for (let i = 0; i < 20; i++) await nextTurn();
+    expect(peer.received).toHaveLength(0);
+    open();
+    await readHead(peer);
+    peer.socket.write(text("after"));
+    expect(await peer.nextTexts(3)).toEqual(["glued", "byte by byte", "after"]);
+  });
+
+  test("more early data than is kept waits in the socket, and none is lost", async () => {
+    const { opened, open } = gate();
+    const { port } = await serving({ ...echo, upgrade: () => opened.then(() => ({})) });
+    const peer = await sendRaw(port, requestText());
+    const payloads = Array.from({ length: 40 }, (_, index) => `${index}`.padEnd(5000, "."));
+    for (const payload of payloads) {
+      peer.socket.write(text(payload));
+      await nextTurn();
+    }
+    open();
+    await readHead(peer);
+    expect(await peer.nextTexts(40)).toEqual(payloads);
+  });
+
+  test("what upgrade returns is on the connection, and it sees the request", async () => {
+    const seen: UpgradeContext[] = [];
+    const { port, outcomes } = await serving({
+      upgrade: (context) => {
+        seen.push(context);
+        return { data: { user: "ada" }, headers: { "Set-Cookie": "a=1", "X-Two": "2" }, subprotocol: "b" };
+      },
+    });
+    const peer = await sendRaw(
+      port,
+      requestText({ path: "/rooms/1?q=x", headers: { "Sec-WebSocket-Protocol": "a, b" } }),
+    );
+    const head = await readHead(peer);
+    expect(head).toContain("\r\nSet-Cookie: a=1\r\nX-Two: 2\r\n");
+    expect(head).toContain("\r\nSec-WebSocket-Protocol: b\r\n");
+    const [context] = seen;
+    expect(context?.url.href).toBe("http://localhost/rooms/1?q=x");
+    expect(context?.subprotocols).toEqual(["a", "b"]);
+    expect(context?.params).toEqual({ room: "1" });
+    expect(context?.request.headers.host).toBe("localhost");
+    expect(context?.signal.aborted).toBe(false);
+    const connection = await outcomes[0];
+    expect(connection).toMatchObject({
+      data: { user: "ada" },
+      params: { room: "1" },
+      path: "/rooms/1",
+      subprotocol: "b",
+      extensions: "",
+      remoteAddress: "127.0.0.1",
+    });
+  });
+
+  test.each([
+    [
+      "an array",
+      [
+        ["X-A", "1"],
+        ["X-A", "2"],
+      ] as const,
+      "X-A: 1\r\nX-A: 2\r\n",
+    ],
+    ["Headers", new Headers({ "X-A": "1" }), "x-a: 1\r\n"],
+  ])("headers may be %s", async (_, headers, lines) => {
+    const { port } = await serving({ upgrade: () => ({ headers }) });
+    const peer = await sendRaw(port, requestText());
+    expect(await readHead(peer)).toContain(`\r\n${lines}`);
+  });
+
+  test.each([
+    [["b", "c"], "a, b, c", "b"],
+    [["c", "b"], "a, b, c", "b"],
+    [["x"], "a, b", undefined],
+    [["a"], "", undefined],
+    [[], "a", undefined],
+  ])(
+    "R6455-4.2.2-6: of %j and the client's %j the first of the client's is chosen",
+    async (subprotocols, offer, chosen) => {
+      const { port, outcomes } = await serving({ subprotocols });
+      const peer = await sendRaw(port, requestText({ headers: { "Sec-WebSocket-Protocol": offer } }));
+      const field = /Sec-WebSocket-Protocol: (.*)\r\n/.exec(await readHead(peer))?.[1];
+      expect(field).toBe(chosen);
+      expect((await outcomes[0])?.subprotocol).toBe(chosen ?? "");
+    },
+  );
+
+  test("R6455-4.2.2-7: permessage-deflate is agreed when both want it", async () => {
+    const headers = { "Sec-WebSocket-Extensions": "unknown, permessage-deflate; client_max_window_bits" };
+    for (const compression of [true, false]) {
+      const { port, outcomes } = await serving({ compression });
+      const head = await readHead(await sendRaw(port, requestText({ headers })));
+      expect(head.includes("permessage-deflate")).toBe(compression);
+      expect(head).not.toContain("unknown");
+      expect((await outcomes[0])?.extensions.startsWith("permessage-deflate")).toBe(compression);
+    }
+  });
+
+  test("the limits and the text option of the route are the connection's", async () => {
+    const seen: unknown[] = [];
+    const { port, outcomes } = await serving({
+      limits: { maxMessageSize: 5 },
+      text: "bytes",
+      message: (_, data, info) => seen.push(data instanceof Uint8Array, info.text),
+    });
+    const peer = await openRaw(port, {}, text("12345"), text("123456"));
+    expect((await peer.nextFrame())?.payload.readUInt16BE(0)).toBe(1009);
+    expect(seen).toEqual([true, true]);
+    expect((await outcomes[0])?.limits.maxMessageSize).toBe(5);
+  });
+
+  test("a stream that is no socket will do, and answers what came before its end", async () => {
+    const { http } = await httpServer();
+    const socket = Object.assign(new HeldDuplex(), { allowHalfOpen: false });
+    const request = { method: "GET", httpVersion: "1.1", url: "/", headers: {}, socket, rawHeaders: [] as string[] };
+    for (const line of requestText().split("\r\n").slice(1)) if (line) request.rawHeaders.push(...line.split(": "));
+    const connection = await accept(request as never, socket, Buffer.alloc(0), echo as Route<unknown>);
+    socket.push(text("over memory"));
+    socket.push(null);
+    expect(connection?.remoteAddress).toBeUndefined();
+    await connection?.closed;
+    const written = socket.written;
+    const end = written.indexOf("\r\n\r\n") + 4;
+    expect(readFrames(written.subarray(end)).map(({ payload }) => payload.toString())).toEqual(["over memory"]);
+    http.close();
+  });
+});
+
+describe("a handshake that is wrong", () => {
+  const table: [title: string, request: RawRequest, status: number, body: RegExp, header?: [string, string]][] = [
+    ["R6455-4.2.1-2: POST", { method: "POST" }, 405, /method is not GET/, ["allow", "GET"]],
+    ["R6455-4.2.1-2: no Host", { headers: { Host: "" } }, 400, /no Host/],
+    ["C10: two Hosts", { headers: { Host: ["a", "b"] } }, 400, /more than one Host/],
+    ["C10: a Host with userinfo", { headers: { Host: "a.com:80@b" } }, 400, /Host header field is not/],
+    ["R6455-4.2.1-4: no key", { headers: { "Sec-WebSocket-Key": "" } }, 400, /no Sec-WebSocket-Key/],
+    ["C11: a short key", { headers: { "Sec-WebSocket-Key": "AAAA" } }, 400, /not 16 bytes in base64/],
+    [
+      "C11: two keys",
+      { headers: { "Sec-WebSocket-Key": ["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="] } },
+      400,
+      /more than one Sec-WebSocket-Key/,
+    ],
+    [
+      "R6455-4.4-1: another version",
+      { headers: { "Sec-WebSocket-Version": "8" } },
+      426,
+      /not 13/,
+      ["sec-websocket-version", "13"],
+    ],
+    ["C08: a body by length", { headers: { "Content-Length": "5" } }, 400, /has a body/],
+    ["C08: a chunked body", { headers: { "Transfer-Encoding": "chunked" } }, 400, /has a body/],
+    [
+      "R6455-9.1-1: bad extensions",
+      { headers: { "Sec-WebSocket-Extensions": "a;;" } },
+      400,
+      /not a list of extensions/,
+    ],
+    ["R6455-4.1-17: bad subprotocols", { headers: { "Sec-WebSocket-Protocol": "a b" } }, 400, /not a list of tokens/],
+    [
+      "R6455-4.2.2-3, C09: another origin",
+      { headers: { Origin: "https://evil.example" } },
+      403,
+      /origin of the request is not allowed/,
+    ],
+    [
+      "C01: too many fields",
+      { headers: Object.fromEntries(Array.from({ length: 260 }, (_, i) => [`X-${i}`, "1"])) },
+      431,
+      /too many header fields/,
+    ],
+  ];
+
+  test.each(table)("%s is refused, and the connection closed", async (_, request, status, body, header) => {
+    const { port, outcomes, sockets } = await serving({ upgrade: () => ({}) });
+    const response = await answer(port, request);
+    expect(response.status).toBe(status);
+    expect(response.body).toMatch(/^Cannot open the connection: /);
+    expect(response.body).toMatch(body);
+    expect(response.headers.get("connection")).toMatch(/^close/);
+    if (header) expect(response.headers.get(header[0])).toBe(header[1]);
+    expect(await outcomes[0]).toBeUndefined();
+    await until(() => sockets.size === 0);
+    expect(stderr).not.toHaveBeenCalled();
+  });
+
+  test("C08: a second request behind a refused one is never answered", async () => {
+    const { port } = await serving();
+    const bad = requestText({ headers: { "Sec-WebSocket-Key": "" } });
+    const response = parseResponse(
+      await exchange(port, `${bad}GET /secret HTTP/1.1\r\nHost: localhost\r\n\r\n${requestText()}`),
+    );
+    expect(response.status).toBe(400);
+  });
+
+  test("C09: an origin function decides, sync or async, and what it throws is 500", async () => {
+    const seen: unknown[] = [];
+    for (const [verdict, status] of [
+      [() => true, 101],
+      [async () => false, 403],
+      [
+        () => {
+          throw new Error("Oops");
+        },
+        500,
+      ],
+    ] as const) {
+      const { port } = await serving({
+        origin: (origin, request) => {
+          seen.push([origin, request.headers.host]);
+          return verdict();
+        },
+      });
+      const peer = await sendRaw(port, requestText({ headers: { Origin: "https://a.example" } }));
+      expect(await readHead(peer)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    }
+    expect(seen[0]).toEqual(["https://a.example", "localhost"]);
+    expect(stderr).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("an application that decides", () => {
+  test("R6455-4.2.2-2: a Response refuses with its status, fields and body", async () => {
+    const { port, outcomes } = await serving({
+      upgrade: async () => new Response("who are you?", { status: 401, headers: { "WWW-Authenticate": "Basic" } }),
+    });
+    const { status, headers, body } = await answer(port, {});
+    expect([status, body]).toEqual([401, "who are you?"]);
+    expect(headers.get("www-authenticate")).toBe("Basic");
+    expect(headers.get("connection")).toBe("close");
+    expect(await outcomes[0]).toBeUndefined();
+  });
+
+  test("a Response of another package refuses as well", async () => {
+    const foreign = {
+      status: 403,
+      headers: new Headers(),
+      arrayBuffer: async () => new TextEncoder().encode("no").buffer,
+    };
+    const { port } = await serving({ upgrade: () => foreign as never });
+    expect(await answer(port, {})).toMatchObject({ status: 403, body: "no" });
+  });
+
+  const faults: [title: string, upgrade: Route["upgrade"]][] = [
+    [
+      "an exception",
+      () => {
+        throw new Error("secret");
+      },
+    ],
+    ["a rejection", () => Promise.reject(new Error("secret"))],
+    ...[undefined, null, false, true, 0, 1, Number.NaN, "", "secret", ["secret"], [], Symbol("secret"), 1n].map(
+      (given): [string, Route["upgrade"]] => [`C19: ${describeValue(given)}`, () => given as never],
+    ),
+    ["C19: a promise of nothing", async () => undefined as never],
+    ["C19: an error", () => new Error("secret") as never],
+    ["C19: a map", () => new Map([["data", 1]]) as never],
+    ["C19: a function", () => (() => ({})) as never],
+    ["what was meant as a refusal", () => ({ status: 401 }) as never],
+    ["data without its name", async () => ({ user: 1 }) as never],
+    ["a subprotocol that was not offered", () => ({ subprotocol: "secret" })],
+    ["C06: a header with a line break", () => ({ headers: { "X-A": "secret\r\nX-B: 1" } })],
+    ["C06: a header name with a line break", () => ({ headers: { "X-A: secret\r\nX-B": "1" } })],
+    ["a header that the handshake owns", () => ({ headers: { "Sec-WebSocket-Accept": "secret" } })],
+    ["Response.error()", () => Response.error()],
+    [
+      "a Response whose body was read",
+      async () => {
+        const response = new Response("secret");
+        await response.text();
+        return response;
+      },
+    ],
+    [
+      "a Response with a broken body",
+      () => new Response(new ReadableStream({ start: (each) => each.error(new Error("secret")) })),
+    ],
+  ];
+
+  test.each(faults)("%s is 500, told to stderr and not to the client", async (_, decide) => {
+    const { port, outcomes } = await serving({ upgrade: decide! });
+    const answered = await exchange(port, requestText());
+    const { status, body } = parseResponse(answered);
+    expect([status, body]).toEqual([500, "Cannot open the connection: the server failed\n"]);
+    expect(answered).not.toMatch(/secret|X-B/);
+    expect(stderr).toHaveBeenCalledTimes(1);
+    expect(await outcomes[0]).toBeUndefined();
+  });
+
+  test.each(
+    [new Response(null, { status: 403 }), "no", {}, 1, undefined, null].map((said) => [describeValue(said), said]),
+  )(
+    "C19: an `origin` function that returns %s, or a promise of it, lets nobody in, and is told what to return",
+    async (_, said) => {
+      for (const origin of [() => said as never, async () => said as never]) {
+        stderr.mockClear();
+        const { port } = await serving({ origin });
+        const { status } = await answer(port, {});
+        expect([status, String(stderr.mock.calls[0]![1])]).toEqual([
+          500,
+          expect.stringMatching(/^TypeError: Cannot decide: origin returned .*; return true to let the origin in, or/),
+        ]);
+      }
+    },
+  );
+
+  test("C19: who returns nothing is told what to return, by the log or on stderr, byte by byte as well", async () => {
+    const words =
+      "Cannot decide: upgrade returned undefined; return {} to let the client in, or a Response to refuse it";
+    const users = new Map([["ada", { name: "Ada" }]]);
+    const decide = ({ url }: UpgradeContext) => {
+      const user = users.get(url.searchParams.get("user") ?? "");
+      return (user && { data: user }) as { data: { name: string } };
+    };
+    const records: LogRecord[] = [];
+    for (const log of [undefined, (record: LogRecord) => void records.push(record)]) {
+      const { port } = await httpServer((request, socket, head) => {
+        void accept(request, socket, head, { upgrade: decide, ...(log && { log }) });
+      });
+      for (const chunks of [[requestText()], [...requestText()]]) {
+        expect(parseResponse(await exchange(port, ...chunks)).status).toBe(500);
+      }
+      const peer = await sendRaw(port, requestText({ path: "/?user=ada" }));
+      expect(await readHead(peer)).toMatch(/^HTTP\/1\.1 101 /);
+      peer.reset();
+    }
+    expect(stderr.mock.calls.map(([, error]) => error.message)).toEqual([words, words]);
+    expect(
+      records.map((record) => record.event === "refused" && [record.reason, (record.error as Error).message]),
+    ).toEqual(Array(2).fill(["application-failed", words]));
+  });
+
+  test("an object without a prototype, or of another realm, is a decision", async () => {
+    for (const decision of [Object.create(null), runInNewContext("({ data: 1 })")]) {
+      const { port, outcomes } = await serving({ upgrade: () => decision });
+      (await openRaw(port)).reset();
+      expect(await outcomes[0]).toBeDefined();
+    }
+  });
+
+  test("C19 control: where nothing means yes, a client without a user is let in", async () => {
+    const user = undefined as { name: string } | undefined;
+    const { port } = await serving({ upgrade: async () => (user && { data: user }) ?? {} });
+    (await openRaw(port)).reset();
+  });
+
+  test("C05: who takes longer than upgradeTimeout is answered for with 503, and its signal aborts", async () => {
+    const reasons: unknown[] = [];
+    const { port } = await serving({
+      limits: { upgradeTimeout: 20 },
+      upgrade: ({ signal }) =>
+        new Promise((resolve) =>
+          signal.addEventListener("abort", () => {
+            reasons.push(signal.reason);
+            resolve({});
+          }),
+        ),
+    });
+    const { status, headers, body } = await answer(port, {});
+    expect([status, body]).toEqual([503, "Cannot open the connection: the server took too long to decide\n"]);
+    expect(headers.get("retry-after")).toBe("1");
+    expect(reasons).toHaveLength(1);
+  });
+
+  test("a Response whose body never ends is given up like that too", async () => {
+    const { port } = await serving({
+      limits: { upgradeTimeout: 20 },
+      upgrade: () => new Response(new ReadableStream()),
+    });
+    expect((await answer(port, {})).status).toBe(503);
+  });
+
+  test("a server that closes meanwhile answers 503", async () => {
+    const closing = new AbortController();
+    const { port, outcomes } = await serving({ upgrade: () => new Promise(() => {}) }, closing.signal);
+    const peer = await sendRaw(port, requestText());
+    await until(() => outcomes.length === 1);
+    closing.abort();
+    expect(await readHead(peer)).toMatch(/^HTTP\/1.1 503 /);
+  });
+
+  test.each(["ends", "resets"])(
+    "C04: a client that %s meanwhile aborts the signal; no answer, no error",
+    async (how) => {
+      const { opened, open } = gate();
+      const signals: AbortSignal[] = [];
+      const { port, outcomes, sockets } = await serving({
+        upgrade: async ({ signal }) => {
+          signals.push(signal);
+          await opened;
+          throw new Error("Nobody is there to be told");
+        },
+      });
+      const peer = await sendRaw(port, requestText());
+      await until(() => signals.length === 1);
+      if (how === "ends") peer.end();
+      else peer.reset();
+      await until(() => signals[0]!.aborted);
+      expect(signals[0]!.reason).toEqual(new Error("The client left before the handshake was answered"));
+      expect(await outcomes[0]).toBeUndefined();
+      open();
+      await until(() => sockets.size === 0);
+      await nextTurn();
+      expect(peer.received).toHaveLength(0);
+      expect(stderr).not.toHaveBeenCalled();
+    },
+  );
+
+  test("a stream that can no longer be written to is given up", async () => {
+    const { port, outcomes, sockets } = await serving({
+      upgrade: ({ request }) => {
+        request.socket.end();
+        return {};
+      },
+    });
+    await sendRaw(port, requestText());
+    await until(() => outcomes.length === 1);
+    expect(await outcomes[0]).toBeUndefined();
+    await until(() => sockets.size === 0);
+  });
+
+  test("C04: resets at any moment are no uncaught error, and leave no listeners and timers behind", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { port, outcomes, sockets } = await serving({
+      upgrade: () =>
+        nextTurn()
+          .then(nextTurn)
+          .then(() => ({})),
+    });
+    for (let i = 0; i < 300; i++) {
+      const peer = await sendRaw(port, i % 3 === 0 ? requestText({ method: "POST" }) : requestText());
+      for (let turn = 0; turn < i % 5; turn++) await nextTurn();
+      peer.reset();
+    }
+    await until(() => sockets.size === 0);
+    const connections = await Promise.all(outcomes);
+    for (const connection of connections) await connection?.closed;
+    expect(vi.getTimerCount()).toBe(0);
+    expect(stderr).not.toHaveBeenCalled();
+  });
+});
+
+test.each([
+  ["/a/b?c=/d", "/a/b"],
+  ["/", "/"],
+  ["/?q", "/"],
+  ["http://host:80/a?b", "/a"],
+  ["HTTPS://host/a", "/a"],
+  ["http://host?b", "/"],
+  ["http://host", "/"],
+  ["*", "*"],
+])("R6455-4.1-10: the path of %s is %s", (target, path) => {
+  expect(pathOf(target)).toBe(path);
+});

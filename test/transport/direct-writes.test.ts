@@ -1,0 +1,268 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type ListenOptions, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as connectTls, TLSSocket } from "node:tls";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { connectionLimits } from "../../src/connection/limits.ts";
+import { canWriteDirectly, waitingBelow, waitingIn, writeDirectly } from "../../src/transport/direct-writes.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { connectionOver, connectionPair, until } from "../support/connection-pair.ts";
+import { nextTurn } from "../support/held-duplex.ts";
+
+const opened: Socket[] = [];
+
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.destroy();
+});
+
+/** An accepted socket and the other end of it, which reads nothing yet. */
+async function accepted(where: ListenOptions = { host: "127.0.0.1", port: 0 }) {
+  const server = createServer({ allowHalfOpen: true }).listen(where);
+  await once(server, "listening");
+  const address = server.address();
+  const far = typeof address === "string" ? connect(address) : connect(address!.port, "127.0.0.1");
+  const [near] = (await once(server, "connection")) as [Socket];
+  server.close();
+  opened.push(near, far);
+  far.pause();
+  return { near, far };
+}
+
+/** Writes until the system takes no more; the bytes written. */
+function fill(socket: Socket): Buffer {
+  const written: Buffer[] = [];
+  for (let waiting = 0; waiting === 0; ) {
+    const bytes = Buffer.alloc(100_000, 0x61 + (written.length % 26));
+    const result = writeDirectly(socket, bytes);
+    expect(result).toBeTypeOf("number");
+    waiting = result!;
+    written.push(bytes);
+  }
+  return Buffer.concat(written);
+}
+
+async function readAll(socket: Socket, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let read = 0;
+  socket.on("data", (chunk: Buffer) => {
+    chunks.push(chunk);
+    read += chunk.length;
+  });
+  socket.resume();
+  await until(() => read >= length);
+  return Buffer.concat(chunks);
+}
+
+describe("a direct write", () => {
+  test("leaves at once, in order with what the stream writes, and counts as the socket's", async () => {
+    const { near, far } = await accepted();
+    expect(canWriteDirectly(near)).toBe(true);
+    expect(writeDirectly(near, Buffer.from("one "))).toBe(0);
+    near.write("two ");
+    await until(() => near.writableLength === 0);
+    expect(writeDirectly(near, new Uint8Array(Buffer.from("three")))).toBe(0);
+    expect(near.bytesWritten).toBe(13);
+    near.end(" four");
+    expect(String(await readAll(far, 18))).toBe("one two three four");
+  });
+
+  test("of several pieces leaves whole and in order, what waits of them too", async () => {
+    const { near, far } = await accepted();
+    const pieces = Array.from({ length: 3000 }, (_, index) => Buffer.alloc(5000, index));
+    expect(writeDirectly(near, pieces.slice(0, 2))).toBe(0);
+    expect(writeDirectly(near, pieces.slice(2))).toBeGreaterThan(0);
+    const drained = once(near, "drain");
+    const read = await readAll(far, 15_000_000);
+    expect(read.equals(Buffer.concat(pieces))).toBe(true);
+    await drained;
+    expect([near.bytesWritten, waitingIn(near)]).toEqual([15_000_000, 0]);
+  });
+
+  // The system takes so many pieces in two calls: nothing waits, but a request is used up, and ends the process if used again.
+  test("that the system takes in two parts, on one socket after the other", async () => {
+    const pieces = Array.from({ length: 1500 }, (_, index) => Buffer.alloc(20, index));
+    const ends = [await accepted(), await accepted()];
+    for (const { near } of ends) expect(writeDirectly(near, pieces)).toBe(0);
+    const written = ends.map(({ near }) => fill(near));
+    for (const [index, { far }] of ends.entries()) {
+      const all = Buffer.concat([...pieces, written[index]!]);
+      expect((await readAll(far, all.length)).equals(all)).toBe(true);
+    }
+  });
+
+  test("over a Unix socket as well", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "direct-writes-"));
+    const { near, far } = await accepted({ path: join(folder, "socket") });
+    expect(canWriteDirectly(near)).toBe(true);
+    expect(writeDirectly(near, Buffer.from("unix"))).toBe(0);
+    expect(String(await readAll(far, 4))).toBe("unix");
+    rmSync(folder, { recursive: true });
+  });
+
+  test("of which the socket takes a part waits; the socket says drain, and nothing is lost or out of order", async () => {
+    const { near, far } = await accepted();
+    const written = fill(near);
+    expect(waitingIn(near)).toBeGreaterThan(0);
+    const drained = once(near, "drain");
+    // The stream's own end stands in line behind it.
+    near.write("and this");
+    near.end();
+    const all = Buffer.concat([written, Buffer.from("and this")]);
+    const read = await readAll(far, all.length);
+    expect(read.equals(all)).toBe(true);
+    await drained;
+    expect(waitingIn(near)).toBe(0);
+  });
+
+  test("that waits ends with the socket: no drain, and no error of its own", async () => {
+    const { near } = await accepted();
+    fill(near);
+    near.on("drain", () => expect.unreachable());
+    near.destroy();
+    await once(near, "close");
+    expect(waitingIn(near)).toBeUndefined();
+    expect(writeDirectly(near, Buffer.from("late"))).toBeUndefined();
+    await nextTurn();
+  });
+
+  test("that waits for a peer that resets is the socket's error", async () => {
+    const { near, far } = await accepted();
+    fill(near);
+    near.on("drain", () => expect.unreachable());
+    // Without a reader, only the write can notice.
+    near.pause();
+    const failed = once(near, "error");
+    far.resetAndDestroy();
+    expect((await failed)[0]).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
+    expect(near.destroyed).toBe(true);
+  });
+
+  test("that fails at once is the stream's to report", async () => {
+    const { near, far } = await accepted();
+    near.pause();
+    far.resetAndDestroy();
+    await once(far, "close");
+    await until(() => writeDirectly(near, Buffer.from("x")) === undefined);
+    const failed = once(near, "error");
+    near.write("x");
+    expect((await failed)[0]).toMatchObject({ syscall: "write" });
+  });
+
+  test("that fails behind one that waits uses its request up, and others' writes go on", async () => {
+    const [ended, other] = [await accepted(), await accepted()];
+    expect(writeDirectly(other.near, Buffer.from("x"))).toBe(0);
+    fill(ended.near);
+    ended.near.end();
+    await nextTurn();
+    // Where handles make requests of their own, newer ones take it; others say EPIPE after the request was used.
+    writeDirectly(ended.near, Buffer.from("late"));
+    const written = fill(other.near);
+    expect(String(await readAll(other.far, 1 + written.length)) === `x${written}`).toBe(true);
+  });
+
+  test("is left to the stream while it has something to write itself", async () => {
+    const { near } = await accepted();
+    while (near.write(Buffer.alloc(100_000)));
+    expect(writeDirectly(near, Buffer.from("x"))).toBeUndefined();
+  });
+
+  test("is not for sockets whose stream does more than write", async () => {
+    const { near } = await accepted();
+    expect(canWriteDirectly(new TLSSocket(near))).toBe(false);
+    class Counting extends Socket {}
+    expect(canWriteDirectly(new Counting())).toBe(false);
+    expect(canWriteDirectly(new Socket())).toBe(false);
+  });
+});
+
+describe("what waits below a socket", () => {
+  test.each([0, 1, 2])("falls as bytes of one write leave, below %i layers of TLS", async (layers) => {
+    const certificates = makeCertificates();
+    let { near, far }: { near: Socket; far: Socket } = await accepted();
+    for (let layer = 0; layer < layers; layer++) {
+      const server = new TLSSocket(far, { ...certificates.server, isServer: true }).resume();
+      const client = connectTls({ socket: near, ca: certificates.ca, servername: "localhost" });
+      await once(client, "secureConnect");
+      for (const end of [client, server]) opened.push(end.on("error", () => {}));
+      [near, far] = [client, server];
+    }
+    certificates.remove();
+    far.pause();
+    const size = 30_000_000;
+    near.write(Buffer.alloc(size));
+    let read = 0;
+    far.on("data", (chunk: Buffer) => {
+      read += chunk.length;
+    });
+    await until(() => waitingBelow(near) >= size / 2);
+    const before = waitingBelow(near);
+    far.resume();
+    await until(() => waitingBelow(near) < before);
+    expect(read).toBeLessThan(size);
+  });
+});
+
+describe.each(["client", "server"] as const)("a %s that writes directly", (role) => {
+  test("D04: counts what waits, goes on when the peer reads, and loses nothing", async () => {
+    const drained: number[] = [];
+    const { peer, connection } = await connectionPair(role, {
+      handlers: { drain: ({ bufferedAmount }) => void drained.push(bufferedAmount) },
+    });
+    peer.socket.pause();
+    let count = 0;
+    while (connection.send(Buffer.alloc(60_000, count))) {
+      count++;
+      await nextTurn();
+    }
+    count++;
+    expect(connection.bufferedAmount).toBeGreaterThanOrEqual(1024 * 1024);
+    peer.socket.resume();
+    const frames = await peer.nextFrames(count);
+    expect(frames.every(({ payload }, index) => payload.length === 60_000 && payload[0] === index % 256)).toBe(true);
+    await until(() => connection.bufferedAmount === 0);
+    expect(drained).toHaveLength(1);
+    connection.send("more");
+    expect((await peer.nextFrame())?.payload.toString()).toBe("more");
+  });
+
+  test("sends what one turn gathered in order, also where long messages are not copied", async () => {
+    const { peer, connection } = await connectionPair(role);
+    const messages = ["short", "long".repeat(50_000), "short again"];
+    for (const message of messages) connection.send(Buffer.from(message));
+    const frames = await peer.nextFrames(3);
+    expect(frames.map(({ payload }) => payload.toString())).toEqual(messages);
+    await until(() => connection.bufferedAmount === 0);
+  });
+});
+
+test("D05: a peer that reads slowly is not dead: what it takes gives it the write timeout again", async () => {
+  const { near, far } = await accepted();
+  const connection = connectionOver(near, "server");
+  connection.start(undefined, true);
+  const size = 60_000_000;
+  connection.sendFrames(Buffer.alloc(size), 1);
+  far.on("data", () => far.pause());
+  const begin = vi.spyOn(near, "setTimeout");
+  // What the socket says when its time is over, said when some have left and when none have: no machine is too slow for it.
+  for (let times = 1; times <= 5; times++) {
+    const before = waitingIn(near)!;
+    await until(() => {
+      far.resume();
+      return waitingIn(near)! < before;
+    });
+    near.emit("timeout");
+    expect(connection.readyState).toBe(1);
+    expect(begin.mock.calls).toEqual(Array(times).fill([connectionLimits.writeTimeout]));
+  }
+  far.pause();
+  await until(() => {
+    near.emit("timeout");
+    return near.destroyed;
+  });
+  const report = await connection.closed;
+  expect(report.error?.message).toBe("The connection was given up: no byte left or arrived for 45000 ms");
+  expect(report.bufferedAmount).toBeGreaterThan(0);
+  expect(report.bufferedAmount).toBeLessThan(size);
+});
