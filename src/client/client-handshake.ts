@@ -18,14 +18,14 @@ import type { ResponseHead } from "../protocol/handshake/response-head.ts";
 import type { ConnectTrace } from "./connect-channels.ts";
 import type { CookieJar, ResolvedConnectOptions, TlsOptions } from "./connect-options.ts";
 import { addressesOf, dialCustom, dialPath, secure } from "./dialing/dial.ts";
+import { exchange } from "./dialing/http-request.ts";
 import { proxyFailed, tunnel } from "./dialing/http-tunnel.ts";
+import type { Attempt } from "./dialing/pending-handshake.ts";
 import { chooseProxy, type ProxyServer } from "./dialing/proxy.ts";
 import { dialTcp } from "./dialing/race.ts";
+import { basicCredentials, hostOf, portOf, resourceName } from "./dialing/url.ts";
 import { queue } from "./handshake-queue.ts";
-import { exchange } from "./http-request.ts";
-import type { Attempt } from "./pending-handshake.ts";
 import { type Destination, withoutIdentity } from "./redirect.ts";
-import { basicCredentials, hostOf, portOf, resourceName } from "./url.ts";
 
 /** A response, the key it must answer, and the stream it came over. */
 export interface Opening {

@@ -16,16 +16,16 @@ import { fieldValues } from "../protocol/handshake/header-fields.ts";
 import { verifyResponse } from "../protocol/handshake/opening-handshake.ts";
 import { type DeflateParameters, verifyDeflateResponse } from "../protocol/handshake/permessage-deflate.ts";
 import { nextTick } from "../transport/scheduling.ts";
+import { isBadPort } from "./bad-ports.ts";
 import { captureCaller, framesOf } from "./caller.ts";
 import { type Opening, open } from "./client-handshake.ts";
 import { ConnectTrace } from "./connect-channels.ts";
 import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
-import { beginningOfBody } from "./http-request.ts";
-import { Attempt, ignoreError } from "./pending-handshake.ts";
+import { beginningOfBody } from "./dialing/http-request.ts";
+import { Attempt, ignoreError } from "./dialing/pending-handshake.ts";
+import { refusalWords } from "./dialing/refusal-words.ts";
+import { parseWebSocketUrl, portOf, shownUrl } from "./dialing/url.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
-import { refusalWords } from "./refusal-words.ts";
-import { parseWebSocketUrl, portOf, shownUrl } from "./url.ts";
-import { isBadPort } from "./whatwg/bad-ports.ts";
 
 /** What the opening handshake settled. */
 interface Agreement {

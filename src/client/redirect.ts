@@ -9,7 +9,7 @@ import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
 import { fieldValues } from "../protocol/handshake/header-fields.ts";
 import type { HandshakeResponse } from "../protocol/handshake/opening-handshake.ts";
 import type { TlsOptions } from "./connect-options.ts";
-import { parseWebSocketUrl } from "./url.ts";
+import { parseWebSocketUrl } from "./dialing/url.ts";
 
 /** Where an opening handshake goes. */
 export interface Destination {

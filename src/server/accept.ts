@@ -10,7 +10,7 @@ import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import type { Topics } from "../topics/topics.ts";
-import { claim } from "./claim.ts";
+import { claim } from "./handshake/claim.ts";
 import { addressOf } from "./handshake/client-address.ts";
 import { answerUnderWay } from "./handshake/refuse.ts";
 import { upgrade } from "./handshake/server-handshake.ts";

@@ -9,7 +9,7 @@ import type { IncomingMessage } from "node:http";
 import type { CloseReport } from "../connection/closing/close-report.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { otherEnd, type RefusedRecord, whence } from "./handshake/refuse.ts";
-import { pathOf } from "./router.ts";
+import { pathOf } from "./handshake/router.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 interface LogEntry {

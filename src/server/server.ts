@@ -24,8 +24,8 @@ import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import { verifyRequest } from "../protocol/handshake/opening-handshake.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { connectionSettings } from "./accept.ts";
-import { claim } from "./claim.ts";
 import { closeEvenly, type DrainOptions, drainReason, resolveDrain } from "./drain.ts";
+import { claim } from "./handshake/claim.ts";
 import { addressOf, resolveTrust } from "./handshake/client-address.ts";
 import { ConnectionsPerAddress } from "./handshake/connections-per-address.ts";
 import { endFirstLook, lookFirst } from "./handshake/fast-handshake.ts";
@@ -41,6 +41,7 @@ import {
   type UpgradeRequest,
 } from "./handshake/refuse.ts";
 import type { RequestHead } from "./handshake/request-head.ts";
+import { pathOf, type RouteMatch, Router } from "./handshake/router.ts";
 import { upgrade, upgradeAtOnce, verifyAtOnce } from "./handshake/server-handshake.ts";
 import {
   checkListenerOptions,
@@ -67,7 +68,6 @@ import {
   routeOptionTable,
   routeTable,
 } from "./route.ts";
-import { pathOf, type RouteMatch, Router } from "./router.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The options of `serve`. */

@@ -11,8 +11,8 @@ import type { Duplex } from "node:stream";
 import { TLSSocket, connect as tlsConnect } from "node:tls";
 import { HandshakeError, type HandshakeRule } from "../../protocol/handshake/handshake-error.ts";
 import type { DialTarget, TlsOptions } from "../connect-options.ts";
-import type { Attempt } from "../pending-handshake.ts";
-import { isLocalhost, withoutRootDot } from "../url.ts";
+import type { Attempt } from "./pending-handshake.ts";
+import { isLocalhost, withoutRootDot } from "./url.ts";
 
 /** The addresses of a host, in the order in which to try them; an IP address is its own. */
 export function addressesOf(attempt: Attempt, host: string): Promise<LookupAddress[]> {

@@ -9,12 +9,12 @@ import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
-import { beginningOfBody, exchange } from "../http-request.ts";
-import type { Attempt } from "../pending-handshake.ts";
-import { statusWords } from "../refusal-words.ts";
-import { decodeUserinfo } from "../url.ts";
 import { failed } from "./dial.ts";
+import { beginningOfBody, exchange } from "./http-request.ts";
+import type { Attempt } from "./pending-handshake.ts";
 import type { ProxyServer } from "./proxy.ts";
+import { statusWords } from "./refusal-words.ts";
+import { decodeUserinfo } from "./url.ts";
 
 /** Where the tunnel shall lead; an IPv6 address has no brackets. */
 export interface TunnelTarget {

@@ -16,7 +16,7 @@ import {
   type TlsOptions,
   toPairs,
 } from "../connect-options.ts";
-import { basicCredentials, hostOf, isLocalhost, portOf, withoutRootDot } from "../url.ts";
+import { basicCredentials, hostOf, isLocalhost, portOf, withoutRootDot } from "./url.ts";
 
 /** A proxy to go through. */
 export interface ProxyServer {

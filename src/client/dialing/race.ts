@@ -8,8 +8,8 @@
 
 import type { LookupAddress } from "node:dns";
 import { connect, type Socket } from "node:net";
-import type { Attempt } from "../pending-handshake.ts";
 import { arrival, failed } from "./dial.ts";
+import type { Attempt } from "./pending-handshake.ts";
 
 /** How long an address is tried alone before the next one is tried beside it, in milliseconds. */
 export const headStart = 250;

@@ -11,7 +11,7 @@ import { isToken } from "../../protocol/handshake/header-fields.ts";
 import { ProtocolError } from "../../protocol/protocol-error.ts";
 import { connectAs } from "../connect.ts";
 import { type ConnectOptions, resolveConnectOptions } from "../connect-options.ts";
-import { parseWebSocketUrl } from "../url.ts";
+import { parseWebSocketUrl } from "../dialing/url.ts";
 import { isObject } from "./webidl.ts";
 
 /** What `connect` takes and the standard leaves open: how to reach the server, and what to ask of it. */

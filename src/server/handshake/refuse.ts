@@ -11,8 +11,8 @@ import { channels } from "../../connection/diagnostics.ts";
 import { drainTime } from "../../connection/limits.ts";
 import { type Refusal, type RefusalRule, refusalOf } from "../../protocol/handshake/handshake-error.ts";
 import { createRefusal, type HandshakeRequest } from "../../protocol/handshake/opening-handshake.ts";
-import { pathOf } from "../router.ts";
 import { type ProxyProblem, proxiedAddress } from "./proxied-address.ts";
+import { pathOf } from "./router.ts";
 
 /** Header fields that the refusal writes itself. */
 const framing = new Set(["connection", "content-length", "transfer-encoding", "keep-alive"]);

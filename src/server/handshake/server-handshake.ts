@@ -24,10 +24,9 @@ import {
 } from "../../protocol/handshake/opening-handshake.ts";
 import { acceptDeflate } from "../../protocol/handshake/permessage-deflate.ts";
 import type { Topics } from "../../topics/topics.ts";
-import { bytesWrittenTo, requireUnanswered } from "../claim.ts";
 import type { ResolvedRoute, UpgradeContext, UpgradeResult } from "../route.ts";
-import { pathOf } from "../router.ts";
 import { ServerConnection } from "../server-connection.ts";
+import { bytesWrittenTo, requireUnanswered } from "./claim.ts";
 import { checkOrigin, isHostAllowed } from "./origin.ts";
 import {
   answerUnderWay,
@@ -42,6 +41,7 @@ import {
   type UpgradeRequest,
 } from "./refuse.ts";
 import type { RequestHead } from "./request-head.ts";
+import { pathOf } from "./router.ts";
 
 /** Where a request goes: the route, what its path's names stand for, and what its connections share. */
 export interface UpgradeTarget {

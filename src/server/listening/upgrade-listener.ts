@@ -9,8 +9,7 @@
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { setImmediate } from "../../transport/scheduling.ts";
-import { isUntouched } from "../claim.ts";
-import { asksForWebSocket, giveBack, type IsOurs, isPlain, leavePlainRequests } from "../handshake/plain-request.ts";
+import { isUntouched } from "../handshake/claim.ts";
 import {
   answerUnderWay,
   behindUnanswered,
@@ -19,6 +18,7 @@ import {
   refuse,
   type UpgradeRequest,
 } from "../handshake/refuse.ts";
+import { asksForWebSocket, giveBack, type IsOurs, isPlain, leavePlainRequests } from "./plain-request.ts";
 
 /** A server as the listener sees it. */
 export interface AttachedServer {

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { Attempt } from "../../../src/client/dialing/pending-handshake.ts";
 import { dialTcp } from "../../../src/client/dialing/race.ts";
-import { Attempt } from "../../../src/client/pending-handshake.ts";
 import { until } from "../../support/connection-pair.ts";
 import { fullListener } from "../../support/full-listener.ts";
 import { leavesNothing } from "../../support/leaves-nothing.ts";

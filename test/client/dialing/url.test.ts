@@ -8,8 +8,8 @@ import {
   resourceName,
   shownUrl,
   withoutRootDot,
-} from "../../src/client/url.ts";
-import { HandshakeError, type HandshakeRule } from "../../src/protocol/handshake/handshake-error.ts";
+} from "../../../src/client/dialing/url.ts";
+import { HandshakeError, type HandshakeRule } from "../../../src/protocol/handshake/handshake-error.ts";
 
 describe("shownUrl", () => {
   it.each([

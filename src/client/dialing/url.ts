@@ -4,8 +4,8 @@
  * A parsed URL has the scheme ws or wss, a host and no fragment; userinfo stays in it, for the caller to use or to refuse.
  */
 import { Buffer } from "node:buffer";
-import { describe } from "../protocol/check-options.ts";
-import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
+import { describe } from "../../protocol/check-options.ts";
+import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
 
 /**
  * Parses a ws or wss URL, absolute or against `base`; http and https stand for ws and wss.

@@ -2,8 +2,8 @@
  * What a server said instead of 101, in a few words for the message of an error.
  */
 
-import { fieldValues } from "../protocol/handshake/header-fields.ts";
-import type { HandshakeResponse } from "../protocol/handshake/opening-handshake.ts";
+import { fieldValues } from "../../protocol/handshake/header-fields.ts";
+import type { HandshakeResponse } from "../../protocol/handshake/opening-handshake.ts";
 import { shownUrl } from "./url.ts";
 
 /** Characters of a body that an error's message shows. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { firstSentence, refusalWords } from "../../src/client/refusal-words.ts";
+import { firstSentence, refusalWords } from "../../../src/client/dialing/refusal-words.ts";
 
 const url = new URL("wss://server.test/chat");
 const words = (status: number, body: string | undefined, ...rawHeaders: string[]) =>

@@ -7,7 +7,7 @@
 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { ignoreError, type UpgradeRequest } from "./handshake/refuse.ts";
+import { ignoreError, type UpgradeRequest } from "./refuse.ts";
 
 /** The transports of requests that are answered, or about to be. */
 const claimed = new WeakSet<object>();

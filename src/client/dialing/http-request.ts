@@ -8,11 +8,11 @@
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import { drainTime } from "../connection/limits.ts";
-import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
-import { ResponseBodyReader } from "../protocol/handshake/response-body.ts";
-import { type ResponseHead, ResponseHeadReader } from "../protocol/handshake/response-head.ts";
-import { failed } from "./dialing/dial.ts";
+import { drainTime } from "../../connection/limits.ts";
+import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
+import { ResponseBodyReader } from "../../protocol/handshake/response-body.ts";
+import { type ResponseHead, ResponseHeadReader } from "../../protocol/handshake/response-head.ts";
+import { failed } from "./dial.ts";
 import type { Attempt } from "./pending-handshake.ts";
 
 /** What a request says. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Router } from "../../src/server/router.ts";
+import { Router } from "../../../src/server/handshake/router.ts";
 
 const paths = ["/", "/echo", "/rooms/:room", "/rooms/lobby", "/rooms/:room/seats/:seat", "/:any/seats"] as const;
 const routes = new Router(paths.map((path) => [path, path] as const));

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isBadPort } from "../../../src/client/whatwg/bad-ports.ts";
+import { isBadPort } from "../../src/client/bad-ports.ts";
 
 test("WHATWG-2.2-4 the ports of other protocols are bad, those of the web and all high ones are not", () => {
   const bad = [0, 1, 7, 21, 22, 23, 25, 53, 69, 110, 137, 143, 161, 465, 554, 587, 993, 995, 1719, 1720, 1723, 2049];

@@ -5,8 +5,8 @@
  */
 
 import type { Duplex } from "node:stream";
-import { timerLength } from "../protocol/check-number.ts";
-import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
+import { timerLength } from "../../protocol/check-number.ts";
+import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
 
 /** Many attempts may follow one signal, which warns of a leak when it has many listeners: it gets one for all. */
 const followers = new WeakMap<AbortSignal, { readonly attempts: Set<Attempt>; readonly listener: () => void }>();

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { Attempt } from "../../src/client/pending-handshake.ts";
+import { Attempt } from "../../../src/client/dialing/pending-handshake.ts";
 
 describe("Attempt", () => {
   it("throws the reason of a signal that has aborted", () => {
