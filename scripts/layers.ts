@@ -1,9 +1,11 @@
 /**
- * Checks that imports only point backwards: protocol → transport → connection → topics → client | server → cluster → ws → entries → cli.
+ * Checks that imports only point backwards: protocol → reconnecting → transport → connection → topics → client | server |
+ * browser → cluster → ws → entries → cli.
  *
  * Folders of one layer (client and server) never import each other, no file imports itself by way of others (type-only
  * imports count), and protocol/ stays pure: of Node it may import buffer and crypto only, and it names no timer, clock
- * or logger. Programs beside src/ that stand for its users reach it by the package's name, never by path.
+ * or logger. What runs in pages too, reconnecting/ and browser/, imports nothing of Node. Programs beside src/ that stand
+ * for its users reach it by the package's name, never by path.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -12,16 +14,19 @@ import { fileURLToPath } from "node:url";
 /** The layers from the first to the last; "entries" are the files directly in src/. */
 const layers: readonly (readonly string[])[] = [
   ["protocol"],
+  ["reconnecting"],
   ["transport"],
   ["connection"],
   ["topics"],
-  ["client", "server"],
+  ["client", "server", "browser"],
   ["cluster"],
   ["ws"],
   ["entries"],
   ["cli"],
 ];
 const pureImports: readonly string[] = ["node:buffer", "node:crypto"];
+/** Folders that run in pages: what they import must be there, too. */
+const portable: readonly string[] = ["reconnecting", "browser"];
 const impure = /\b(?:set(?:Timeout|Interval|Immediate)|queueMicrotask|Date\.now|performance\.now|console|process)\b/;
 const outsiders: readonly string[] = ["examples", "demo", "conformance", "bench", "soak"];
 
@@ -50,7 +55,9 @@ function brokenRules(root: string, { path, code, imports }: SourceFile): string[
   for (const specifier of imports) {
     const problem = specifier.startsWith(".")
       ? wrongWay(from, folderOf(root, resolve(dirname(path), specifier)))
-      : from === "protocol" && !pureImports.includes(specifier) && "protocol is pure";
+      : from === "protocol"
+        ? !pureImports.includes(specifier) && "protocol is pure"
+        : portable.includes(from) && `${from} runs in pages too`;
     if (problem) broken.push(`${name}: imports ${specifier}, but ${problem}`);
   }
   const word = from === "protocol" ? impure.exec(code)?.[0] : undefined;

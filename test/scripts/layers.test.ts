@@ -82,6 +82,13 @@ describe("a tree that breaks a rule", () => {
     ],
     ["a timer in protocol", { "src/protocol/a.ts": "setTimeout(run, 5);" }, "names setTimeout, but protocol is pure"],
     ["a clock in protocol", { "src/protocol/a.ts": "const at = Date.now();" }, "names Date.now, but protocol is pure"],
+    ["Node in reconnecting", { "src/reconnecting/a.ts": 'import "node:net";' }, "reconnecting runs in pages too"],
+    ["Node in browser", { "src/browser/a.ts": 'import "node:net";' }, "browser runs in pages too"],
+    [
+      "browser to client",
+      { "src/browser/a.ts": 'import { b } from "../client/b.ts";' },
+      "browser and client stand side by side",
+    ],
     [
       "an example by path",
       { "examples/a.ts": 'import { b } from "../src/index.ts";' },
