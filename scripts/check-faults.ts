@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { settlePage } from "./generated-page.ts";
+import { readListed, saidBehind } from "./listed-rows.ts";
 import { linkTo, literalsOf, type TestFile, testFiles } from "./test-titles.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -32,18 +33,12 @@ const idPattern = /\b[A-D](?:0[1-9]|[1-3]\d)\b/g;
 
 /** Reads the list; throws on a line that is not `id | fault | defence [| no test: why]` and on an id named twice. */
 export function readFaults(list: string): Fault[] {
-  const faults = new Map<string, Fault>();
-  for (const line of list.split("\n")) {
-    if (line.trim() === "" || line.startsWith("#")) continue;
-    const [id = "", name = "", defence = "", why, ...rest] = line.split(" | ");
-    const untested = why === undefined ? undefined : /^no test: (.+)$/.exec(why)?.[1];
+  return readListed(list, "faults", ([id = "", name = "", defence = "", why, ...rest]) => {
+    const untested = saidBehind("no test", why);
     const complete = id.match(idPattern)?.[0] === id && name !== "" && defence !== "" && rest.length === 0;
-    if (!complete || (why !== undefined && untested === undefined) || faults.has(id)) {
-      throw new Error(`Cannot read the list of faults: ${line}`);
-    }
-    faults.set(id, { id, name, defence, ...(untested === undefined ? {} : { untested }) });
-  }
-  return [...faults.values()];
+    if (!complete || (why !== undefined && untested === undefined)) return undefined;
+    return { id, name, defence, ...(untested === undefined ? {} : { untested }) };
+  });
 }
 
 /** The tests and controls of each id that a title names. */

@@ -8,7 +8,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { settlePage } from "./generated-page.ts";
-import { linkTo, literalsOf, testFiles } from "./test-titles.ts";
+import { readListed, saidBehind } from "./listed-rows.ts";
+import { filesByIds, idsIn, linkTo, testFiles } from "./test-titles.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -27,32 +28,22 @@ const roles = ["client", "server", "both"];
 
 /** Reads the list; throws on a line that is not `id | level | who | rule [| untestable: why]` and on an id named twice. */
 export function readRules(list: string): NormativeRule[] {
-  const rules = new Map<string, NormativeRule>();
-  for (const line of list.split("\n")) {
-    if (line.trim() === "" || line.startsWith("#")) continue;
-    const [id = "", level = "", who = "", text = "", why, ...rest] = line.split(" | ");
-    const untestable = why === undefined ? undefined : /^untestable: (.+)$/.exec(why)?.[1];
+  return readListed(list, "rules", ([id = "", level = "", who = "", text = "", why, ...rest]) => {
+    const untestable = saidBehind("untestable", why);
     const complete = levels.includes(level) && roles.includes(who) && text !== "" && rest.length === 0;
-    if (!complete || (why !== undefined && untestable === undefined) || rules.has(id)) {
-      throw new Error(`Cannot read the list of rules: ${line}`);
-    }
-    rules.set(id, { id, level, who, text, ...(untestable === undefined ? {} : { untestable }) });
-  }
-  return [...rules.values()];
+    if (!complete || (why !== undefined && untestable === undefined)) return undefined;
+    return { id, level, who, text, ...(untestable === undefined ? {} : { untestable }) };
+  });
 }
 
 /** The ids that stand in string literals of a test file, where the titles are. */
 export function namedIds(code: string): Set<string> {
-  return new Set(literalsOf(code).flatMap((literal) => literal.match(/\bR(?:6455|7692)-[\dX.]+-\d+\b/g) ?? []));
+  return idsIn(code, /\bR(?:6455|7692)-[\dX.]+-\d+\b/g);
 }
 
 /** For each id that tests name, their files, sorted. */
 export function findTests(folder: string): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (const { path, code } of testFiles(folder)) {
-    for (const id of namedIds(code)) found.set(id, [...(found.get(id) ?? []), path]);
-  }
-  return found;
+  return filesByIds(testFiles(folder), namedIds);
 }
 
 /** What is wrong, a sentence each: rules without a test, and ids that the list does not have. */

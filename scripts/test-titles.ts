@@ -1,4 +1,4 @@
-/** What the titles of tests say: the string literals of test files, in which rules and faults are named by their ids. */
+/** What the titles of tests say: the string literals of test files, in which rules and the like are named by their ids. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
@@ -20,6 +20,20 @@ export function testFiles(folder: string): TestFile[] {
 /** The string literals of a file, with their quotes. */
 export function literalsOf(code: string): string[] {
   return code.match(/"[^"\n]*"|`[^`]*`|'[^'\n]*'/g) ?? [];
+}
+
+/** The ids that a pattern finds in the string literals of a file. */
+export function idsIn(code: string, pattern: RegExp): Set<string> {
+  return new Set(literalsOf(code).flatMap((literal) => literal.match(pattern) ?? []));
+}
+
+/** For each id that `ids` finds in a file, the paths of its files, sorted. */
+export function filesByIds(files: readonly TestFile[], ids: (code: string) => Iterable<string>): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { path, code } of files) {
+    for (const id of ids(code)) found.set(id, [...(found.get(id) ?? []), path]);
+  }
+  return found;
 }
 
 /** A link to a test file from a page in `docs/reference`. */
