@@ -29,6 +29,7 @@ export {
   type WebSocketStreamOptions,
 } from "./client/whatwg/websocket-stream.ts";
 export type { CloseReport } from "./connection/closing/close-report.ts";
+export { closedWith } from "./connection/closing/closed-with.ts";
 export type { Connection } from "./connection/connection.ts";
 export type {
   AcceptsOption,
@@ -57,6 +58,7 @@ export type { DrainOptions } from "./server/drain.ts";
 export type { TrustProxy } from "./server/handshake/client-address.ts";
 export type { OriginPolicy } from "./server/handshake/origin.ts";
 export type { RefusalReason, RefusedRecord } from "./server/handshake/refuse.ts";
+export { isWebSocketUpgrade, subprotocolsOf } from "./server/handshake/upgrade-request.ts";
 export type { ListenerOptions } from "./server/listening/listener.ts";
 export type {
   FailedRecord,

@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest";
+import { isWebSocketUpgrade, subprotocolsOf } from "../../../src/server/handshake/upgrade-request.ts";
+import { httpServer } from "../../support/http-server.ts";
+import { exchange } from "../../support/raw-peer.ts";
+
+const upgrade = ["Connection", "Upgrade", "Upgrade", "websocket"];
+
+describe("isWebSocketUpgrade", () => {
+  test.each([
+    ["the fields of the standard", upgrade],
+    ["names and values in any case", ["CONNECTION", "uPGRADE", "upgrade", "WebSocket"]],
+    ["other tokens beside", ["Connection", "keep-alive, Upgrade", "Upgrade", "h2c, websocket"]],
+    ["lists over several lines", ["Connection", "keep-alive", "Connection", "Upgrade", "Upgrade", "h2c", ...upgrade]],
+  ])("is true for %s [G2]", (_, rawHeaders) => {
+    expect(isWebSocketUpgrade({ rawHeaders })).toBe(true);
+  });
+
+  test.each([
+    ["no fields", []],
+    ["Upgrade alone", ["Upgrade", "websocket"]],
+    ["Connection alone", ["Connection", "Upgrade"]],
+    ["a token that only holds the word", ["Connection", "no-upgrade", "Upgrade", "websocket"]],
+    ["a protocol that only holds the word", ["Connection", "Upgrade", "Upgrade", "websocket2"]],
+    ["another protocol", ["Connection", "Upgrade", "Upgrade", "h2c"]],
+    ["a list that is none", ["Connection", "Upgrade;", "Upgrade", "websocket"]],
+    ["a name in the place of a value", ["X-A", "Connection", "X-B", "Upgrade", "Upgrade", "websocket"]],
+  ])("is false for %s [G2]", (_, rawHeaders) => {
+    expect(isWebSocketUpgrade({ rawHeaders })).toBe(false);
+  });
+});
+
+describe("subprotocolsOf", () => {
+  test.each([
+    ["none", [], []],
+    ["one", ["Sec-WebSocket-Protocol", "chat"], ["chat"]],
+    ["several, without the space around them", ["sec-websocket-protocol", " a ,b\t, c "], ["a", "b", "c"]],
+    [
+      "several lines as one list",
+      ["Sec-WebSocket-Protocol", "a, b", "X-A", "x", "Sec-WebSocket-Protocol", "c"],
+      ["a", "b", "c"],
+    ],
+    ["a list that is none", ["Sec-WebSocket-Protocol", "a b"], []],
+    [
+      "more than a handshake takes",
+      ["Sec-WebSocket-Protocol", Array.from({ length: 33 }, (_, n) => `p${n}`).join()],
+      [],
+    ],
+  ])("gives %s in the client's order [G1]", (_, rawHeaders, offered) => {
+    expect(subprotocolsOf({ rawHeaders })).toEqual(offered);
+  });
+});
+
+test("an upgrade listener asks both of the request that it is given [G1 G2]", async () => {
+  const { port } = await httpServer((request, socket) => {
+    const said = `${isWebSocketUpgrade(request)} ${subprotocolsOf(request)}`;
+    socket.end(`HTTP/1.1 400 Bad Request\r\nContent-Length: ${said.length}\r\n\r\n${said}`);
+  });
+  const ask = (fields: string) => exchange(port, `GET / HTTP/1.1\r\nHost: h\r\n${fields}\r\n`);
+  expect(await ask("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: a,b\r\n")).toMatch(
+    /true a,b$/,
+  );
+  expect(await ask("Connection: Upgrade\r\nUpgrade: h2c\r\n")).toMatch(/false $/);
+});
