@@ -1,5 +1,6 @@
 /**
- * Checks that the code in README.md and docs/ is true: each ts and js block is typechecked, then run in its own process.
+ * Checks that README.md and docs/ are true: each ts and js block is typechecked, then run in its own process, and each link
+ * to a file or a heading of the repository leads there.
  *
  * `ts no-run: <reason>` is typechecked only. `// prints: …` comments are, in order, exactly the lines a block must print.
  * A block ends by itself within 20 s; one that calls `serve(` or `listen(` may stay, and then serves the blocks below it
@@ -13,6 +14,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { createServer, connect as netConnect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brokenLinks } from "./page-links.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -226,11 +228,13 @@ function findPages(): string[] {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const pages: Block[][] = [];
+  const failures: string[] = [];
   for (const page of findPages()) {
-    const port = String(await freePort());
-    pages.push(readBlocks(page, readFileSync(join(root, page), "utf8").replaceAll("9998", port)));
+    const markdown = readFileSync(join(root, page), "utf8");
+    failures.push(...brokenLinks(root, page, markdown));
+    pages.push(readBlocks(page, markdown.replaceAll("9998", String(await freePort()))));
   }
-  const failures = await checkPages(pages, join(root, ".cache/docs"));
+  failures.push(...(await checkPages(pages, join(root, ".cache/docs"))));
   for (const failure of failures) console.error(failure);
   const blocks = pages.flat();
   console.log(`${blocks.length} blocks typechecked, ${blocks.filter(({ run }) => run).length} of them run`);

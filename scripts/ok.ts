@@ -25,7 +25,10 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["coverage", "tsx scripts/check-coverage.ts"],
   ["declarations", "tsx scripts/check-declarations.ts"],
   ["docs", "tsx scripts/check-docs.ts"],
-  ["rules", "tsx scripts/check-normative.ts --check && tsx scripts/check-faults.ts --check"],
+  [
+    "rules",
+    "tsx scripts/check-normative.ts --check && tsx scripts/check-faults.ts --check && tsx scripts/check-parity.ts --check",
+  ],
   ["pages", "tsx scripts/print-reference.ts --check"],
   ["conformance", "tsx conformance/main.ts"],
   ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],

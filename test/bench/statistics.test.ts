@@ -40,7 +40,7 @@ describe("verdicts", () => {
   });
 });
 
-test("every row has its own id, targets among its peers, and openline in it", () => {
+test("every row has its own id, targets among its peers, and openline in it [G106]", () => {
   const all = [...rows, ...scalingRows];
   expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
   for (const { id, kind, peers, targets } of all) {

@@ -70,7 +70,7 @@ function journey(open: () => Promise<Browser>): void {
     expect(await tab.complaints()).toEqual([]);
   });
 
-  test("echo: typed text and a file come back the same", async () => {
+  test("echo: typed text and a file come back the same [G99]", async () => {
     const tab = await visit("#/echo");
     await tab.click(".code button.primary");
     await tab.until(`${kinds}.includes("message")`);
@@ -160,7 +160,7 @@ function journey(open: () => Promise<Browser>): void {
     expect(await tab.complaints()).toEqual([]);
   });
 
-  test("chat: two tabs talk in a room, in text only", async () => {
+  test("chat: two tabs talk in a room, in text only [G101]", async () => {
     const room = "#/chat/test-room";
     const [ada, grace] = [await visit(room), await visit(room)];
     await enter(ada, "Ada");

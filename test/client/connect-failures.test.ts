@@ -200,7 +200,7 @@ describe("a response that breaks a rule", () => {
     expect(Buffer.from(error.body).toString()).toBe("hello");
   });
 
-  it("keeps status, header fields and the first KiB of the body of a refusal", async () => {
+  it("keeps status, header fields and the first KiB of the body of a refusal [G31 G64]", async () => {
     const body = "No entry. ".repeat(400);
     const error = await failsWith(
       "status-not-101",
@@ -398,7 +398,7 @@ describe("a URL or an option that cannot be", () => {
 describe("time and abort", () => {
   const silent: Answer = () => undefined;
 
-  it("fails with timed-out when no answer comes, and with its own time for each", async () => {
+  it("fails with timed-out when no answer comes, and with its own time for each [G56 G98]", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const server = await rawServer(silent);
     const url = `ws://127.0.0.1:${server.port}/`;
@@ -478,7 +478,7 @@ describe("time and abort", () => {
     expect(server.accepted).toBe(0);
   });
 
-  it("R6455-7.2.2-1: rejects with the signal's reason at whatever moment it aborts, and closes", async () => {
+  it("R6455-7.2.2-1: rejects with the signal's reason at whatever moment it aborts, and closes [G64]", async () => {
     const server = await rawServer((request) => acceptance(request));
     const outcomes = new Set<string>();
     for (let ticks = 0; !outcomes.has("open"); ticks++) {

@@ -74,7 +74,7 @@ describe("ws", () => {
     expect(connection.extensions.split(";")[0]).toBe(compression ? "permessage-deflate" : "");
   });
 
-  it("chooses a subprotocol, refuses with a body, and closes first", async () => {
+  it("chooses a subprotocol, refuses with a body, and closes first [G65]", async () => {
     const server = new WebSocketServer({
       port: 0,
       host: "127.0.0.1",

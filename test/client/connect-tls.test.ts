@@ -50,7 +50,7 @@ async function fieldsOf(url: string, options: ConnectOptions): Promise<readonly 
 const failure = (url: string, options: ConnectOptions) => handshakeErrorOf(connect(url, options));
 
 describe("a server over TLS", () => {
-  it("R6455-4.1-8, R6455-4.2.2-1, R6455-10.6-1: is trusted by its chain and told its name, unless it is an address", async () => {
+  it("R6455-4.1-8, R6455-4.2.2-1, R6455-10.6-1: is trusted by its chain and told its name, unless it is an address [G55]", async () => {
     const server = await serveTls();
     expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls: { ca } })).toEqual([
       "X-Name",
@@ -170,7 +170,7 @@ describe("a server over TLS", () => {
 describe("a client's certificate", () => {
   const wanted: TlsOptions = { ...pair, ca, requestCert: true };
 
-  it("is shown to a server that asks for it", async () => {
+  it("is shown to a server that asks for it [G55]", async () => {
     const server = await serveTls(wanted);
     const tls = { ca, ...certificates.client };
     expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls })).toEqual([
@@ -196,7 +196,7 @@ describe("a stream of the caller's own", () => {
     return fieldsOf(`wss://localhost:${server.port}/`, { createConnection, tls: { ca } });
   }
 
-  it("that is TLS is taken as it is", async () => {
+  it("that is TLS is taken as it is [G53]", async () => {
     expect(await over((options) => tlsConnect(options))).toContain("server.test");
   });
 

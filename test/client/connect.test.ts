@@ -50,7 +50,7 @@ async function next(connection: Connection): Promise<MessageData | undefined> {
 }
 
 describe("a connection", () => {
-  it("sends, receives and closes, and leaves nothing behind", async () => {
+  it("sends, receives and closes, and leaves nothing behind [G39 G40 G63 G72]", async () => {
     const before = await noteResources();
     const server = await serveEcho();
     const connection = await connect(server.url);
@@ -75,7 +75,7 @@ describe("a connection", () => {
     expect(await leftovers(before)).toEqual({});
   });
 
-  it("knows the addresses of both ends, while it is open", async () => {
+  it("knows the addresses of both ends, while it is open [G66 G67]", async () => {
     let peer: Connection | undefined;
     const server = await serveEcho({
       routes: {
@@ -245,7 +245,7 @@ describe("the request", () => {
     expect(keys[0]).not.toBe(keys[1]);
   });
 
-  it("R6455-4.1-15 to R6455-4.1-19: has what the options add, names as given and in order", async () => {
+  it("R6455-4.1-15 to R6455-4.1-19: has what the options add, names as given and in order [G60 G63]", async () => {
     const { request, connection } = await requestOf({
       subprotocols: ["a", "b"],
       origin: "https://example.com",
@@ -306,7 +306,7 @@ it.each<[string, unknown]>([
 });
 
 describe("options of the connection", () => {
-  it("compresses by default, where the server does", async () => {
+  it("compresses by default, where the server does [G61]", async () => {
     const server = await serveEcho({ compression: true });
     const connection = await connect(server.url);
     expect(connection.extensions).toMatch(
@@ -386,7 +386,7 @@ describe("the way to the server", () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("goes over any stream that the caller makes", async () => {
+  it("goes over any stream that the caller makes [G9 G51 G52]", async () => {
     const [near, far] = duplexPair();
     const http = createHttpServer().on("upgrade", (request, socket, head) => {
       void accept(request, socket, head, { message: (connection, data) => void connection.send(data) });

@@ -21,7 +21,7 @@ function run(program: string, ...args: string[]): { child: ChildProcess; output:
   return { child, output };
 }
 
-test("the server echoes text and binary, compressed or not", async () => {
+test("the server echoes text and binary, compressed or not [G104]", async () => {
   const { child, output } = run("server.ts");
   await once(child.stdout!, "data");
   const url = output.join("").trim();

@@ -67,7 +67,7 @@ const ways: [
 
 describe.each(roles)("a connection as %s", (role) => {
   describe("receiving", () => {
-    test.each(["whole", "bytewise"])("messages reach the handler in order, %s", async (cuts) => {
+    test.each(["whole", "bytewise"])("messages reach the handler in order, %s [G72]", async (cuts) => {
       const seen: unknown[] = [];
       const { peer, connection } = await connectionPair(role, {
         handlers: { message: (_, data, { text }) => seen.push([typeof data === "string" ? data : [...data], text]) },
@@ -324,7 +324,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(await connection.closed).toMatchObject({ code: 1001, wasClean: true });
     });
 
-    test("a loop that goes on after the end has the rest, and ends", async () => {
+    test("a loop that goes on after the end has the rest, and ends [G91]", async () => {
       const { peer, connection } = await connectionPair(role);
       peer.text("a", "b", "c");
       const seen: MessageData[] = [];
@@ -353,7 +353,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect((await connection.closed).wasClean).toBe(true);
     });
 
-    test("where a message handler is, nobody else can iterate", async () => {
+    test("where a message handler is, nobody else can iterate [G90]", async () => {
       const { connection } = await connectionPair(role, { handlers: { message: () => {} } });
       expect(() => connection[Symbol.asyncIterator]()).toThrow(
         "Cannot iterate: the messages go to the message handler",
@@ -381,7 +381,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(connection.isReading()).toBe(true);
     });
 
-    test("below the mark Pings and the end are seen while a handler is behind", async () => {
+    test("below the mark Pings and the end are seen while a handler is behind [G92]", async () => {
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
       const { opened, open } = gate();
       const seen: unknown[] = [];
@@ -506,7 +506,7 @@ describe.each(roles)("a connection as %s", (role) => {
   });
 
   describe("sending", () => {
-    test("R6455-5.6-1: a string is text, all else binary", async () => {
+    test("R6455-5.6-1: a string is text, all else binary [G26 G27 G77]", async () => {
       const { peer, connection } = await connectionPair(role);
       const { buffer } = new Uint8Array([1, 2, 3, 4]);
       const data = [
@@ -530,7 +530,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(frames.every(({ key }) => (key !== undefined) === (role === "client"))).toBe(true);
     });
 
-    test("all that a chunk causes leaves in one write, all that a turn sends in another", async () => {
+    test("all that a chunk causes leaves in one write, all that a turn sends in another [G44]", async () => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { handlers: { message: (self, data) => void self.send(data) } });
       connection.start();
@@ -676,7 +676,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(small.readyState).toBe(1);
     });
 
-    test("D05: bytes that do not move within the write timeout end the connection", async () => {
+    test("D05: bytes that do not move within the write timeout end the connection [G81 G98]", async () => {
       const { peer, connection } = await connectionPair(role, { limits: { writeTimeout: 100 } });
       peer.socket.pause();
       while (connection.send(new Uint8Array(1_000_000))) await nextTurn();
@@ -686,7 +686,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(report.bufferedAmount).toBeGreaterThan(0);
     });
 
-    test("R6455-5.5.1-3: nothing is sent after close or at the end, and nothing thrown", async () => {
+    test("R6455-5.5.1-3: nothing is sent after close or at the end, and nothing thrown [G32]", async () => {
       const { peer, connection } = await connectionPair(role);
       connection.send("before");
       connection.close(4000);
@@ -892,7 +892,7 @@ describe.each(roles)("a connection as %s", (role) => {
   });
 
   describe("Ping and Pong", () => {
-    test("R6455-5.5.2-2, R6455-5.5.3-1: a Ping is answered with its payload, and seen by its handler", async () => {
+    test("R6455-5.5.2-2, R6455-5.5.3-1: a Ping is answered with its payload, and seen by its handler [G87 G92]", async () => {
       const seen: string[] = [];
       const { peer } = await connectionPair(role, {
         handlers: { ping: (_, payload) => seen.push(Buffer.from(payload).toString()) },
@@ -906,7 +906,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(seen).toEqual(["one", ""]);
     });
 
-    test("ping measures the round trip; a Pong settles every earlier one", async () => {
+    test("ping measures the round trip; a Pong settles every earlier one [G29 G80 G89]", async () => {
       const seen: Uint8Array[] = [];
       const { peer, connection } = await connectionPair(role, {
         handlers: { pong: (_, payload) => seen.push(payload) },
@@ -966,7 +966,7 @@ describe.each(roles)("a connection as %s", (role) => {
   });
 
   describe("closing", () => {
-    test("R6455-5.5.1-4, R6455-7.1.4-1: we begin, the peer answers, the server ends the stream", async () => {
+    test("R6455-5.5.1-4, R6455-7.1.4-1: we begin, the peer answers, the server ends the stream [G5 G28 G80]", async () => {
       const { peer, connection } = await connectionPair(role);
       connection.close(4001, "enough");
       expect(connection.readyState).toBe(2);
@@ -1059,7 +1059,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(await connection.closed).toMatchObject({ code: 1005, wasClean: true, initiator: "peer" });
     });
 
-    test("R6455-7.4.2-1: codes that a Close frame cannot carry are refused, and change nothing", async () => {
+    test("R6455-7.4.2-1: codes that a Close frame cannot carry are refused, and change nothing [G5]", async () => {
       const { peer, connection } = await connectionPair(role);
       for (const code of [0, 999, 1004, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_536, -1, 1000.5, Number.NaN]) {
         expect(() => connection.close(code)).toThrow(RangeError);
@@ -1092,7 +1092,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect((await connection.closed).wasClean).toBe(true);
     });
 
-    test("the application may answer the peer's Close with a code of its own", async () => {
+    test("the application may answer the peer's Close with a code of its own [G85]", async () => {
       const { opened, open } = gate();
       const { peer, connection } = await connectionPair(role, { handlers: { message: () => opened } });
       peer.send({ opcode: 1 }, closeFrame(1000));
@@ -1183,7 +1183,7 @@ describe.each(roles)("a connection as %s", (role) => {
         1013,
         "too-much-unfinished",
       ],
-    ] as const)("%s: beyond %s the connection fails", async (_, limit, value, frames, code, violation) => {
+    ] as const)("%s: beyond %s the connection fails [G33 G75]", async (_, limit, value, frames, code, violation) => {
       const { peer, connection } = await connectionPair(role, { limits: { [limit]: value } });
       peer.send(...frames);
       expect(closeStatus(await peer.nextFrame())?.code).toBe(code);
@@ -1211,7 +1211,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(first.connection.readyState).toBe(1);
     });
 
-    test("terminate ends it at once; nothing more is delivered or sent", async () => {
+    test("terminate ends it at once; nothing more is delivered or sent [G70]", async () => {
       const seen: MessageData[] = [];
       const after: unknown[] = [];
       const { peer, connection } = await connectionPair(role, {
@@ -1314,7 +1314,7 @@ describe.each(roles)("a connection as %s", (role) => {
       }
     }
 
-    test("D02: a silent peer is asked and then given up", async () => {
+    test("D02: a silent peer is asked and then given up [G74]", async () => {
       vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
       const { peer, connection } = await connectionPair(role, { keepalive: { interval: 2000, timeout: 3000 } });
       await seconds(2);
@@ -1342,7 +1342,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect((await connection.closed).violation).toBe("message-too-slow");
     });
 
-    test("closed and the close handler have the same report, once, after the last message", async () => {
+    test("closed and the close handler have the same report, once, after the last message [G36]", async () => {
       const seen: unknown[] = [];
       const { peer, connection } = await connectionPair(role, {
         ended: () => seen.push("ended"),
@@ -1395,7 +1395,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(vi.getTimerCount()).toBe(0);
     });
 
-    test("await using closes with 1000 and waits", async () => {
+    test("await using closes with 1000 and waits [G100]", async () => {
       const { peer, connection } = await connectionPair(role);
       const over = connection[Symbol.asyncDispose]();
       expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);

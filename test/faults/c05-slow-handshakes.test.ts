@@ -38,7 +38,7 @@ describe("C05 a request that does not come", () => {
     expect(serverLimits.maxPendingHandshakes).toBe(1000);
   });
 
-  test("C05: a silent, a partial and a dripping socket are closed in time; control: node:http holds them", async () => {
+  test("C05: a silent, a partial and a dripping socket are closed in time; control: node:http holds them [G42]", async () => {
     const server = await serving({ limits: { handshakeTimeout: 1000 }, routes: { "/": {} } });
     const http = createServer().listen(0, "127.0.0.1");
     await once(http, "listening");
@@ -72,7 +72,7 @@ describe("C05 a request that does not come", () => {
 });
 
 describe("C05 an answer that does not come", () => {
-  test("C05: an upgrade that never decides is 503 after upgradeTimeout", async () => {
+  test("C05: an upgrade that never decides is 503 after upgradeTimeout [G42]", async () => {
     const server = await serving({
       limits: { upgradeTimeout: 100 },
       routes: { "/": { upgrade: () => new Promise<never>(() => {}) } },

@@ -30,7 +30,7 @@ describe("C06 an application that hands a client's text to the response", () => 
     ["the subprotocol", (text) => ({ subprotocol: `a${text}` })],
   ];
 
-  test.each(decisions)("C06: a line break in %s throws, and not a byte of it is sent", async (_, decide) => {
+  test.each(decisions)("C06: a line break in %s throws, and not a byte of it is sent [G50]", async (_, decide) => {
     const stderr = vi.spyOn(console, "error").mockImplementation(() => {});
     for (const text of breaks) {
       const server = await serving({ routes: { "/": { upgrade: () => decide(text) as UpgradeResult<unknown> } } });

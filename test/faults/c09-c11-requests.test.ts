@@ -44,7 +44,7 @@ describe("C09 pages of others", () => {
     }
   });
 
-  test("C09 control: ws 8.17.0, and ours with origin any, let every page in", async () => {
+  test("C09 control: ws 8.17.0, and ours with origin any, let every page in [G8]", async () => {
     const headers = { Origin: "https://evil.example", Cookie: "session=1" };
     const old = await oldServing();
     expect(await statusOf(old.port, { headers })).toBe(101);

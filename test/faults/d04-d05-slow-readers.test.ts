@@ -40,7 +40,7 @@ async function broadcast(send: () => void, reading: { bytes: number }): Promise<
 }
 
 describe("D04 a client that does not read", () => {
-  test("D04: of 40,000 messages to all it holds 16 MiB at most, is let go with 1013, and the others get each", async () => {
+  test("D04: of 40,000 messages to all it holds 16 MiB at most, is let go with 1013, and the others get each [G101]", async () => {
     const reports: CloseReport[] = [];
     const server = await serving({
       routes: {

@@ -109,7 +109,7 @@ describe("D08 what an idle connection holds", () => {
     return (after.buffers - before.buffers) / 200;
   }
 
-  test("D08: after a message no buffer of its reads stays", async () => {
+  test("D08: after a message no buffer of its reads stays [G43]", async () => {
     expect(await heldBy("openline")).toBeLessThan(1024);
   });
 

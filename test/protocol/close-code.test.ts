@@ -19,13 +19,13 @@ function wire(code: number, reason: Uint8Array | string = ""): Uint8Array {
 }
 
 describe("the codes", () => {
-  test("R6455-7.4.1-1 R6455-7.4.2-1 have their registered numbers", () => {
+  test("R6455-7.4.1-1 R6455-7.4.2-1 have their registered numbers [G12 G13 G14 G15 G16 G17 G18 G19 G20 G21 G22 G23 G24 G25]", () => {
     expect(Object.values(CloseCode)).toEqual([
       1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015,
     ]);
   });
 
-  test("R6455-7.4.1-2 R6455-7.4.2-1 of all 65,536 exactly the registered and the private ones may be sent", () => {
+  test("R6455-7.4.1-2 R6455-7.4.2-1 of all 65,536 exactly the registered and the private ones may be sent [G16 G17 G25]", () => {
     const sendable = Array.from({ length: 65536 }, (_, code) => code).filter((code) => isSendableCloseCode(code));
     const library = Array.from({ length: 2000 }, (_, i) => 3000 + i);
     expect(sendable).toEqual([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, ...library]);
@@ -50,7 +50,7 @@ describe("encodeClosePayload", () => {
     }
   });
 
-  test("R6455-7.1.2-1 writes nothing for 1005", () => {
+  test("R6455-7.1.2-1 writes nothing for 1005 [G5]", () => {
     expect(encodeClosePayload(1005, "")).toHaveLength(0);
     expect(() => encodeClosePayload(1005, "why")).toThrow(RangeError);
   });

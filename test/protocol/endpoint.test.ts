@@ -468,7 +468,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(takeFrames(endpoint)).toMatchObject([{ opcode: 8 }]);
     });
 
-    test("R6455-8.1-1 A10 text that is not UTF-8, whole and in fragments", () => {
+    test("R6455-8.1-1 A10 text that is not UTF-8, whole and in fragments [G93]", () => {
       for (const bytes of [
         [0x80],
         [0x61, 0xc3],
@@ -731,7 +731,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
 describe.each(["client", "server"] as const)("a %s that sends", (role) => {
   const masked = role === "client";
 
-  test("R6455-6.1-2 R6455-5.1-1 R6455-5.1-3 R6455-5.5.2-1 R6455-5.5.3-3 text, bytes, compressed data and control frames", () => {
+  test("R6455-6.1-2 R6455-5.1-1 R6455-5.1-3 R6455-5.5.2-1 R6455-5.5.3-3 text, bytes, compressed data and control frames [G30]", () => {
     const endpoint = new Endpoint({ role, compression: true });
     expect(endpoint.sendMessage("text")).toBe(true);
     expect(endpoint.sendMessage(Buffer.from("bytes"))).toBe(true);
@@ -850,7 +850,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     }
   });
 
-  test("R6455-7.1.7-1 the first rule broken is the one that counts", () => {
+  test("R6455-7.1.7-1 the first rule broken is the one that counts [G94]", () => {
     const endpoint = new Endpoint({ role });
     expect(endpoint.fail("message-too-slow")).toEqual({ type: "failed", violation: "message-too-slow" });
     expect(endpoint.fail("reserved-opcode")).toEqual({ type: "failed", violation: "message-too-slow" });

@@ -51,7 +51,7 @@ describe("accept", () => {
     expect(await peer.nextTexts(2)).toEqual(["glued", "later"]);
   });
 
-  test("takes a route's options and handlers, and serves a client that others wrote", async () => {
+  test("takes a route's options and handlers, and serves a client that others wrote [G41 G50]", async () => {
     const { port } = await httpServer((request, socket, head) => {
       void accept(request, socket, head, {
         subprotocols: ["echo"],

@@ -89,7 +89,7 @@ describe("a refused handshake", () => {
     expect(server.metrics().refused).toEqual({ "application-failed": 1 });
   });
 
-  test("in accept, too", async () => {
+  test("in accept, too [G37]", async () => {
     const { port } = await httpServer((request, socket, head) => void accept(request, socket, head, { log }));
     await ask(port, { headers: { "Sec-WebSocket-Key": "" } });
     expect(records).toMatchObject([{ event: "refused", reason: "missing-key" }]);

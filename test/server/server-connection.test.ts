@@ -23,7 +23,7 @@ async function serving(topics?: Topics) {
 }
 
 describe("ServerConnection", () => {
-  test("knows where it came in, and holds what the application gives it", async () => {
+  test("knows where it came in, and holds what the application gives it [G39 G67]", async () => {
     const [, connection] = await (await serving()).open();
     expect(connection).toMatchObject({
       path: "/some/path",

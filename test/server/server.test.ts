@@ -74,7 +74,7 @@ async function said(port: number, path: string): Promise<string | undefined> {
 }
 
 describe("the own listener", () => {
-  test("serves routes, with parameters, to a client that others wrote", async () => {
+  test("serves routes, with parameters, to a client that others wrote [G41]", async () => {
     const server = await serving({
       routes: {
         "/echo": echo,
@@ -811,7 +811,7 @@ describe("TLS", () => {
   });
 });
 
-test("origin: by default the same host, where there is an Origin", async () => {
+test("origin: by default the same host, where there is an Origin [G48]", async () => {
   const { port } = await serving({ routes: { "/": says("in"), "/any": { ...says("in"), origin: "any" } } });
   const headers = { Origin: "https://localhost" };
   expect(await (await openRaw(port, { headers })).nextTexts(1)).toEqual(["in"]);

@@ -171,7 +171,7 @@ describe("the environment", () => {
     );
   });
 
-  it("is read when connecting, and never for the loopback interface", async () => {
+  it("is read when connecting, and never for the loopback interface [G34]", async () => {
     const server = await serveEcho();
     const proxy = await serveRaw(() => "HTTP/1.1 403 Forbidden\r\n\r\n");
     vi.stubEnv("http_proxy", `http://127.0.0.1:${proxy.port}`);

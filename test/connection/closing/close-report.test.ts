@@ -17,7 +17,7 @@ describe.each<Role>(["client", "server"])("the close report of a %s", (role) => 
   const receive = (endpoint: Endpoint, code?: number, reason?: string) =>
     feed(endpoint, frameFrom(peerOf(role), closeFrame(code, reason)));
 
-  test("R6455-7.1.5-1: without any Close the code is 1006, and the phase open", () => {
+  test("R6455-7.1.5-1: without any Close the code is 1006, and the phase open [G36]", () => {
     const error = new Error("Reset");
     expect(reportClose(new Endpoint({ role }), { ...evidence, error })).toEqual({
       code: 1006,
@@ -32,7 +32,7 @@ describe.each<Role>(["client", "server"])("the close report of a %s", (role) => 
     });
   });
 
-  test("R6455-7.1.5-1, R6455-7.1.6-1: the code and the reason are those received", () => {
+  test("R6455-7.1.5-1, R6455-7.1.6-1: the code and the reason are those received [G36]", () => {
     const endpoint = new Endpoint({ role });
     receive(endpoint, 4001, "enough");
     endpoint.close(1000, "bye");

@@ -327,7 +327,7 @@ describe("zlib left to itself", () => {
 describe("what a connection keeps", () => {
   const driven = { publicZlibOnly: false };
 
-  test("B03: nothing before its first message, and nothing of its own without takeover", async () => {
+  test("B03: nothing before its first message, and nothing of its own without takeover [G96]", async () => {
     const idle = Array.from({ length: 2000 }, () => create("server", { ...driven, takeover: false, bits: 13 }));
     const before = countKeptContexts();
     for (const each of idle) {

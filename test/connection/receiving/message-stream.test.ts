@@ -126,7 +126,7 @@ describe.each(roles)("messages() as %s", (role) => {
     expect((await connection.closed).wasClean).toBe(true);
   });
 
-  test("a message is there before it is complete, and its parts as they come", async () => {
+  test("a message is there before it is complete, and its parts as they come [G71]", async () => {
     const { connection, peer } = await connectionPair(role);
     peer.send({ opcode: 1, fin: false, payload: "one" });
     const messages = connection.messages()[Symbol.asyncIterator]();

@@ -140,7 +140,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     expect(rejected).toEqual([]);
   });
 
-  test("later sends and the Close stand in line, control frames go between", async () => {
+  test("later sends and the Close stand in line, control frames go between [G76 G80 G90]", async () => {
     const { connection, peer } = await connectionPair(role);
     const { opened, open } = gate();
     const sent = connection.sendFragments(

@@ -50,7 +50,7 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(socket.writes).toHaveLength(2);
   });
 
-  test("D12 long payloads leave in one write with what is before them, a caller's as soon as it is sent", async () => {
+  test("D12 long payloads leave in one write with what is before them, a caller's as soon as it is sent [G95]", async () => {
     const { socket, send } = make(role, {}, new HeldDuplex(10_000_000));
     const long = Buffer.alloc(300_000, "x");
     for (const data of ["before", long, "between", long]) send(data);

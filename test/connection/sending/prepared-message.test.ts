@@ -30,7 +30,7 @@ describe("PreparedMessage", () => {
     expect(message.frame).toBe(message.frame);
   });
 
-  test("D12: bytes are copied", () => {
+  test("D12: bytes are copied [G7]", () => {
     const data = new Uint8Array([1, 2, 3]);
     const message = new PreparedMessage(data);
     data.fill(9);
@@ -42,7 +42,7 @@ describe("PreparedMessage", () => {
     expect(() => new PreparedMessage(data as never)).toThrow(TypeError);
   });
 
-  test("R7692-6-1: is compressed once for all who compress in the same way", () => {
+  test("R7692-6-1: is compressed once for all who compress in the same way [G38]", () => {
     const message = new PreparedMessage("hello");
     const [one, same, other] = [compression("a"), compression("a"), compression("b")];
     const frame = message.frameFor(one);

@@ -86,7 +86,7 @@ describe("checkSendable", () => {
 });
 
 describe.each(roles)("the sender of a %s", (role) => {
-  test("R6455-6.1-2: every form becomes one frame, in order, also behind a Blob", async () => {
+  test("R6455-6.1-2: every form becomes one frame, in order, also behind a Blob [G79]", async () => {
     const { sender, frames, outbox } = make(role);
     const prepared = new PreparedMessage("prepared");
     for (const data of ["text", new Uint8Array([1]), new Blob(["blob"]), "after", prepared, new Blob([]), "end"]) {
@@ -353,7 +353,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(await frames(count + 2)).toHaveLength(count + 2);
   });
 
-  test("B08, R7692-6-2, R7692-8-1: messages from the threshold on are compressed, by option all or none", async () => {
+  test("B08, R7692-6-2, R7692-8-1: messages from the threshold on are compressed, by option all or none [G82]", async () => {
     const { sender, frames } = make(role, true);
     const long = "a".repeat(100);
     const cases: [data: string | Uint8Array | PreparedMessage, compress: boolean | undefined, rsv: number][] = [

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -11,7 +12,7 @@ import { frameFrom, peerOf, readFrames } from "../../support/wire.ts";
 const roles: readonly Role[] = ["client", "server"];
 
 describe.each(roles)("toDuplex as %s", (role) => {
-  test("reads the bytes of all messages and ends with 1000 or no code", async () => {
+  test("reads the bytes of all messages and ends with 1000 or no code [G6]", async () => {
     for (const code of [1000, undefined]) {
       const { connection, peer } = await connectionPair(role);
       const duplex = connection.toDuplex();
@@ -50,6 +51,23 @@ describe.each(roles)("toDuplex as %s", (role) => {
     peer.end();
     await done;
     expect((await connection.closed).wasClean).toBe(true);
+  });
+
+  test("a process's input and output are piped through it, and the peer's Close ends the process [G102]", async () => {
+    const { connection, peer } = await connectionPair(role);
+    const child = spawn("cat");
+    const exited = once(child, "exit");
+    const duplex = connection.toDuplex();
+    const both = [pipeline(duplex, child.stdin), pipeline(child.stdout, duplex)];
+    peer.send({ opcode: 1, payload: "there " }, { opcode: 2, payload: "and back" });
+    let echoed = "";
+    while (echoed.length < 14) echoed += (await peer.nextFrame())!.payload;
+    expect(echoed).toBe("there and back");
+    peer.close(1000);
+    peer.end();
+    await Promise.allSettled(both);
+    expect((await exited)[0]).toBe(0);
+    expect(await connection.closed).toMatchObject({ code: 1000, wasClean: true });
   });
 
   test("what comes after our end is still read", async () => {

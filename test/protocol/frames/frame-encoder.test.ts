@@ -130,7 +130,7 @@ test("D12 a server copies a long payload that lies where sockets are read into",
   expect(frame!.payload.every((byte) => byte === 1)).toBe(true);
 });
 
-test("a server does not copy a long payload", () => {
+test("a server does not copy a long payload [G95]", () => {
   const payload = Buffer.alloc(longestCopied + 1, 1);
   const output = new OutputBuffer();
   encodeFrame(output, "server", 0x82, payload);

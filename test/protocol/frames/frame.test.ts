@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { isControl, Opcode } from "../../../src/protocol/frames/frame.ts";
 
-test("R6455-5.2-3 the opcodes in use are 0, 1, 2, 8, 9 and 10", () => {
+test("R6455-5.2-3 the opcodes in use are 0, 1, 2, 8, 9 and 10 [G26 G27 G28 G29 G30]", () => {
   expect(Opcode).toEqual({ Continuation: 0, Text: 1, Binary: 2, Close: 8, Ping: 9, Pong: 10 });
 });
 

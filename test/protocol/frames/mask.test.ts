@@ -123,7 +123,7 @@ describe("maskCopy", () => {
 });
 
 describe("createMaskingKey", () => {
-  test("R6455-5.3-2 R6455-10.3-1 D11 keys of a million calls repeat no more often than chance, and each bit is fair", () => {
+  test("R6455-5.3-2 R6455-10.3-1 D11 keys of a million calls repeat no more often than chance, and each bit is fair [G97]", () => {
     const count = 1_000_000;
     const seen = new Set<number>();
     const ones = new Uint32Array(32);

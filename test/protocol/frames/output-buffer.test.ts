@@ -140,7 +140,7 @@ describe("buffers that are handed on", () => {
 });
 
 describe("memory", () => {
-  test("D08 output that has left gives its slab back, and an idle connection holds none", () => {
+  test("D08 output that has left gives its slab back, and an idle connection holds none [G35]", () => {
     const output = new OutputBuffer();
     put(output, "x");
     const slab = output.slab;

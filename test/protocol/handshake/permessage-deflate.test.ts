@@ -81,7 +81,7 @@ describe("the options", () => {
     expect(compressionSettings({})).toEqual(defaults);
   });
 
-  test("are taken as given, and settled settings settle to themselves", () => {
+  test("are taken as given, and settled settings settle to themselves [G83]", () => {
     const given = { ...easy, threshold: 0, level: 9, memLevel: 1 };
     expect(compressionSettings(given)).toEqual(given);
     expect(compressionSettings(compressionSettings(given))).toEqual(given);

@@ -72,7 +72,7 @@ describe("checkOrigin", () => {
     expect(checkOrigin("null", "null", ["null"], undefined)).toBe(false);
   });
 
-  it("asks a function, with the request, whatever the origin", async () => {
+  it("asks a function, with the request, whatever the origin [G48]", async () => {
     const seen: unknown[] = [];
     const policy: OriginPolicy<{ path: string }> = (origin, request) => {
       seen.push([origin, request.path]);

@@ -75,7 +75,7 @@ describe("writeRefusal", () => {
 });
 
 describe("refuse", () => {
-  test("counts by reason, and tells those who listen", () => {
+  test("counts by reason, and tells those who listen [G37]", () => {
     const refusals = new Map<string, number>();
     const request = {} as IncomingMessage;
     const seen: unknown[] = [];

@@ -105,7 +105,7 @@ describe("a handshake that is right", () => {
     expect(await peer.nextTexts(40)).toEqual(payloads);
   });
 
-  test("what upgrade returns is on the connection, and it sees the request", async () => {
+  test("what upgrade returns is on the connection, and it sees the request [G50 G65]", async () => {
     const seen: UpgradeContext[] = [];
     const { port, outcomes } = await serving({
       upgrade: (context) => {
@@ -160,7 +160,7 @@ describe("a handshake that is right", () => {
     [["a"], "", undefined],
     [[], "a", undefined],
   ])(
-    "R6455-4.2.2-6: of %j and the client's %j the first of the client's is chosen",
+    "R6455-4.2.2-6: of %j and the client's %j the first of the client's is chosen [G46 G65]",
     async (subprotocols, offer, chosen) => {
       const { port, outcomes } = await serving({ subprotocols });
       const peer = await sendRaw(port, requestText({ headers: { "Sec-WebSocket-Protocol": offer } }));
@@ -170,7 +170,7 @@ describe("a handshake that is right", () => {
     },
   );
 
-  test("R6455-4.2.2-7: permessage-deflate is agreed when both want it", async () => {
+  test("R6455-4.2.2-7: permessage-deflate is agreed when both want it [G49]", async () => {
     const headers = { "Sec-WebSocket-Extensions": "unknown, permessage-deflate; client_max_window_bits" };
     for (const compression of [true, false]) {
       const { port, outcomes } = await serving({ compression });
@@ -255,18 +255,21 @@ describe("a handshake that is wrong", () => {
     ],
   ];
 
-  test.each(table)("%s is refused, and the connection closed", async (_, request, status, body, header) => {
-    const { port, outcomes, sockets } = await serving({ upgrade: () => ({}) });
-    const response = await answer(port, request);
-    expect(response.status).toBe(status);
-    expect(response.body).toMatch(/^Cannot open the connection: /);
-    expect(response.body).toMatch(body);
-    expect(response.headers.get("connection")).toMatch(/^close/);
-    if (header) expect(response.headers.get(header[0])).toBe(header[1]);
-    expect(await outcomes[0]).toBeUndefined();
-    await until(() => sockets.size === 0);
-    expect(stderr).not.toHaveBeenCalled();
-  });
+  test.each(table)(
+    "%s is refused, and the connection closed [G37 G47 G50]",
+    async (_, request, status, body, header) => {
+      const { port, outcomes, sockets } = await serving({ upgrade: () => ({}) });
+      const response = await answer(port, request);
+      expect(response.status).toBe(status);
+      expect(response.body).toMatch(/^Cannot open the connection: /);
+      expect(response.body).toMatch(body);
+      expect(response.headers.get("connection")).toMatch(/^close/);
+      if (header) expect(response.headers.get(header[0])).toBe(header[1]);
+      expect(await outcomes[0]).toBeUndefined();
+      await until(() => sockets.size === 0);
+      expect(stderr).not.toHaveBeenCalled();
+    },
+  );
 
   test("C08: a second request behind a refused one is never answered", async () => {
     const { port } = await serving();
@@ -304,7 +307,7 @@ describe("a handshake that is wrong", () => {
 });
 
 describe("an application that decides", () => {
-  test("R6455-4.2.2-2: a Response refuses with its status, fields and body", async () => {
+  test("R6455-4.2.2-2: a Response refuses with its status, fields and body [G47]", async () => {
     const { port, outcomes } = await serving({
       upgrade: async () => new Response("who are you?", { status: 401, headers: { "WWW-Authenticate": "Basic" } }),
     });

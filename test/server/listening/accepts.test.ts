@@ -87,3 +87,22 @@ test("text alone comes as bytes where the route itself says so", async () => {
   );
   await expect(serve({ routes: { "/": { accepts: "json" as never } } })).rejects.toThrow(TypeError);
 });
+
+test("JSON is a call of the language each way where text alone is taken [G10 G11 G73 G78]", async () => {
+  const { port } = await serving({
+    routes: {
+      "/": {
+        accepts: "text",
+        message: (connection, data) => void connection.send(JSON.stringify({ half: JSON.parse(data).whole / 2 })),
+      },
+    },
+  });
+  const half = await new Promise((resolve) => {
+    void connect(`ws://127.0.0.1:${port}/`, {
+      accepts: "text",
+      open: (connection) => void connection.send(JSON.stringify({ whole: 3 })),
+      message: (_, data) => resolve(JSON.parse(data)),
+    });
+  });
+  expect(half).toEqual({ half: 1.5 });
+});
