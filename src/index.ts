@@ -56,8 +56,10 @@ export { ProtocolError, type Violation } from "./protocol/protocol-error.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { DrainOptions } from "./server/drain.ts";
 export type { TrustProxy } from "./server/handshake/client-address.ts";
+export type { UpgradeContext, UpgradeResult } from "./server/handshake/decide.ts";
 export type { OriginPolicy } from "./server/handshake/origin.ts";
-export type { RefusalReason, RefusedRecord } from "./server/handshake/refuse.ts";
+export type { RefusedRecord } from "./server/handshake/refuse.ts";
+export type { RefusalReason } from "./server/handshake/refused.ts";
 export { isWebSocketUpgrade, subprotocolsOf } from "./server/handshake/upgrade-request.ts";
 export type { ListenerOptions } from "./server/listening/listener.ts";
 export type {
@@ -76,9 +78,8 @@ export {
   type RouteOptions,
   type RouteWithData,
   route,
-  type UpgradeContext,
-  type UpgradeResult,
 } from "./server/route.ts";
-export { type ServeOptions, type Server, serve } from "./server/server.ts";
+export type { ServeOptions } from "./server/serve-options.ts";
+export { type Server, serve } from "./server/server.ts";
 export type { ServerConnection } from "./server/server-connection.ts";
 export { type Publishable, type PublishResult, Topics } from "./topics/topics.ts";

@@ -1,58 +1,62 @@
 /**
- * The logging hook: what an operator wants to read about, as records with a level and a sentence.
+ * The records of the option `log`: the events that an operator wants to read about, each with a level and a sentence.
  *
- * Without a hook nothing is logged but the application's own exceptions, which go to stderr. A hook that throws is
- * itself reported there and changes nothing.
+ * Without a hook, only exceptions of the application are reported, to stderr. A hook that throws is reported there as
+ * well, and changes nothing.
  */
 
 import type { IncomingMessage } from "node:http";
 import type { CloseReport } from "../connection/closing/close-report.ts";
+import { errorOf, print } from "../connection/handler-errors.ts";
 import { CloseCode } from "../protocol/close-code.ts";
-import { otherEnd, type RefusedRecord, whence } from "./handshake/refuse.ts";
-import { pathOf } from "./handshake/router.ts";
+import { otherEnd } from "./handshake/client-address.ts";
+import { placeOf, type RefusedRecord } from "./handshake/refuse.ts";
+import { pathOf } from "./handshake/upgrade-request.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 interface LogEntry {
-  /** `info` for what clients do, `warn` for what may need a look, `error` for exceptions of the application. */
+  /** `info` for acts of clients, `warn` for events that may need a look, `error` for exceptions of the application. */
   readonly level: "info" | "warn" | "error";
-  /** A sentence; of the client's own words it holds only the path. */
+  /** A sentence. The path is the only part of it that a client chose. */
   readonly message: string;
 }
 
-/** A connection ended because its client broke a rule, did not take what it was sent, or sent what failed here. */
+/** The record of a connection that failed: its client broke a rule or did not read, or a message of it failed here. */
 export interface FailedRecord extends LogEntry {
   readonly event: "failed";
   readonly connection: ServerConnection;
+  /** How the connection ended; the same as the `close` handler gets. */
   readonly report: CloseReport;
 }
 
-/** A handler of a connection threw, for which it was closed with 1011. */
+/** The record of an exception of a handler, after which its connection is closed with 1011. */
 export interface HandlerErrorRecord extends LogEntry {
   readonly event: "handler-error";
   readonly connection: ServerConnection;
+  /** The exception; a thrown value that is no Error is the `cause` of one. */
   readonly error: Error;
 }
 
-/** The listener could not accept a connection. */
+/** The record of a connection that the listener could not accept. */
 export interface ListenerErrorRecord extends LogEntry {
   readonly event: "listener-error";
   readonly error: Error;
 }
 
-/** The option `request` threw, or rejected; the request was answered with 500, or its answer cut off. */
+/** The record of an exception or a rejection of `request`: 500 was answered, or an answer that had begun was cut off. */
 export interface RequestErrorRecord extends LogEntry {
   readonly event: "request-error";
   readonly request: IncomingMessage;
   readonly error: Error;
 }
 
-/** What `log` is called with; `event` tells the kinds apart. */
+/** A record for the option `log`; `event` tells the kinds apart. */
 export type LogRecord = RefusedRecord | FailedRecord | HandlerErrorRecord | ListenerErrorRecord | RequestErrorRecord;
 
-/** A logging hook. */
+/** A logging hook. Its exceptions and rejections go to stderr and change nothing. */
 export type Log = (record: LogRecord) => void;
 
-/** A hook that never throws, nor rejects where it is an async function; undefined where there is none. */
+/** Wraps a hook so that it neither throws nor rejects; undefined stays undefined. */
 export function guardedLog(log: Log | undefined): Log | undefined {
   if (log === undefined) return undefined;
   return (record) => {
@@ -74,24 +78,39 @@ export function failureOf(connection: ServerConnection, report: CloseReport): Fa
   const { violation, sent, error } = report;
   const because = violation ?? (sent?.code === CloseCode.TryAgainLater ? error?.message : undefined);
   if (because === undefined) return undefined;
-  const message = `Failed the connection ${whence(connection.path, connection.remoteAddress)}: ${because}`;
+  const message = `Failed the connection ${placeOf(connection.path, connection.remoteAddress)}: ${because}`;
   return { event: "failed", level: "warn", message, connection, report };
 }
 
 /** The record of a handler's exception. */
 export function handlerError(connection: ServerConnection, error: Error): HandlerErrorRecord {
-  const message = `A handler threw on the connection ${whence(connection.path, connection.remoteAddress)}: ${error.message}`;
+  const place = placeOf(connection.path, connection.remoteAddress);
+  const message = `A handler threw on the connection ${place}: ${error.message}`;
   return { event: "handler-error", level: "error", message, connection, error };
 }
 
-/** The record of an exception of the option `request`. */
-export function requestError(request: IncomingMessage, error: Error): RequestErrorRecord {
-  const place = whence(pathOf(request.url ?? ""), otherEnd({ request, socket: request.socket }));
-  return {
-    event: "request-error",
-    level: "error",
-    message: `The request listener threw ${place}: ${error.message}`,
-    request,
-    error,
+/** Logs a connection that could not be accepted; without a hook it goes to stderr. The server goes on. */
+export function listenerFailed(error: Error, log: Log | undefined): void {
+  const message = `The server could not accept a connection: ${error.message}`;
+  if (log) guardedLog(log)?.({ event: "listener-error", level: "error", message, error });
+  else console.error("A server could not accept a connection:", error);
+}
+
+/** A function that logs exceptions of the option `request`; without a hook, the first one goes to stderr. */
+export function requestFailed(log: Log | undefined): (request: IncomingMessage, thrown: unknown) => void {
+  const record = guardedLog(log);
+  let printed = false;
+  return (request, thrown) => {
+    const error = errorOf(thrown) ?? (thrown as Error);
+    record?.(requestError(request, error));
+    if (record || printed) return;
+    printed = true;
+    print("The request listener of a server threw; the request was answered with 500:", error);
   };
+}
+
+function requestError(request: IncomingMessage, error: Error): RequestErrorRecord {
+  const place = placeOf(pathOf(request.url ?? ""), otherEnd({ request, socket: request.socket }));
+  const message = `The request listener threw ${place}: ${error.message}`;
+  return { event: "request-error", level: "error", message, request, error };
 }

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { accept } from "../../src/server/accept.ts";
 import { guardedLog, type LogRecord } from "../../src/server/log.ts";
-import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
+import type { ServeOptions } from "../../src/server/serve-options.ts";
+import { type Server, serve } from "../../src/server/server.ts";
 import { until } from "../support/connection-pair.ts";
 import { httpServer } from "../support/http-server.ts";
 import { exchange, openRaw, parseResponse, type RawRequest, requestText } from "../support/raw-peer.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { serverLimits } from "../../src/connection/limits.ts";
-import { resolveRoute, route } from "../../src/server/route.ts";
+import { resolveRoute } from "../../src/server/resolved-route.ts";
+import { route } from "../../src/server/route.ts";
 
 describe("resolveRoute", () => {
   test("has the documented defaults", () => {

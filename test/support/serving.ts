@@ -4,7 +4,8 @@ import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { afterEach } from "vitest";
 import type { ServerOptions, WebSocket, WebSocketServer } from "ws";
-import { type ServeOptions, type Server, serve } from "../../src/server/server.ts";
+import type { ServeOptions } from "../../src/server/serve-options.ts";
+import { type Server, serve } from "../../src/server/server.ts";
 import { oldWs } from "./old-ws.ts";
 
 const running: (() => unknown)[] = [];

@@ -1,27 +1,27 @@
 /**
- * How many connections and opening handshakes there are from each address, for the limit on them.
+ * The number of connections and opening handshakes from each address, for the limit `maxConnectionsPerAddress`.
  *
- * An address is counted from its handshake's start, so that many handshakes at once do not pass the limit together; only
- * addresses with a connection are remembered.
+ * A connection counts from the start of its handshake, so that many handshakes at once cannot pass the limit together. An
+ * address without connections is forgotten.
  */
 
 import { addressKey } from "./client-address.ts";
 
-/** The counts; an undefined address, such as a Unix socket's, is not counted. */
+/** The counts by address. An undefined address, such as a Unix socket's, is not counted. */
 export class ConnectionsPerAddress {
   readonly #counts = new Map<string, number>();
 
-  /** How many there are from the address. */
+  /** The number of connections and handshakes from the address. */
   count(address: string | undefined): number {
     return address === undefined ? 0 : (this.#counts.get(addressKey(address)) ?? 0);
   }
 
-  /** One more. */
+  /** Counts one more from the address. */
   add(address: string | undefined): void {
     this.#change(address, 1);
   }
 
-  /** One less. */
+  /** Counts one less from the address. */
   remove(address: string | undefined): void {
     this.#change(address, -1);
   }

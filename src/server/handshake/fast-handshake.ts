@@ -1,8 +1,9 @@
 /**
- * Looks at the first bytes of each accepted socket before `node:http` does: a regular opening handshake is answered
- * without the cost of an HTTP parser and a request; every other socket is handed over with its bytes as they came.
+ * Fast handshakes: the first bytes of each accepted socket are read before `node:http` sees it.
  *
- * A socket that is silent is handed over too, soon, so that the timeouts of `node:http` hold for it (fault C05).
+ * A regular opening handshake is answered without the cost of an HTTP parser and a request. Every other socket is handed
+ * over with its bytes as they came. A silent socket is handed over after a second at most, so that the timeouts of
+ * `node:http` hold for it (fault C05).
  */
 
 import type { Buffer } from "node:buffer";
@@ -10,43 +11,46 @@ import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
 import type { ServerLimits } from "../../connection/limits.ts";
-import { ignoreError } from "./refuse.ts";
+import { ignoreError } from "../../transport/ignore-error.ts";
 import { type RequestHead, readRequestHead } from "./request-head.ts";
 
-/** A server as the first look sees it. */
-export interface FirstTaker {
-  /** Opens a connection for a head; false, and the socket untouched, where `node:http` is to see it. */
+/** The server that answers fast handshakes. */
+export interface FastHandshakeServer {
+  /** Opens a connection for a head. Returns false, with the socket untouched, where `node:http` is to read the request. */
   takeHead(head: RequestHead, socket: Socket): boolean;
 }
 
 type HeadLimits = Pick<ServerLimits, "handshakeTimeout" | "maxHeaderSize">;
 
-/** How long a silent socket is kept from `node:http`, in milliseconds: at most twice this. */
-const longestLook = 500;
+/** A silent socket is handed over after this time at the earliest, and after twice this time at the latest. */
+const sweepInterval = 500;
 
 /** The sockets of one HTTP server that have sent nothing yet. */
-class FirstLook {
+class SilentSockets {
   readonly #http: HttpServer;
-  readonly #taker: FirstTaker;
+  readonly #server: FastHandshakeServer;
   /** The listener of `node:http`. */
   readonly #serve: (socket: Socket) => void;
   readonly #interval: number;
   readonly #maxHeaderSize: number;
+  /** Runs while sockets are silent. */
   #timer: NodeJS.Timeout | undefined;
+  /** The sockets accepted since the last sweep. */
   #young = new Set<Socket>();
+  /** The sockets that were silent at the last sweep; the next one hands them over. */
   #old = new Set<Socket>();
   readonly #onConnection = (socket: Socket): void => this.#wait(socket);
   readonly #onData: (this: Socket, chunk: Buffer) => void;
 
-  constructor(http: HttpServer, serve: (socket: Socket) => void, taker: FirstTaker, limits: HeadLimits) {
+  constructor(http: HttpServer, serve: (socket: Socket) => void, server: FastHandshakeServer, limits: HeadLimits) {
     this.#http = http;
-    this.#taker = taker;
+    this.#server = server;
     this.#serve = serve;
-    this.#interval = Math.min(longestLook, limits.handshakeTimeout);
+    this.#interval = Math.min(sweepInterval, limits.handshakeTimeout);
     this.#maxHeaderSize = limits.maxHeaderSize;
-    const look = (socket: Socket, chunk: Buffer): void => this.#look(socket, chunk);
+    const read = (socket: Socket, chunk: Buffer): void => this.#read(socket, chunk);
     this.#onData = function (chunk) {
-      look(this, chunk);
+      read(this, chunk);
     };
     http.off("connection", serve);
     http.on("connection", this.#onConnection);
@@ -57,7 +61,7 @@ class FirstLook {
     return this.#serve;
   }
 
-  /** Hands over all sockets, and from now on each at once. */
+  /** Hands all sockets over, and each later one as soon as it is accepted. */
   stop(): void {
     this.#http.off("connection", this.#onConnection);
     this.#http.on("connection", this.#serve);
@@ -67,7 +71,7 @@ class FirstLook {
   }
 
   #wait(socket: Socket): void {
-    // An end instead of a request is answered with one.
+    // A peer that ends instead of asking is answered with an end.
     socket.allowHalfOpen = false;
     socket.on("error", ignoreError);
     socket.on("data", this.#onData);
@@ -75,10 +79,10 @@ class FirstLook {
     this.#timer ??= setInterval(() => this.#sweep(), this.#interval).unref();
   }
 
-  #look(socket: Socket, chunk: Buffer): void {
+  #read(socket: Socket, chunk: Buffer): void {
     this.#release(socket);
     const head = readRequestHead(chunk, this.#maxHeaderSize);
-    if (head === undefined || !this.#taker.takeHead(head, socket)) this.#handOver(socket, chunk);
+    if (head === undefined || !this.#server.takeHead(head, socket)) this.#handOver(socket, chunk);
     else socket.off("error", ignoreError);
   }
 
@@ -91,7 +95,7 @@ class FirstLook {
   #handOver(socket: Socket, chunk?: Buffer): void {
     this.#release(socket);
     if (socket.destroyed || socket.writableEnded) return;
-    // `node:http` begins to read where it finds a socket that nobody has begun to read.
+    // `node:http` starts to read only where it finds a socket that is not being read.
     socket.pause();
     if (chunk) socket.unshift(chunk);
     this.#serve.call(this.#http, socket);
@@ -110,26 +114,28 @@ class FirstLook {
   }
 }
 
-const looks = new WeakMap<HttpServer, FirstLook>();
+const silentSockets = new WeakMap<HttpServer, SilentSockets>();
 
 /**
- * Lets `taker` see the heads that come to an HTTP server of ours; nothing changes where the runtime does not serve
- * connections by one listener that can be put off. The limits are the server's.
+ * Lets `server` answer regular opening handshakes that come to an HTTP server of our own.
+ *
+ * Changes nothing where the runtime serves connections in another way than by one listener, which can be put off.
  */
-export function lookFirst(http: HttpServer, taker: FirstTaker, limits: HeadLimits): void {
+export function enableFastHandshakes(http: HttpServer, server: FastHandshakeServer, limits: HeadLimits): void {
   const [serve, ...others] = http.listeners("connection");
   if (serve === undefined || others.length > 0) return;
-  looks.set(http, new FirstLook(http, serve as (socket: Socket) => void, taker, limits));
+  silentSockets.set(http, new SilentSockets(http, serve as (socket: Socket) => void, server, limits));
 }
 
-/** What `node:http` does with a socket that was accepted; any other listener hears of a socket only once. */
+/** Ends the fast handshakes of an HTTP server: `node:http` reads every request from now on. */
+export function disableFastHandshakes(http: HttpServer): void {
+  silentSockets.get(http)?.stop();
+}
+
+/** The listener by which `node:http` serves an accepted socket; other listeners of the event are told of a socket once. */
 export function nodeListener(http: HttpServer): (socket: Socket) => void {
   const event = http instanceof TlsServer ? "secureConnection" : "connection";
-  const serve = looks.get(http)?.serve ?? http.listeners(event).find(({ name }) => name === "connectionListener");
+  const serve =
+    silentSockets.get(http)?.serve ?? http.listeners(event).find(({ name }) => name === "connectionListener");
   return serve ? (serve.bind(http) as (socket: Socket) => void) : (socket) => void http.emit(event, socket);
-}
-
-/** Hands over all sockets that wait, and from now on each at once. */
-export function endFirstLook(http: HttpServer): void {
-  looks.get(http)?.stop();
 }

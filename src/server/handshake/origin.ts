@@ -1,20 +1,21 @@
 /**
- * Which origins may open a connection, RFC 6455 sections 4.2.2 and 10.2, against cross-site WebSocket hijacking.
+ * The origins and hosts that may open a connection, against cross-site WebSocket hijacking (RFC 6455 sections 4.2.2 and
+ * 10.2).
  *
- * Only browsers send an `Origin` that means anything (section 10.1), so a request without one is left to authentication.
- * An origin that does not parse, `null` included, equals nothing.
+ * Only browsers send an `Origin` that can be trusted (section 10.1), so a request without one is left to authentication.
+ * An origin that does not parse, `null` included, equals no other.
  */
 
 import { describe } from "../../protocol/check-options.ts";
 import { parseAuthority } from "../../protocol/handshake/header-fields.ts";
 
 /**
- * Who may connect from a browser.
+ * The pages that may connect, by their origin.
  *
- * `"same-host"`, the default of `serve`, asks that the origin's host and port equal the `Host` field's, a default port
- * counting as none; schemes are not compared, since TLS may end at a proxy. A list holds whole origins, such as
- * `https://example.com:8443`. A function decides by itself, and sees requests without an origin too; `true` lets
- * in, `false` refuses, and whatever else it returns refuses with 500. `"any"` lets all in.
+ * `"same-host"`, the default, lets a page in whose host and port are those of the `Host` field. A default port counts as
+ * none, and schemes are not compared, since TLS may end at a proxy. A list holds whole origins, such as
+ * `https://example.com:8443`. A function decides about every request, also about one without an origin: `true` lets it
+ * in, `false` refuses it with 403, and any other value or an exception refuses it with 500. `"any"` lets every page in.
  */
 export type OriginPolicy<Request = unknown> =
   | "same-host"
@@ -40,9 +41,9 @@ export function checkOriginPolicy(policy: OriginPolicy<never>): void {
 }
 
 /**
- * Whether `policy` lets in a request with this `Origin` field (undefined when absent) and this `Host` field.
+ * Whether `policy` lets in a request with this `Origin` field, undefined when it has none, and this `Host` field.
  *
- * A promise comes only from a function that returns one; what a function throws is the caller's to handle.
+ * The result is a promise only where a function returns one. Throws whatever a function throws.
  */
 export function checkOrigin<Request>(
   origin: string | undefined,
@@ -57,7 +58,7 @@ export function checkOrigin<Request>(
   return policy === "same-host" ? isSameHost(parsed, host) : policy.some((entry) => isSameOrigin(parsed, entry));
 }
 
-/** The names of `hosts` as `isHostAllowed` compares them; throws a TypeError for one that is no host or has a port. */
+/** The host names as `isHostAllowed` compares them. Throws a TypeError for a name that is no host or has a port. */
 export function hostSet(hosts: readonly string[]): ReadonlySet<string> {
   return new Set(
     hosts.map((host) => {
@@ -70,7 +71,7 @@ export function hostSet(hosts: readonly string[]): ReadonlySet<string> {
   );
 }
 
-/** Whether a `Host` field names one of the hosts, on whatever port; every one does where there is no list. */
+/** Whether a `Host` field names one of the hosts, on any port. Without a list, every field does. */
 export function isHostAllowed(hostField: string, hosts: ReadonlySet<string> | undefined): boolean {
   return hosts === undefined || hosts.has(parseAuthority(hostField)?.host ?? "");
 }
@@ -95,7 +96,7 @@ function parseOrigin(text: string): Origin | undefined {
   return { scheme, host: authority.host, port: withoutDefault(authority.port, scheme) };
 }
 
-/** Only the web's own schemes: under any other, the host of an origin is not a name that a site owns. */
+/** Whether an origin has the host and port of a `Host` field. Only the web's schemes do: other hosts are no sites' names. */
 function isSameHost({ scheme, host, port }: Origin, hostField: string): boolean {
   if (!defaultPorts.has(scheme)) return false;
   const authority = parseAuthority(hostField);

@@ -1,13 +1,15 @@
 /**
- * Finds the route of a path: `:name` stands for one whole segment that is not empty, `*` at the end for all that is left.
+ * Finds the route of a path: `:name` stands for one whole segment that is not empty, `*` at the end for the rest.
  *
- * A path without either is looked up; of those with names the first that fits is taken, in the order in which they were
- * given; then of those with a rest the one that says most, segment by segment.
+ * A path that equals a route without names and rest has that route. Otherwise the first route with names that fits is
+ * taken, in the order in which they were given. Routes with a rest come last, the most specific one first, segment by
+ * segment.
  */
 
-/** A route that fits, and what its names stand for. */
+/** A route that fits a path. */
 export interface RouteMatch<Value> {
   readonly value: Value;
+  /** The values of the names in the route's path, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
 }
 
@@ -19,8 +21,8 @@ export class Router<Value> {
   readonly #patterns: Pattern<Value>[] = [];
 
   /**
-   * Throws a TypeError for a path that does not begin with `/`, is none that a request could have, has a `*` that is
-   * not its whole last segment, names a parameter twice, or differs from another in the names of its parameters alone.
+   * Throws a TypeError for a path that does not begin with `/`, that no request could have, that names a parameter twice
+   * or that has a `*` which is not the whole last segment; and for two paths that differ in the names of parameters alone.
    */
   constructor(routes: Iterable<readonly [path: string, value: Value]>) {
     for (const [path, value] of routes) {
@@ -48,13 +50,13 @@ export class Router<Value> {
     }
   }
 
-  /** The paths; in each, the names of parameters are left out, since they make no difference. */
+  /** The paths, without the names of parameters, since names make no difference. */
   get paths(): readonly string[] {
     const patterns = this.#patterns.map(({ segments }) => segments.map((part) => part.replace(/^:.*/, ":")).join("/"));
     return [...this.#fixed.keys(), ...patterns];
   }
 
-  /** The route of a request target's path; undefined when none fits or a parameter is not percent-encoded UTF-8. */
+  /** The route of a path; undefined when none fits, also because a parameter is not percent-encoded UTF-8. */
   match(path: string): RouteMatch<Value> | undefined {
     const fixed = this.#fixed.get(path);
     if (fixed || this.#patterns.length === 0) return fixed;
@@ -67,7 +69,7 @@ export class Router<Value> {
   }
 }
 
-/** Throws a TypeError for a path that clients send in another form: paths are compared as they are sent. */
+/** Throws a TypeError for a path that clients send in another form, since paths are compared as they are sent. */
 function checkUnchanged(path: string): void {
   const asGiven = path.replace(/\/:[^/]*/g, "/:");
   const asSent = new URL(`http://localhost${asGiven}`).pathname;
@@ -84,7 +86,7 @@ function hasRest(segments: readonly string[]): boolean {
   return segments.at(-1) === "*";
 }
 
-/** Those with a rest come last, of two the one that says more first; the others stay as they are. */
+/** Orders routes: those with a rest last, the most specific of them first; all others keep their order. */
 function byRest(one: Pattern<unknown>, other: Pattern<unknown>): number {
   if (!hasRest(one.segments) || !hasRest(other.segments)) {
     return Number(hasRest(one.segments)) - Number(hasRest(other.segments));
@@ -126,11 +128,4 @@ function decode(part: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The path of a request target, which may be a whole URL (RFC 9112 section 3.2.2), without its query. */
-export function pathOf(target: string): string {
-  const path = target.startsWith("/") ? target : target.replace(/^(?:http|ws)s?:\/\/[^/?]*/i, "");
-  const query = path.indexOf("?");
-  return (query < 0 ? path : path.slice(0, query)) || "/";
 }

@@ -1,5 +1,5 @@
 /**
- * The own listener of `serve`: an HTTP server, with or without TLS, that outlives what it cannot accept.
+ * The own listener of `serve`: an HTTP server, with or without TLS, which goes on when a connection cannot be accepted.
  */
 
 import { createServer, type Server as HttpServer } from "node:http";
@@ -9,32 +9,29 @@ import { createSecureContext, type SecureContextOptions, Server as TlsServer } f
 import type { ServerLimits } from "../../connection/limits.ts";
 import { describe, type OptionTable } from "../../protocol/check-options.ts";
 import { checkPem } from "../../transport/tls-files.ts";
-import { guardedLog, type Log } from "../log.ts";
-import type { RouteOptions } from "../route.ts";
 import { destroyUnread } from "./proxied-sockets.ts";
 
-/** Where and how an own listener listens. */
+/** The options of `serve` for a listener of its own. */
 export interface ListenerOptions {
-  /** The port of the own listener, 0 for any free one. Default 0. */
+  /** The TCP port; 0 takes any free port. Default 0. */
   readonly port?: number;
-  /** The address of the own listener, as in `node:net`. Default: all addresses. */
+  /** The address to listen on, as in `node:net`. Default: all addresses. */
   readonly host?: string;
-  /** Makes the own listener speak TLS. */
+  /** The options of `node:https`, such as `cert` and `key`. Default: a listener without TLS. */
   readonly tls?: TlsOptions;
   /**
-   * The proxies, by addresses and ranges such as `10.0.0.0/8`, that begin each connection to the own listener with a
-   * header of the PROXY protocol, version 1 or 2, which decides `remoteAddress`. Any other connection is ended.
-   * Default: none does.
+   * The proxies that begin each connection with a header of the PROXY protocol, version 1 or 2: their addresses and ranges,
+   * such as `10.0.0.0/8`. The header gives `remoteAddress`. Every other connection is ended. Default: no such proxies.
    */
   readonly proxyProtocol?: readonly string[];
   /**
-   * More options for listening, such as `backlog`, `exclusive`, `ipv6Only`, `path`, or `reusePort`, with which several
-   * processes listen on one port, and which needs Node 22.12, 23.1 or later.
+   * More options of `listen` of `node:net`, such as `backlog`, `exclusive`, `ipv6Only` and `path`. With `reusePort`, which
+   * needs Node 22.12, 23.1 or later, several processes listen on one port. Default: none.
    */
   readonly listenOptions?: ListenOptions & { readonly reusePort?: boolean };
 }
 
-/** The options of a listener, by name. */
+/** The options of a listener, each with its type. */
 export const listenerOptionTable: OptionTable<ListenerOptions> = {
   port: "number",
   host: "string",
@@ -43,10 +40,10 @@ export const listenerOptionTable: OptionTable<ListenerOptions> = {
   listenOptions: "object",
 };
 
-/** Options of TLS of which a server needs one: without, no handshake succeeds. */
+/** The options of TLS of which a server needs at least one: without them, no handshake succeeds. */
 const provesIdentity = ["cert", "pfx", "SNICallback", "pskCallback"] as const satisfies readonly (keyof TlsOptions)[];
 
-/** Options of TLS of which one must stand beside `cert`: without, no handshake succeeds either. */
+/** The options of TLS of which one must stand beside `cert`: without them, no handshake succeeds. */
 const provesKey = [
   "key",
   "privateKeyIdentifier",
@@ -55,11 +52,11 @@ const provesKey = [
   "pskCallback",
 ] as const satisfies readonly (keyof TlsOptions)[];
 
-/** Where Node does not know it, it would listen without a word. */
 const [major, minor] = process.versions.node.split(".").map(Number) as [number, number];
+/** Whether the runtime knows `reusePort`; an older one would ignore the option in silence. */
 const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
-/** Throws a TypeError for what this runtime cannot do, and for options that say nothing together. */
+/** Throws a TypeError for an option that this runtime lacks, and for options that contradict each other. */
 export function checkListenerOptions({ listenOptions, proxyProtocol }: ListenerOptions): void {
   if (proxyProtocol?.length === 0)
     throw new TypeError("Cannot serve: proxyProtocol names no proxy, so no one could connect");
@@ -70,14 +67,14 @@ export function checkListenerOptions({ listenOptions, proxyProtocol }: ListenerO
   throw new TypeError(`Cannot serve: reusePort needs Node 22.12, 23.1 or later, and this is ${process.version}`);
 }
 
-/** A listener that does not listen yet. */
+/** Makes a listener that does not listen yet. Throws a TypeError for TLS without a certificate or its key. */
 export function createListener({ tls }: ListenerOptions, limits: ServerLimits): HttpServer {
   const http = {
     maxHeaderSize: limits.maxHeaderSize,
     headersTimeout: limits.handshakeTimeout,
     requestTimeout: Math.max(limits.handshakeTimeout, 60_000),
     connectionsCheckingInterval: 1000,
-    // A request without Host is answered by our own check, which says what is wrong.
+    // A request without Host is refused by our own check, which says what is wrong.
     requireHostHeader: false,
   };
   if (!tls) return withFields(createServer(http), limits);
@@ -99,14 +96,14 @@ export function createListener({ tls }: ListenerOptions, limits: ServerLimits): 
   return server;
 }
 
-/** What each listener of ours was told of TLS. */
+/** The options of TLS of each own listener. */
 const tlsOptions = new WeakMap<HttpServer, TlsOptions>();
 
 /**
- * Gives a TLS listener of ours another certificate; what `options` leave out stays as it was.
+ * Gives an own TLS listener another certificate; options that are left out keep their values.
  *
- * Throws a TypeError where it is none, or where the PEM is no PEM, and OpenSSL's error for a certificate that cannot be
- * used; nothing is changed then.
+ * Throws a TypeError for another listener and for text that is no PEM, and OpenSSL's error for a certificate that cannot
+ * be used. After an exception nothing is changed.
  */
 export function renewSecureContext(http: HttpServer, options: SecureContextOptions): void {
   const given = tlsOptions.get(http);
@@ -122,20 +119,20 @@ export function renewSecureContext(http: HttpServer, options: SecureContextOptio
   }
   checkPem("set the secure context", options);
   const renewed: TlsOptions = { ...given, ...otherIdentity(options), ...options };
-  // A half-set one would be left behind by a mistake in it.
+  // The listener would keep a half of options that fail, so they are tried here first.
   createSecureContext(renewed);
   http.setSecureContext(renewed);
   tlsOptions.set(http, renewed);
 }
 
-/** What a new certificate takes the place of, where it comes in another form. */
+/** The old certificate's options that a new certificate of another form displaces. */
 function otherIdentity(options: SecureContextOptions): SecureContextOptions {
   if ("pfx" in options) return { cert: undefined, key: undefined };
   return "cert" in options || "key" in options ? { pfx: undefined } : {};
 }
 
 /**
- * Beyond its own number of fields, 2000 by default, `node:http` passes over the rest or refuses: ours comes first
+ * Raises the number of header fields above which `node:http` drops or refuses some, so that our own limit is reached first
  * (fault C01).
  */
 function withFields<Listener extends HttpServer>(server: Listener, { maxHeaderFields }: ServerLimits): Listener {
@@ -143,19 +140,25 @@ function withFields<Listener extends HttpServer>(server: Listener, { maxHeaderFi
   return server;
 }
 
-/** The streams under TLS: until its handshake is done, `closeAllConnections` does not know one. */
+/** The sockets under TLS: `closeAllConnections` does not know a socket before its TLS handshake is done. */
 const tlsTransports = new WeakMap<HttpServer, Set<Socket>>();
 
-/** Ends at once what speaks TLS, or is about to, on a listener of ours, and what has not said whose connection it is. */
+/** Destroys the sockets of an own listener that `closeAllConnections` misses: those under TLS and without a PROXY header. */
 export function destroyTlsTransports(http: HttpServer): void {
   destroyUnread(http);
   for (const socket of tlsTransports.get(http) ?? []) socket.destroy();
 }
 
-/** Listens, and rejects with the listener's error; what cannot be accepted later goes to the log. */
+/**
+ * Starts to listen. Rejects with the listener's error when it cannot.
+ *
+ * Afterwards `failed` is called for each connection that cannot be accepted, such as without a free file descriptor: the
+ * listener's error must not end the process (fault D20).
+ */
 export async function listen(
   http: HttpServer,
-  { port = 0, host, listenOptions, log }: ListenerOptions & Pick<RouteOptions, "log">,
+  { port = 0, host, listenOptions }: ListenerOptions,
+  failed: (error: Error) => void,
 ): Promise<void> {
   const place = listenOptions?.path === undefined ? { port, ...(host !== undefined && { host }) } : {};
   try {
@@ -163,8 +166,7 @@ export async function listen(
       http.once("error", reject);
       http.listen({ ...place, ...listenOptions }, () => {
         http.off("error", reject);
-        // One that cannot be accepted, for want of a file descriptor perhaps, must not end the process (fault D20).
-        http.on("error", (error) => listenerFailed(error, log));
+        http.on("error", failed);
         resolve();
       });
     });
@@ -173,7 +175,7 @@ export async function listen(
   }
 }
 
-/** An error of the system with its meaning before it and all of its fields, such as `code`; others as they are. */
+/** A system error with its meaning in words and all of its fields, such as `code`; other errors as they are. */
 function cannotListen(cause: NodeJS.ErrnoException): Error {
   const { code = "", syscall, message } = cause;
   const meaning = listenMeanings[code];
@@ -187,10 +189,3 @@ const listenMeanings: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "the host is not an address of this machine",
   ENOTFOUND: "the host does not resolve to an address",
 };
-
-/** Tells of what could not be accepted, which ends nothing. */
-export function listenerFailed(error: Error, log: Log | undefined): void {
-  const message = `The server could not accept a connection: ${error.message}`;
-  if (log) guardedLog(log)?.({ event: "listener-error", level: "error", message, error });
-  else console.error("A server could not accept a connection:", error);
-}

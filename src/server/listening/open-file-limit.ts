@@ -1,17 +1,19 @@
 /**
- * How many connections a process can have before it runs out of files (fault D20).
+ * The number of connections that a process can have before it runs out of file descriptors (fault D20).
  */
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** What is left at least for other files, and for clients that are told to come later. */
+/** The file descriptors that are kept for other files, and for clients that are told to come later. */
 const spareFiles = 16;
 
+/** Undefined until it is read for the first time. */
 let known: number | undefined;
 
 /**
- * 95 % of the limit on open files, without those open already where it is small; Infinity where the system does not
- * tell it, or not to this process.
+ * 95 % of the limit on open files; where that limit is small, less by the files that are open already.
+ *
+ * Infinity where the system does not tell its limit to this process.
  */
 export function fileLimit(): number {
   known ??= process.platform === "linux" ? readFileLimit() : Number.POSITIVE_INFINITY;
@@ -25,7 +27,7 @@ function readFileLimit(): number {
     limits = readFileSync("/proc/self/limits", "latin1");
     open = readdirSync("/proc/self/fd").length;
   } catch {
-    // Without /proc, as in a chroot, or under the permission model of Node, there is no default.
+    // There is no /proc in a chroot, nor under the permission model of Node.
     return Number.POSITIVE_INFINITY;
   }
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);

@@ -1,39 +1,39 @@
 /**
- * Takes the header of the PROXY protocol off the sockets of a listener of ours, before `node:http` or TLS sees a byte.
+ * Takes the header of the PROXY protocol off the sockets of an own listener, before `node:http` or TLS sees a byte.
  *
- * Where it is asked for, every connection has to come from a trusted proxy and begin with a header, since the protocol does
- * not allow to guess (fault C20). Any other is ended without an answer: it would be the proxy's word that is missing.
+ * With the option, every connection has to come from a trusted proxy and begin with a header: the protocol forbids to
+ * guess whether there is one (fault C20). Any other connection is ended without an answer.
  */
 
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
-import type { ProxyTrust } from "../handshake/client-address.ts";
-import { noteAddress, type ProxyProblem } from "../handshake/proxied-address.ts";
-import { ignoreError } from "../handshake/refuse.ts";
+import { ignoreError } from "../../transport/ignore-error.ts";
+import { noteProxiedAddress, type ProxyTrust } from "../handshake/client-address.ts";
+import type { ProxyProblem } from "../handshake/refused.ts";
 import { longestProxyHeader, readProxyHeader } from "./proxy-header.ts";
 
-/** What the reader is told. */
+/** The options of `readProxyHeaders`. */
 export interface ProxyHeaderOptions {
-  /** Which proxies are believed. */
+  /** The proxies that are believed. */
   readonly trust: ProxyTrust;
-  /** How long a header may take, in milliseconds. */
+  /** The longest time that a header may take, in milliseconds. */
   readonly timeout: number;
-  /** Hears of a connection before it is ended. */
+  /** Called with a connection before it is ended. */
   refused(socket: Socket, problem: ProxyProblem): void;
 }
 
-/** The sockets of a listener whose header has not come. */
+/** The sockets of each listener whose header has not come yet. */
 const waiting = new WeakMap<HttpServer, Set<Socket>>();
 
-/** Puts itself before all who listen for connections; they hear of each when its header was read. */
+/** Reads headers before the other `connection` listeners are called; they get each socket once its header was read. */
 export function readProxyHeaders(http: HttpServer, options: ProxyHeaderOptions): void {
   const listeners = http.listeners("connection") as ((socket: Socket) => void)[];
   const sockets = new Set<Socket>();
   waiting.set(http, sockets);
   http.removeAllListeners("connection");
   http.on("connection", (socket: Socket) => {
-    // One that was reset already, as by health checks, has no address any more.
+    // A socket that was reset already, as by health checks, has no address any more.
     const { remoteAddress } = socket;
     if (!options.trust(remoteAddress, 0)) {
       if (remoteAddress !== undefined) options.refused(socket, "untrusted-proxy");
@@ -44,23 +44,23 @@ export function readProxyHeaders(http: HttpServer, options: ProxyHeaderOptions):
     awaitHeader(socket, options, (rest) => {
       sockets.delete(socket);
       if (rest === undefined) return;
-      // Whoever is next begins to read where it finds a socket that nobody has begun to read.
+      // The next listener starts to read only where it finds a socket that is not being read.
       socket.pause();
       if (rest.length > 0) socket.unshift(rest);
       for (const listener of listeners) listener.call(http, socket);
       socket.off("error", ignoreError);
-      // TLS takes what was read, and reads the transport by itself.
+      // TLS takes the bytes that were read, and reads the transport by itself.
       if (!(http instanceof TlsServer)) socket.resume();
     });
   });
 }
 
-/** Ends the sockets whose header has not come. */
+/** Destroys the sockets of a listener whose header has not come yet. */
 export function destroyUnread(http: HttpServer): void {
   for (const socket of waiting.get(http) ?? []) socket.destroy();
 }
 
-/** Calls `done` with what came behind the header, or with undefined when the socket was ended. */
+/** Calls `done` with the bytes behind the header, or with undefined when the socket was ended. */
 function awaitHeader(socket: Socket, options: ProxyHeaderOptions, done: (rest: Buffer | undefined) => void): void {
   let bytes: Buffer = Buffer.alloc(0);
   const finish = (rest: Buffer | undefined): void => {
@@ -79,7 +79,7 @@ function awaitHeader(socket: Socket, options: ProxyHeaderOptions, done: (rest: B
     const header = readProxyHeader(bytes.subarray(0, longestProxyHeader));
     if (header === "incomplete") return;
     if (header === "malformed") return refuse("malformed-proxy-header");
-    if (header.address !== undefined) noteAddress(socket, header.address);
+    if (header.address !== undefined) noteProxiedAddress(socket, header.address);
     finish(bytes.subarray(header.length));
   };
   const timer = setTimeout(() => refuse("proxy-header-too-slow"), options.timeout);

@@ -1,40 +1,39 @@
 /**
- * The header of the PROXY protocol, versions 1 and 2, with which a proxy says whose connection it passes on, before
- * anything else and before TLS (HAProxy's proxy-protocol.txt).
+ * The header of the PROXY protocol, versions 1 and 2, in which a proxy gives the address of the client before any other
+ * byte, TLS included (HAProxy's proxy-protocol.txt).
  *
- * Reads bytes and nothing else. What the protocol does not allow is malformed; what it allows and we have no use for,
- * such as checks of the proxy itself, Unix sockets, datagrams and extensions (TLVs, CRC32c among them), names no
- * client.
+ * A header that the protocol does not allow is malformed. Allowed headers without use here name no client: checks of the
+ * proxy itself, Unix sockets and datagrams. Extensions (TLVs, CRC32c among them) are passed over.
  */
 
 import { isIPv4, isIPv6 } from "node:net";
 
-/** A header that has come whole. */
+/** A complete header. */
 export interface ProxyHeader {
-  /** How many bytes it has. */
+  /** The length in bytes. */
   readonly length: number;
-  /** The client's address; undefined where the header names none, and the connection is the proxy's own. */
+  /** The client's address; undefined where the header names none, as for the proxy's own connections. */
   readonly address: string | undefined;
 }
 
-/** The longest header that is taken; extensions of the usual proxies have some hundred bytes. */
+/** The longest accepted header, in bytes. The extensions of the usual proxies have some hundred bytes. */
 export const longestProxyHeader = 4096;
 
 const textSignature = Buffer.from("PROXY ");
 const binarySignature = Buffer.from("\r\n\r\n\0\r\nQUIT\n");
-/** Of version 1, CRLF included. */
+/** The longest header of version 1 in bytes, CRLF included. */
 const longestLine = 107;
-/** Of version 2, up to the addresses. */
+/** The length of a header of version 2 up to the addresses, in bytes. */
 const fixedLength = 16;
 
-/** Reads the header that `bytes` begin with; never throws. */
+/** Reads the header at the beginning of `bytes`. Never throws. */
 export function readProxyHeader(bytes: Buffer): ProxyHeader | "incomplete" | "malformed" {
   if (beginsAs(bytes, binarySignature)) return readBinary(bytes);
   if (beginsAs(bytes, textSignature)) return readLine(bytes);
   return "malformed";
 }
 
-/** Whether the bytes have the signature, or as much of it as there is of them. */
+/** Whether the bytes begin with the signature, or are its beginning. */
 function beginsAs(bytes: Buffer, signature: Buffer): boolean {
   const length = Math.min(bytes.length, signature.length);
   return bytes.compare(signature, 0, length, 0, length) === 0;
@@ -66,10 +65,10 @@ function readBinary(bytes: Buffer): ReturnType<typeof readProxyHeader> {
   return { length, address: plainAddress(groups.join(":")) };
 }
 
-/** The bytes of both addresses and ports, by family: none, IPv4, IPv6, Unix. */
+/** The length of both addresses and ports in bytes, by family: none, IPv4, IPv6, Unix. */
 const addressLengths: readonly number[] = [0, 12, 36, 216];
 
-/** A zone means something on one machine only. */
+/** Whether a text is an IPv6 address without a zone: a zone has a meaning on one machine only. */
 function isIPv6Alone(text: string): boolean {
   return isIPv6(text) && !text.includes("%");
 }
@@ -78,7 +77,7 @@ function isPort(text: string): boolean {
   return /^(?:0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
 }
 
-/** An address as Node writes those of its sockets: IPv6 in its shortest form, and IPv4 within it as IPv4. */
+/** An address in the form that Node's sockets have: IPv6 in its shortest form, and IPv4 within IPv6 as IPv4. */
 function plainAddress(address: string): string {
   if (isIPv4(address)) return address;
   const shortest = new URL(`http://[${address}]/`).hostname.slice(1, -1);

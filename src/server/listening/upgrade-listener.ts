@@ -1,50 +1,45 @@
 /**
- * One `upgrade` listener for all that we serve on an HTTP server, which others may share.
+ * One `upgrade` listener for all servers of ours on one HTTP server, which other libraries may share.
  *
- * A path that none of ours claims is refused only when nobody else listens: else it is theirs to answer. What asks for
- * another protocol than WebSocket is theirs as well, but nobody may want it: what they have not touched is answered as
- * plain HTTP.
+ * A path without a route is refused only when no other library listens: otherwise the request may be theirs. A request for
+ * another protocol than WebSocket may be theirs as well; if none of them touches it, it is answered as plain HTTP.
  */
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { ignoreError } from "../../transport/ignore-error.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import { isUntouched } from "../handshake/claim.ts";
-import {
-  answerUnderWay,
-  behindUnanswered,
-  ignoreError,
-  Refused,
-  refuse,
-  type UpgradeRequest,
-} from "../handshake/refuse.ts";
+import { refuse } from "../handshake/refuse.ts";
+import { Refused } from "../handshake/refused.ts";
+import { answerUnderWay, type UpgradeRequest } from "../handshake/upgrade-request.ts";
 import { asksForWebSocket, giveBack, type IsOurs, isPlain, leavePlainRequests } from "./plain-request.ts";
 
-/** A server as the listener sees it. */
+/** A server whose upgrade requests come through the listener. */
 export interface AttachedServer {
-  /** The paths that it answers while it lets clients in. */
+  /** The paths of its routes; none while it lets no clients in. */
   readonly paths: readonly string[];
   /** Whether a request is for one of its paths. */
   hasPath(request: IncomingMessage): boolean;
-  /** Answers an upgrade request, now or later; false when its path is not the server's. */
+  /** Answers an upgrade request, now or later. Returns false, with the request untouched, when no route has its path. */
   takeUpgrade(exchange: UpgradeRequest): boolean;
-  /** Refuses a path that is nobody's. */
+  /** Refuses a request whose path no server has. */
   refuseUnknown(exchange: UpgradeRequest): void;
 }
 
 interface Attachment {
   readonly servers: AttachedServer[];
   readonly listener: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Ends that plain requests are not handed over. */
+  /** Lets the runtime hand plain requests over again. */
   readonly takePlainRequests: () => void;
 }
 
 const attachments = new WeakMap<HttpServer, Attachment>();
 
 /**
- * Gives a server the upgrade requests of an HTTP server, behind those that have them already.
+ * Gives a server the upgrade requests of an HTTP server; servers that were attached before come first.
  *
- * Throws a TypeError for a path that one of those has: no request would reach it.
+ * Throws a TypeError for a path that one of those has already, since no request would reach it.
  */
 export function attach(http: HttpServer, server: AttachedServer): void {
   const attachment = attachments.get(http);
@@ -72,7 +67,7 @@ export function attach(http: HttpServer, server: AttachedServer): void {
   attachments.set(http, { servers, listener, takePlainRequests: leavePlainRequests(http, isOurs) });
 }
 
-/** Ends that; the listener goes with the last. */
+/** Takes a server off an HTTP server; the listener is removed with the last one. */
 export function detach(http: HttpServer, server: AttachedServer): void {
   const attachment = attachments.get(http);
   const index = attachment?.servers.indexOf(server) ?? -1;
@@ -90,15 +85,16 @@ function dispatch(http: HttpServer, servers: readonly AttachedServer[], exchange
 }
 
 /**
- * Answers what none of the others has touched when all of them have seen it: nobody would, and nobody's time would end it.
- * The answer ends the connection, since one of them may still write to it.
+ * Answers a request once all listeners have seen it and none has touched it; otherwise it would wait for ever.
+ *
+ * The answer ends the connection, since another listener may still write to it.
  */
 function answerUnlessTouched(http: HttpServer, exchange: UpgradeRequest): void {
   const { request, socket } = exchange;
   socket.on("error", ignoreError);
   setImmediate(() => {
     if (!isUntouched(socket)) return;
-    // Newer runtimes read the body themselves and hand over a stream of their own, which cannot be given back.
+    // Newer runtimes read the body and hand over a stream of their own, which cannot be given back.
     if (http.listenerCount("request") === 0 || socket !== request.socket) {
       return refuse(exchange, Refused.by("missing-upgrade"));
     }
@@ -110,7 +106,7 @@ function answerUnlessTouched(http: HttpServer, exchange: UpgradeRequest): void {
 function answerAsPlain(http: HttpServer, exchange: UpgradeRequest, options?: { readonly close: boolean }): void {
   if (answerUnderWay(exchange)) {
     exchange.socket.on("error", ignoreError);
-    refuse(exchange, behindUnanswered());
+    refuse(exchange, Refused.behindUnanswered());
   } else {
     giveBack(http, exchange, options);
   }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server as HttpServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { endFirstLook, lookFirst } from "../../../src/server/handshake/fast-handshake.ts";
+import { disableFastHandshakes, enableFastHandshakes } from "../../../src/server/handshake/fast-handshake.ts";
 import type { RequestHead } from "../../../src/server/handshake/request-head.ts";
 import { until } from "../../support/connection-pair.ts";
 import { exchange, openRaw, parseResponse, requestText } from "../../support/raw-peer.ts";
@@ -14,7 +14,7 @@ const opened: { http: HttpServer; sockets: Socket[] }[] = [];
 
 afterEach(() => {
   for (const { http, sockets } of opened.splice(0)) {
-    endFirstLook(http);
+    disableFastHandshakes(http);
     for (const socket of sockets) socket.destroy();
     http.close();
     http.closeAllConnections();
@@ -39,7 +39,7 @@ async function looking(handshakeTimeout = 10_000) {
     socket.on("data", (chunk) => socket.write(`taken ${chunk}`)).on("end", () => socket.end());
     return true;
   };
-  lookFirst(http, { takeHead }, { handshakeTimeout, maxHeaderSize: 16_384 });
+  enableFastHandshakes(http, { takeHead }, { handshakeTimeout, maxHeaderSize: 16_384 });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   const client = async (first = "") => {
@@ -103,7 +103,7 @@ describe("the first look", () => {
   test("a silent socket that was handed over is served", async () => {
     const { client, asked, http } = await looking();
     const socket = await client();
-    endFirstLook(http);
+    disableFastHandshakes(http);
     socket.write(plain);
     expect(await textOf(socket)).toMatch(/plain$/);
     const later = await client(handshake);
@@ -120,7 +120,7 @@ describe("the first look", () => {
     reset.resetAndDestroy();
     const closed = once(http, "close");
     http.close();
-    endFirstLook(http);
+    disableFastHandshakes(http);
     await closed;
   });
 
@@ -128,7 +128,7 @@ describe("the first look", () => {
     const http = createServer();
     http.on("connection", () => {});
     const before = http.listeners("connection");
-    lookFirst(
+    enableFastHandshakes(
       http,
       { takeHead: () => expect.unreachable("looked at") },
       {

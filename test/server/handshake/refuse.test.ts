@@ -1,15 +1,8 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import {
-  discardInput,
-  isResponse,
-  plainRefusal,
-  Refused,
-  refusalOfResponse,
-  refuse,
-  writeRefusal,
-} from "../../../src/server/handshake/refuse.ts";
+import { discardInput, refuse, writeRefusal } from "../../../src/server/handshake/refuse.ts";
+import { plainRefusal, Refused } from "../../../src/server/handshake/refused.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
 import { parseResponse, RawPeer, socketPair } from "../../support/raw-peer.ts";
 
@@ -97,47 +90,5 @@ describe("refuse", () => {
       { request, status: 404, reason: "unknown-path" },
       { request, status: 503, reason: "server-closing" },
     ]);
-  });
-
-  test("busy says when to come back", () => {
-    expect(Refused.busy("too-many-connections", "it is full").refusal).toEqual({
-      status: 503,
-      headers: [
-        ["Content-Type", "text/plain; charset=utf-8"],
-        ["Retry-After", "1"],
-      ],
-      body: "Cannot open the connection: it is full\n",
-    });
-  });
-});
-
-describe("a Response", () => {
-  test("is taken with its status, its fields and its body, but not with the fields that frame it", async () => {
-    const response = new Response("no", {
-      status: 401,
-      headers: { "WWW-Authenticate": "Basic", "Content-Length": "99", Connection: "keep-alive" },
-    });
-    response.headers.append("Set-Cookie", "a=1");
-    response.headers.append("Set-Cookie", "b=2");
-    const { status, headers, body } = await refusalOfResponse(response);
-    expect([status, Buffer.from(body).toString()]).toEqual([401, "no"]);
-    expect(headers).toEqual([
-      ["content-type", "text/plain;charset=UTF-8"],
-      ["set-cookie", "a=1"],
-      ["set-cookie", "b=2"],
-      ["www-authenticate", "Basic"],
-    ]);
-  });
-
-  test.each([
-    [new Response(), true],
-    [{ status: 403, headers: new Headers(), arrayBuffer: async () => new ArrayBuffer(0) }, true],
-    [{ data: 1 }, false],
-    [{ status: 403 }, false],
-    [undefined, false],
-    [null, false],
-    [5, false],
-  ])("%# is recognised, also one of a package: %o", (value, expected) => {
-    expect(isResponse(value)).toBe(expected);
   });
 });

@@ -1,12 +1,14 @@
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { describe as describeValue } from "../../../src/protocol/check-options.ts";
-import { accept, connectionSettings } from "../../../src/server/accept.ts";
-import { pathOf } from "../../../src/server/handshake/router.ts";
-import { upgrade } from "../../../src/server/handshake/server-handshake.ts";
+import { accept } from "../../../src/server/accept.ts";
+import type { UpgradeContext } from "../../../src/server/handshake/decide.ts";
+import { pathOf } from "../../../src/server/handshake/upgrade-request.ts";
 import type { LogRecord } from "../../../src/server/log.ts";
-import { type Route, resolveRoute, type UpgradeContext } from "../../../src/server/route.ts";
+import { connectionSettings, resolveRoute } from "../../../src/server/resolved-route.ts";
+import type { Route } from "../../../src/server/route.ts";
 import type { ServerConnection } from "../../../src/server/server-connection.ts";
+import { upgrade } from "../../../src/server/upgrade.ts";
 import { gate, until } from "../../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
 import { httpServer } from "../../support/http-server.ts";

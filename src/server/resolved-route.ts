@@ -1,0 +1,103 @@
+/**
+ * A route with every option resolved over those of its server, once for all of its handshakes and connections.
+ */
+
+import type { IncomingMessage } from "node:http";
+import {
+  type ConnectionSettings,
+  type KeepaliveOptions,
+  resolveDelivery,
+  resolveKeepalive,
+} from "../connection/handlers.ts";
+import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
+import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint-options.ts";
+import { isToken } from "../protocol/handshake/header-fields.ts";
+import { type CompressionSettings, compressionSettings } from "../protocol/handshake/permessage-deflate.ts";
+import { type ProxyTrust, resolveTrust } from "./handshake/client-address.ts";
+import { checkOriginPolicy, hostSet, type OriginPolicy } from "./handshake/origin.ts";
+import { failureOf, guardedLog, handlerError, type Log } from "./log.ts";
+import type { Route, RouteOptions } from "./route.ts";
+import type { ServerConnection } from "./server-connection.ts";
+
+/** A route as the server uses it: every option has a value. */
+export interface ResolvedRoute {
+  readonly handlers: Route;
+  readonly limits: ServerLimits & ConnectionLimits;
+  /** Undefined where connections are not kept alive. */
+  readonly keepalive: Required<KeepaliveOptions> | undefined;
+  /** Undefined where permessage-deflate is not accepted. */
+  readonly compression: CompressionSettings | undefined;
+  readonly origin: OriginPolicy<IncomingMessage>;
+  /** Undefined where the server answers to every host. */
+  readonly hosts: ReadonlySet<string> | undefined;
+  readonly subprotocols: readonly string[];
+  /** The settings that the endpoints of all connections share, without compression and with it. */
+  readonly endpoints: { readonly plain: EndpointSettings; readonly compressed: EndpointSettings };
+  /** Undefined where no proxy is trusted. */
+  readonly trust: ProxyTrust | undefined;
+  /** The hook of the option `log`; it never throws. Undefined where there is none. */
+  readonly log: Log | undefined;
+  readonly asyncContext: boolean;
+}
+
+/** Resolves a route's options over the server's. Throws a TypeError or a RangeError for a value that cannot be. */
+export function resolveRoute(route: Route, defaults: RouteOptions = {}): ResolvedRoute {
+  const compression = route.compression ?? defaults.compression ?? false;
+  const origin = route.origin ?? defaults.origin ?? "same-host";
+  const subprotocols = route.subprotocols ?? defaults.subprotocols ?? [];
+  checkOriginPolicy(origin);
+  const hosts = route.hosts ?? defaults.hosts;
+  for (const subprotocol of subprotocols) {
+    if (!isToken(subprotocol)) throw new TypeError(`Cannot speak the subprotocol "${subprotocol}": it is not a token`);
+  }
+  const limits = resolveLimits(serverLimits, { ...defaults.limits, ...route.limits });
+  const { maxMessageSize, maxEmptyFragments } = limits;
+  const delivery = resolveDelivery(route, defaults);
+  if (delivery.accepts === "text" && delivery.textAsBytes && route.text === undefined) {
+    // TypeScript infers the type of the handler's data from the route alone, so an inherited option cannot be meant.
+    throw new TypeError('Cannot accept text alone as bytes: the route itself has to say text: "bytes"');
+  }
+  const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, ...delivery };
+  return {
+    handlers: route,
+    limits,
+    keepalive: resolveKeepalive(route.keepalive ?? defaults.keepalive),
+    compression: compression === false ? undefined : compressionSettings(compression),
+    origin,
+    hosts: hosts && hostSet(hosts),
+    subprotocols,
+    endpoints: {
+      plain: new EndpointSettings(endpoint),
+      compressed: new EndpointSettings({ ...endpoint, compression: true }),
+    },
+    trust: resolveTrust(route.trustProxy ?? defaults.trustProxy),
+    log: guardedLog(route.log ?? defaults.log),
+    asyncContext: route.asyncContext ?? defaults.asyncContext ?? false,
+  };
+}
+
+/** The server's interest in its connections; `ended` is called before the log is written. */
+export type ConnectionObserver = Pick<ConnectionSettings<ServerConnection>, "counters" | "began" | "ended" | "handled">;
+
+/** The settings that all connections of a route share. */
+export function connectionSettings(
+  route: ResolvedRoute,
+  observer: ConnectionObserver = {},
+): ConnectionSettings<ServerConnection> {
+  const { log } = route;
+  return {
+    limits: route.limits,
+    handlers: route.handlers,
+    keepalive: route.keepalive,
+    ...(observer.counters && { counters: observer.counters }),
+    ...(observer.began && { began: observer.began }),
+    ...(observer.handled && { handled: observer.handled }),
+    ...(log && { threw: (connection: ServerConnection, error: Error) => log(handlerError(connection, error)) }),
+    ended: (connection, report) => {
+      connection.leaveTopics();
+      observer.ended?.(connection, report);
+      const failure = log && failureOf(connection, report);
+      if (failure) log(failure);
+    },
+  };
+}

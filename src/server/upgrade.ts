@@ -1,0 +1,91 @@
+/**
+ * The way from an upgrade request to a connection: the handshake, then the 101, then the connection's start.
+ */
+
+import type { Socket } from "node:net";
+import { inOwnContext, settingsIn } from "../connection/async-context.ts";
+import { MessageDeflate } from "../connection/compression/message-deflate.ts";
+import type { ConnectionSettings } from "../connection/handlers.ts";
+import { Endpoint } from "../protocol/endpoint.ts";
+import type { Topics } from "../topics/topics.ts";
+import { ignoreError } from "../transport/ignore-error.ts";
+import type { RefusableRequest } from "./handshake/refuse.ts";
+import { type Admission, admit } from "./handshake/server-handshake.ts";
+import { pathOf } from "./handshake/upgrade-request.ts";
+import type { ResolvedRoute } from "./resolved-route.ts";
+import { ServerConnection } from "./server-connection.ts";
+
+/** Where an upgrade request leads, and the things that the connections of its route share. */
+export interface UpgradeTarget {
+  readonly route: ResolvedRoute;
+  readonly settings: ConnectionSettings<ServerConnection>;
+  /** The values of the names in the route's path. */
+  readonly params: Readonly<Record<string, string>>;
+  /** The topics to which the connection can subscribe; undefined where there are none. */
+  readonly topics?: Topics | undefined;
+  /** Whether the socket belongs to a listener of our own, so that it may be read into a shared buffer. */
+  readonly ownSockets?: boolean | undefined;
+  /** Aborts a decision under way when the server closes. */
+  readonly closing?: AbortSignal | undefined;
+}
+
+/**
+ * Answers an upgrade request. The result is undefined when the request was refused or the client has left.
+ *
+ * Never throws for anything that a peer sends. Rejects, with nothing written, when another listener has answered the request
+ * while the application decided.
+ */
+export function upgrade(
+  exchange: RefusableRequest,
+  target: UpgradeTarget,
+): ServerConnection | undefined | Promise<ServerConnection | undefined> {
+  const admission = admit(exchange, target);
+  if (admission instanceof Promise) return upgradeDecided(admission, target);
+  return admission && openConnection(admission, target);
+}
+
+async function upgradeDecided(
+  deciding: Promise<Admission | undefined>,
+  target: UpgradeTarget,
+): Promise<ServerConnection | undefined> {
+  const admission = await deciding;
+  return admission && inOwnContext(() => openConnection(admission, target));
+}
+
+/** Writes the 101 of an admitted client and starts its connection. */
+export function openConnection(admission: Admission, target: UpgradeTarget): ServerConnection {
+  const { socket, head, remoteAddress, verified, response, subprotocol, compression, data, context } = admission;
+  const { route, settings, params } = target;
+  prepareSocket(socket as Socket);
+  socket.write(response, "latin1");
+  const connection = new ServerConnection({
+    endpoint: new Endpoint(compression === undefined ? route.endpoints.plain : route.endpoints.compressed),
+    socket,
+    settings: context === undefined ? settings : settingsIn(context, settings),
+    deflate:
+      route.compression && compression && new MessageDeflate("server", compression.parameters, route.compression),
+    subprotocol,
+    extensions: compression?.response,
+    data,
+    params,
+    topics: target.topics,
+    remoteAddress,
+    path: pathOf(verified.resourceName),
+  });
+  connection.start(head, target.ownSockets);
+  // From here on the connection listens; a write that failed at once says so a tick later.
+  socket.off("error", ignoreError);
+  return connection;
+}
+
+/**
+ * Undoes what `node:http` sets on sockets for requests. A Duplex that is no socket has none of these.
+ *
+ * With `allowHalfOpen`, bytes before the peer's end are still answered: over TLS, and for a socket that another process
+ * has accepted, Node would end our side at once.
+ */
+function prepareSocket(socket: Partial<Socket>): void {
+  socket.setTimeout?.(0);
+  socket.setNoDelay?.(true);
+  socket.allowHalfOpen = true;
+}
