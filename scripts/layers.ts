@@ -3,7 +3,7 @@
  * browser → cluster → ws → entries → cli.
  *
  * Folders of one layer (client and server) never import each other, no file imports itself by way of others (type-only
- * imports count), and protocol/ stays pure: of Node it may import buffer and crypto only, and it names no timer, clock
+ * imports count), a folder and its parent or its neighbour import each other one way only, and protocol/ stays pure: of Node it may import buffer and crypto only, and it names no timer, clock
  * or logger. What runs in pages too, reconnecting/ and browser/, imports nothing of Node. Programs beside src/ that stand
  * for its users reach it by the package's name, never by path.
  */
@@ -24,6 +24,16 @@ const layers: readonly (readonly string[])[] = [
   ["entries"],
   ["cli"],
 ];
+/** Pairs of folders that still import each other; each is to go, and none may come. */
+const knownPairs: readonly string[] = [
+  "src/client and src/client/dialing",
+  "src/connection and src/connection/closing",
+  "src/connection and src/connection/receiving",
+  "src/connection and src/connection/sending",
+  "src/connection and src/connection/streams",
+  "src/protocol and src/protocol/frames",
+  "src/protocol and src/protocol/messages",
+];
 const pureImports: readonly string[] = ["node:buffer", "node:crypto"];
 /** Folders that run in pages: what they import must be there, too. */
 const portable: readonly string[] = ["reconnecting", "browser"];
@@ -42,6 +52,7 @@ export function checkLayers(root: string): string[] {
   return [
     ...sources.flatMap((file) => brokenRules(root, file)),
     ...cycles(root, sources),
+    ...bothWays(root, sources),
     ...outsiders.flatMap((folder) => readTree(join(root, folder))).flatMap((file) => reachesIntoSrc(root, file)),
   ];
 }
@@ -96,6 +107,39 @@ function cycles(root: string, sources: readonly SourceFile[]): string[] {
   };
   sources.forEach(walk);
   return found;
+}
+
+/** One sentence for each pair of a folder and its parent, or of two folders side by side, that import each other. */
+function bothWays(root: string, sources: readonly SourceFile[]): string[] {
+  const src = join(root, "src");
+  const paths = new Set(sources.map(({ path }) => path));
+  const arrows = new Map<string, string>();
+  for (const { path, imports } of sources) {
+    for (const specifier of imports) {
+      const target = resolve(dirname(path), specifier);
+      const rooms = specifier.startsWith(".") && paths.has(target) ? roomsBetween(src, path, target) : undefined;
+      if (rooms === undefined) continue;
+      const key = rooms.join(" → ");
+      if (!arrows.has(key)) arrows.set(key, `${relative(root, path)} → ${relative(root, target)}`);
+    }
+  }
+  return [...arrows].flatMap(([key, example]) => {
+    const [from = "", to = ""] = key.split(" → ");
+    const back = from < to ? arrows.get(`${to} → ${from}`) : undefined;
+    const pair = `src/${from} and src/${to}`;
+    return back === undefined || knownPairs.includes(pair) ? [] : [`${pair} import each other: ${example} and ${back}`];
+  });
+}
+
+/** The two folders that an import joins, just below the folder that both ends share; undefined within one folder. */
+function roomsBetween(src: string, from: string, to: string): readonly [from: string, to: string] | undefined {
+  const one = dirname(relative(src, from)).split(sep);
+  const other = dirname(relative(src, to)).split(sep);
+  const common = one.findIndex((name, index) => name !== other[index]);
+  const shared = common === -1 ? one.length : common;
+  // Between the folders of src themselves the order of layers decides.
+  if (shared === 0 || (shared === one.length && shared === other.length)) return undefined;
+  return [one.slice(0, shared + 1).join("/"), other.slice(0, shared + 1).join("/")];
 }
 
 function reachesIntoSrc(root: string, { path, imports }: SourceFile): string[] {

@@ -31,7 +31,8 @@ export function brokenLinks(root: string, path: string, markdown: string): strin
   return linksOf(markdown).flatMap(({ target, line }) => {
     const [file = "", anchor] = target.split("#");
     const to = file === "" ? path : join(dirname(path), decodeURIComponent(file));
-    if (file !== "" && !existsSync(join(root, to))) return [`${path}:${line}: there is no file for the link to ${target}`];
+    if (file !== "" && !existsSync(join(root, to)))
+      return [`${path}:${line}: there is no file for the link to ${target}`];
     if (anchor === undefined || !to.endsWith(".md")) return [];
     const headings = headingsOf(file === "" ? markdown : readFileSync(join(root, to), "utf8"));
     return headings.has(anchor) ? [] : [`${path}:${line}: there is no heading for the link to ${target}`];

@@ -37,6 +37,18 @@ describe("a tree that keeps the rules", () => {
     expect(checkLayers(root)).toEqual([]);
   });
 
+  test("passes with folders in folders that are imported one way", () => {
+    tree({
+      "src/server/server.ts": 'import "./handshake/refuse.ts";\nimport "./listening/listener.ts";\n',
+      "src/server/listening/listener.ts": 'import "../handshake/refuse.ts";\n',
+      "src/server/handshake/refuse.ts": 'import "./steps/first.ts";\nimport "../../protocol/frames/frame.ts";\n',
+      "src/server/handshake/steps/first.ts": "",
+      "src/protocol/frames/frame.ts": 'import "../endpoint.ts";\n',
+      "src/protocol/endpoint.ts": "",
+    });
+    expect(checkLayers(root)).toEqual([]);
+  });
+
   test("passes when only comments name what is forbidden", () => {
     tree({
       "src/protocol/frames/frame.ts":
@@ -100,6 +112,34 @@ describe("a tree that breaks a rule", () => {
     expect(broken).toHaveLength(1);
     expect(broken[0]).toContain(Object.keys(files)[0]);
     expect(broken[0]).toContain(sentence);
+  });
+
+  test.each([
+    [
+      "a folder and its parent",
+      {
+        "src/server/server.ts": 'import "./handshake/refuse.ts";',
+        "src/server/log.ts": "",
+        "src/server/handshake/refuse.ts": "",
+        "src/server/handshake/steps/first.ts": 'import type { Log } from "../../log.ts";',
+      },
+      "src/server and src/server/handshake import each other: src/server/server.ts → src/server/handshake/refuse.ts and " +
+        "src/server/handshake/steps/first.ts → src/server/log.ts",
+    ],
+    [
+      "two folders side by side",
+      {
+        "src/client/a/dial.ts": 'export * from "../whatwg/events.ts";',
+        "src/client/a/race.ts": "",
+        "src/client/whatwg/events.ts": "",
+        "src/client/whatwg/websocket.ts": 'import { race } from "../a/race.ts";',
+      },
+      "src/client/a and src/client/whatwg import each other: src/client/a/dial.ts → src/client/whatwg/events.ts " +
+        "and src/client/whatwg/websocket.ts → src/client/a/race.ts",
+    ],
+  ])("is told of %s that import each other, though no file is in a cycle", (_which, files, sentence) => {
+    tree(files);
+    expect(checkLayers(root)).toEqual([sentence]);
   });
 
   test("is shown each cycle once, those of types included", () => {
