@@ -23,6 +23,30 @@ describe.each(roles)("readable as %s", (role) => {
     }
   });
 
+  test.each([1000, 1011])(
+    "a transform puts something behind each message, and ends or fails as it does: %s [G6]",
+    async (code) => {
+      const { connection, peer } = await connectionPair(role);
+      const joined = connection.readable.pipeThrough(
+        new TransformStream({
+          transform(data, out) {
+            out.enqueue(data);
+            out.enqueue("\n");
+          },
+        }),
+      );
+      peer.text("one", "", "two");
+      peer.close(code);
+      peer.end();
+      let text = "";
+      const read = async () => {
+        for await (const piece of joined) text += piece;
+      };
+      await (code === 1000 ? read() : expect(read()).rejects.toThrow("did not end as it should"));
+      expect(text).toBe("one\n\ntwo\n");
+    },
+  );
+
   test.each([1011, 1009, undefined])("fails at another end: %s", async (code) => {
     const { connection, peer } = await connectionPair(role);
     peer.text("one");
