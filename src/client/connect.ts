@@ -4,7 +4,6 @@
  * Whatever goes wrong on the way is one rejection; no stream, timer or listener outlives it.
  */
 
-import { Socket } from "node:net";
 import { captureContext, inOwnContext, settingsIn } from "../connection/async-context.ts";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { Connection } from "../connection/connection.ts";
@@ -16,6 +15,7 @@ import { fieldValues } from "../protocol/handshake/header-fields.ts";
 import { verifyResponse } from "../protocol/handshake/opening-handshake.ts";
 import { type DeflateParameters, verifyDeflateResponse } from "../protocol/handshake/permessage-deflate.ts";
 import { nextTick } from "../transport/scheduling.ts";
+import { transportOver } from "../transport/transport-over.ts";
 import { isBadPort } from "./bad-ports.ts";
 import { captureCaller, framesOf } from "./caller.ts";
 import { type Opening, open } from "./client-handshake.ts";
@@ -163,7 +163,6 @@ function establish(
   settings: ConnectionSettings<Connection>,
   { given, limits, compression, delivery }: ResolvedConnectOptions,
 ): Connection {
-  const own = stream instanceof Socket && given.createConnection === undefined;
   const connection = new Connection({
     endpoint: new Endpoint({
       role: "client",
@@ -172,7 +171,7 @@ function establish(
       compression: deflate !== undefined,
       ...delivery,
     }),
-    socket: stream,
+    transport: transportOver(stream, given.createConnection === undefined),
     settings,
     deflate: deflate && compression && new MessageDeflate("client", deflate, compression),
     subprotocol,
@@ -180,7 +179,7 @@ function establish(
   });
   // After every continuation of the promise, so that handlers may use the variable it was assigned to.
   nextTick(() => {
-    connection.start(head.rest, own);
+    connection.start(head.rest);
     stream.off("error", ignoreError);
   });
   return connection;

@@ -6,15 +6,15 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
 import type { Endpoint } from "../protocol/endpoint.ts";
 import type { CloseEvent, EndpointEvent, MessageEvent, PartEvent } from "../protocol/endpoint-events.ts";
 import type { Role } from "../protocol/frames/frame.ts";
 import type { Violation } from "../protocol/protocol-error.ts";
+import { type Clock, realTime } from "../transport/clock.ts";
 import { queueMicrotask, setImmediate } from "../transport/scheduling.ts";
-import { listenForDrain, listenTo } from "../transport/socket-listener.ts";
+import type { Transport, TransportListener } from "../transport/transport.ts";
 import { cleanContext } from "./async-context.ts";
 import type { CloseReport } from "./closing/close-report.ts";
 import { CloseSequence } from "./closing/close-sequence.ts";
@@ -50,7 +50,7 @@ import { WebStreams } from "./streams/web-streams.ts";
 /** What a connection is made of. */
 export interface ConnectionParts<Self> {
   readonly endpoint: Endpoint;
-  readonly socket: Duplex;
+  readonly transport: Transport;
   readonly settings: ConnectionSettings<Self>;
   readonly deflate?: MessageDeflate | undefined;
   readonly subprotocol?: string | undefined;
@@ -75,7 +75,7 @@ const longRead = 64 * 1024;
 let turnWork = 0;
 
 /** See the head of this file. */
-export class Connection {
+export class Connection implements TransportListener {
   /** The agreed subprotocol; empty when none was. */
   readonly subprotocol: string;
   /** The agreed extensions as in `Sec-WebSocket-Extensions`; empty when none were. */
@@ -85,7 +85,7 @@ export class Connection {
   /** @internal */
   readonly endpoint: Endpoint;
 
-  readonly #socket: Duplex;
+  readonly #transport: Transport;
   readonly #settings: ConnectionSettings<this>;
   readonly #deflate: MessageDeflate | undefined;
   readonly #outbox: Outbox;
@@ -120,12 +120,12 @@ export class Connection {
   /** @internal For `accept` and `connect`; nothing is read before `start`. */
   constructor(parts: ConnectionParts<Connection>) {
     this.endpoint = parts.endpoint;
-    this.#socket = parts.socket;
+    this.#transport = parts.transport;
     this.#settings = parts.settings as ConnectionSettings<this>;
     this.#deflate = parts.deflate;
     this.subprotocol = parts.subprotocol ?? "";
     this.extensions = parts.extensions ?? "";
-    this.#outbox = new Outbox(parts.endpoint, this.#socket, this);
+    this.#outbox = new Outbox(parts.endpoint, parts.transport, this);
     this.#keepalive = new Keepalive(this);
   }
 
@@ -144,22 +144,22 @@ export class Connection {
    * asked.
    */
   get remoteAddress(): string | undefined {
-    return (this.#socket as Partial<Socket>).remoteAddress;
+    return this.#transport.remoteAddress;
   }
 
   /** The port of the other end of the transport; undefined as `remoteAddress` is. */
   get remotePort(): number | undefined {
-    return (this.#socket as Partial<Socket>).remotePort;
+    return this.#transport.remotePort;
   }
 
   /** The IP address of this end of the transport; undefined as `remoteAddress` is. */
   get localAddress(): string | undefined {
-    return (this.#socket as Partial<Socket>).localAddress;
+    return this.#transport.localAddress;
   }
 
   /** The port of this end of the transport; undefined as `remoteAddress` is. */
   get localPort(): number | undefined {
-    return (this.#socket as Partial<Socket>).localPort;
+    return this.#transport.localPort;
   }
 
   /** Bytes that were sent and have not left the process, framing included. */
@@ -306,7 +306,7 @@ export class Connection {
     this.#afterwards(() => this.#closeNow(code, reason));
   }
 
-  /** Destroys the socket at once; what was not sent or not delivered is lost. */
+  /** Destroys the transport at once; what was not sent or not delivered is lost. */
   terminate(): void {
     this.ignoreMessages();
     this.#end.giveUp("local", "The connection was terminated on this side");
@@ -314,7 +314,7 @@ export class Connection {
 
   /** Lets the process end although this connection is open. */
   unref(): void {
-    (this.#socket as { unref?: () => void }).unref?.();
+    this.#transport.unref();
   }
 
   /** Closes with 1000 and waits until the connection is over. */
@@ -386,20 +386,18 @@ export class Connection {
   }
 
   /**
-   * @internal For `accept` and `connect`: begins to read; `head` are bytes that came with the handshake. The reads of a
-   * socket that is nobody else's go to a buffer that many share.
+   * @internal For `accept` and `connect`: begins to read; `head` are bytes that came with the handshake.
    */
-  start(head?: Uint8Array, ownSocket = false): void {
-    const socket = this.#socket;
-    if (ownSocket) this.#outbox.writeDirectly();
-    listenTo(socket, this, ownSocket);
+  start(head?: Uint8Array): void {
+    const transport = this.#transport;
+    transport.listen(this);
     this.#settings.began?.(this);
     if (channels.open.hasSubscribers) channels.open.publish({ connection: this });
     this.#call("open");
-    if (head && head.length > 0) this.received(Buffer.from(head));
-    if (socket.destroyed) this.socketClosed();
-    else if (socket.readableEnded) this.receivedEnd();
-    else if (this.#reading) socket.resume();
+    if (head && head.length > 0) this.received(Buffer.from(head), false, head.length);
+    if (transport.destroyed) this.transportClosed();
+    else if (transport.peerEnded) this.receivedEnd();
+    else if (this.#reading) transport.resume();
   }
 
   /** @internal For topics: sends whole frames that other connections share, and writes them at once. */
@@ -462,6 +460,11 @@ export class Connection {
     return this.#settings.limits;
   }
 
+  /** @internal For the outbox, keepalive and the end. */
+  get clock(): Clock {
+    return this.#settings.clock ?? realTime;
+  }
+
   /** @internal For the outbox. */
   get counters(): Counters {
     return this.#settings.counters ?? uncounted;
@@ -477,7 +480,7 @@ export class Connection {
   }
 
   get #end(): CloseSequence {
-    this.#ending ??= new CloseSequence(this, this.#socket);
+    this.#ending ??= new CloseSequence(this, this.#transport);
     return this.#ending;
   }
 
@@ -503,8 +506,8 @@ export class Connection {
 
   // Receiving
 
-  /** @internal For the socket. */
-  received(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
+  /** @internal For the transport. */
+  received(chunk: Buffer, borrowed: boolean, length: number): void {
     this.#keepalive.received();
     if (this.endpoint.state === "discarding") return this.#end.drain(length);
     this.counters.bytesReceived += length;
@@ -514,6 +517,7 @@ export class Connection {
     this.endpoint.receive(chunk, borrowed, length);
     this.run();
     if (began !== 0) this.#worked(performance.now() - began);
+    if (borrowed) this.endpoint.releaseChunk();
   }
 
   /** Fragments and control frames are no messages that `#pump` would count, and cost time all the same (fault A07). */
@@ -617,14 +621,8 @@ export class Connection {
   read(on: boolean): void {
     if (this.#reading === on) return;
     this.#reading = on;
-    try {
-      if (on) this.#socket.resume();
-      else this.#socket.pause();
-    } catch (error) {
-      // Only a stream of the application's can throw.
-      this.#end.socketFailed(errorOf(error) ?? new Error("The stream threw"));
-      this.giveUp("its stream threw");
-    }
+    if (on) this.#transport.resume();
+    else this.#transport.pause();
   }
 
   /** @internal For keepalive. */
@@ -815,20 +813,15 @@ export class Connection {
     cleanContext(() => queueMicrotask(() => this.#report || this.#call("drain")));
   }
 
-  /** @internal For the outbox. */
-  outboxStalled(): void {
-    listenForDrain(this.#socket);
-  }
-
-  /** @internal For the socket. */
-  socketDrained(): void {
+  /** @internal For the transport. */
+  transportDrained(): void {
     this.#outbox.drained();
     this.#progress();
   }
 
-  /** @internal For the socket. */
-  socketTimedOut(): void {
-    if (!this.#outbox.moves()) this.giveUp(`no byte left or arrived for ${this.limits.writeTimeout} ms`);
+  /** @internal For the outbox. */
+  outboxStuck(): void {
+    this.giveUp(`no byte left or arrived for ${this.limits.writeTimeout} ms`);
   }
 
   /** @internal The peer does not read what it is sent (fault D04); for the outbox, too. */
@@ -952,7 +945,7 @@ export class Connection {
     else if (this.#ending?.peerEnd) this.#admitEnd();
   }
 
-  /** @internal For the socket. */
+  /** @internal For the transport. */
   receivedEnd(): void {
     const end = this.#end;
     end.peerEnd = "received";
@@ -974,14 +967,14 @@ export class Connection {
     this.#peerClosed();
   }
 
-  /** @internal For the socket. */
-  socketFailed(error: Error): void {
+  /** @internal For the transport. */
+  transportFailed(error: Error): void {
     const lost = (error as NodeJS.ErrnoException).code === "EFAULT";
-    this.#end.socketFailed(lost ? new Error(memoryLost, { cause: error }) : error);
+    this.#end.transportFailed(lost ? new Error(memoryLost, { cause: error }) : error);
   }
 
-  /** @internal For the socket. */
-  socketClosed(): void {
+  /** @internal For the transport. */
+  transportClosed(): void {
     if (this.#report) return;
     if (this.#sender !== undefined) this.#end.unsentMessages += this.#sender.unsentMessages;
     const report = this.#end.finish(this.#keepalive.idle);

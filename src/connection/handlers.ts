@@ -6,6 +6,7 @@ import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
 import { foreignNames } from "../protocol/foreign-names.ts";
+import type { Clock } from "../transport/clock.ts";
 import { canLendReads } from "../transport/shared-reads.ts";
 import type { CloseReport } from "./closing/close-report.ts";
 import type { Counters } from "./diagnostics.ts";
@@ -167,6 +168,8 @@ export interface ConnectionSettings<Connection> {
   /** What `handlers` of one connection were made from: an error is reported once for all of them. */
   readonly sharedHandlers?: object;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
+  /** The time it lives by; without it, that of the process. */
+  readonly clock?: Clock;
   /** Where messages and bytes are counted. */
   readonly counters?: Counters;
   /** Called when the connection begins, before the `open` handler. */

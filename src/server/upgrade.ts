@@ -9,6 +9,7 @@ import type { ConnectionSettings } from "../connection/handlers.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
 import type { Topics } from "../topics/topics.ts";
 import { ignoreError } from "../transport/ignore-error.ts";
+import { transportOver } from "../transport/transport-over.ts";
 import type { RefusableRequest } from "./handshake/refuse.ts";
 import { type Admission, admit } from "./handshake/server-handshake.ts";
 import { pathOf } from "./handshake/upgrade-request.ts";
@@ -60,7 +61,7 @@ export function openConnection(admission: Admission, target: UpgradeTarget): Ser
   socket.write(response, "latin1");
   const connection = new ServerConnection({
     endpoint: new Endpoint(compression === undefined ? route.endpoints.plain : route.endpoints.compressed),
-    socket,
+    transport: transportOver(socket, target.ownSockets === true),
     settings: context === undefined ? settings : settingsIn(context, settings),
     deflate:
       route.compression && compression && new MessageDeflate("server", compression.parameters, route.compression),
@@ -72,7 +73,7 @@ export function openConnection(admission: Admission, target: UpgradeTarget): Ser
     remoteAddress,
     path: pathOf(verified.resourceName),
   });
-  connection.start(head, target.ownSockets);
+  connection.start(head);
   // From here on the connection listens; a write that failed at once says so a tick later.
   socket.off("error", ignoreError);
   return connection;

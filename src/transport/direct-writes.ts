@@ -13,7 +13,7 @@ import { getSystemErrorName } from "node:util";
 
 /** What is used of a socket's handle. */
 interface Handle {
-  /** Zero or an error's number; where no request is given and it has to wait, the request. */
+  /** Zero, or the number of an error; where no request is given and the write has to wait, the handle's own request. */
   writeBuffer(request: Request | null, bytes: Uint8Array): number | Request;
   /** The same for several pieces, which leave in one system call. */
   writev(request: Request | null, pieces: Uint8Array[], allBytes: true): number | Request;
@@ -30,14 +30,47 @@ interface Request {
   getAsyncId(): number;
 }
 
-/** Null where handles make their requests themselves. */
+/** Null where handles make their requests themselves, undefined where none could be found. */
 const RequestClass = findRequestClass();
-/** A request is used up by a write that the system did not take at once; to use it again would end the process. */
-let unused: Request | undefined;
-/** What one says that is not used up. */
+/** What a request says that is not used up. */
 const noAsyncId = -1;
 
-/** Whether `writeDirectly` may be called for the socket: it is an ordinary one, and nobody else's. */
+/**
+ * The request that every write is lent, and that most give back: only a write that waits, or that the system did not take
+ * at once, uses it up. To lend a used one would end the process.
+ */
+class SpareRequest {
+  #spare: Request | undefined;
+
+  /** The request for one write; null where the handle makes its own. */
+  lend(): Request | null {
+    if (!RequestClass) return null;
+    this.#spare ??= new RequestClass();
+    return this.#spare;
+  }
+
+  /** The write left at once. What the system took a moment later was queued meanwhile, and has used the request. */
+  takeBack(): void {
+    if (this.#spare !== undefined && this.#spare.getAsyncId() !== noAsyncId) this.#spare = undefined;
+  }
+
+  /** The write has used the request, or may have. */
+  giveUp(): void {
+    this.#spare = undefined;
+  }
+}
+
+const requests = new SpareRequest();
+
+/** What became of a direct write; "refused" says that nothing was done, and that the socket's stream has to do it. */
+export type DirectOutcome = "left" | "waits" | "refused";
+
+/** Hears that a direct write that waited is over: zero, or the number of the system's error. */
+export interface DirectWriter {
+  writeCompleted(status: number): void;
+}
+
+/** Whether `writeDirectly` may be called for the socket: it is an ordinary one, and used by nothing else. */
 export function canWriteDirectly(socket: Socket): boolean {
   if (RequestClass === undefined || Object.getPrototypeOf(socket) !== Socket.prototype) return false;
   const handle = handleOf(socket);
@@ -45,35 +78,34 @@ export function canWriteDirectly(socket: Socket): boolean {
   return typeof handle.writeQueueSize === "number";
 }
 
-/**
- * Writes the bytes, or several pieces of them, and returns how many wait; undefined, and nothing done, when the socket's
- * stream has to do it.
- *
- * While some wait none may change, and the socket emits `drain` when it has taken them.
- */
-export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[]): number | undefined {
+/** Writes the bytes, or several pieces of them, of which none may change while some wait; `waitingIn` says how many do. */
+export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[], writer: DirectWriter): DirectOutcome {
   const handle = handleOf(socket);
-  if (!handle || socket.writableLength > 0) return undefined;
-  if (RequestClass) unused ??= new RequestClass();
-  const result = Array.isArray(bytes)
-    ? handle.writev(unused ?? null, bytes, true)
-    : handle.writeBuffer(unused ?? null, bytes);
-  const request = result === 0 ? unused : result;
-  if (typeof request === "number") {
+  if (!handle || socket.writableLength > 0) return "refused";
+  const lent = requests.lend();
+  const answer = Array.isArray(bytes) ? handle.writev(lent, bytes, true) : handle.writeBuffer(lent, bytes);
+  if (typeof answer === "number" && answer !== 0) {
     // The error may have come after the request was used.
-    unused = undefined;
-    return undefined;
+    requests.giveUp();
+    return "refused";
   }
-  const waiting = handle.writeQueueSize!;
-  if (waiting > 0 && request) {
-    unused = undefined;
+  if (handle.writeQueueSize === 0) {
+    requests.takeBack();
+    return "left";
+  }
+  const request = answer === 0 ? lent : answer;
+  if (request !== null) {
+    requests.giveUp();
     request.buffer = bytes;
-    request.oncomplete = (status) => completed(socket, status);
-  } else if (unused && unused.getAsyncId() !== noAsyncId) {
-    // What the system did not take at once it may take a moment later, while the rest is queued: nothing waits then.
-    unused = undefined;
+    request.oncomplete = (status) => writer.writeCompleted(status);
   }
-  return waiting;
+  return "waits";
+}
+
+/** The system's error of a direct write. */
+export function directWriteError(status: number): Error {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: "write" });
 }
 
 /** Bytes that wait in the socket's handle; undefined when it has none any more. */
@@ -90,13 +122,6 @@ export function waitingBelow(socket: Socket): number {
   let waiting = 0;
   for (let handle = handleOf(socket); handle; handle = handle._parent ?? null) waiting += handle.writeQueueSize ?? 0;
   return waiting;
-}
-
-function completed(socket: Socket, status: number): void {
-  if (socket.destroyed) return;
-  if (status === 0) return void socket.emit("drain");
-  const code = getSystemErrorName(status);
-  socket.destroy(Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: "write" }));
 }
 
 function handleOf(socket: Socket): Handle | null {

@@ -43,6 +43,24 @@ export function shareReads(socket: Socket, receive: ReceiveShared): boolean {
   return true;
 }
 
+/**
+ * Makes a socket that shares its reads an ordinary stream again: what is read goes to the stream, in memory of its own.
+ * False, and nothing done, where its reads are not shared.
+ */
+export function unshareReads(socket: Socket): boolean {
+  const bare = socket as unknown as BareSocket;
+  if (keys === undefined || bare[keys.buffer] !== readBuffer) return false;
+  bare[keys.callback] = pushCopy;
+  // The stream waits for what it asked for when reading began, which went past it: it may ask again.
+  socket.push(Buffer.alloc(0));
+  return true;
+}
+
+/** The handle goes on reading into the shared buffer, which nothing can take from it. */
+const pushCopy: ReceiveShared = function (length, buffer) {
+  return this.push(Buffer.from(buffer.subarray(0, length)));
+};
+
 function findKeys(): ReadKeys | undefined {
   if (process.versions.bun !== undefined) return undefined;
   const onread = { buffer: Buffer.alloc(1), callback: () => true };

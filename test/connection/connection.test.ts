@@ -472,9 +472,10 @@ describe.each(roles)("a connection as %s", (role) => {
       const ends = await Promise.all([socketPair(), socketPair()]);
       const peers = ends.map(([near, far]) => {
         const connection = connectionOver(near, role, {
+          own: true,
           handlers: { message: (_, data) => seen.push(data as Buffer) },
         });
-        connection.start(undefined, true);
+        connection.start();
         expect(near.listenerCount("data")).toBe(0);
         return new RawPeer(far, peerOf(role));
       });

@@ -13,6 +13,7 @@ import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { ServerConnection } from "../../src/server/server-connection.ts";
 import { Topics } from "../../src/topics/topics.ts";
+import { transportOver } from "../../src/transport/transport-over.ts";
 import { CallModel } from "../support/call-model.ts";
 import { deflateParameters, until } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
@@ -117,7 +118,12 @@ class Play {
     const deflate = compress
       ? new MessageDeflate(role, deflateParameters, { threshold: 0, level: 1, memLevel: 8 })
       : undefined;
-    const parts = { endpoint: new Endpoint({ role, compression: compress }), socket: near, settings, deflate };
+    const parts = {
+      endpoint: new Endpoint({ role, compression: compress }),
+      transport: transportOver(near, true),
+      settings,
+      deflate,
+    };
     if (role === "server") {
       const own = { data: undefined, params: {}, path: "/", topics: this.topics };
       const connection = new ServerConnection<undefined, object>({ ...parts, ...own } as never);
@@ -126,7 +132,7 @@ class Play {
     } else {
       this.connection = new Connection(parts);
     }
-    this.connection.start(undefined, true);
+    this.connection.start();
   }
 
   #note(handler: string): void {

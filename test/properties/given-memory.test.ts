@@ -179,12 +179,13 @@ class Play {
           };
     const givesAway = (_connection: Connection, bytes: Uint8Array) => act(setup.deed, bytes);
     this.#connection = connectionOver(near, role, {
+      own,
       compress,
       endpoint: { compression: compress, lendsBytes: borrow && handled },
       handlers: { ping: givesAway, pong: givesAway, ...(handled && { message }) },
       limits: { maxOutboxSize: Number.POSITIVE_INFINITY },
     });
-    this.#connection.start(undefined, own);
+    this.#connection.start();
     if (!handled) void this.#read(reader).catch(() => {});
   }
 

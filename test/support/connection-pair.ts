@@ -12,6 +12,8 @@ import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../sr
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { EndpointOptions } from "../../src/protocol/endpoint-options.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
+import type { Clock } from "../../src/transport/clock.ts";
+import { transportOver } from "../../src/transport/transport-over.ts";
 import { RawPeer, socketPair } from "./raw-peer.ts";
 import { peerOf } from "./wire.ts";
 
@@ -23,6 +25,9 @@ export interface ConnectionOptions {
   readonly compress?: boolean;
   readonly ended?: (connection: Connection) => void;
   readonly endpoint?: Partial<EndpointOptions>;
+  /** Whether the stream is the connection's alone; default false. */
+  readonly own?: boolean;
+  readonly clock?: Clock;
 }
 
 const ends: Duplex[] = [];
@@ -41,14 +46,14 @@ export const deflateParameters = {
 
 /** Makes a connection over a stream; it reads nothing before `start`. */
 export function connectionOver(socket: Duplex, role: Role, options: ConnectionOptions = {}): Connection {
-  const { handlers = {}, compress = false, keepalive, ended } = options;
+  const { handlers = {}, compress = false, keepalive, ended, clock } = options;
   const limits = resolveLimits(connectionLimits, options.limits);
   const { maxMessageSize, maxEmptyFragments } = limits;
   ends.push(socket);
   return new Connection({
     endpoint: new Endpoint({ role, maxMessageSize, maxEmptyFragments, compression: compress, ...options.endpoint }),
-    socket,
-    settings: { limits, handlers, keepalive, ...(ended && { ended }) },
+    transport: transportOver(socket, options.own === true),
+    settings: { limits, handlers, keepalive, ...(ended && { ended }), ...(clock && { clock }) },
     deflate: compress
       ? new MessageDeflate(role, deflateParameters, { threshold: 0, level: 1, memLevel: 8 })
       : undefined,
@@ -63,8 +68,8 @@ export async function connectionPair(
   const [near, far] = await socketPair();
   ends.push(far);
   const peer = new RawPeer(far, peerOf(role));
-  const connection = connectionOver(near, role, options);
-  connection.start(undefined, true);
+  const connection = connectionOver(near, role, { own: true, ...options });
+  connection.start();
   return { connection, peer };
 }
 

@@ -8,6 +8,7 @@ import { Connection } from "../../src/connection/connection.ts";
 import { type ConnectionLimits, connectionLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import { FrameDecoder } from "../../src/protocol/frames/frame-decoder.ts";
+import { transportOver } from "../../src/transport/transport-over.ts";
 import { type Answer, acceptance } from "./raw-server.ts";
 import type { Application } from "./target.ts";
 
@@ -82,7 +83,7 @@ function converse(
 ): Connection {
   const connection = new Connection({
     endpoint: new Endpoint({ role: "server", compression: deflate !== undefined }),
-    socket,
+    transport: transportOver(socket, false),
     deflate,
     settings: {
       limits,

@@ -10,6 +10,7 @@ import { Connection } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
+import { transportOver } from "../../src/transport/transport-over.ts";
 
 const [role = "", kind = "", mebibytes = ""] = process.argv.slice(2);
 const whole = kind === "whole";
@@ -22,12 +23,12 @@ const [near] = (await once(server, "connection")) as [Socket];
 
 const connection = new Connection({
   endpoint: new Endpoint({ role: role as Role, ...(whole && { maxMessageSize: Number(mebibytes) * MiB }) }),
-  socket: near,
+  transport: transportOver(near, role === "server"),
   settings: { limits: connectionLimits, handlers: {}, keepalive: undefined },
 });
 const streams = whole ? undefined : connection.messages()[Symbol.asyncIterator]();
 const messages = whole ? connection[Symbol.asyncIterator]() : undefined;
-connection.start(undefined, role === "server");
+connection.start();
 
 /** A frame of so many bytes, all `x`; with a key of zeros, masking changes nothing. */
 async function sendFrame(length: number): Promise<void> {

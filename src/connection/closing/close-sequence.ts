@@ -3,10 +3,9 @@
  * transport, and the report. While it is open a connection holds none of this, and most are open.
  */
 
-import { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Endpoint } from "../../protocol/endpoint.ts";
-import { waitingBelow } from "../../transport/direct-writes.ts";
+import type { Clock } from "../../transport/clock.ts";
+import type { Transport } from "../../transport/transport.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import { type ConnectionLimits, drainSize, drainTime, longestAnswerDelay } from "../limits.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
@@ -15,14 +14,13 @@ import { type CloseReport, reportClose } from "./close-report.ts";
 export interface CloseSequenceOwner {
   readonly endpoint: Endpoint;
   readonly limits: ConnectionLimits;
+  readonly clock: Clock;
   /** Bytes that were sent and have not left the process. */
   readonly bufferedAmount: number;
   /** Those of them that wait for the transport and for nothing else. */
   readonly leavingAmount: number;
   /** Whether a send is under way that our Close has to wait for. */
   readonly sending: boolean;
-  /** The transport is gone. */
-  socketClosed(): void;
   /** Whether to read what still arrives. */
   read(on: boolean): void;
 }
@@ -35,7 +33,7 @@ export class CloseSequence {
   error: Error | undefined;
   /** How far the end of the peer's side of the transport has come: all before it is parsed, and then handled. */
   peerEnd: "received" | "withoutClose" | "answering" | undefined;
-  /** Nothing more can be sent: `close` was called, and stands in line behind what was, or the socket is destroyed. */
+  /** Nothing more can be sent: `close` was called, and stands in line behind what was, or the transport is destroyed. */
   leaving = false;
   /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
   deaf = false;
@@ -43,15 +41,13 @@ export class CloseSequence {
   unsentMessages = 0;
 
   readonly #owner: CloseSequenceOwner;
-  readonly #socket: Duplex;
+  readonly #transport: Transport;
   /** Bytes thrown away after a failure. */
   #drained = 0;
-  /** What had not left when the socket was given up: it forgets that itself, before it says that it is closed. */
+  /** Unsent bytes, noted when the transport fails or is destroyed; at its close it may have lost the count. */
   #unsent: number | undefined;
-  /** Runs while a step of the closing handshake is waited for. */
-  #timer: NodeJS.Timeout | undefined;
-  /** Runs after a stream was destroyed that does not say that it is closed. */
-  #overdue: NodeJS.Timeout | undefined;
+  /** Cancels the timer of the step of the closing handshake that is waited for; undefined while none is. */
+  #cancelTimer: (() => void) | undefined;
   /** Bytes that had not left when the timer last looked … */
   #behind = Number.POSITIVE_INFINITY;
   /** … and when it last saw that one had. */
@@ -69,9 +65,9 @@ export class CloseSequence {
   /** Whether a reader of messages was waited for long enough. */
   #readerIsLate = false;
 
-  constructor(owner: CloseSequenceOwner, socket: Duplex) {
+  constructor(owner: CloseSequenceOwner, transport: Transport) {
     this.#owner = owner;
-    this.#socket = socket;
+    this.#transport = transport;
   }
 
   /** There once the transport is gone. */
@@ -104,42 +100,43 @@ export class CloseSequence {
    * for `longest` milliseconds is taken to have left; one that still works keeps the process alive by what it works on.
    */
   awaitsReader(longest: number, look: () => void): boolean {
-    clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     if (this.#readerIsLate) return false;
-    this.#timer = setTimeout(() => {
+    const giveUp = () => {
       this.#readerIsLate = true;
       look();
-    }, longest).unref();
+    };
+    this.#cancelTimer = this.#owner.clock.after(longest, giveUp, true);
     return true;
   }
 
   /** Something that stands before our Close has moved on. */
   moved(): void {
-    this.#movedAt = performance.now();
+    this.#movedAt = this.#owner.clock.now();
   }
 
   /** Lets the peer's Close, or its end, wait for the application, but not for ever: then `answer` is called. */
   limitAnswer(answer: () => void): void {
-    if (!this.#report) this.#timer ??= setTimeout(answer, longestAnswerDelay);
+    if (!this.#report) this.#cancelTimer ??= this.#owner.clock.after(longestAnswerDelay, answer);
   }
 
   /** Gives the peer so many milliseconds from now for what it owes, then cuts it off. */
   limitPeer(after: number): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     if (this.#report) return;
-    this.#timer = setTimeout(() => {
-      const { leavingAmount, sending, endpoint, limits } = this.#owner;
-      const goesOn = !endpoint.violation && !this.#socket.destroyed;
+    this.#cancelTimer = this.#owner.clock.after(after, () => {
+      const { leavingAmount, sending, endpoint, limits, clock } = this.#owner;
+      const goesOn = !endpoint.violation && !this.#transport.destroyed;
       const leaves = goesOn && leavingAmount > 0;
       if (leaves && this.#isLeaving()) return this.limitPeer(after);
       const sends = goesOn && sending;
-      if (sends && performance.now() - this.#movedAt < after) return this.limitPeer(after);
+      if (sends && clock.now() - this.#movedAt < after) return this.limitPeer(after);
       const why = leaves
         ? `no byte left for ${limits.writeTimeout} ms`
         : `${sends ? "what was sent before it stood still for" : "the peer took more than"} ${after} ms`;
       this.error ??= new Error(`The closing handshake was cut off: ${why}`);
       this.destroy();
-    }, after);
+    });
   }
 
   /**
@@ -149,9 +146,8 @@ export class CloseSequence {
    * one that does not read would never be let go as long as it sends. What we add does not count as movement either.
    */
   #isLeaving(): boolean {
-    const now = performance.now();
-    // Within one large write only the socket's handle can tell.
-    const behind = this.#owner.leavingAmount + waitingBelow(this.#socket as Socket);
+    const now = this.#owner.clock.now();
+    const behind = this.#owner.leavingAmount + this.#transport.backlog;
     if (behind < this.#behind) this.moved();
     this.#behind = behind;
     return now - this.#movedAt < this.#owner.limits.writeTimeout;
@@ -177,14 +173,14 @@ export class CloseSequence {
     const waitsFor = this.#owner.bufferedAmount > 0 ? "output" : "peer";
     if (this.#waitsFor !== waitsFor) this.limitPeer(failed ? drainTime : limits.closeTimeout);
     this.#waitsFor = waitsFor;
-    // A socket that has ended already would make an error of another end, which costs as much as a handshake.
-    if (this.#socket.writableEnded || endpoint.outputLength > 0) return;
+    // A transport that has ended already may make an error of another end, which costs as much as a handshake.
+    if (this.#transport.ended || endpoint.outputLength > 0) return;
     this.#owner.read(true);
-    if (failed || endpoint.role === "server" || this.peerEnd !== undefined) this.#safely(() => this.#socket.end());
+    if (failed || endpoint.role === "server" || this.peerEnd !== undefined) this.#transport.end();
   }
 
-  /** The socket broke. */
-  socketFailed(error: Error): void {
+  /** The transport broke. */
+  transportFailed(error: Error): void {
     this.error ??= error;
     this.#unsent ??= this.#owner.bufferedAmount;
   }
@@ -196,30 +192,16 @@ export class CloseSequence {
     this.destroy();
   }
 
-  /** Destroys the socket; what has not left is lost. */
+  /** Destroys the transport; what has not left is lost. */
   destroy(): void {
     this.leaving = true;
     this.#unsent ??= this.#owner.bufferedAmount;
-    this.#safely(() => this.#socket.destroy());
-    // A stream of the application's may never say that it is closed.
-    if (!(this.#socket instanceof Socket) && !this.#report)
-      this.#overdue ??= setTimeout(() => this.#owner.socketClosed(), drainTime);
-  }
-
-  /** A stream of the application's may throw, which is its own end and nobody else's. */
-  #safely(step: () => unknown): void {
-    try {
-      step();
-    } catch (error) {
-      this.socketFailed(error instanceof Error ? error : new Error("The stream threw", { cause: error }));
-      if (this.#overdue === undefined && !this.#report) this.#overdue = setTimeout(() => this.#owner.socketClosed(), 0);
-    }
+    this.#transport.destroy();
   }
 
   /** The transport is gone: writes the report. */
   finish(lastReceivedAgo: number): CloseReport {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#overdue);
+    this.#cancelTimer?.();
     const { endpoint } = this.#owner;
     if (!endpoint.closeReceived && !endpoint.violation) {
       this.error ??= new Error("The stream was closed without a Close frame from the peer");

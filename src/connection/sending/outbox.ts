@@ -1,30 +1,31 @@
 /**
- * What a connection has to send, on its way from the endpoint to the socket.
+ * What a connection has to send, on its way from the endpoint to the transport.
  *
  * Everything that one chunk causes leaves in one write at its end; everything sent in one turn outside of a chunk
- * leaves in one write when the turn is over, or with the first payload that is not copied. While the socket is full, output
- * waits in the endpoint, where nothing of it is a caller's.
+ * leaves in one write when the turn is over, or with the first payload that is not copied. While the transport is full,
+ * output waits in the endpoint, where nothing of it is a caller's.
  */
 
-import { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Endpoint } from "../../protocol/endpoint.ts";
-import { canWriteDirectly, waitingBelow, waitingIn, writeDirectly } from "../../transport/direct-writes.ts";
+import type { Clock } from "../../transport/clock.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
+import type { Transport } from "../../transport/transport.ts";
 import { cleanContext } from "../async-context.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import type { Counters } from "../diagnostics.ts";
 import type { ConnectionLimits } from "../limits.ts";
 import { type Holder, MemoryBudget } from "../memory-budget.ts";
+import { WriteTimeout } from "./write-timeout.ts";
 
 /** What an outbox asks and tells the connection it belongs to. */
 export interface OutboxOwner {
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
+  readonly clock: Clock;
   /** Less than the high-water mark is queued again, after `high` was true. */
   outboxLow(): void;
-  /** The socket takes nothing for now: `drained` must be called when it does again. */
-  outboxStalled(): void;
+  /** The transport is full, and no byte left or arrived for the write timeout. */
+  outboxStuck(): void;
   /** All outboxes together hold too much, and this one the most. */
   outboxTooLarge(error: Error): void;
   /** What was sent cannot leave: its memory is gone, or there is none to copy it. */
@@ -61,15 +62,10 @@ function unshare(frames: Uint8Array | readonly Uint8Array[]): void {
 /** The way out of one connection. */
 export class Outbox implements Holder {
   readonly #endpoint: Endpoint;
-  readonly #socket: Duplex;
+  readonly #transport: Transport;
   readonly #owner: OutboxOwner;
-  /** The socket, if it is written to past its stream. */
-  #direct: Socket | undefined;
-  /** Bytes of a direct write that the socket had not taken when it was last looked at. */
-  #behind = 0;
-  /** Bytes that the socket held when it stalled, or when it was last asked whether they move, and when that was. */
-  #held = 0;
-  #heldSince = 0;
+  /** Runs while the transport is full. */
+  #writeTimeout: WriteTimeout | undefined;
   #inTurn = false;
   /** The turn in which what was sent came to `maxOutboxSize`. */
   #filledIn: object | undefined;
@@ -77,7 +73,7 @@ export class Outbox implements Holder {
   #noted = false;
   /** Frames in the output that others send as well, as the process's cap knows them. */
   #queued: Uint8Array[] | undefined;
-  /** Such frames that were written last, while some of that write waits in the socket, and their length. */
+  /** Such frames that were written last, while some of that write waits in the transport, and their length. */
   #leaving: Uint8Array | readonly Uint8Array[] | undefined;
   #leavingLength = 0;
   #high = false;
@@ -90,21 +86,15 @@ export class Outbox implements Holder {
   /** Set while a chunk is worked on: its end flushes. */
   insideChunk = false;
 
-  constructor(endpoint: Endpoint, socket: Duplex, owner: OutboxOwner) {
+  constructor(endpoint: Endpoint, transport: Transport, owner: OutboxOwner) {
     this.#endpoint = endpoint;
-    this.#socket = socket;
+    this.#transport = transport;
     this.#owner = owner;
-  }
-
-  /** Writes past the stream of the socket from now on, where that is possible; it must be nobody else's. */
-  writeDirectly(): void {
-    if (this.#socket instanceof Socket && canWriteDirectly(this.#socket)) this.#direct = this.#socket;
   }
 
   /** Bytes that have not left the process, framing included. */
   get size(): number {
-    const direct = this.#behind === 0 ? 0 : (waitingIn(this.#direct!) ?? this.#behind);
-    return this.waiting + this.#endpoint.outputLength + this.#socket.writableLength + direct;
+    return this.waiting + this.#endpoint.outputLength + this.#transport.waiting;
   }
 
   /** The size, with what it costs besides that others stand in line. */
@@ -165,11 +155,11 @@ export class Outbox implements Holder {
   }
 
   #whyWaiting(): string {
-    if (!this.#endpoint.stalled)
+    if (this.#writeTimeout === undefined)
       return "for this turn of the event loop to end, or for a compressor, a Blob or an iterable";
-    if (this.#heldBySocket() !== this.#held) return "for a peer that reads more slowly than it is sent to";
-    const silence = Math.round(performance.now() - this.#heldSince);
-    return `for a peer that does not read: it has taken none for ${silence} ms`;
+    const { silence } = this.#writeTimeout;
+    if (silence === undefined) return "for a peer that reads more slowly than it is sent to";
+    return `for a peer that does not read: it has taken none for ${Math.round(silence)} ms`;
   }
 
   /**
@@ -214,9 +204,9 @@ export class Outbox implements Holder {
   /** Writes whole frames as they are; false, and nothing done, unless there is nothing that they would have to wait for. */
   writeShared(frames: Uint8Array): boolean {
     const endpoint = this.#endpoint;
-    const socket = this.#socket;
+    const transport = this.#transport;
     if (endpoint.role === "client" || this.insideChunk || this.#high || endpoint.sendingFragments) return false;
-    if (endpoint.stalled || endpoint.outputLength > 0 || !socket.writable || socket.writableLength > 0) return false;
+    if (endpoint.stalled || endpoint.outputLength > 0 || !transport.writable || transport.waiting > 0) return false;
     this.#owner.counters.bytesSent += frames.length;
     this.#leaving = frames;
     this.#write(frames);
@@ -244,12 +234,12 @@ export class Outbox implements Holder {
 
   #writeOutput(): void {
     const endpoint = this.#endpoint;
-    const socket = this.#socket;
-    if (endpoint.stalled || socket.destroyed || !socket.writable) return;
+    const transport = this.#transport;
+    if (endpoint.stalled || !transport.writable) return;
     const { outputLength } = endpoint;
     let pieces: Uint8Array[];
     try {
-      pieces = endpoint.takeOutput(endpoint.outputRefers && !this.#readsAtOnce());
+      pieces = endpoint.takeOutput(endpoint.outputRefers && !transport.readsAtOnce);
     } catch (error) {
       return this.#owner.outboxSpoiled(error);
     }
@@ -266,99 +256,40 @@ export class Outbox implements Holder {
     if (this.#noted && !endpoint.stalled) this.#forget();
   }
 
-  /** Whether the socket reads what is written before the call returns, but for what it has no room for. */
-  #readsAtOnce(): boolean {
-    const socket = this.#socket;
-    return socket instanceof Socket && socket.writableLength === 0 && socket.writableCorked === 0;
-  }
-
   /** Whether all has left already, so that its memory can be used again. */
   #write(bytes: Uint8Array | Uint8Array[]): boolean {
-    const socket = this.#socket;
-    if (this.#writeDirectly(bytes)) return !this.#endpoint.stalled;
-    try {
-      if (Array.isArray(bytes)) {
-        socket.cork();
-        for (const piece of bytes) this.#writeToStream(piece);
-        socket.uncork();
-      } else {
-        this.#writeToStream(bytes);
-      }
-    } catch (error) {
-      // Only a stream that is no socket can throw: it is of no more use, and the others' turn is not over.
-      socket.destroy(error instanceof Error ? error : new Error("The stream threw", { cause: error }));
-      return false;
-    }
-    const left = socket.writableLength === 0;
-    if (!left && socket.writableNeedDrain) this.#stall();
-    // Any other stream may have handed the memory on to somebody.
-    return left && socket instanceof Socket;
+    const written = this.#transport.write(bytes, this.#high);
+    if (written === "full") this.#stall();
+    return written === "left";
   }
 
-  /** False, and nothing done, where the stream has to write. */
-  #writeDirectly(bytes: Uint8Array | Uint8Array[]): boolean {
-    const waiting = this.#direct && writeDirectly(this.#direct, bytes);
-    if (waiting === undefined) return false;
-    this.#behind = waiting;
-    if (waiting > 0) this.#stall();
-    return true;
-  }
-
-  #writeToStream(piece: Uint8Array): void {
-    if (!this.#high) {
-      this.#socket.write(piece);
-      return;
-    }
-    // Below the socket's own mark no `drain` will come.
-    this.#socket.write(piece, (error) => {
-      if (!error && this.#high) this.#reportLow();
-    });
-  }
-
-  /** The socket takes bytes again. */
+  /** The transport takes bytes again. */
   drained(): void {
     if (this.#endpoint.stalled) this.#moveOn();
     this.flush();
     if (this.#high) this.#reportLow();
   }
 
-  /** The socket is gone, and nothing is held for the peer any more. */
+  /** The transport is gone, and nothing is held for the peer any more. */
   release(): void {
     this.#moveOn();
     this.#dropQueued();
   }
 
-  /** The socket holds nothing any more. */
+  /** The transport holds nothing any more. */
   #moveOn(): void {
     if (this.#endpoint.stalled && this.#leaving !== undefined) unshare(this.#leaving);
     this.#leaving = undefined;
     this.#leavingLength = 0;
     this.#endpoint.stalled = false;
-    this.#behind = 0;
+    this.#writeTimeout?.cancel();
+    this.#writeTimeout = undefined;
     this.#forget();
-    (this.#socket as Partial<Socket>).setTimeout?.(0);
   }
 
   #dropQueued(): void {
     if (this.#queued !== undefined) unshare(this.#queued);
     this.#queued = undefined;
-  }
-
-  /**
-   * Whether bytes have left since the socket stalled, or since this was asked last; if so, it has the write timeout again
-   * to move on. Within one large write a socket does not see that by itself when it is written to directly, or over TLS.
-   */
-  moves(): boolean {
-    const held = this.#heldBySocket();
-    if (!this.#endpoint.stalled || held === this.#held) return false;
-    this.#held = held;
-    this.#heldSince = performance.now();
-    (this.#socket as Socket).setTimeout(this.#owner.limits.writeTimeout);
-    return true;
-  }
-
-  #heldBySocket(): number {
-    return this.#socket.writableLength + waitingBelow(this.#socket as Socket);
   }
 
   /** See `Holder`. */
@@ -368,14 +299,12 @@ export class Outbox implements Holder {
     this.#owner.outboxTooLarge(error);
   }
 
-  /** The socket is full: from now on it must move within the write timeout, or it emits `timeout`. */
+  /** The transport is full: from now on it must move within the write timeout. */
   #stall(): void {
     this.#endpoint.stalled = true;
-    this.#held = this.#heldBySocket();
-    this.#heldSince = performance.now();
     this.#shareLeaving();
-    this.#owner.outboxStalled();
-    (this.#socket as Partial<Socket>).setTimeout?.(this.#owner.limits.writeTimeout);
+    const { clock, limits } = this.#owner;
+    this.#writeTimeout = new WriteTimeout(this.#transport, clock, limits.writeTimeout, () => this.#owner.outboxStuck());
     this.#note();
   }
 
@@ -383,13 +312,13 @@ export class Outbox implements Holder {
     const most = this.#owner.limits.maxProcessOutboxSize;
     if (most === Number.POSITIVE_INFINITY) return;
     const size = this.#load;
-    const leaving = this.#leavingLength === 0 ? 0 : Math.min(this.#leavingLength, this.#heldBySocket());
+    const leaving = this.#leavingLength === 0 ? 0 : Math.min(this.#leavingLength, this.#transport.backlog);
     processOutbox.note(this, size - this.#endpoint.sharedOutputLength - leaving, most, size);
   }
 
-  /** What waits in a plain socket lies where it was written from; TLS has made bytes of its own of it. */
+  /** What waits in the transport may lie where it was written from, or be bytes that it has made of it, as TLS does. */
   #shareLeaving(): void {
-    if (this.#direct === undefined) this.#leaving = undefined;
+    if (!this.#transport.keepsPieces) this.#leaving = undefined;
     if (this.#leaving === undefined) return;
     for (const frames of [this.#leaving].flat() as readonly Uint8Array[]) {
       processOutbox.share(frames);

@@ -119,7 +119,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       const payload = deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
       peer.send({ opcode: 2, rsv: 4, payload });
       await until(() => connection.endpoint.inflating);
-      connection.socketClosed();
+      connection.transportClosed();
       await connection.handled;
       expect(seen).toEqual([400_000, "close"]);
     });

@@ -9,6 +9,8 @@ import { PreparedMessage } from "../../../src/connection/sending/prepared-messag
 import { checkSendable, SendQueue } from "../../../src/connection/sending/send-queue.ts";
 import { Endpoint } from "../../../src/protocol/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
+import { realTime } from "../../../src/transport/clock.ts";
+import { transportOver } from "../../../src/transport/transport-over.ts";
 import { until } from "../../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
 import { referenceInflate } from "../../support/reference-inflate.ts";
@@ -19,11 +21,12 @@ const roles: readonly Role[] = ["client", "server"];
 function make(role: Role, compress = false, takeover = false) {
   const socket = new HeldDuplex(100_000_000);
   const endpoint = new Endpoint({ role, compression: compress });
-  const outbox = new Outbox(endpoint, socket, {
+  const outbox = new Outbox(endpoint, transportOver(socket, false), {
     limits: connectionLimits,
     counters: newCounters(),
     outboxLow: () => {},
-    outboxStalled: () => {},
+    clock: realTime,
+    outboxStuck: () => {},
     outboxTooLarge: () => {},
     outboxSpoiled: () => {},
   });

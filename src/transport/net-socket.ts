@@ -1,0 +1,62 @@
+/**
+ * A TCP or Unix socket that is the connection's alone: it reads into a buffer that many share, and is written to past its
+ * stream. Where the runtime has not what that takes, and after `becomeStream`, it is an ordinary stream.
+ */
+
+import type { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { canWriteDirectly, type DirectWriter, directWriteError, waitingIn, writeDirectly } from "./direct-writes.ts";
+import { shareReads, unshareReads } from "./shared-reads.ts";
+import { StreamSocket } from "./stream-socket.ts";
+import { transportOf } from "./stream-transport.ts";
+import type { Written } from "./transport.ts";
+
+/** See the head of this file. */
+export class NetSocket extends StreamSocket implements DirectWriter {
+  /** Whether writes go past the stream; undefined until `listen` finds out. */
+  #direct: boolean | undefined;
+  /** Bytes that a direct write left waiting; the handle knows them no more once the socket is closed. */
+  #behind = 0;
+
+  override hearBytes(): void {
+    const mayBypass = this.#direct === undefined;
+    this.#direct = mayBypass && canWriteDirectly(this.stream);
+    if (!mayBypass || !shareReads(this.stream, onSharedRead)) super.hearBytes();
+  }
+
+  override write(bytes: Uint8Array | Uint8Array[], tell: boolean): Written {
+    const outcome = this.#direct ? writeDirectly(this.stream, bytes, this) : "refused";
+    // What fails is left to the stream to report.
+    if (outcome === "refused") return super.write(bytes, tell);
+    if (outcome === "left") return "left";
+    this.#behind = waitingIn(this.stream)!;
+    return "full";
+  }
+
+  writeCompleted(status: number): void {
+    if (this.stream.destroyed) return;
+    this.#behind = 0;
+    if (status === 0) this.listener.transportDrained();
+    else this.stream.destroy(directWriteError(status));
+  }
+
+  override get waiting(): number {
+    const direct = this.#behind === 0 ? 0 : (waitingIn(this.stream) ?? this.#behind);
+    return this.stream.writableLength + direct;
+  }
+
+  override get keepsPieces(): boolean {
+    return this.#direct === true;
+  }
+
+  override becomeStream(): Socket {
+    this.#direct = false;
+    if (unshareReads(this.stream)) super.hearBytes();
+    return this.stream;
+  }
+}
+
+function onSharedRead(this: Socket, length: number, buffer: Buffer): boolean {
+  transportOf(this).listener.received(buffer, true, length);
+  return true;
+}

@@ -1,0 +1,14 @@
+/** Which transport a stream of Node is. */
+
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { AnyDuplex } from "./any-duplex.ts";
+import { NetSocket } from "./net-socket.ts";
+import { StreamSocket } from "./stream-socket.ts";
+import type { Transport } from "./transport.ts";
+
+/** Makes the transport; `own` when nothing else reads the stream or writes to it. */
+export function transportOver(stream: Duplex, own: boolean): Transport {
+  if (!(stream instanceof Socket)) return new AnyDuplex(stream);
+  return own && Object.getPrototypeOf(stream) === Socket.prototype ? new NetSocket(stream) : new StreamSocket(stream);
+}
