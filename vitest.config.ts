@@ -6,11 +6,19 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     pool: "forks",
-    // Many tests wait for a deadline; by default, two CPUs would have one worker.
-    maxWorkers: Math.max(2, availableParallelism()),
+    globalSetup: ["scripts/compile-programs.ts"],
+    // Many tests wait for a deadline or a process, so that twice as many as there are processors keep them busy.
+    maxWorkers: 2 * availableParallelism(),
     // The end of what hangs, not a measure of time: a busy machine may take ten times as long as a quiet one.
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    tags: [
+      {
+        name: "slow",
+        description:
+          "Repeats what another test shows, at more places, or needs a browser, a foreign peer or a network.",
+      },
+    ],
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],

@@ -1,6 +1,7 @@
 /** The tool's hand on `watch.ts`: starts the process, and turns orders and answers into promises. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { typescriptProgram } from "../scripts/typescript-program.ts";
 import type { Answer, Order } from "./watch.ts";
 
 const PROGRAM = fileURLToPath(new URL("watch.ts", import.meta.url));
@@ -32,7 +33,7 @@ export class Watcher {
 
   #start(): ChildProcess {
     this.#errors = "";
-    const child = spawn(process.execPath, ["--import", "tsx", PROGRAM], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    const child = spawn(process.execPath, typescriptProgram(PROGRAM), { stdio: ["ignore", "ignore", "pipe", "ipc"] });
     child.stderr?.on("data", (chunk) => {
       this.#errors = (this.#errors + chunk).slice(-600);
     });

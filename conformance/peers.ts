@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { typescriptProgram } from "../scripts/typescript-program.ts";
 import type { Role } from "./judge/observation.ts";
 
 /** A peer that can be started. */
@@ -37,21 +38,21 @@ const openline = (): string | undefined =>
 const websockets = (): string | undefined =>
   attempt(() => run("env", ...python.slice(1), "-c", "import importlib.metadata as m; print(m.version('websockets'))"));
 const node = process.execPath;
-const typescript = [node, "--import", "tsx"];
+const typescript = (path: string): readonly string[] => [node, ...typescriptProgram(here(path))];
 
 /** All peers, ours first. */
 export const PEERS: readonly Peer[] = [
-  { name: "openline", role: "server", command: [...typescript, here("peers/openline-server.ts")], version: openline },
+  { name: "openline", role: "server", command: typescript("peers/openline-server.ts"), version: openline },
   {
     name: "openline",
     role: "client",
-    command: [...typescript, here("peers/openline-client.ts"), "{url}"],
+    command: [...typescript("peers/openline-client.ts"), "{url}"],
     version: openline,
   },
   ...(["server", "client"] as const).map((role) => ({
     name: "openline-takeover",
     role,
-    command: [...typescript, here(`peers/openline-${role}.ts`), role === "client" ? "{url}" : "", "takeover"],
+    command: [...typescript(`peers/openline-${role}.ts`), role === "client" ? "{url}" : "", "takeover"],
     version: openline,
     variant: true,
   })),

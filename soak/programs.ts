@@ -1,9 +1,10 @@
 /**
  * The programs of a soak as the command sees them: processes that take orders and answer each with their counts.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { typescriptProgram } from "../scripts/typescript-program.ts";
 
 /** A process that answers orders with `Counts`. */
 export class Program<Order, Counts> {
@@ -18,7 +19,9 @@ export class Program<Order, Counts> {
   /** Starts a file of this folder. */
   constructor(file: string, flags: readonly string[] = []) {
     const path = fileURLToPath(new URL(file, import.meta.url));
-    this.process = fork(path, { execArgv: [...flags, "--import", "tsx"], stdio: ["ignore", "inherit", "pipe", "ipc"] });
+    this.process = spawn(process.execPath, [...flags, ...typescriptProgram(path)], {
+      stdio: ["ignore", "inherit", "pipe", "ipc"],
+    });
     this.process.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr += text;
     });

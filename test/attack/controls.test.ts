@@ -5,6 +5,7 @@ import { peer } from "../../attack/peers.ts";
 import { ROWS } from "../../attack/rows/index.ts";
 import { type Result, runRows } from "../../attack/run.ts";
 import { StartedTarget } from "../../attack/target.ts";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 import { refusesManyFields } from "../support/many-fields.ts";
 import type { Fault } from "./careless-server.ts";
 
@@ -18,7 +19,7 @@ async function results(target: StartedTarget, ids: readonly string[]): Promise<R
 }
 
 const careless = (fault: Fault): StartedTarget =>
-  new StartedTarget(fault, "", [process.execPath, "--import", "tsx", PROGRAM, fault]);
+  new StartedTarget(fault, "", [process.execPath, ...typescriptProgram(PROGRAM), fault]);
 
 type Control = readonly [Fault, control: string, reason: RegExp];
 

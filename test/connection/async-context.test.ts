@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 import { connect } from "../../src/client/connect.ts";
 import { captureContext, settingsIn } from "../../src/connection/async-context.ts";
 import type { Connection } from "../../src/connection/connection.ts";
@@ -88,7 +89,7 @@ describe("a store that a handler enters, where nobody used one before", () => {
     ["open", true],
     ["client", false],
   ])("stays with its own connection: entered in %s, asyncContext %s", async (where, asyncContext) => {
-    const args = ["--import", "tsx", program, where, String(asyncContext)];
+    const args = [...typescriptProgram(program), where, String(asyncContext)];
     const { stdout } = await promisify(execFile)(process.execPath, args);
     const seen = JSON.parse(stdout) as unknown[];
     expect(seen.length).toBeGreaterThanOrEqual(3);

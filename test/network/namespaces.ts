@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "vitest";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 import { realPart } from "../support/real-parts.ts";
 
 /** The judging host's address, and two of the host of its peers: packets of the second can be lost. */
@@ -84,7 +85,7 @@ export class Network {
   start(host: "judge" | "peers", file: string, args: readonly (string | number)[]): HostProgram {
     const namespace = host === "judge" ? this.#judge : this.#peers;
     const path = fileURLToPath(new URL(file, import.meta.url));
-    const command = ["netns", "exec", namespace, process.execPath, "--import", "tsx", path, ...args.map(String)];
+    const command = ["netns", "exec", namespace, process.execPath, ...typescriptProgram(path), ...args.map(String)];
     const child = spawn(find("iproute2"), command, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.#programs.push(child);
     return new HostProgram(child);

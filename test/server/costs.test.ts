@@ -1,6 +1,7 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 import { openRaw, type RawPeer } from "../support/raw-peer.ts";
 import { frameFrom } from "../support/wire.ts";
 
@@ -66,8 +67,9 @@ async function allocatedPerMessage(path: string, echoes: Omit<Echo, "count">): P
 
 beforeAll(async () => {
   const script = new URL("../support/counted-server.ts", import.meta.url).pathname;
-  child = fork(script, {
-    execArgv: ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64", "--import", "tsx"],
+  const flags = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"];
+  child = spawn(process.execPath, [...flags, ...typescriptProgram(script)], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
   });
   port = (await told()).port;
 });

@@ -1,8 +1,9 @@
 /** Draining a server whose 5000 clients talk all the time, from another process: nothing that was accepted is lost. */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 import { route } from "../../src/server/route.ts";
 import { type Server, serve } from "../../src/server/server.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
@@ -75,7 +76,9 @@ test("D06: 5000 busy connections lose nothing that was accepted, in either direc
     keepalive: false,
     routes: { "/": talk },
   });
-  clients = fork(script, [String(server.port), String(clientCount), "500"], { execArgv: ["--import", "tsx"] });
+  clients = spawn(process.execPath, [...typescriptProgram(script), String(server.port), String(clientCount), "500"], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
   expect((await once(clients, "message"))[0]).toBe("open");
 
   const { connections } = server;

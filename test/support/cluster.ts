@@ -1,8 +1,9 @@
 /**
  * Starts `cluster-process.ts` and asks its processes, from the outside as clients and whoever operates them would.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 
 /** How the workers come by their connections: the primary accepts them, they share its handle, or each listens itself. */
 export type Sharing = "round robin" | "shared handle" | "reusePort";
@@ -52,7 +53,9 @@ export class Cluster {
 
   constructor(sharing: Sharing) {
     const script = new URL("./cluster-process.ts", import.meta.url).pathname;
-    this.#primary = fork(script, [sharing], { execArgv: ["--import", "tsx"] });
+    this.#primary = spawn(process.execPath, [...typescriptProgram(script), sharing], {
+      stdio: ["inherit", "inherit", "inherit", "ipc"],
+    });
     this.#primary.on("message", ({ number, answer }: { number: number; answer: Answer }) => {
       this.#waiting.get(number)!.resolve(answer);
       this.#waiting.delete(number);

@@ -1,8 +1,7 @@
-/** Runs `leaking-tests.ts` and tells its parent what was found wrong with each part of that file. */
-import { fileURLToPath } from "node:url";
+/** Runs the test file of its one argument, and tells its parent what was found wrong with each part of that file. */
 import { startVitest } from "vitest/node";
 
-const file = fileURLToPath(new URL("leaking-tests.ts", import.meta.url));
+const [, , file = ""] = process.argv;
 const vitest = await startVitest("test", [], { config: false, watch: false, include: [file], reporters: [{}] });
 const said: Record<string, string> = {};
 for (const module of vitest.state.getTestModules()) {

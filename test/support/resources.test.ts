@@ -1,6 +1,7 @@
 /** That what a test leaves behind is seen, be it one timer, and that the runner's own timer is not taken for it. */
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { leftovers, noteResources, type Resources } from "./resources.ts";
 import { startChild } from "./serving.ts";
@@ -38,7 +39,8 @@ describe("leftovers", () => {
 });
 
 test("leavesNothing passes tests that leave nothing; control: those that leave a timer, a complaint, an error", async () => {
-  const said = await startChild("leaking.ts").told();
+  const file = fileURLToPath(new URL("leaking-tests.ts", import.meta.url));
+  const said = await startChild("leaking.ts", [file]).told();
   expect(said).toEqual({
     nothing: "",
     timer: expect.stringContaining('"Timeout": 1'),

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { afterEach } from "vitest";
 import type { ServerOptions, WebSocket, WebSocketServer } from "ws";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 import type { ServeOptions } from "../../src/server/serve-options.ts";
 import { type Server, serve } from "../../src/server/server.ts";
 import { oldWs } from "./old-ws.ts";
@@ -72,7 +73,7 @@ export function startChild(
   { flags = [], fileLimit }: ChildOptions = {},
 ): Child {
   const script = new URL(name, import.meta.url).pathname;
-  const command = [process.execPath, ...flags, "--import", "tsx", script, ...args];
+  const command = [process.execPath, ...flags, ...typescriptProgram(script), ...args];
   const limited = fileLimit === undefined ? 'exec "$@"' : `ulimit -n ${fileLimit} && exec "$@"`;
   const child = spawn("sh", ["-c", limited, "sh", ...command], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
   let stderr = "";

@@ -3,10 +3,11 @@
  *
  * The same attack runs against a server and against clients, against ours and against a control.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach } from "vitest";
+import { typescriptProgram } from "../../scripts/typescript-program.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { openRaw, RawPeer } from "./raw-peer.ts";
 import { acceptance, type RawServer, rawServer } from "./raw-server.ts";
@@ -82,9 +83,8 @@ afterEach(async () => {
 /** Starts a target, which ends with the test. */
 export async function startTarget(options: TargetOptions): Promise<Target> {
   const script = new URL("./target-process.ts", import.meta.url).pathname;
-  const execArgv = ["--expose-gc", `--max-semi-space-size=${options.young ?? 2}`, "--import", "tsx"];
-  const child = fork(script, [JSON.stringify(options)], {
-    execArgv,
+  const flags = ["--expose-gc", `--max-semi-space-size=${options.young ?? 2}`];
+  const child = spawn(process.execPath, [...flags, ...typescriptProgram(script), JSON.stringify(options)], {
     stdio: ["ignore", "inherit", options.dies ? "ignore" : "inherit", "ipc"],
   });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];

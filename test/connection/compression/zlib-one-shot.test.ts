@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import type { ContextShape } from "../../../src/connection/compression/zlib-context.ts";
 import {
   deflateAtOnce,
@@ -157,7 +158,7 @@ describe("a small message", () => {
 describe("memory at its peak", () => {
   function measure(...task: string[]): { outcome: string; grown: number } {
     const script = new URL("../../support/inflate-memory.ts", import.meta.url).pathname;
-    return JSON.parse(execFileSync(process.execPath, ["--import", "tsx", script, ...task], { encoding: "utf8" }));
+    return JSON.parse(execFileSync(process.execPath, [...typescriptProgram(script), ...task], { encoding: "utf8" }));
   }
 
   test("B01: a bomb is stopped within 16 MiB of the limit; the same bytes without one take all they claim", () => {

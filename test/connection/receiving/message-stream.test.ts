@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import type { MessageData } from "../../../src/connection/handlers.ts";
 import { type MessageStream, MessageStreams } from "../../../src/connection/receiving/message-stream.ts";
 import type { PartEvent } from "../../../src/protocol/endpoint-events.ts";
@@ -297,7 +298,7 @@ describe.each(roles)("messages() as %s", (role) => {
   test("A02: a message of 256 MiB grows the process by less than 32; held as a whole, by more than it is long", async () => {
     const script = new URL("../../support/stream-memory.ts", import.meta.url).pathname;
     const measure = async (kind: string, mebibytes: number): Promise<{ taken: number; grown: number }> => {
-      const args = ["--import", "tsx", script, role, kind, String(mebibytes)];
+      const args = [...typescriptProgram(script), role, kind, String(mebibytes)];
       return JSON.parse((await promisify(execFile)(process.execPath, args)).stdout);
     };
     for (const kind of ["text", "binary"]) {

@@ -1,9 +1,10 @@
 /** Sockets that one process has accepted and another serves: real processes, and the parent's sockets are Node's own. */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { on, once } from "node:events";
 import { createServer as createHttpServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import { connect } from "../../../src/client/connect.ts";
 import { closeStatus, openRaw, type RawPeer } from "../../support/raw-peer.ts";
 import type { Passed } from "../../support/socket-taker.ts";
@@ -15,7 +16,7 @@ const listeners: Server[] = [];
 beforeEach(async () => {
   if (child?.connected) return;
   const script = new URL("../../support/socket-taker.ts", import.meta.url).pathname;
-  child = fork(script, { execArgv: ["--import", "tsx"] });
+  child = spawn(process.execPath, typescriptProgram(script), { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   messages = on(child, "message");
   expect(await told()).toBe("ready");
 });
