@@ -2,7 +2,8 @@
  * Compiles a program against the declarations as packed, and nothing else of this repository, as users of each TypeScript
  * do: with its own defaults, both ways to resolve modules, and declarations checked too (`skipLibCheck` off).
  *
- * TypeScript from 6.0 on has `types: []` by default, so that the declarations themselves must ask for those of Node.
+ * TypeScript from 6.0 on has `types: []` by default, so that the declarations themselves must ask for those of Node; those
+ * of `openline/protocol` must do without them.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -16,7 +17,8 @@ const tools = join(root, "integrations/types");
 /** A compiler, the declarations of Node beside it, and how modules are resolved. */
 export interface Surroundings {
   readonly typescript: string;
-  readonly node: string;
+  /** Undefined where there are no declarations of Node: then `openline/protocol` is compiled alone. */
+  readonly node: string | undefined;
   readonly resolution: "nodenext" | "bundler";
 }
 
@@ -28,6 +30,8 @@ export const all: readonly Surroundings[] = (
     ["6.0", "26"],
     ["7.0", "20"],
     ["7.0", "26"],
+    ["5.4", undefined],
+    ["7.0", undefined],
   ] as const
 ).flatMap(([typescript, node]) =>
   (["nodenext", "bundler"] as const).map((resolution) => ({ typescript, node, resolution })),
@@ -52,7 +56,7 @@ export async function complaints(
   { typescript, node, resolution }: Surroundings,
   files: ReadonlyMap<string, string>,
 ): Promise<string> {
-  const name = `TypeScript ${typescript}, Node ${node}, ${resolution}`;
+  const name = `TypeScript ${typescript}, ${node === undefined ? "no Node" : `Node ${node}`}, ${resolution}`;
   const folder = join(root, ".cache/declarations", name.replaceAll(/[ ,.]+/g, "-"));
   rmSync(folder, { recursive: true, force: true });
   for (const [path, text] of files) {
@@ -60,11 +64,16 @@ export async function complaints(
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, text);
   }
-  mkdirSync(join(folder, "node_modules/@types"));
-  symlinkSync(join(tools, `node_modules/types-node-${node}`), join(folder, "node_modules/@types/node"), "junction");
-  const entries = ["openline", "openline/protocol"].map((entry) => reexport(entry, files)).join("");
-  writeFileSync(join(folder, "exports.ts"), entries);
-  writeFileSync(join(folder, "program.ts"), readFileSync(join(tools, "program.ts")));
+  const programs = ["exports.ts"];
+  const entries = ["openline/protocol"];
+  if (node !== undefined) {
+    mkdirSync(join(folder, "node_modules/@types"));
+    symlinkSync(join(tools, `node_modules/types-node-${node}`), join(folder, "node_modules/@types/node"), "junction");
+    writeFileSync(join(folder, "program.ts"), readFileSync(join(tools, "program.ts")));
+    programs.push("program.ts");
+    entries.push("openline");
+  }
+  writeFileSync(join(folder, "exports.ts"), entries.map((entry) => reexport(entry, files)).join(""));
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
   const compilerOptions = {
     strict: true,
@@ -75,10 +84,7 @@ export async function complaints(
     module: resolution === "nodenext" ? "nodenext" : "esnext",
     moduleResolution: resolution,
   };
-  writeFileSync(
-    join(folder, "tsconfig.json"),
-    JSON.stringify({ compilerOptions, files: ["exports.ts", "program.ts"] }),
-  );
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: programs }));
   const tsc = join(tools, `node_modules/typescript-${typescript}/bin/tsc`);
   const child = spawn(process.execPath, [tsc, "-p", folder, "--pretty", "false"], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -20,6 +20,7 @@ const gates: readonly (readonly [name: string, command: string])[] = [
   ["lint", "biome lint --error-on-warnings"],
   ["format", "biome check --linter-enabled=false"],
   ["layers", "tsx scripts/layers.ts"],
+  ["portable", "tsc -p tsconfig.portable.json"],
   ["tests", `vitest run --coverage ${reportTo(reportPath)}`],
   ["newest", `node scripts/newest.mjs ${reportTo(newestReportPath)}`],
   ["coverage", "tsx scripts/check-coverage.ts"],

@@ -4,9 +4,9 @@
  * A code that must never be on the wire is neither sent nor accepted; a payload is 0 or 2 to 125 bytes.
  */
 
-import { Buffer, isUtf8 } from "node:buffer";
 import { describe } from "./check-options.ts";
 import type { Violation } from "./protocol-error.ts";
+import { decodeUtf8, encodeUtf8, isUtf8, utf8Length } from "./runtime/text.ts";
 
 /** The registered close codes (RFC 6455 section 7.4.1 and the IANA registry), by name. */
 export const CloseCode = {
@@ -62,7 +62,7 @@ export function encodeClosePayload(code: number, reason: string): Uint8Array {
   if (!isSendableCloseCode(code)) {
     throw new RangeError(`Cannot close: ${code} is not a code that a Close frame may carry`);
   }
-  const length = Buffer.byteLength(reason);
+  const length = utf8Length(reason);
   if (length > maxReasonLength) {
     throw new RangeError(
       `Cannot close: the reason is ${length} bytes of UTF-8, at most ${maxReasonLength} are allowed`,
@@ -71,7 +71,7 @@ export function encodeClosePayload(code: number, reason: string): Uint8Array {
   const payload = new Uint8Array(2 + length);
   payload[0] = code >> 8;
   payload[1] = code & 0xff;
-  if (length > 0) payload.set(Buffer.from(reason), 2);
+  if (length > 0) payload.set(encodeUtf8(reason), 2);
   return payload;
 }
 
@@ -82,7 +82,6 @@ export function decodeClosePayload(payload: Uint8Array): CloseStatus | Violation
   const code = (payload[0]! << 8) | payload[1]!;
   if (!isSendableCloseCode(code)) return "close-code-invalid";
   if (payload.length === 2) return { code, reason: "" };
-  const reason = payload.subarray(2);
-  if (!isUtf8(reason)) return "close-reason-not-utf8";
-  return { code, reason: Buffer.from(reason.buffer, reason.byteOffset, reason.length).toString("utf8") };
+  if (!isUtf8(payload.subarray(2))) return "close-reason-not-utf8";
+  return { code, reason: decodeUtf8(payload, 2, payload.length) };
 }

@@ -2,9 +2,9 @@
  * What an endpoint is told when it is made. All connections of a route are told the same, and share one object of it.
  */
 
-import { constants } from "node:buffer";
 import { checkNumber } from "./check-number.ts";
 import type { Role } from "./frames/frame.ts";
+import { longestString } from "./runtime/text.ts";
 
 /** Which messages an endpoint takes from its peer. */
 export type AcceptedMessages = "text" | "binary" | "any";
@@ -46,7 +46,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.role = options.role;
     const { maxMessageSize = 16 * 1024 * 1024, maxEmptyFragments = 1024 } = options;
     checkNumber("make an endpoint", "maxMessageSize", maxMessageSize, "size");
-    this.maxMessageSize = Math.min(maxMessageSize, constants.MAX_STRING_LENGTH);
+    this.maxMessageSize = Math.min(maxMessageSize, longestString);
     this.maxEmptyFragments = checkNumber("make an endpoint", "maxEmptyFragments", maxEmptyFragments, "count");
     this.compression = options.compression ?? false;
     this.accepts = options.accepts ?? "any";

@@ -6,7 +6,6 @@
  * the caller looks at an event, so every method may be called between two events.
  */
 
-import { Buffer, isUtf8 } from "node:buffer";
 import { CloseCode, type CloseStatus, decodeClosePayload, encodeClosePayload } from "./close-code.ts";
 import type { CloseEvent, EndpointEvent, FailedEvent, MessageEvent, PartEvent } from "./endpoint-events.ts";
 import { type AcceptedMessages, type EndpointOptions, EndpointSettings } from "./endpoint-options.ts";
@@ -20,6 +19,7 @@ import { freeMemory } from "./messages/free-memory.ts";
 import { MessageAssembler } from "./messages/message-assembler.ts";
 import { StreamedMessage } from "./messages/streamed-message.ts";
 import { type Violation, violations } from "./protocol-error.ts";
+import { decodeLatin1, decodeUtf8, isUtf8 } from "./runtime/text.ts";
 
 const fin = 0x80;
 const rsv1 = 0x40;
@@ -157,7 +157,7 @@ export class Endpoint {
    *
    * A borrowed chunk is unmasked in place as well, but at most lent; call `releaseChunk` before its memory is used again.
    */
-  receive(chunk: Buffer, borrowed = false, length: number = chunk.length): void {
+  receive(chunk: Uint8Array, borrowed = false, length: number = chunk.length): void {
     if (!this.#isParsing()) return;
     this.#decoder ??= takeDecoder();
     try {
@@ -245,9 +245,8 @@ export class Endpoint {
     if (this.#violation !== undefined) return { type: "failed", violation: this.#violation };
     if (typeof outcome === "string") return this.fail(outcome);
     if (outcome.length > this.#settings.maxMessageSize) return this.fail("message-too-big");
-    const bytes = Buffer.from(outcome.buffer, outcome.byteOffset, outcome.length);
     try {
-      return this.#deliver(message.text, bytes, 0, bytes.length, 0x80, undefined);
+      return this.#deliver(message.text, outcome, 0, outcome.length, 0x80, undefined);
     } catch (error) {
       return this.#failForMemory(error);
     }
@@ -517,7 +516,7 @@ export class Endpoint {
     }
     if (!message.text || this.#settings.textAsBytes)
       return { type: "message", text: message.text, data: plainBytes(payload) };
-    const data = payload.toString("utf8");
+    const data = decodeUtf8(payload, 0, payload.length);
     freeMemory(payload);
     return { type: "message", text: true, data };
   }
@@ -543,15 +542,15 @@ export class Endpoint {
    */
   #deliver(
     text: boolean,
-    chunk: Buffer,
+    chunk: Uint8Array,
     start: number,
     end: number,
     seen: number,
     decoder: FrameDecoder | undefined,
   ): MessageEvent | FailedEvent {
     if (text && !this.#settings.textAsBytes) {
-      if ((seen & 0x80) === 0) return { type: "message", text, data: chunk.toString("latin1", start, end) };
-      const data = chunk.toString("utf8", start, end);
+      if ((seen & 0x80) === 0) return { type: "message", text, data: decodeLatin1(chunk, start, end) };
+      const data = decodeUtf8(chunk, start, end);
       // Decoding turns what is not UTF-8 into U+FFFD, so most text needs no second pass.
       if (data.includes("\ufffd") && !isUtf8(chunk.subarray(start, end))) return this.fail("text-not-utf8");
       return { type: "message", text, data };
@@ -621,7 +620,7 @@ function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
 
 /** Whether an error says that memory could not be allocated: V8's own has no code, Node's of a string has this one. */
 function isForMemory(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
+  const { code } = error as { readonly code?: unknown };
   return (error instanceof RangeError && code === undefined) || code === "ERR_MEMORY_ALLOCATION_FAILED";
 }
 

@@ -1,4 +1,3 @@
-/// <reference types="node" preserve="true" />
 /**
  * The entry `openline/protocol`: the WebSocket protocol without any I/O.
  */

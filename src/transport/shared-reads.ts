@@ -21,7 +21,7 @@ export type ReceiveShared = (this: Socket, length: number, buffer: Buffer) => bo
 
 /** What is used of a socket besides its public members. */
 interface BareSocket {
-  _handle: { useUserBuffer?: (buffer: Buffer) => void } | null;
+  _handle: { useUserBuffer?: (buffer: Uint8Array) => void } | null;
   [key: symbol]: unknown;
 }
 

@@ -12,6 +12,7 @@ import type { Role } from "../../src/protocol/frames/frame.ts";
 import { giveDecoder, takeDecoder } from "../../src/protocol/frames/frame-decoder.ts";
 import { giveOutput, OutputBuffer, takeOutput } from "../../src/protocol/frames/output-buffer.ts";
 import { type Violation, violations } from "../../src/protocol/protocol-error.ts";
+import { decodeUtf8 } from "../../src/protocol/runtime/text.ts";
 import {
   type Cuts,
   cut,
@@ -25,6 +26,8 @@ import {
   takeFrames,
   type WireFrame,
 } from "../support/wire.ts";
+
+vi.mock("../../src/protocol/runtime/text.ts", { spy: true });
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -1354,7 +1357,7 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
     const endpoint = new Endpoint({ role, compression: true });
     endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 1, rsv: 4, payload: "deflated" })));
     expect(endpoint.nextEvent()).toMatchObject({ type: "inflate" });
-    vi.spyOn(Buffer.prototype, "toString").mockImplementation(() => {
+    vi.mocked(decodeUtf8).mockImplementationOnce(() => {
       throw new RangeError("Array buffer allocation failed");
     });
     expect(endpoint.inflated(Buffer.from("ä"))).toEqual({ type: "failed", violation: "no-memory" });

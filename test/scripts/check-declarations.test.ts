@@ -1,8 +1,9 @@
-/** The gate declarations against the package as it is, and against one whose declarations do not ask for those of Node. */
+/** The gate declarations against the package as it is, and against ones that ask for those of Node where they should not. */
 import { beforeAll, expect, test } from "vitest";
 import { all, complaints, installCompilers, packedDeclarations } from "../../scripts/check-declarations.ts";
 
 const newest = all.find(({ typescript, resolution }) => typescript === "7.0" && resolution === "nodenext")!;
+const withoutNode = all.find(({ typescript, node }) => typescript === "7.0" && node === undefined)!;
 let files: ReadonlyMap<string, string>;
 
 beforeAll(() => {
@@ -12,14 +13,25 @@ beforeAll(() => {
 
 test("the packed declarations compile with the compiler's own defaults, and ask for those of Node", async () => {
   expect(await complaints(newest, files)).toBe("");
-  for (const entry of ["dist/index.d.ts", "dist/protocol/index.d.ts"]) {
-    expect(files.get(entry)).toContain('/// <reference types="node"');
-  }
+  expect(files.get("dist/index.d.ts")).toContain('/// <reference types="node"');
 }, 60_000);
 
 test("control: without that, they do not", async () => {
   const without = new Map([...files].map(([path, text]) => [path, text.replace(/^\/\/\/ <reference .*$/m, "")]));
   expect(await complaints(newest, without)).toMatch(/node_modules\/openline\/dist\/\S+ error \S+ Cannot find/);
+}, 60_000);
+
+test("those of openline/protocol compile where there are none of Node", async () => {
+  expect(await complaints(withoutNode, files)).toBe("");
+}, 60_000);
+
+test("control: with a Buffer among them, they do not", async () => {
+  const endpoint = files.get("dist/protocol/endpoint.d.ts")!;
+  const broken = new Map(files).set(
+    "dist/protocol/endpoint.d.ts",
+    endpoint.replace("chunk: Uint8Array", "chunk: Buffer"),
+  );
+  expect(await complaints(withoutNode, broken)).toContain("Buffer");
 }, 60_000);
 
 test("a name that an entry exports and that is not there is found", async () => {

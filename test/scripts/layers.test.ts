@@ -25,8 +25,8 @@ function tree(files: Record<string, string>): void {
 describe("a tree that keeps the rules", () => {
   test("passes, with imports backwards and within a layer", () => {
     tree({
-      "src/protocol/frames/frame.ts":
-        'import { randomBytes } from "node:crypto";\nexport const word = "./not-an-import.ts";\n',
+      "src/protocol/frames/frame.ts": 'export const word = "./not-an-import.ts";\n',
+      "src/protocol/runtime/natives.ts": 'const buffer = process.getBuiltinModule("node:buffer").Buffer;',
       "src/protocol/endpoint.ts": 'import {\n  word,\n} from "./frame.ts";\n',
       "src/client/connect.ts": 'import { connect } from "node:net";\nimport "../connection/connection.ts";\n',
       "src/connection/connection.ts": 'export * from "../protocol/endpoint.ts";\n',
@@ -91,6 +91,22 @@ describe("a tree that breaks a rule", () => {
       "I/O in protocol",
       { "src/protocol/a.ts": 'import { connect } from "node:net";' },
       "imports node:net, but protocol is pure",
+    ],
+    [
+      "a module of Node in protocol, its types included",
+      { "src/protocol/a.ts": 'import type { Blob as File } from "node:buffer";' },
+      "imports node:buffer, but protocol is pure",
+    ],
+    ["a package in protocol", { "src/protocol/a.ts": 'import { b } from "b";' }, "imports b, but protocol is pure"],
+    [
+      "a global of Node in protocol",
+      { "src/protocol/runtime/a.ts": "const bytes = Buffer.alloc(1);" },
+      "names Buffer, but protocol is pure",
+    ],
+    [
+      "a type of Node's in protocol",
+      { "src/protocol/a.ts": "let error: NodeJS.ErrnoException;" },
+      "names NodeJS, but protocol is pure",
     ],
     ["a timer in protocol", { "src/protocol/a.ts": "setTimeout(run, 5);" }, "names setTimeout, but protocol is pure"],
     ["a clock in protocol", { "src/protocol/a.ts": "const at = Date.now();" }, "names Date.now, but protocol is pure"],

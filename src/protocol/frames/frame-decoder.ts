@@ -6,12 +6,12 @@
  * what `takePayload` hands out is nobody else's, so the application may do with it as it likes (fault D21).
  */
 
-import { Buffer } from "node:buffer";
+import { allocateBytes, copyRange } from "../runtime/memory.ts";
 import type { FrameHeader } from "./frame-rules.ts";
 import { mask } from "./mask.ts";
 import { readBuffer } from "./mask-wasm.ts";
 
-const empty = Buffer.alloc(0);
+const empty = allocateBytes(0);
 const longestHeader = 14;
 /**
  * Up to this length V8 keeps an array's bytes on its heap, and a copy costs less than a view with its ArrayBuffer: 41 ns
@@ -44,7 +44,7 @@ export class FrameDecoder implements FrameHeader {
   /** Bytes of the frame's payload that were not read yet. */
   remaining = 0;
   /** The part of the payload that `readPayload` found is `chunk[start..end)`, unmasked. */
-  chunk: Buffer = empty;
+  chunk: Uint8Array = empty;
   /** Where the received bytes of the chunk end. */
   limit = 0;
   start = 0;
@@ -60,14 +60,14 @@ export class FrameDecoder implements FrameHeader {
   /** Where the next unread byte of the chunk is. */
   #position = 0;
   /** A header cut off by the end of a chunk; made when first needed. */
-  #cut: Buffer | undefined;
+  #cut: Uint8Array | undefined;
   #cutLength = 0;
 
   /** Takes the next `length` bytes from the transport; they may be overwritten, and are not kept if only lent. */
-  push(chunk: Buffer, length: number = chunk.length, lent = false): void {
+  push(chunk: Uint8Array, length: number = chunk.length, lent = false): void {
     if (this.unread > 0) {
       this.#moveFrom(this.#position, length);
-      chunk.copy(this.chunk, this.limit - length, 0, length);
+      copyRange(chunk, 0, length, this.chunk, this.limit - length);
     } else {
       this.chunk = chunk;
       this.limit = length;
@@ -109,8 +109,8 @@ export class FrameDecoder implements FrameHeader {
     }
     const rest = this.limit - this.#position;
     if (rest > 0) {
-      this.#cut ??= Buffer.allocUnsafeSlow(longestHeader);
-      this.chunk.copy(this.#cut, 0, this.#position, this.limit);
+      this.#cut ??= allocateBytes(longestHeader);
+      copyRange(this.chunk, this.#position, this.limit, this.#cut, 0);
       this.#cutLength = rest;
       this.#position += rest;
     }
@@ -163,8 +163,8 @@ export class FrameDecoder implements FrameHeader {
   /** Moves all from `at` on to the beginning of memory of its own, with room for `more` bytes behind it. */
   #moveFrom(at: number, more: number): void {
     const kept = this.limit - at;
-    const own = Buffer.allocUnsafeSlow(kept + more);
-    this.chunk.copy(own, 0, at, this.limit);
+    const own = allocateBytes(kept + more);
+    copyRange(this.chunk, at, this.limit, own, 0);
     this.chunk = own;
     this.limit = own.length;
     this.#position -= at;
@@ -188,7 +188,7 @@ export class FrameDecoder implements FrameHeader {
   }
 
   /** Reads a header from `bytes[at..limit)`; its length, or 0 when there are too few bytes. */
-  #parseHeader(bytes: Buffer, at: number, limit: number): number {
+  #parseHeader(bytes: Uint8Array, at: number, limit: number): number {
     if (limit - at < 2) return 0;
     const second = bytes[at + 1]!;
     const masked = second > 127;
@@ -210,7 +210,7 @@ export class FrameDecoder implements FrameHeader {
     } else {
       this.lengthBits = 64;
       this.lengthSign = bytes[at + 2]! > 127;
-      this.payloadLength = bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6);
+      this.payloadLength = readWord(bytes, at + 2) * 2 ** 32 + readWord(bytes, at + 6);
     }
     this.remaining = this.payloadLength;
     if (masked) {
@@ -222,7 +222,12 @@ export class FrameDecoder implements FrameHeader {
   }
 }
 
+/** The unsigned word at `at`, its top byte first. */
+function readWord(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}
+
 /** The same memory, without what a `Buffer` adds to an array of bytes. */
-export function plainBytes({ buffer, byteOffset, length }: Buffer): Uint8Array {
+export function plainBytes({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
 }

@@ -5,7 +5,8 @@
  * own: the caller's bytes are never written to.
  */
 
-import { Buffer } from "node:buffer";
+import { allocateBytes, copyBytes } from "../runtime/memory.ts";
+import { encodeUtf8, writeUtf8 } from "../runtime/text.ts";
 import type { Role } from "./frame.ts";
 import { createMaskingKey, mask, maskCopy } from "./mask.ts";
 import { readBuffer as sharedReads } from "./mask-wasm.ts";
@@ -65,9 +66,9 @@ export function lengthOf(bytes: Uint8Array): number {
 }
 
 /** The same memory, seen by nothing that could say otherwise; a TypeError for what is not made of bytes. */
-function viewOf(bytes: Uint8Array): Buffer {
+function viewOf(bytes: Uint8Array): Uint8Array {
   requireBytes(bytes);
-  return Buffer.from(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
+  return new Uint8Array(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
 }
 
 /** Whether they lie where sockets read into next: a message may be lent from there. */
@@ -83,7 +84,7 @@ export function requireBytes(payload: Uint8Array): void {
 /** Writes one frame whose payload is the UTF-8 of `text`; a lone surrogate becomes U+FFFD. */
 export function encodeTextFrame(output: OutputBuffer, role: Role, firstByte: number, text: string): void {
   if (text.length > slabText) {
-    encodeFrame(output, role, firstByte, Buffer.from(text));
+    encodeFrame(output, role, firstByte, encodeUtf8(text));
     return;
   }
   const at = output.reserve(text.length * 3 + longestHeader);
@@ -110,7 +111,7 @@ function encodeLongFrame(
   const key = role === "client" ? createMaskingKey() : 0;
   // Copied first: should there be no memory for that, no head may stay behind.
   const copy =
-    role === "client" ? maskedCopy(view, key) : long === "copied" || isLent(view) ? Buffer.from(view) : undefined;
+    role === "client" ? maskedCopy(view, key) : long === "copied" || isLent(view) ? copyBytes(view) : undefined;
   const at = output.reserve(longestHeader);
   output.position = writeHeader(output.slab, at, role, firstByte, view.length, key);
   if (copy === undefined && long === "referred") output.refer(view);
@@ -119,7 +120,7 @@ function encodeLongFrame(
 
 /** Writes a header at `at` and returns where the payload begins. */
 function writeHeader(
-  slab: Buffer,
+  slab: Uint8Array,
   at: number,
   role: Role,
   firstByte: number,
@@ -138,27 +139,35 @@ function writeHeader(
     next = at + 4;
   } else {
     slab[at + 1] = maskBit | 127;
-    slab.writeUInt32BE(Math.floor(payloadLength / 2 ** 32), at + 2);
-    slab.writeUInt32BE(payloadLength % 2 ** 32, at + 6);
+    writeWord(slab, at + 2, Math.floor(payloadLength / 2 ** 32));
+    writeWord(slab, at + 6, payloadLength % 2 ** 32);
     next = at + 10;
   }
   if (maskBit === 0) return next;
-  slab.writeInt32BE(maskingKey, next);
+  writeWord(slab, next, maskingKey);
   return next + 4;
 }
 
-function writeText(slab: Buffer, at: number, text: string): number {
-  if (text.length > shortText) return slab.write(text, at);
+/** Writes the low 32 bits of a number, the top byte first. */
+function writeWord(slab: Uint8Array, at: number, word: number): void {
+  slab[at] = word >>> 24;
+  slab[at + 1] = word >>> 16;
+  slab[at + 2] = word >>> 8;
+  slab[at + 3] = word;
+}
+
+function writeText(slab: Uint8Array, at: number, text: string): number {
+  if (text.length > shortText) return writeUtf8(slab, at, text);
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    if (unit > 127) return slab.write(text, at);
+    if (unit > 127) return writeUtf8(slab, at, text);
     slab[at + i] = unit;
   }
   return text.length;
 }
 
 function maskedCopy(payload: Uint8Array, key: number): Uint8Array {
-  const copy = Buffer.allocUnsafeSlow(payload.length);
+  const copy = allocateBytes(payload.length);
   maskCopy(payload, copy, 0, key);
   return copy;
 }

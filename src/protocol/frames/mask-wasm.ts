@@ -5,7 +5,8 @@
  * 128-bit SIMD is missing, the buffer is an ordinary one and `maskReadBuffer` is undefined.
  */
 
-import { Buffer } from "node:buffer";
+import { decodeBase64 } from "../runtime/base64.ts";
+import { allocateBytes, bytesOver } from "../runtime/memory.ts";
 
 /**
  * The module, in base64. Its memory has four pages; its function takes two addresses and a key:
@@ -31,7 +32,7 @@ type Mask = (at: number, end: number, key: number) => number;
 const kernel = load();
 
 /** The buffer that all sockets share whose reads are shared; its bytes are gone with the next read of any of them. */
-export const readBuffer: Buffer = kernel ? Buffer.from(kernel.memory) : Buffer.allocUnsafeSlow(256 * 1024);
+export const readBuffer: Uint8Array<ArrayBuffer> = kernel ? bytesOver(kernel.memory) : allocateBytes(256 * 1024);
 
 /**
  * XORs a range of `readBuffer` with a key whose lowest byte comes first; returns 0 if the result is ASCII.
@@ -42,7 +43,7 @@ export const maskReadBuffer: Mask | undefined = kernel?.mask;
 
 function load(): { readonly memory: ArrayBuffer; readonly mask: Mask } | undefined {
   try {
-    const module = new WebAssembly.Module(Buffer.from(moduleBase64, "base64"));
+    const module = new WebAssembly.Module(decodeBase64(moduleBase64));
     const { memory, mask } = new WebAssembly.Instance(module).exports as {
       readonly memory: { readonly buffer: ArrayBuffer };
       readonly mask: Mask;

@@ -5,7 +5,7 @@
  * before, modulo 4, so that a payload can be masked in parts.
  */
 
-import { randomFillSync } from "node:crypto";
+import { fillRandom } from "../runtime/random.ts";
 import { maskReadBuffer, readBuffer } from "./mask-wasm.ts";
 
 /** From this many bytes on, XOR by 32-bit words beats XOR by bytes (measured on Node 20: level at about 100 bytes). */
@@ -93,7 +93,7 @@ let nextKey = keys.length;
 /** A fresh masking key from the runtime's cryptographic source, which is asked for 8 KiB at a time (section 10.3). */
 export function createMaskingKey(): number {
   if (nextKey === keys.length) {
-    randomFillSync(keys);
+    fillRandom(keys);
     nextKey = 0;
   }
   return keys[nextKey++]!;

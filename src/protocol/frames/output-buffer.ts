@@ -7,13 +7,13 @@
  * taken without its payload, whatever the caller does with the memory of that (fault D22).
  */
 
-import { Buffer } from "node:buffer";
+import { allocateBytes, copyBytes } from "../runtime/memory.ts";
 
 /** Room for a payload of 64 KiB and many small frames besides. */
 export const slabSize: number = 66 * 1024;
 const slabsKept = 32;
-const pool: Buffer[] = [];
-const none: Buffer = Buffer.alloc(0);
+const pool: Uint8Array[] = [];
+const none: Uint8Array = allocateBytes(0);
 const buffersKept = 32;
 const buffers: OutputBuffer[] = [];
 
@@ -29,7 +29,7 @@ export function giveOutput(output: OutputBuffer): void {
 
 /** Gathers output; `slab` and `position` are for the frame encoder, which writes after `reserve`. */
 export class OutputBuffer {
-  slab: Buffer = none;
+  slab: Uint8Array = none;
   /** Where the next byte of the slab goes. */
   position = 0;
   /** Where the bytes of the slab begin that are in no piece yet. */
@@ -43,7 +43,7 @@ export class OutputBuffer {
   /** The pieces in memory of callers, with their lengths when they were gathered. */
   #referred: { readonly index: number; readonly length: number }[] = [];
   /** Slabs whose bytes are in pieces. */
-  #filled: Buffer[] = [];
+  #filled: Uint8Array[] = [];
   /** Whether pieces were taken of which nobody has said yet what became of them: their slabs must stay untouched. */
   #inFlight = false;
   /** Whether what was taken last left at once: if not, small output is copied out of its slab. */
@@ -97,7 +97,7 @@ export class OutputBuffer {
     const pieces = this.#pieces;
     this.#forgetPieces();
     if (only && pieces.length === 1) {
-      pieces[0] = Buffer.from(pieces[0]!);
+      pieces[0] = copyBytes(pieces[0]!);
       this.#recycle();
     } else if (pieces.length > 0) {
       this.#inFlight = true;
@@ -141,14 +141,14 @@ export class OutputBuffer {
       if (piece.length !== length) {
         throw new Error("Cannot send: the memory of a message was given away or made shorter before it had left");
       }
-      if (copied) this.#pieces[index] = Buffer.from(piece);
+      if (copied) this.#pieces[index] = copyBytes(piece);
     }
   }
 
   #nextSlab(): void {
     this.#cutPiece();
     if (this.slab !== none) this.#filled.push(this.slab);
-    this.slab = pool.pop() ?? Buffer.allocUnsafeSlow(slabSize);
+    this.slab = pool.pop() ?? allocateBytes(slabSize);
     this.position = this.#from = 0;
   }
 

@@ -5,8 +5,12 @@
  * never throws on the server's side: it is verified or refused. What the user gives throws a TypeError before a byte is
  * written when it could break a head or contradict a field that the handshake itself sets.
  */
-import { hash, randomBytes } from "node:crypto";
 import { describe } from "../check-options.ts";
+import { encodeBase64 } from "../runtime/base64.ts";
+import { joinBytes } from "../runtime/memory.ts";
+import { fillRandom } from "../runtime/random.ts";
+import { sha1InBase64 } from "../runtime/sha1.ts";
+import { encodeLatin1, encodeUtf8 } from "../runtime/text.ts";
 import { HandshakeError, type HandshakeRule, type Refusal, type RefusalRule, refusalOf } from "./handshake-error.ts";
 import {
   type ExtensionElement,
@@ -117,7 +121,7 @@ export function verifyRequest(
 
 /** The `Sec-WebSocket-Accept` value that answers `secWebSocketKey` (section 4.2.2, item 5.4). */
 export function secWebSocketAccept(secWebSocketKey: string): string {
-  return hash("sha1", `${secWebSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`, "base64");
+  return sha1InBase64(`${secWebSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
 }
 
 /** What a server's 101 says. */
@@ -163,7 +167,7 @@ export function createRefusal(refusal: Refusal): Uint8Array {
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw new RangeError("Cannot create the refusal: the status is not an integer from 200 to 599");
   }
-  const body = typeof refusal.body === "string" ? Buffer.from(refusal.body) : refusal.body;
+  const body = typeof refusal.body === "string" ? encodeUtf8(refusal.body) : refusal.body;
   const bodiless = status === 204 || status === 304;
   if (bodiless && body.length > 0) throw new TypeError(`Cannot create the refusal: a ${status} has no body`);
   let upgrades = false;
@@ -175,8 +179,8 @@ export function createRefusal(refusal: Refusal): Uint8Array {
   // RFC 9110 section 7.8: who sends Upgrade names it in Connection.
   fields += upgrades ? "Connection: close, Upgrade\r\n" : "Connection: close\r\n";
   if (!bodiless) fields += `Content-Length: ${body.length}\r\n`;
-  const head = Buffer.from(`HTTP/1.1 ${status} ${reasonPhrases[status] ?? ""}\r\n${fields}\r\n`, "latin1");
-  return Buffer.concat([head, body]);
+  const head = encodeLatin1(`HTTP/1.1 ${status} ${reasonPhrases[status] ?? ""}\r\n${fields}\r\n`);
+  return joinBytes([head, body]);
 }
 
 /** What a client's request says. */
@@ -204,7 +208,9 @@ export type CreatedRequest = { readonly secWebSocketKey: string; readonly header
  */
 export function createRequestHeaders(options: CreateRequestOptions): CreatedRequest {
   const { url, subprotocols = [], extensions, origin, headers = [] } = options;
-  const secWebSocketKey = randomBytes(16).toString("base64");
+  const nonce = new Uint8Array(16);
+  fillRandom(nonce);
+  const secWebSocketKey = encodeBase64(nonce);
   let host: string | undefined;
   const added: [name: string, value: string][] = [];
   for (const [name, value] of headers) {

@@ -4,6 +4,7 @@
  * Nothing is read of the stream after it, so a framing that is wrong ends the reading and does no harm.
  */
 
+import { joinBytes } from "../runtime/memory.ts";
 import { fieldValues, parseTokenList } from "./header-fields.ts";
 import type { HandshakeResponse } from "./opening-handshake.ts";
 
@@ -38,7 +39,7 @@ export class ResponseBodyReader {
 
   /** What was read, without the framing. */
   get bytes(): Uint8Array {
-    return Buffer.concat(this.#parts);
+    return joinBytes(this.#parts);
   }
 
   /** Takes what came of the stream behind the head. */

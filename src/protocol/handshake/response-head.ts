@@ -6,6 +6,7 @@
  * the reading, so that no two readers see different fields. Informational responses are passed over.
  */
 
+import { decodeLatin1 } from "../runtime/text.ts";
 import { HandshakeError } from "./handshake-error.ts";
 import { isFieldValue, isToken, trimWhitespace } from "./header-fields.ts";
 import type { HandshakeResponse } from "./opening-handshake.ts";
@@ -49,14 +50,13 @@ export class ResponseHeadReader {
    * Throws a `HandshakeError` of the rule `malformed-response` when that is so and not even the status is known.
    */
   read(chunk: Uint8Array): ResponseHead | undefined {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    for (let at = 0; at < bytes.length; ) {
-      const lineFeed = bytes.indexOf(LINE_FEED, at);
-      const next = lineFeed === -1 ? bytes.length : lineFeed + 1;
+    for (let at = 0; at < chunk.length; ) {
+      const lineFeed = chunk.indexOf(LINE_FEED, at);
+      const next = lineFeed === -1 ? chunk.length : lineFeed + 1;
       this.#size += next - at;
       if (this.#size > this.#maxSize) return this.#stop(`its head has more than ${this.#maxSize} bytes`);
       const lengthBefore = this.#line.length;
-      this.#line += bytes.toString("latin1", at, lineFeed === -1 ? next : lineFeed);
+      this.#line += decodeLatin1(chunk, at, lineFeed === -1 ? next : lineFeed);
       at = next;
       if (lineFeed === -1) {
         // What speaks another protocol may not end a line, and wait for us.
@@ -66,7 +66,7 @@ export class ResponseHeadReader {
       const line = this.#line.endsWith("\r") ? this.#line.slice(0, -1) : this.#line;
       this.#line = "";
       const problem = this.#takeLine(line);
-      if (problem === endOfHead) return this.#end(bytes.subarray(at), undefined);
+      if (problem === endOfHead) return this.#end(chunk.subarray(at), undefined);
       if (problem !== undefined) return this.#stop(problem);
     }
     return undefined;

@@ -5,7 +5,7 @@
  * An `ArrayBuffer` that is transferred leaves nothing behind, and what is posted to a closed port reaches nobody.
  */
 
-import { Buffer } from "node:buffer";
+import { allocateBytes } from "../runtime/memory.ts";
 
 /** Below this many bytes the collector is quick enough, and what freeing costs would show. */
 export const leastFreed: number = 64 * 1024;
@@ -24,7 +24,7 @@ export function freeMemory(bytes: Uint8Array): void {
  * (mallopt(3), M_MMAP_THRESHOLD). This one is never written to, and so never resident.
  */
 export function keepFreedMemory(): void {
-  freeMemory(Buffer.allocUnsafeSlow(32 * 1024 * 1024 - 64 * 1024));
+  freeMemory(allocateBytes(32 * 1024 * 1024 - 64 * 1024));
 }
 
 /** Undefined where the runtime has no channels: then the collector does it. */

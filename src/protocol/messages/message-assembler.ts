@@ -6,8 +6,8 @@
  * that what many connections let go of is of use to the others (fault A02).
  */
 
-import { Buffer } from "node:buffer";
 import type { Violation } from "../protocol-error.ts";
+import { allocateBytes, copyRange } from "../runtime/memory.ts";
 import { freeMemory } from "./free-memory.ts";
 import type { StreamedMessage } from "./streamed-message.ts";
 import { Utf8Validator } from "./utf8.ts";
@@ -35,10 +35,10 @@ export class MessageAssembler {
   /** Set when the message is handed on in parts. */
   readonly parts: StreamedMessage | undefined;
   /** Where the next bytes go, from `#used` on. */
-  #buffer: Buffer | undefined;
+  #buffer: Uint8Array | undefined;
   #used = 0;
   /** What comes before it, of a message in segments. */
-  #segments: Buffer[] | undefined;
+  #segments: Uint8Array[] | undefined;
   #utf8: Utf8Validator | undefined;
   #emptyInARow = 0;
   readonly #maxSize: number;
@@ -67,14 +67,16 @@ export class MessageAssembler {
    *
    * Names the broken rule when the text cannot be UTF-8 any more.
    */
-  add(chunk: Buffer, start: number, end: number, coming: number): Violation | undefined {
+  add(chunk: Uint8Array, start: number, end: number, coming: number): Violation | undefined {
     const added = end - start;
     if (added === 0) return undefined;
     this.#emptyInARow = 0;
     if (this.#utf8 !== undefined && !this.#utf8.write(chunk, start, end)) return "text-not-utf8";
     for (let from = start; from < end; ) {
       this.#makeRoom(end - from, coming);
-      const copied = chunk.copy(this.#buffer!, this.#used, from, end);
+      const buffer = this.#buffer!;
+      const copied = Math.min(end - from, buffer.length - this.#used);
+      copyRange(chunk, from, from + copied, buffer, this.#used);
       from += copied;
       this.#used += copied;
       this.length += copied;
@@ -83,21 +85,22 @@ export class MessageAssembler {
   }
 
   /** The whole payload, in memory of exactly its size that nothing else uses; names the rule if text breaks off. */
-  finish(): Buffer | Violation {
+  finish(): Uint8Array | Violation {
     if (this.#utf8 !== undefined && !this.#utf8.complete) {
       this.discard();
       return "text-not-utf8";
     }
-    const buffer = this.#buffer ?? Buffer.alloc(0);
+    const buffer = this.#buffer ?? allocateBytes(0);
     this.#buffer = undefined;
     if (buffer.length === this.length) return buffer;
-    const exact = Buffer.allocUnsafeSlow(this.length);
+    const exact = allocateBytes(this.length);
     let at = 0;
     for (const segment of this.#segments ?? []) {
-      at += segment.copy(exact, at);
+      exact.set(segment, at);
+      at += segment.length;
       freeMemory(segment);
     }
-    buffer.copy(exact, at, 0, this.#used);
+    copyRange(buffer, 0, this.#used, exact, at);
     freeMemory(buffer);
     this.#segments = undefined;
     return exact;
@@ -122,7 +125,7 @@ export class MessageAssembler {
       this.#segments ??= [];
       this.#segments.push(this.#buffer);
     }
-    this.#buffer = Buffer.allocUnsafeSlow(Math.min(segmentSize, Math.max(firstGrowth, trustedGrowth * this.length)));
+    this.#buffer = allocateBytes(Math.min(segmentSize, Math.max(firstGrowth, trustedGrowth * this.length)));
     this.#used = 0;
   }
 
@@ -131,9 +134,9 @@ export class MessageAssembler {
     const ofFrame = Math.min(needed + coming, Math.max(firstGrowth, trustedGrowth * needed));
     const ofFragments = capacity === 0 ? 0 : Math.min(this.#maxSize, Math.max(smallest, 2 * capacity));
     const size = Math.max(needed, ofFrame, ofFragments);
-    const grown = Buffer.allocUnsafeSlow(size);
+    const grown = allocateBytes(size);
     if (this.#buffer !== undefined) {
-      this.#buffer.copy(grown, 0, 0, this.#used);
+      copyRange(this.#buffer, 0, this.#used, grown, 0);
       freeMemory(this.#buffer);
     }
     this.#buffer = grown;

@@ -4,7 +4,6 @@
  * Text is judged byte by byte as in a whole message (section 8.1) and cut only between characters.
  */
 
-import type { Buffer } from "node:buffer";
 import type { Violation } from "../protocol-error.ts";
 import { Utf8Validator } from "./utf8.ts";
 
@@ -24,13 +23,13 @@ export class StreamedMessage {
   }
 
   /** Names the broken rule when `chunk[start..end)` cannot go on the text, or not end it if it is the last part. */
-  judge(chunk: Buffer, start: number, end: number, last: boolean): Violation | undefined {
+  judge(chunk: Uint8Array, start: number, end: number, last: boolean): Violation | undefined {
     if (this.#utf8 === undefined) return undefined;
     return this.#utf8.write(chunk, start, end) && (!last || this.#utf8.complete) ? undefined : "text-not-utf8";
   }
 
   /** The characters that `chunk[start..end)`, which was judged, completes; undefined where bytes are handed on. */
-  decode(chunk: Buffer, start: number, end: number): string | undefined {
+  decode(chunk: Uint8Array, start: number, end: number): string | undefined {
     return this.#decoder?.decode(chunk.subarray(start, end), { stream: true });
   }
 }

@@ -5,7 +5,7 @@
  * through the runtime's own validator; only the bytes of a character cut in two are looked at one by one.
  */
 
-import { isUtf8 } from "node:buffer";
+import { isUtf8 } from "../runtime/text.ts";
 
 /** Validates one text after another, part by part. */
 export class Utf8Validator {

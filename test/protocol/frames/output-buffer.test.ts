@@ -5,7 +5,7 @@ import { giveOutput, OutputBuffer, slabSize, takeOutput } from "../../../src/pro
 
 function put(output: OutputBuffer, text: string): void {
   const at = output.reserve(text.length);
-  output.slab.write(text, at, "latin1");
+  output.slab.set(Buffer.from(text, "latin1"), at);
   output.position = at + text.length;
 }
 
@@ -170,9 +170,9 @@ describe("memory", () => {
   });
 
   /** Fills this many slabs, and returns the output and them. */
-  function fill(count: number): { output: OutputBuffer; slabs: Buffer[] } {
+  function fill(count: number): { output: OutputBuffer; slabs: Uint8Array[] } {
     const output = new OutputBuffer();
-    const slabs: Buffer[] = [];
+    const slabs: Uint8Array[] = [];
     for (let i = 0; i < count; i++) {
       put(output, "z".repeat(slabSize));
       slabs.push(output.slab);
