@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { describe } from "../../protocol/check-options.ts";
 import { fieldLimits, fieldValues, parseProductList, parseTokenList } from "../../protocol/handshake/header-fields.ts";
 import type { HandshakeRequest } from "../../protocol/handshake/opening-handshake.ts";
 
@@ -22,11 +23,12 @@ export interface UpgradeRequest {
  * Whether a request asks for WebSocket, in any case of letters: `Connection` has the token `upgrade` and `Upgrade` the
  * product `websocket` (RFC 6455 section 4.2.1).
  *
- * Such a request may still break another rule and be refused. Never throws.
+ * Such a request may still break another rule and be refused. Throws a TypeError for what is no request of `node:http`, and
+ * never because of what the client sent.
  */
-export function isWebSocketUpgrade({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): boolean {
-  const connection = parseTokenList(fieldValues(rawHeaders, "connection"));
-  const upgrade = parseProductList(fieldValues(rawHeaders, "upgrade"));
+export function isWebSocketUpgrade(request: Pick<IncomingMessage, "rawHeaders">): boolean {
+  const connection = parseTokenList(linesOf(request, "connection"));
+  const upgrade = parseProductList(linesOf(request, "upgrade"));
   return isNamedIn(connection, "upgrade") && isNamedIn(upgrade, "websocket");
 }
 
@@ -34,11 +36,17 @@ export function isWebSocketUpgrade({ rawHeaders }: Pick<IncomingMessage, "rawHea
  * The subprotocols that a request offers, in the client's order of preference (RFC 6455 section 11.3.4).
  *
  * Empty when it offers none, and when `Sec-WebSocket-Protocol` is no list of at most 32 tokens, for which a handshake is
- * refused. Never throws.
+ * refused. Throws as `isWebSocketUpgrade` does.
  */
-export function subprotocolsOf({ rawHeaders }: Pick<IncomingMessage, "rawHeaders">): readonly string[] {
-  const offered = parseTokenList(fieldValues(rawHeaders, "sec-websocket-protocol"), fieldLimits.maxSubprotocols);
+export function subprotocolsOf(request: Pick<IncomingMessage, "rawHeaders">): readonly string[] {
+  const offered = parseTokenList(linesOf(request, "sec-websocket-protocol"), fieldLimits.maxSubprotocols);
   return typeof offered === "string" ? [] : offered;
+}
+
+function linesOf(request: Pick<IncomingMessage, "rawHeaders">, name: string): readonly string[] {
+  const fields: unknown = (request as Partial<IncomingMessage> | null | undefined)?.rawHeaders;
+  if (Array.isArray(fields)) return fieldValues(fields, name);
+  throw new TypeError(`Cannot look at the request: it has to be one of node:http, not ${describe(request)}`);
 }
 
 /** Whether a parsed list has a name; a string in place of the list is the reason why it could not be parsed. */

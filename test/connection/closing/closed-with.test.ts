@@ -30,6 +30,13 @@ describe.each<Role>(["client", "server"])("closedWith, as %s", (role) => {
   });
 });
 
+test.each([undefined, null, Promise.resolve({ code: 1000 }), { code: "1000" }, 1000])(
+  "closedWith takes nothing that has no code: %s",
+  (report) => {
+    expect(() => closedWith(report as never, 1000)).toThrow(/^Cannot tell the close code: .*`await connection.closed`/);
+  },
+);
+
 test("closedWith takes the event of a WebSocket as well [G3]", async () => {
   const { port } = await serving({ port: 0, routes: { "/": { open: (connection) => connection.close(4001) } } });
   const [event] = (await once(new WebSocket(`ws://127.0.0.1:${port}/`), "close")) as [{ code: number }];

@@ -50,6 +50,15 @@ describe("subprotocolsOf", () => {
   });
 });
 
+test.each([undefined, null, {}, "GET / HTTP/1.1", new Request("http://localhost/")])(
+  "what is no request of node:http is told so: %s",
+  (request) => {
+    for (const ask of [isWebSocketUpgrade, subprotocolsOf]) {
+      expect(() => ask(request as never)).toThrow(/^Cannot look at the request: it has to be one of node:http, not /);
+    }
+  },
+);
+
 test("an upgrade listener asks both of the request that it is given [G1 G2]", async () => {
   const { port } = await httpServer((request, socket) => {
     const said = `${isWebSocketUpgrade(request)} ${subprotocolsOf(request)}`;
