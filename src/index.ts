@@ -5,14 +5,10 @@
 
 export { connect } from "./client/connect.ts";
 export type { ConnectAttempt, ConnectStep } from "./client/connect-channels.ts";
-export type {
-  ConnectOptions,
-  CookieJar,
-  DialTarget,
-  ProxyChoice,
-  ProxyOptions,
-  TlsOptions,
-} from "./client/connect-options.ts";
+export type { ConnectOptions, CookieJar } from "./client/connect-options.ts";
+export type { DialTarget } from "./client/dialing/dial.ts";
+export type { ProxyChoice, ProxyOptions } from "./client/dialing/proxy.ts";
+export type { TlsOptions } from "./client/dialing/secure.ts";
 export { CloseEvent, type CloseEventInit, type ErrorEvent } from "./client/whatwg/events.ts";
 export {
   WebSocket,

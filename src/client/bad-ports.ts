@@ -1,6 +1,7 @@
 /**
- * The ports that a browser connects to for nobody (Fetch section 2.9, port blocking): servers of other protocols listen
- * there, and could be made to act on what a WebSocket client sends.
+ * The ports to which browsers do not connect (Fetch section 2.9, port blocking).
+ *
+ * Servers of other protocols listen there, and might act on the bytes that a WebSocket client sends.
  */
 
 const badPorts: ReadonlySet<number> = new Set([
@@ -10,7 +11,7 @@ const badPorts: ReadonlySet<number> = new Set([
   6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
 ]);
 
-/** Whether the port is on the list. */
+/** Whether browsers do not connect to a port. */
 export function isBadPort(port: number): boolean {
   return badPorts.has(port);
 }

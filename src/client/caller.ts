@@ -1,16 +1,17 @@
 /**
- * Where a program opened a connection, for the stack of an error that comes when nothing of the program is on the stack.
+ * The place in a program where a connection was opened, for the stack of errors that occur when the program's own frames
+ * have left the stack.
  *
- * A capture costs about 5 µs in Node 20, where a handshake over loopback costs 380 µs of both ends together. The frames
- * become text only when an error wants them.
+ * A capture costs about 5 µs in Node 20, where a handshake over loopback costs 380 µs for both ends together. The frames
+ * become text only for an error.
  */
 
-/** The captured frames; the first line of `stack` is no frame. */
+/** Captured frames. The first line of `stack` is no frame. */
 export interface Caller {
   readonly stack?: string;
 }
 
-/** Captures the frames above the call of `entry`, which must be on the stack. */
+/** Captures the frames above the call of `entry`, which has to be on the stack. */
 // biome-ignore lint/complexity/noBannedTypes: a class or a function, of whatever arguments
 export function captureCaller(entry: Function): Caller {
   const caller: Caller = {};
@@ -18,7 +19,7 @@ export function captureCaller(entry: Function): Caller {
   return caller;
 }
 
-/** The frames, a line each; empty where there are none, or where a program shows stacks in a form of its own. */
+/** The frames as text, a line each; empty where there are none, or where a program gives stacks a form of its own. */
 export function framesOf({ stack }: Caller): string {
   return typeof stack === "string" ? (/^ {4}at .*/ms.exec(stack)?.[0] ?? "") : "";
 }

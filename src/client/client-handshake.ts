@@ -1,8 +1,7 @@
 /**
- * One opening handshake of a client over a real transport: turn, dial, tunnel, TLS, request, response (RFC 6455 section
- * 4.1).
+ * One opening handshake of a client: queue, dial, tunnel, TLS, request, response (RFC 6455 section 4.1).
  *
- * Nothing is dialled before the request is known to be valid, and nothing but the request is sent before its response.
+ * No connection is made before the request is known to be valid. Nothing but the request is sent before its response.
  */
 
 import type { LookupAddress } from "node:dns";
@@ -16,25 +15,29 @@ import {
 } from "../protocol/handshake/opening-handshake.ts";
 import type { ResponseHead } from "../protocol/handshake/response-head.ts";
 import type { ConnectTrace } from "./connect-channels.ts";
-import type { CookieJar, ResolvedConnectOptions, TlsOptions } from "./connect-options.ts";
-import { addressesOf, dialCustom, dialPath, secure } from "./dialing/dial.ts";
-import { exchange } from "./dialing/http-request.ts";
-import { proxyFailed, tunnel } from "./dialing/http-tunnel.ts";
-import type { Attempt } from "./dialing/pending-handshake.ts";
+import type { CookieJar, ResolvedConnectOptions } from "./connect-options.ts";
+import { addressesOf, dialCustom, dialPath } from "./dialing/dial.ts";
+import { proxyFailed } from "./dialing/failure.ts";
+import { sendRequest } from "./dialing/http-request.ts";
+import { openHttpTunnel } from "./dialing/http-tunnel.ts";
+import type { PendingHandshake } from "./dialing/pending-handshake.ts";
 import { chooseProxy, type ProxyServer } from "./dialing/proxy.ts";
 import { dialTcp } from "./dialing/race.ts";
+import { secure, type TlsOptions } from "./dialing/secure.ts";
+import { openSocksTunnel } from "./dialing/socks5.ts";
 import { basicCredentials, hostOf, portOf, resourceName } from "./dialing/url.ts";
-import { queue } from "./handshake-queue.ts";
+import { enqueue } from "./handshake-queue.ts";
 import { type Destination, withoutIdentity } from "./redirect.ts";
 
-/** A response, the key it must answer, and the stream it came over. */
-export interface Opening {
+/** The response to an upgrade request, of any status. */
+export interface UpgradeResponse {
   readonly head: ResponseHead;
+  /** The key of the request, which a 101 must answer. */
   readonly secWebSocketKey: string;
   readonly stream: Duplex;
 }
 
-/** The server or the proxy. */
+/** The server, or the proxy. */
 interface Peer {
   readonly host: string;
   readonly port: number;
@@ -42,20 +45,22 @@ interface Peer {
   readonly tls: TlsOptions | undefined;
 }
 
-/** How the server is reached; one of the three. */
+/** How the server is reached: all three are undefined where `createConnection` makes a stream to it. */
 interface Way {
+  /** A Unix domain socket. */
   readonly path: string | undefined;
   readonly proxy: ProxyServer | undefined;
+  /** The server's own addresses. */
   readonly addresses: readonly LookupAddress[] | undefined;
 }
 
-/** Sends the request and resolves with the head of the final response, of any status. */
-export async function open(
-  attempt: Attempt,
+/** Sends an upgrade request, and resolves with the final response. */
+export async function requestUpgrade(
+  handshake: PendingHandshake,
   destination: Destination,
   options: ResolvedConnectOptions,
   trace: ConnectTrace,
-): Promise<Opening> {
+): Promise<UpgradeResponse> {
   const { url, trusted } = destination;
   const { given } = options;
   const server: Peer = {
@@ -64,38 +69,38 @@ export async function open(
     encrypted: url.protocol === "wss:",
     tls: trusted ? given.tls : withoutIdentity(given.tls),
   };
-  attempt.startTimer();
-  const { secWebSocketKey, headers } = await createRequest(attempt, destination, options);
-  const way = await chooseWay(attempt, url, server, options);
-  const turn = options.serialize ? queue(turnKeys(way, server)) : undefined;
+  handshake.startTimer();
+  const { secWebSocketKey, headers } = await createRequest(handshake, destination, options);
+  const way = await chooseWay(handshake, url, server, options);
+  const entry = options.serialize ? enqueue(queueKeys(way, server)) : undefined;
   try {
-    if (turn) {
-      attempt.stopTimer();
-      await attempt.until(turn.come);
-      attempt.startTimer();
+    if (entry) {
+      handshake.stopTimer();
+      await handshake.until(entry.ready);
+      handshake.startTimer();
     }
-    const stream = await reachServer(attempt, way, server, options, trace);
-    attempt.step = "the response";
+    const stream = await reachServer(handshake, way, server, options, trace);
+    handshake.step = "the response";
     const request = { method: "GET", path: resourceName(url), headers } as const;
-    const head = await exchange(attempt, stream, request, options.limits.maxHeaderSize);
+    const head = await sendRequest(handshake, stream, request, options.limits.maxHeaderSize);
     trace.reached("response", head.response);
-    attempt.step = "the cookie jar";
-    if (given.cookieJar) await attempt.until(storeCookies(url, head.response, given.cookieJar));
+    handshake.step = "the cookie jar";
+    if (given.cookieJar) await handshake.until(storeCookies(url, head.response, given.cookieJar));
     return { head, secWebSocketKey, stream };
   } finally {
-    turn?.leave();
+    entry?.release();
   }
 }
 
 async function createRequest(
-  attempt: Attempt,
+  handshake: PendingHandshake,
   { url, trusted }: Destination,
   { given, headers, subprotocols, extensions }: ResolvedConnectOptions,
 ): Promise<CreatedRequest> {
   const cookies = trusted ? headers.filter(([name]) => name.toLowerCase() === "cookie").map(([, value]) => value) : [];
-  attempt.step = "the cookie jar";
+  handshake.step = "the cookie jar";
   const stored =
-    given.cookieJar && (await attempt.until(Promise.resolve(given.cookieJar.getCookieString(httpUrl(url)))));
+    given.cookieJar && (await handshake.until(Promise.resolve(given.cookieJar.getCookieString(httpUrl(url)))));
   if (stored) cookies.push(stored);
   const added = trusted ? headers.filter(([name]) => name.toLowerCase() !== "cookie") : [];
   if (cookies.length > 0) added.push(["Cookie", cookies.join("; ")]);
@@ -105,51 +110,56 @@ async function createRequest(
   return createRequestHeaders({ url, subprotocols, extensions, origin: given.origin, headers: added });
 }
 
-async function chooseWay(attempt: Attempt, url: URL, server: Peer, { given }: ResolvedConnectOptions): Promise<Way> {
+async function chooseWay(
+  handshake: PendingHandshake,
+  url: URL,
+  server: Peer,
+  { given }: ResolvedConnectOptions,
+): Promise<Way> {
   const path = given.socketPath;
-  attempt.step = "the choice of a proxy";
-  const proxy = path === undefined ? await attempt.until(chooseProxy(url, given.proxy)) : undefined;
+  handshake.step = "the choice of a proxy";
+  const proxy = path === undefined ? await handshake.until(chooseProxy(url, given.proxy)) : undefined;
   const direct = path === undefined && proxy === undefined && given.createConnection === undefined;
-  return { path, proxy, addresses: direct ? await addressesOf(attempt, server.host) : undefined };
+  return { path, proxy, addresses: direct ? await addressesOf(handshake, server.host) : undefined };
 }
 
-/** Where the address is not known, the host name stands for it (R6455-4.1-3). */
-function turnKeys({ path, addresses }: Way, { host, port }: Peer): readonly string[] {
+/** The keys of the handshake queue; where no address is known, the host name stands for it (R6455-4.1-3). */
+function queueKeys({ path, addresses }: Way, { host, port }: Peer): readonly string[] {
   if (path !== undefined) return [path];
   return (addresses?.map(({ address }) => address) ?? [host]).map((address) => `${address} ${port}`);
 }
 
 async function reachServer(
-  attempt: Attempt,
+  handshake: PendingHandshake,
   way: Way,
   server: Peer,
   options: ResolvedConnectOptions,
   trace: ConnectTrace,
 ): Promise<Duplex> {
-  const stream = await reachTransport(attempt, way, server, options);
+  const stream = await reachTransport(handshake, way, server, options);
   trace.reached("socket", stream);
   if (!server.encrypted) return stream;
-  // What stands for the server itself may be TLS already; a tunnel never is, whatever leads to the proxy.
+  // A stream of `createConnection` to the server may be TLS already. A tunnel never is, whatever leads to the proxy.
   const direct = way.path === undefined && way.proxy === undefined;
   const encrypted = direct
-    ? await encrypt(attempt, stream, server)
-    : await secure(attempt, stream, server.host, server.tls);
+    ? await encrypt(handshake, stream, server)
+    : await secure(handshake, stream, server.host, server.tls);
   trace.reached("secure", encrypted);
   return encrypted;
 }
 
 function reachTransport(
-  attempt: Attempt,
+  handshake: PendingHandshake,
   { path, proxy, addresses }: Way,
   server: Peer,
   options: ResolvedConnectOptions,
 ): Promise<Duplex> {
-  if (path !== undefined) return dialPath(attempt, path);
-  return proxy ? reachThrough(attempt, proxy, server, options) : dial(attempt, server, options, addresses);
+  if (path !== undefined) return dialPath(handshake, path);
+  return proxy ? reachThrough(handshake, proxy, server, options) : dial(handshake, server, options, addresses);
 }
 
 async function reachThrough(
-  attempt: Attempt,
+  handshake: PendingHandshake,
   proxy: ProxyServer,
   server: Peer,
   options: ResolvedConnectOptions,
@@ -157,28 +167,29 @@ async function reachThrough(
   const { host, port, tls } = proxy;
   const peer: Peer = { host, port, encrypted: proxy.protocol === "https:", tls };
   try {
-    const stream = await encrypt(attempt, await dial(attempt, peer, options), peer);
-    attempt.step = "the proxy's tunnel";
-    await tunnel(attempt, stream, { proxy, target: server, maxHeaderSize: options.limits.maxHeaderSize });
+    const stream = await encrypt(handshake, await dial(handshake, peer, options), peer);
+    handshake.step = "the proxy's tunnel";
+    const openTunnel = proxy.protocol === "socks5:" ? openSocksTunnel : openHttpTunnel;
+    await openTunnel(handshake, stream, { proxy, target: server, maxHeaderSize: options.limits.maxHeaderSize });
     return stream;
   } catch (error) {
-    throw attempt.signal.aborted ? error : proxyFailed(error);
+    throw handshake.signal.aborted ? error : proxyFailed(error);
   }
 }
 
 async function dial(
-  attempt: Attempt,
+  handshake: PendingHandshake,
   { host, port, encrypted }: Peer,
   { given: { createConnection } }: ResolvedConnectOptions,
   addresses?: readonly LookupAddress[],
 ): Promise<Duplex> {
-  if (createConnection) return dialCustom(attempt, createConnection, { host, port, secure: encrypted });
-  return dialTcp(attempt, port, addresses ?? (await addressesOf(attempt, host)));
+  if (createConnection) return dialCustom(handshake, createConnection, { host, port, secure: encrypted });
+  return dialTcp(handshake, port, addresses ?? (await addressesOf(handshake, host)));
 }
 
-/** Begins TLS where the peer wants it; a stream of `createConnection` may have done so. */
-async function encrypt(attempt: Attempt, stream: Duplex, { host, encrypted, tls }: Peer): Promise<Duplex> {
-  return encrypted && !(stream instanceof TLSSocket) ? secure(attempt, stream, host, tls) : stream;
+/** Begins TLS where the peer needs it and the stream, one of `createConnection`, is not TLS already. */
+async function encrypt(handshake: PendingHandshake, stream: Duplex, { host, encrypted, tls }: Peer): Promise<Duplex> {
+  return encrypted && !(stream instanceof TLSSocket) ? secure(handshake, stream, host, tls) : stream;
 }
 
 async function storeCookies(url: URL, { rawHeaders }: HandshakeResponse, jar: CookieJar): Promise<void> {
@@ -186,12 +197,12 @@ async function storeCookies(url: URL, { rawHeaders }: HandshakeResponse, jar: Co
     try {
       await jar.setCookie(cookie, httpUrl(url));
     } catch {
-      // A jar refuses by throwing, say a cookie for another domain; that is no reason to refuse the server.
+      // A jar throws for a cookie that it refuses, such as one for another domain; the server may be right all the same.
     }
   }
 }
 
-/** The URL as cookie jars know it. */
+/** The URL with the scheme that cookie jars know. */
 function httpUrl(url: URL): string {
   return url.href.replace(/^ws/, "http");
 }

@@ -1,28 +1,28 @@
 /**
- * How an opening handshake goes, step by step, for whoever listens on `node:diagnostics_channel`.
+ * The steps of opening handshakes, published on channels of `node:diagnostics_channel`.
  *
- * Nothing is made or kept while nobody listens. All messages of an attempt have the same `attempt`, which tells apart
- * several that run together and knows the time of each step.
+ * Without a subscriber nothing is made or kept. All messages of one handshake have the same object as `attempt`, which tells
+ * apart handshakes that run together and has the time of each step.
  */
 
 import { type Channel, channel } from "node:diagnostics_channel";
 
-/** The steps of an attempt, in their order; one that the way to the server does not have is left out. */
+/** The steps of an opening handshake, in their order; `secure` is missing without TLS. */
 export type ConnectStep = "start" | "socket" | "secure" | "response" | "open" | "failed";
 
-/** One opening handshake, as the channels tell of it; a redirect that is followed begins another one. */
+/** One opening handshake, in the messages of the channels; a redirect that is followed begins another one. */
 export interface ConnectAttempt {
-  /** Where it goes, without credentials. */
+  /** The URL, without credentials. */
   readonly url: string;
-  /** When each step was reached, in milliseconds as `performance.now()` counts them. */
+  /** The time at which each step was reached, in milliseconds of `performance.now()`. */
   readonly times: Readonly<Partial<Record<ConnectStep, number>>>;
 }
 
 /**
- * The channels, by what is published on them besides `attempt`:
- * `start` nothing; `socket` `{ socket }`, the stream to the server, through a proxy once its tunnel is there; `secure`
- * `{ socket }`, the same after TLS; `response` `{ response }`, the head of the final response; `open` `{ connection }`;
- * `failed` `{ error }`. Their names are `openline:connect:start` and so on.
+ * The channels by step; their names are `openline:connect:start` and so on. Every message has `attempt`.
+ *
+ * Besides, `socket` and `secure` have `{ socket }`, the stream to the server behind a proxy's tunnel, before and after TLS;
+ * `response` has `{ response }`, the head of the final response; `open` has `{ connection }`, and `failed` `{ error }`.
  */
 export const connectChannels: Readonly<Record<ConnectStep, Channel>> = {
   start: channel("openline:connect:start"),
@@ -35,11 +35,12 @@ export const connectChannels: Readonly<Record<ConnectStep, Channel>> = {
 
 const all = Object.values(connectChannels);
 
-/** Tells of one attempt; made when the attempt begins. */
+/** The messages of one opening handshake. */
 export class ConnectTrace {
+  /** Undefined where no channel had a subscriber when the handshake began. */
   readonly #attempt: { readonly url: string; readonly times: Partial<Record<ConnectStep, number>> } | undefined;
 
-  /** Begins an attempt at this URL; nobody is told of one that began while nobody listened. */
+  /** Begins a handshake with the server of this URL. */
   constructor(url: URL) {
     if (!all.some(({ hasSubscribers }) => hasSubscribers)) return;
     const shown = new URL(url);
@@ -48,7 +49,7 @@ export class ConnectTrace {
     this.reached("start", undefined);
   }
 
-  /** Publishes a step with what it brought, under the name that the step's channel has for it. */
+  /** Publishes a step. `detail` gets the name that the messages of the step's channel have for it. */
   reached(step: ConnectStep, detail: unknown): void {
     const attempt = this.#attempt;
     if (!attempt) return;
@@ -58,6 +59,7 @@ export class ConnectTrace {
   }
 }
 
+/** The name of each step's detail; undefined for a step without one. */
 const detailNames: Readonly<Record<ConnectStep, string | undefined>> = {
   start: undefined,
   socket: "socket",

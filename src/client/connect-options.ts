@@ -1,9 +1,8 @@
 /**
- * The options of `connect`, and what they stand for once every default is filled in and every value checked.
+ * The options of `connect`, and the same options with every default filled in and every value checked.
  */
 
 import type { Duplex } from "node:stream";
-import type { ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import type { Connection } from "../connection/connection.ts";
 import {
   type AcceptsOption,
@@ -31,45 +30,16 @@ import {
   offerDeflate,
 } from "../protocol/handshake/permessage-deflate.ts";
 import { checkPem } from "../transport/tls-files.ts";
+import type { DialTarget } from "./dialing/dial.ts";
+import { headerPairs } from "./dialing/http-request.ts";
+import type { ProxyOption } from "./dialing/proxy.ts";
+import type { TlsOptions } from "./dialing/secure.ts";
 
-/** The options of TLS that a client may set; those of `tls.connect` that do not say where to connect. */
-export type TlsOptions = Omit<
-  TlsConnectionOptions,
-  "allowHalfOpen" | "ALPNProtocols" | "host" | "lookup" | "path" | "port" | "socket" | "timeout"
->;
-
-/** A proxy with options of its own. */
-export interface ProxyOptions {
-  /** An http, https or socks5 URL (socks5h and socks are the same); its user name and password are the credentials. */
-  readonly url: string | URL;
-  /** TLS to an https proxy itself; the server behind it has the options of `connect`. */
-  readonly tls?: TlsOptions;
-  /**
-   * Fields to add to the request for a tunnel, such as `User-Agent`; a `Proxy-Authorization` takes the place of the URL's
-   * credentials. Not for socks5.
-   */
-  readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
-}
-
-/** A proxy, or false for none. */
-export type ProxyChoice = string | URL | ProxyOptions | false;
-
-/** Where `createConnection` shall connect to. */
-export interface DialTarget {
-  /** A host name or an IP address, without brackets. */
-  readonly host: string;
-  readonly port: number;
-  /** Whether the connection shall be encrypted: a returned `TLSSocket` is taken as it is, over others TLS is begun. */
-  readonly secure: boolean;
-  /** Aborts when the handshake is given up; a stream that is returned later is destroyed. */
-  readonly signal: AbortSignal;
-}
-
-/** A store of cookies; a `CookieJar` of tough-cookie fits. URLs have the scheme http or https. */
+/** A store of cookies, such as a `CookieJar` of tough-cookie. The URLs that it gets have the scheme http or https. */
 export interface CookieJar {
-  /** The value of the request's `Cookie` field; empty or undefined for none. */
+  /** Returns the value of the request's `Cookie` field, or a promise of it; empty or undefined for none. */
   getCookieString(url: string): string | undefined | PromiseLike<string | undefined>;
-  /** Stores one `Set-Cookie` value of a response; a cookie that it refuses by throwing is passed over. */
+  /** Stores one `Set-Cookie` value of a response. A cookie for which it throws or rejects is passed over. */
   setCookie(cookie: string, url: string): unknown;
 }
 
@@ -78,53 +48,53 @@ export interface ConnectOptions<Accepted extends AcceptedMessages = AcceptedMess
   extends ConnectionHandlers<Connection, DataOf<Accepted, Text>>,
     Omit<ConnectionOptions, "text">,
     AcceptsOption<Accepted> {
-  /** See `ConnectionOptions`. */
+  /** Whether text messages are delivered as strings (`"string"`, the default) or as bytes of UTF-8 (`"bytes"`). */
   readonly text?: Text;
-  /** Sees the server's 101 before the connection opens; an exception gives the handshake up. */
+  /** Called with the server's 101 before the connection opens; an exception gives the handshake up. */
   upgrade?(response: HandshakeResponse): unknown;
-  /** Gives up the handshake, at any moment, with the signal's reason; no effect once the connection is open. */
+  /** Gives the handshake up with the signal's reason; has no effect once the connection is open. Default: none. */
   readonly signal?: AbortSignal;
-  /** Fields to add to the request, such as `Authorization`; a `Host` takes the place of the URL's. */
+  /** Fields to add to the request, such as `Authorization`; a `Host` takes the place of the URL's. Default: none. */
   readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
-  /** Offered in order of preference. Default none. */
+  /** The subprotocols to offer, in order of preference. Default: none. */
   readonly subprotocols?: readonly string[];
-  /** The `Origin` field. Default none. */
+  /** The `Origin` field of the request. Default: no such field. */
   readonly origin?: string;
-  /** Certificates, authorities and the like for wss. Default Node's. */
+  /** The options of TLS for wss, such as `ca` and `cert`. Default: those of Node. */
   readonly tls?: TlsOptions;
   /**
-   * The proxy to go through, or a function that chooses one; false for none. Default what the environment says:
-   * `http_proxy` for ws, `https_proxy` for wss, then `all_proxy`, each also in upper case, without what `no_proxy` names
-   * and never for the loopback interface.
+   * The proxy to go through, or a function that chooses one; false for none. Default: the environment's, which is
+   * `http_proxy` for ws, `https_proxy` for wss, then `all_proxy`, each also in upper case. Hosts that `no_proxy` names and
+   * the loopback interface are reached without a proxy.
    */
-  readonly proxy?: ProxyChoice | ((url: URL) => ProxyChoice | undefined | Promise<ProxyChoice | undefined>);
-  /** A Unix domain socket or Windows pipe to connect to instead of the URL's host and port; no proxy is used then. */
+  readonly proxy?: ProxyOption;
+  /** A Unix domain socket or Windows pipe to connect to in place of the URL's host and port, without a proxy. */
   readonly socketPath?: string;
-  /** Makes the stream to connect over instead of TCP to the URL's host and port, or to those of the proxy. */
+  /** Makes the stream to connect over, in place of TCP to the URL's host and port or to those of the proxy. */
   readonly createConnection?: (target: DialTarget) => Duplex | Promise<Duplex>;
   /**
-   * How long the opening handshake may take from its own turn on, redirects included, in milliseconds; `Infinity` for no
-   * limit. Default 10 s.
+   * The longest time that the opening handshake may take, in milliseconds, redirects included; waiting in the queue of
+   * `serialize` does not count. `Infinity` sets no limit. Default 10 s.
    */
   readonly handshakeTimeout?: number;
-  /** How many redirects are followed, at most 20. Default 0. */
+  /** The number of redirects that are followed, at most 20. Default 0. */
   readonly followRedirects?: number;
-  /** Gives the request's cookies and is given the response's. */
+  /** The store that gives the request's cookies and takes the response's. Default: none. */
   readonly cookieJar?: CookieJar;
   /**
-   * Whether one opening handshake per address and port runs at a time, and 255 of all together (RFC 6455 section 4.1).
-   * Default true.
+   * Whether the handshake waits in a queue: one per address and port runs at a time, and 255 of all together (RFC 6455
+   * section 4.1). Default true.
    */
   readonly serialize?: boolean;
-  /** Whether to offer permessage-deflate, and how. Default true. */
+  /** Whether to offer permessage-deflate (RFC 7692), and with which parameters. Default true. */
   readonly compression?: boolean | CompressionOptions;
   /** Whether handlers run in the async context (`AsyncLocalStorage`) in which `connect` was called. Default false. */
   readonly asyncContext?: boolean;
-  /** Limits that differ from the defaults. */
+  /** Limits that differ from their defaults. */
   readonly limits?: Partial<ClientLimits>;
 }
 
-/** The options, each with a value. */
+/** The options of `connect`, each with a value. */
 export interface ResolvedConnectOptions {
   readonly given: ConnectOptions;
   readonly headers: readonly (readonly [name: string, value: string])[];
@@ -133,7 +103,7 @@ export interface ResolvedConnectOptions {
   readonly followRedirects: number;
   readonly serialize: boolean;
   readonly compression: CompressionSettings | undefined;
-  /** The offer. */
+  /** The value of the request's `Sec-WebSocket-Extensions`; undefined where nothing is offered. */
   readonly extensions: string | undefined;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   readonly limits: ClientLimits;
@@ -164,10 +134,10 @@ const connectTable: OptionTable<ConnectOptions> = {
 
 const connectForeign: ForeignNames = { ...limitsBeside(clientLimits), ...foreignNames.connect };
 
-/** As in browsers (Fetch section 4.4): a chain that is longer goes in a circle. */
-const mostRedirects = 20;
+/** The limit of browsers (Fetch section 4.4): a longer chain is taken for a circle. */
+const maxRedirects = 20;
 
-/** Fills in the defaults; throws a TypeError or a RangeError for what an option cannot be. */
+/** Fills in the defaults. Throws a TypeError or a RangeError for a value that an option cannot have. */
 export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOptions {
   if (Array.isArray(given) || typeof given === "string") {
     throw new TypeError('Cannot connect: subprotocols are one of the options: connect(url, { subprotocols: ["…"] })');
@@ -179,7 +149,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {
     given,
-    headers: toPairs(headers),
+    headers: headerPairs(headers),
     subprotocols: given.subprotocols ?? [],
     handshakeTimeout: checkNumber("connect", "handshakeTimeout", given.handshakeTimeout ?? 10_000, {
       least: 1,
@@ -187,7 +157,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
     }),
     followRedirects: checkNumber("connect", "followRedirects", given.followRedirects ?? 0, {
       least: 0,
-      most: mostRedirects,
+      most: maxRedirects,
       whole: true,
     }),
     serialize: given.serialize ?? true,
@@ -199,14 +169,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
   };
 }
 
-/** Header fields in either form as pairs. */
-export function toPairs(
-  headers: HeaderEntries | Readonly<Record<string, string>>,
-): readonly (readonly [name: string, value: string])[] {
-  return Symbol.iterator in headers ? [...(headers as HeaderEntries)] : Object.entries(headers);
-}
-
-/** Another realm's or a library's will do as well as Node's. */
+/** Whether a value is used as an `AbortSignal`, also one of another realm or of a library. */
 function isSignal({ aborted, addEventListener }: AbortSignal): boolean {
   return typeof aborted === "boolean" && typeof addEventListener === "function";
 }

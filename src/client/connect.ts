@@ -1,7 +1,7 @@
 /**
- * The client for programs: from a URL to an established connection, over as many opening handshakes as redirects ask for.
+ * `connect`: from a URL to an established connection, over one opening handshake and one more for each redirect.
  *
- * Whatever goes wrong on the way is one rejection; no stream, timer or listener outlives it.
+ * Every failure on the way is one rejection. No stream, timer or listener outlives it.
  */
 
 import { captureContext, inOwnContext, settingsIn } from "../connection/async-context.ts";
@@ -14,20 +14,21 @@ import { HandshakeError, type HandshakeRule } from "../protocol/handshake/handsh
 import { fieldValues } from "../protocol/handshake/header-fields.ts";
 import { verifyResponse } from "../protocol/handshake/opening-handshake.ts";
 import { type DeflateParameters, verifyDeflateResponse } from "../protocol/handshake/permessage-deflate.ts";
+import { ignoreError } from "../transport/ignore-error.ts";
 import { nextTick } from "../transport/scheduling.ts";
 import { transportOver } from "../transport/transport-over.ts";
 import { isBadPort } from "./bad-ports.ts";
 import { captureCaller, framesOf } from "./caller.ts";
-import { type Opening, open } from "./client-handshake.ts";
+import { requestUpgrade, type UpgradeResponse } from "./client-handshake.ts";
 import { ConnectTrace } from "./connect-channels.ts";
 import { type ConnectOptions, type ResolvedConnectOptions, resolveConnectOptions } from "./connect-options.ts";
-import { beginningOfBody } from "./dialing/http-request.ts";
-import { Attempt, ignoreError } from "./dialing/pending-handshake.ts";
+import { readBodyPrefix } from "./dialing/http-request.ts";
+import { PendingHandshake } from "./dialing/pending-handshake.ts";
 import { refusalWords } from "./dialing/refusal-words.ts";
 import { parseWebSocketUrl, portOf, shownUrl } from "./dialing/url.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
 
-/** What the opening handshake settled. */
+/** What both sides have agreed on. */
 interface Agreement {
   readonly subprotocol: string | undefined;
   readonly extensions: string | undefined;
@@ -35,11 +36,14 @@ interface Agreement {
 }
 
 /**
- * Opens a connection to a ws or wss URL; http and https stand for them.
+ * Opens a connection to a ws or wss URL; http and https stand for ws and wss. Resolves when the opening handshake is done.
  *
- * Rejects with a `HandshakeError` that names the rule and, where the server answered, has status, headers and the first
- * KiB of the body; with the signal's reason when it aborts; with a TypeError or RangeError for options that cannot be.
- * Messages wait until somebody reads them, or go to `options.message`, in either case after the promise has resolved.
+ * Messages go to `options.message`; without it they wait until they are read. The first one is delivered after the promise
+ * has resolved.
+ *
+ * Rejects with a `HandshakeError` that names the broken rule and, where the server answered, has status, headers and the
+ * first KiB of the body. Rejects with the signal's reason when it aborts, and with a TypeError or a RangeError for options
+ * that cannot be.
  */
 export function connect<Accepted extends AcceptedMessages = "any", Text extends TextForm = "string">(
   url: string | URL,
@@ -48,25 +52,25 @@ export function connect<Accepted extends AcceptedMessages = "any", Text extends 
   return connectAs(url, options as ConnectOptions, { entry: connect, asBrowsers: false });
 }
 
-/** Who connects. */
-interface Manner {
-  /** What the program called; the frames above it are the stack of an error. */
+/** How `connectAs` was called. */
+interface ConnectManner {
+  /** The function or class that the program called; the frames above it are the stack of an error. */
   // biome-ignore lint/complexity/noBannedTypes: a class or a function, of whatever arguments
   readonly entry: Function;
   /**
-   * Whether bad ports are refused, and a server that chooses none of the offered subprotocols has failed, as WHATWG
-   * WebSockets asks.
+   * Whether the rules of WHATWG WebSockets hold: bad ports are refused, and so is a server that chooses none of the offered
+   * subprotocols.
    */
   readonly asBrowsers: boolean;
-  /** Gives up the handshake besides the caller's signal. */
+  /** A second signal that gives the handshake up. */
   readonly giveUp?: AbortSignal;
 }
 
-/** `connect` for those who are called otherwise. */
+/** `connect`, also for functions and classes that are called otherwise. */
 export async function connectAs(
   url: string | URL,
   options: ConnectOptions,
-  { entry, asBrowsers, giveUp }: Manner,
+  { entry, asBrowsers, giveUp }: ConnectManner,
 ): Promise<Connection> {
   const caller = captureCaller(entry);
   const resolved = resolveConnectOptions(options);
@@ -76,28 +80,28 @@ export async function connectAs(
   let destination: Destination | undefined = { url: parseWebSocketUrl(url), trusted: true };
   let used = 0;
   for (let followed = 0; ; followed++) {
-    const attempt = new Attempt([options.signal, giveUp], resolved.handshakeTimeout, used);
+    const handshake = new PendingHandshake([options.signal, giveUp], resolved.handshakeTimeout, used);
     const trace = new ConnectTrace(destination.url);
     try {
       if (asBrowsers && isBadPort(portOf(destination.url))) throw badPort(destination.url);
-      const opening = await open(attempt, destination, resolved, trace);
-      const next = await nextDestination(attempt, destination, opening, resolved.followRedirects - followed, options);
+      const answer = await requestUpgrade(handshake, destination, resolved, trace);
+      const next = await nextDestination(handshake, destination, answer, resolved.followRedirects - followed, options);
       if (next === undefined) {
-        const agreement = verify(opening, resolved, asBrowsers);
-        inOwnContext(() => options.upgrade?.(opening.head.response));
-        // It may have given the attempt up itself.
-        attempt.signal.throwIfAborted();
-        attempt.release();
-        const connection = establish(opening, agreement, settings, resolved);
+        const agreement = verify(answer, resolved, asBrowsers);
+        inOwnContext(() => options.upgrade?.(answer.head.response));
+        // `upgrade` may have aborted the signal.
+        handshake.signal.throwIfAborted();
+        handshake.release();
+        const connection = establish(answer, agreement, settings, resolved);
         trace.reached("open", connection);
         return connection;
       }
       destination = next;
-      used = attempt.used;
-      attempt.giveUp(undefined);
+      used = handshake.used;
+      handshake.giveUp(undefined);
     } catch (error) {
-      const reason = attempt.signal.aborted ? attempt.signal.reason : error;
-      attempt.giveUp(reason);
+      const reason = handshake.signal.aborted ? handshake.signal.reason : error;
+      handshake.giveUp(reason);
       if (reason !== options.signal?.reason && reason instanceof HandshakeError) {
         reason.locate(shownUrl(destination.url), framesOf(caller) || framesOf(reason));
       }
@@ -107,11 +111,11 @@ export async function connectAs(
   }
 }
 
-/** Where to go after this response; undefined when it is a 101, and else a `HandshakeError`. */
+/** The next destination after a redirect; undefined after a 101. Throws a `HandshakeError` for every other response. */
 async function nextDestination(
-  attempt: Attempt,
+  handshake: PendingHandshake,
   destination: Destination,
-  { head, stream }: Opening,
+  { head, stream }: UpgradeResponse,
   redirectsLeft: number,
   { socketPath }: ConnectOptions,
 ): Promise<Destination | undefined> {
@@ -126,7 +130,7 @@ async function nextDestination(
     // A socket path stands for one host.
     if (socketPath === undefined || next.url.host === destination.url.host) return next;
   }
-  const body = await beginningOfBody(attempt, stream, head);
+  const body = await readBodyPrefix(handshake, stream, head);
   const said = refusalWords(response, destination.url, body);
   const detail = problem === undefined ? said : `${said}, and ${problem}`;
   throw new HandshakeError("status-not-101", { detail, status, headers, body });
@@ -137,7 +141,7 @@ function badPort(url: URL): HandshakeError {
 }
 
 function verify(
-  { head: { response }, secWebSocketKey }: Opening,
+  { head: { response }, secWebSocketKey }: UpgradeResponse,
   { subprotocols, extensions: offer, compression }: ResolvedConnectOptions,
   subprotocolRequired: boolean,
 ): Agreement {
@@ -158,7 +162,7 @@ function verify(
 }
 
 function establish(
-  { stream, head }: Opening,
+  { stream, head }: UpgradeResponse,
   { subprotocol, extensions, deflate }: Agreement,
   settings: ConnectionSettings<Connection>,
   { given, limits, compression, delivery }: ResolvedConnectOptions,
@@ -177,7 +181,7 @@ function establish(
     subprotocol,
     extensions,
   });
-  // After every continuation of the promise, so that handlers may use the variable it was assigned to.
+  // Handlers run after all continuations of the promise, so that they can use the variable to which it was assigned.
   nextTick(() => {
     connection.start(head.rest);
     stream.off("error", ignoreError);

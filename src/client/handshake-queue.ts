@@ -1,43 +1,46 @@
 /**
- * One opening handshake per remote address and port at a time, and a limit on all together (RFC 6455 section 4.1,
- * R6455-4.1-2 and R6455-4.1-3).
+ * The queue of opening handshakes: one per remote address and port at a time, and a limit on all together (RFC 6455
+ * section 4.1, R6455-4.1-2 and R6455-4.1-3).
  *
- * A handshake that may go to several addresses waits for all of them, and then for one of the places that all share.
- * Addresses are lined up for in one step, and who has a place waits for nothing, so no two wait for each other.
+ * A handshake that may go to several addresses waits for all of them, and then for one of the places that all handshakes
+ * share. It enters the queues of its addresses in one step, and waits for nothing once it has a place, so no two
+ * handshakes wait for each other.
  */
 
 import { deferred } from "../connection/deferred.ts";
 
-/** How many handshakes are under way together; browsers keep to 255 and 200. */
-export const mostPending: number = 255;
+/** The limit on handshakes that are under way together. Browsers limit them to 255 and 200. */
+export const maxHandshakes: number = 255;
 
+/** The last entry of each key: the promise of its end. */
 const last = new Map<string, Promise<void>>();
-let pending = 0;
+let underWay = 0;
+/** Handshakes whose addresses are free, and that wait for a place. */
 const waiting: (() => void)[] = [];
 
-/** A place in line: `come` resolves when it is this handshake's turn, `leave` lets the next one on and may come early. */
-export interface Turn {
-  readonly come: Promise<unknown>;
-  leave(): void;
+/** A queue entry. `ready` resolves when this handshake may start; `release` frees the place, also before `ready`. */
+export interface QueueEntry {
+  readonly ready: Promise<unknown>;
+  release(): void;
 }
 
-/** Takes a place in the line of each key, such as `127.0.0.1:80`. */
-export function queue(keys: readonly string[]): Turn {
+/** Enters the queue of each key, such as `127.0.0.1:80`. */
+export function enqueue(keys: readonly string[]): QueueEntry {
   const before = keys.map((key) => last.get(key));
-  const come = Promise.all(before).then(takePlace);
-  const { promise, resolve } = deferred<void>();
-  // Who leaves before its turn has come must not let the next one pass those that are still at it.
-  const left = Promise.all([come, promise]).then(() => {
-    givePlace();
+  const ready = Promise.all(before).then(takePlace);
+  const { promise: released, resolve: release } = deferred<void>();
+  // An entry that is released early still waits for its turn, so that the next one does not pass those before it.
+  const left = Promise.all([ready, released]).then(() => {
+    freePlace();
     for (const key of keys) if (last.get(key) === left) last.delete(key);
   });
   for (const key of keys) last.set(key, left);
-  return { come, leave: resolve };
+  return { ready, release };
 }
 
 function takePlace(): Promise<void> | undefined {
-  if (pending < mostPending) {
-    pending++;
+  if (underWay < maxHandshakes) {
+    underWay++;
     return undefined;
   }
   const { promise, resolve } = deferred<void>();
@@ -45,9 +48,9 @@ function takePlace(): Promise<void> | undefined {
   return promise;
 }
 
-/** The place goes to who has waited longest. */
-function givePlace(): void {
+/** Gives the place to the handshake that has waited longest. */
+function freePlace(): void {
   const next = waiting.shift();
   if (next) next();
-  else pending--;
+  else underWay--;
 }

@@ -1,25 +1,25 @@
 /**
- * Where a redirect leads, and what may be said there (RFC 6455 section 4.1 allows to follow; RFC 9110 section 15.4).
+ * Redirects, and the parts of a request that may follow them (RFC 6455 section 4.1, RFC 9110 section 15.4).
  *
- * What may be a secret, every header field of the caller's included, never goes to another host nor from wss to ws, and
- * does not come back when a later redirect returns (fault C12).
+ * Possible secrets, which are all header fields of the caller and its certificate, never go to another host nor from wss to
+ * ws. They stay away when a later redirect returns to the first host (fault C12).
  */
 
 import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
 import { fieldValues } from "../protocol/handshake/header-fields.ts";
 import type { HandshakeResponse } from "../protocol/handshake/opening-handshake.ts";
-import type { TlsOptions } from "./connect-options.ts";
+import type { TlsOptions } from "./dialing/secure.ts";
 import { parseWebSocketUrl } from "./dialing/url.ts";
 
-/** Where an opening handshake goes. */
+/** The URL of an opening handshake. */
 export interface Destination {
   readonly url: URL;
-  /** Whether this is still whom the caller addressed, so that its header fields and client certificate are for it. */
+  /** Whether the caller's header fields and certificate may go there: no redirect has left the host that it addressed. */
   readonly trusted: boolean;
 }
 
 const redirects: readonly number[] = [301, 302, 303, 307, 308];
-/** Options of TLS that prove who the client is, or that name one server. */
+/** The options of TLS that prove the client's identity or name one server. */
 const ownToOneServer = [
   "cert",
   "key",
@@ -31,12 +31,12 @@ const ownToOneServer = [
   "session",
 ] as const satisfies readonly (keyof TlsOptions)[];
 
-/** Whether the response asks to go elsewhere. */
+/** Whether a response is a redirect to another URL. */
 export function isRedirect(response: HandshakeResponse): boolean {
   return redirects.includes(response.status) && fieldValues(response.rawHeaders, "location").length > 0;
 }
 
-/** Where the response leads; throws a `HandshakeError` when that is no ws or wss URL. */
+/** The destination of a redirect. Throws a `HandshakeError` when it is no ws or wss URL. */
 export function followRedirect(from: Destination, response: HandshakeResponse): Destination {
   const [location] = fieldValues(response.rawHeaders, "location");
   try {
@@ -50,7 +50,7 @@ export function followRedirect(from: Destination, response: HandshakeResponse): 
   }
 }
 
-/** The options of TLS for a server that the caller did not address. */
+/** The options of TLS for a server that the caller has not addressed. */
 export function withoutIdentity(options: TlsOptions | undefined): TlsOptions {
   const left = { ...options };
   for (const name of ownToOneServer) delete left[name];

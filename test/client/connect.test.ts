@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { afterEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { mostPending } from "../../src/client/handshake-queue.ts";
+import { maxHandshakes } from "../../src/client/handshake-queue.ts";
 import {
   accept,
   type Connection,
@@ -469,13 +469,13 @@ describe("R6455-4.1-2: one opening handshake per address and port at a time", ()
       return undefined;
     });
     const createConnection = () => netConnect(server.port, "127.0.0.1");
-    const connecting = Array.from({ length: mostPending + 5 }, (_, index) => {
+    const connecting = Array.from({ length: maxHandshakes + 5 }, (_, index) => {
       return connect(`ws://host${index}.test/`, { createConnection });
     });
     const together = connect("ws://another.test/", { createConnection, serialize: false });
-    await until(() => requests.length > mostPending);
+    await until(() => requests.length > maxHandshakes);
     for (let i = 0; i < 20; i++) await new Promise(setImmediate);
-    expect(requests).toHaveLength(mostPending + 1);
+    expect(requests).toHaveLength(maxHandshakes + 1);
     for (const answer of requests.splice(0)) answer();
     await until(() => requests.length === 5);
     for (const answer of requests) answer();

@@ -1,99 +1,99 @@
 import { describe, expect, it } from "vitest";
-import { mostPending, queue, type Turn } from "../../src/client/handshake-queue.ts";
+import { enqueue, maxHandshakes, type QueueEntry } from "../../src/client/handshake-queue.ts";
 
 const settle = () => new Promise(setImmediate);
 
-/** Takes places in line and tells whose turn has come. */
-function line() {
-  const come: string[] = [];
-  const take = (name: string, ...keys: string[]): Turn => {
-    const turn = queue(keys);
-    void turn.come.then(() => come.push(name));
-    return turn;
+/** Makes queue entries, and notes the names of those that are ready. */
+function entries() {
+  const ready: string[] = [];
+  const enter = (name: string, ...keys: string[]): QueueEntry => {
+    const entry = enqueue(keys);
+    void entry.ready.then(() => ready.push(name));
+    return entry;
   };
-  return { come, take };
+  return { ready, enter };
 }
 
-describe("R6455-4.1-2: queue", () => {
-  it("lets one at a time go for a key, in order, and others for other keys", async () => {
-    const { come, take } = line();
-    const turns = [take("a", "x"), take("b", "x"), take("c", "y")];
+describe("entries of one address [R6455-4.1-2]", () => {
+  it("are ready one at a time for a key, in order, beside those of other keys", async () => {
+    const { ready, enter } = entries();
+    const queued = [enter("a", "x"), enter("b", "x"), enter("c", "y")];
     await settle();
-    expect(come).toEqual(["a", "c"]);
-    turns[0]!.leave();
+    expect(ready).toEqual(["a", "c"]);
+    queued[0]!.release();
     await settle();
-    expect(come).toEqual(["a", "c", "b"]);
-    for (const turn of turns) turn.leave();
+    expect(ready).toEqual(["a", "c", "b"]);
+    for (const entry of queued) entry.release();
   });
 
-  it("lets nobody go before all of its keys are free", async () => {
-    const { come, take } = line();
-    const turns = [take("a", "x"), take("b", "y"), take("c", "y", "x"), take("d", "x", "y")];
+  it("are ready only when all of their keys are free", async () => {
+    const { ready, enter } = entries();
+    const queued = [enter("a", "x"), enter("b", "y"), enter("c", "y", "x"), enter("d", "x", "y")];
     await settle();
-    expect(come).toEqual(["a", "b"]);
-    turns[1]!.leave();
+    expect(ready).toEqual(["a", "b"]);
+    queued[1]!.release();
     await settle();
-    expect(come).toEqual(["a", "b"]);
-    turns[0]!.leave();
+    expect(ready).toEqual(["a", "b"]);
+    queued[0]!.release();
     await settle();
-    expect(come).toEqual(["a", "b", "c"]);
-    turns[2]!.leave();
+    expect(ready).toEqual(["a", "b", "c"]);
+    queued[2]!.release();
     await settle();
-    expect(come).toEqual(["a", "b", "c", "d"]);
-    turns[3]!.leave();
+    expect(ready).toEqual(["a", "b", "c", "d"]);
+    queued[3]!.release();
   });
 
-  it("passes over who left while waiting, without letting anybody by the one that is at it", async () => {
-    const { come, take } = line();
-    const turns = [take("a", "x"), take("b", "x"), take("c", "x")];
-    turns[1]!.leave();
+  it("are passed over when released early, and let no later one pass the entry that is under way", async () => {
+    const { ready, enter } = entries();
+    const queued = [enter("a", "x"), enter("b", "x"), enter("c", "x")];
+    queued[1]!.release();
     await settle();
-    expect(come).toEqual(["a"]);
-    turns[0]!.leave();
+    expect(ready).toEqual(["a"]);
+    queued[0]!.release();
     await settle();
-    expect(come).toContain("c");
-    turns[2]!.leave();
+    expect(ready).toContain("c");
+    queued[2]!.release();
   });
 
-  it("is empty again when all have left", async () => {
-    const { come, take } = line();
-    for (const turn of [take("a", "x"), take("b", "x")]) turn.leave();
+  it("leave an empty queue when all are released", async () => {
+    const { ready, enter } = entries();
+    for (const entry of [enter("a", "x"), enter("b", "x")]) entry.release();
     await settle();
-    const late = take("late", "x");
-    // As many as it takes without anybody to wait for.
+    const late = enter("late", "x");
+    // An entry of an empty queue is ready within so few microtasks.
     for (let i = 0; i < 4; i++) await Promise.resolve();
-    expect(come).toContain("late");
-    late.leave();
+    expect(ready).toContain("late");
+    late.release();
   });
 });
 
-describe("R6455-4.1-3: all together", () => {
-  it("are no more than the limit; a place goes to who has waited longest", async () => {
-    const { come, take } = line();
-    const names = Array.from({ length: mostPending + 3 }, (_, index) => `${index}`);
-    const turns = names.map((name) => take(name, `host ${name}`));
+describe("entries of all addresses [R6455-4.1-3]", () => {
+  it("are ready up to the limit; a free place goes to the one that has waited longest", async () => {
+    const { ready, enter } = entries();
+    const names = Array.from({ length: maxHandshakes + 3 }, (_, index) => `${index}`);
+    const queued = names.map((name) => enter(name, `host ${name}`));
     await settle();
-    expect(come).toEqual(names.slice(0, mostPending));
-    turns[7]!.leave();
+    expect(ready).toEqual(names.slice(0, maxHandshakes));
+    queued[7]!.release();
     await settle();
-    expect(come).toEqual(names.slice(0, mostPending + 1));
-    // Who leaves while waiting gives its place on.
-    turns[mostPending + 1]!.leave();
-    turns[8]!.leave();
+    expect(ready).toEqual(names.slice(0, maxHandshakes + 1));
+    // An entry that is released while it waits passes its place on.
+    queued[maxHandshakes + 1]!.release();
+    queued[8]!.release();
     await settle();
-    expect(come).toEqual(names);
-    for (const turn of turns) turn.leave();
+    expect(ready).toEqual(names);
+    for (const entry of queued) entry.release();
     await settle();
   });
 
-  it("does not count who still waits for its address", async () => {
-    const { come, take } = line();
-    const same = Array.from({ length: mostPending + 1 }, (_, index) => take(`${index}`, "x"));
-    const other = take("other", "y");
+  it("do not count while they wait for their address", async () => {
+    const { ready, enter } = entries();
+    const same = Array.from({ length: maxHandshakes + 1 }, (_, index) => enter(`${index}`, "x"));
+    const other = enter("other", "y");
     await settle();
-    expect(come).toEqual(["0", "other"]);
-    for (const turn of [...same, other]) turn.leave();
+    expect(ready).toEqual(["0", "other"]);
+    for (const entry of [...same, other]) entry.release();
     await settle();
-    expect(come).toHaveLength(mostPending + 2);
+    expect(ready).toHaveLength(maxHandshakes + 2);
   });
 });

@@ -1,8 +1,8 @@
 /**
- * One HTTP request over a stream that is ours alone, and its response.
+ * One HTTP request over a stream of its own, and the response.
  *
- * The head is read by our own reader, which is as lenient as browsers are; bytes behind a head are handed on untouched,
- * whatever its fields say of a body (fault C08).
+ * The head of the response is read as leniently as browsers do. Bytes behind the head stay untouched, whatever its fields
+ * say about a body (fault C08).
  */
 
 import { Buffer } from "node:buffer";
@@ -10,33 +10,42 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { drainTime } from "../../connection/limits.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
+import type { HeaderEntries } from "../../protocol/handshake/opening-handshake.ts";
 import { ResponseBodyReader } from "../../protocol/handshake/response-body.ts";
 import { type ResponseHead, ResponseHeadReader } from "../../protocol/handshake/response-head.ts";
-import { failed } from "./dial.ts";
-import type { Attempt } from "./pending-handshake.ts";
+import { failed } from "./failure.ts";
+import type { PendingHandshake } from "./pending-handshake.ts";
 
-/** What a request says. */
-export interface ExchangeRequest {
-  readonly method: "GET" | "CONNECT";
-  readonly path: string;
-  /** Names and values that a head may have. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
+/** Header fields, each a name and a value. */
+export type HeaderPairs = readonly (readonly [name: string, value: string])[];
+
+/** Header fields of either form as pairs. */
+export function headerPairs(headers: HeaderEntries | Readonly<Record<string, string>>): HeaderPairs {
+  return Symbol.iterator in headers ? [...(headers as HeaderEntries)] : Object.entries(headers);
 }
 
-/** How much of a refusal's body is kept, in bytes. */
-const mostBody = 1024;
+/** The head of a request. */
+export interface HttpRequest {
+  readonly method: "GET" | "CONNECT";
+  readonly path: string;
+  /** Fields whose names and values have been checked. */
+  readonly headers: HeaderPairs;
+}
+
+/** The length of the part of a refusal's body that is kept, in bytes. */
+const bodyPrefixLength = 1024;
 
 /** Sends the request and resolves with the head of the final response, of which at most `maxHeaderSize` bytes are read. */
-export function exchange(
-  attempt: Attempt,
+export function sendRequest(
+  handshake: PendingHandshake,
   stream: Duplex,
-  { method, path, headers }: ExchangeRequest,
+  { method, path, headers }: HttpRequest,
   maxHeaderSize: number,
 ): Promise<ResponseHead> {
   const reader = new ResponseHeadReader(maxHeaderSize);
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
   stream.write(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1"));
-  return attempt.until(
+  return handshake.until(
     new Promise((resolve, reject) => {
       const take = (chunk: Uint8Array): boolean => {
         try {
@@ -48,19 +57,23 @@ export function exchange(
           return true;
         }
       };
-      readFrom(stream, take, (error) => reject(brokenExchange(stream, error, reader.status)));
+      readFrom(stream, take, (error) => reject(noResponse(stream, error, reader.status)));
     }),
   );
 }
 
-/** The first KiB of the body of a refusal, or what comes of it within a second. */
-export async function beginningOfBody(attempt: Attempt, stream: Duplex, head: ResponseHead): Promise<Uint8Array> {
+/** The first KiB of the body of a refusal; less where the body is shorter, or takes longer than a second. */
+export async function readBodyPrefix(
+  handshake: PendingHandshake,
+  stream: Duplex,
+  head: ResponseHead,
+): Promise<Uint8Array> {
   const { response, rest, problem } = head;
-  const body = new ResponseBodyReader(response, mostBody);
+  const body = new ResponseBodyReader(response, bodyPrefixLength);
   body.read(rest);
   if (problem !== undefined || body.over) return body.bytes;
-  attempt.stopTimer();
-  await attempt.until(
+  handshake.stopTimer();
+  await handshake.until(
     new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         stop();
@@ -82,8 +95,9 @@ export async function beginningOfBody(attempt: Attempt, stream: Duplex, head: Re
 }
 
 /**
- * Gives `take` what comes until it returns true, and says when the stream ends before; what comes later stays in the
- * stream. The function that is returned stops it.
+ * Gives chunks to `take` until it returns true; later chunks stay in the stream. Calls `end` when the stream ends before.
+ *
+ * The returned function stops the reading.
  */
 function readFrom(
   stream: Duplex,
@@ -111,16 +125,17 @@ function readFrom(
 
 const ifTls = "if the server speaks TLS, the URL has to begin with wss:";
 
-function brokenExchange(
+/** The error for a stream that ended or failed before the response was complete. */
+function noResponse(
   stream: Duplex,
   error: (Error & { code?: string }) | undefined,
   status: number | undefined,
 ): HandshakeError {
   if (error === undefined && status !== undefined) return new HandshakeError("ended-early", { status });
   if (error === undefined && stream instanceof TLSSocket) return new HandshakeError("ended-early");
-  // Many a server that speaks TLS says nothing to one who does not.
+  // Many servers that speak TLS close a plain connection without an answer.
   if (error === undefined) return new HandshakeError("ended-early", { detail: ifTls });
-  // In TLS 1.3 a server judges the client's certificate after the client has seen the handshake end.
+  // In TLS 1.3 a server checks the client's certificate after the handshake has ended for the client.
   if (error.code?.startsWith("ERR_SSL_")) return failed("tls-failed", error);
   return failed("ended-early", error, status);
 }

@@ -1,19 +1,26 @@
 /**
- * One opening handshake under way: what it holds, the time it has, and the signals that end it.
+ * One opening handshake of a client while it is under way: its streams, its time, and the signals that give it up.
  *
- * Giving it up destroys every stream it owns and rejects whatever it waits for, at once; afterwards nothing is left of it.
+ * To give it up destroys its streams and rejects the promises that it waits for, at once. Afterwards nothing is left of it.
  */
 
 import type { Duplex } from "node:stream";
 import { timerLength } from "../../protocol/check-number.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
+import { ignoreError } from "../../transport/ignore-error.ts";
 
-/** Many attempts may follow one signal, which warns of a leak when it has many listeners: it gets one for all. */
-const followers = new WeakMap<AbortSignal, { readonly attempts: Set<Attempt>; readonly listener: () => void }>();
+/**
+ * The handshakes that follow each signal. A signal warns of a leak when it has many listeners, so it gets one for all
+ * handshakes.
+ */
+const followers = new WeakMap<
+  AbortSignal,
+  { readonly handshakes: Set<PendingHandshake>; readonly listener: () => void }
+>();
 
-/** See the head of this file. */
-export class Attempt {
-  /** What is being waited for, in words for the error when the time is over. */
+/** An opening handshake under way. */
+export class PendingHandshake {
+  /** The step that is waited for, in words for the error when the time is over. */
   step = "its turn";
   readonly #abort = new AbortController();
   readonly #signals: readonly AbortSignal[];
@@ -24,11 +31,13 @@ export class Attempt {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * Follows each of the signals until its end; throws the reason of one that has aborted already. `timeout` is in
-   * milliseconds, and so is `usedBefore`, what of it the attempts before this one have used.
+   * Follows each of the signals until the handshake ends; throws the reason of a signal that has aborted already.
+   *
+   * `timeout` is in milliseconds, and so is `usedBefore`: the part of it that was used by the handshakes of earlier
+   * redirects.
    */
   constructor(signals: readonly (AbortSignal | undefined)[], timeout: number, usedBefore = 0) {
-    // Not `AbortSignal.any`: a signal remembers each one that was made of it for as long as it lives.
+    // `AbortSignal.any` would not do: a signal remembers every signal that was made of it for as long as it lives.
     this.#signals = signals.filter((signal) => signal !== undefined);
     this.#timeout = timeout;
     this.#usedBefore = usedBefore;
@@ -36,17 +45,17 @@ export class Attempt {
     for (const signal of this.#signals) follow(signal, this);
   }
 
-  /** Aborts when this attempt is given up, with the reason that the caller of `connect` gets. */
+  /** Aborts when this handshake is given up, with the reason that the caller of `connect` gets. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
-  /** Milliseconds of the time that have been used, those of the attempts before included. */
+  /** The part of the timeout that has been used, in milliseconds, with that of earlier redirects. */
   get used(): number {
     return this.#usedBefore + (this.#startedAt === undefined ? 0 : performance.now() - this.#startedAt);
   }
 
-  /** Lets the time run, from now on. */
+  /** Lets the time run from now on. */
   startTimer(): void {
     clearTimeout(this.#timer);
     this.#startedAt = performance.now();
@@ -58,19 +67,19 @@ export class Attempt {
     );
   }
 
-  /** Stops the time while the delay is not the server's, or another limit holds. */
+  /** Stops the time: the server is not the cause of the delay, or another limit holds. */
   stopTimer(): void {
     clearTimeout(this.#timer);
   }
 
-  /** Takes charge of a stream: errors of it never go unheard, and it is destroyed when the attempt is given up. */
+  /** Takes a stream over: its errors have a listener, and it is destroyed when the handshake is given up. */
   own(stream: Duplex): void {
     stream.on("error", ignoreError);
     this.#streams.push(stream);
     if (this.signal.aborted) stream.destroy();
   }
 
-  /** What `work` settles to, or at once the reason when the attempt is given up. */
+  /** Settles as `work` does; rejects at once with the reason when the handshake is given up. */
   until<T>(work: PromiseLike<T>): Promise<T> {
     const { signal } = this;
     return new Promise((resolve, reject) => {
@@ -91,40 +100,37 @@ export class Attempt {
     });
   }
 
-  /** Ends the attempt without a connection; the first reason stays. */
+  /** Ends the handshake without a connection. Of several reasons the first one counts. */
   giveUp(reason: unknown): void {
     this.release();
     this.#abort.abort(reason);
     for (const stream of this.#streams) stream.destroy();
   }
 
-  /** Ends the attempt with a connection: its streams are another's from now on. */
+  /** Ends the handshake with a connection, to which its streams belong from now on. */
   release(): void {
     clearTimeout(this.#timer);
     for (const signal of this.#signals) unfollow(signal, this);
   }
 }
 
-/** For streams whose errors are also seen otherwise: without a listener, one would end the process. */
-export function ignoreError(): void {}
-
-function follow(signal: AbortSignal, attempt: Attempt): void {
+function follow(signal: AbortSignal, handshake: PendingHandshake): void {
   const known = followers.get(signal);
   if (known) {
-    known.attempts.add(attempt);
+    known.handshakes.add(handshake);
     return;
   }
-  const attempts = new Set([attempt]);
+  const handshakes = new Set([handshake]);
   const listener = () => {
-    for (const follower of [...attempts]) follower.giveUp(signal.reason);
+    for (const follower of [...handshakes]) follower.giveUp(signal.reason);
   };
-  followers.set(signal, { attempts, listener });
+  followers.set(signal, { handshakes, listener });
   signal.addEventListener("abort", listener);
 }
 
-function unfollow(signal: AbortSignal, attempt: Attempt): void {
+function unfollow(signal: AbortSignal, handshake: PendingHandshake): void {
   const known = followers.get(signal);
-  if (!known?.attempts.delete(attempt) || known.attempts.size > 0) return;
+  if (!known?.handshakes.delete(handshake) || known.handshakes.size > 0) return;
   followers.delete(signal);
   signal.removeEventListener("abort", known.listener);
 }

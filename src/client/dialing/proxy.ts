@@ -1,24 +1,39 @@
 /**
- * Which proxy a connection goes through, RFC 6455 section 4.1 item 3: the caller's choice, or the environment's.
+ * The proxy of a connection: the caller's choice, or the environment's (RFC 6455 section 4.1 item 3).
  *
- * The environment never decides for the loopback interface, and in a CGI program not by a name that a request can set.
+ * The environment never decides for the loopback interface. In a CGI program, a variable that a request can set is not
+ * read.
  */
 
 import { BlockList, isIP } from "node:net";
 import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
-import { createProxyHeaders } from "../../protocol/handshake/opening-handshake.ts";
+import { createProxyHeaders, type HeaderEntries } from "../../protocol/handshake/opening-handshake.ts";
 import { checkPem } from "../../transport/tls-files.ts";
-import {
-  type ConnectOptions,
-  type ProxyChoice,
-  type ProxyOptions,
-  type TlsOptions,
-  toPairs,
-} from "../connect-options.ts";
+import { type HeaderPairs, headerPairs } from "./http-request.ts";
+import type { TlsOptions } from "./secure.ts";
 import { basicCredentials, hostOf, isLocalhost, portOf, withoutRootDot } from "./url.ts";
 
-/** A proxy to go through. */
+/** A proxy, with options of its own. */
+export interface ProxyOptions {
+  /** An http, https or socks5 URL; socks5h and socks mean the same. Its user name and password are the credentials. */
+  readonly url: string | URL;
+  /** TLS to an https proxy itself; TLS to the server behind it has the options of `connect`. Default: Node's. */
+  readonly tls?: TlsOptions;
+  /**
+   * Fields to add to the request for a tunnel, such as `User-Agent`; a `Proxy-Authorization` takes the place of the URL's
+   * credentials. Not for socks5. Default: none.
+   */
+  readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
+}
+
+/** A proxy by its URL or with options, or false for none. */
+export type ProxyChoice = string | URL | ProxyOptions | false;
+
+/** The option `proxy` of `connect`: a choice, or a function that makes one for a URL. */
+export type ProxyOption = ProxyChoice | ((url: URL) => ProxyChoice | undefined | Promise<ProxyChoice | undefined>);
+
+/** A proxy whose options have been read. */
 export interface ProxyServer {
   readonly url: URL;
   readonly protocol: "http:" | "https:" | "socks5:";
@@ -26,24 +41,39 @@ export interface ProxyServer {
   readonly port: number;
   readonly tls: TlsOptions | undefined;
   /** Fields of the CONNECT request besides those that name the server. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly headers: HeaderPairs;
+}
+
+/** The server to which a tunnel leads; an IPv6 address has no brackets. */
+export interface TunnelTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A tunnel through a proxy. */
+export interface Tunnel {
+  readonly proxy: ProxyServer;
+  readonly target: TunnelTarget;
+  /** The largest head of an HTTP proxy's answer, in bytes. */
+  readonly maxHeaderSize: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const proxyTable: OptionTable<ProxyOptions> = { url: "any", tls: "object", headers: ["object", "array"] };
-/** All of them are SOCKS5; GNOME writes the last into the environment. */
+/** The schemes that mean SOCKS5; GNOME writes the last one into the environment. */
 const socksNames: readonly string[] = ["socks5:", "socks5h:", "socks:"];
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443, "socks5:": 1080 };
 
 /**
  * The proxy for a ws or wss URL; undefined for none.
  *
- * Rejects with a `HandshakeError` of the rule `proxy-failed` when the choice is no URL of a known scheme.
+ * Rejects with a `HandshakeError` of the rule `proxy-failed` when the choice is no URL of a known scheme, and with a
+ * TypeError for options that cannot be.
  */
 export async function chooseProxy(
   url: URL,
-  option: ConnectOptions["proxy"],
+  option: ProxyOption | undefined,
   environment: Environment = process.env,
 ): Promise<ProxyServer | undefined> {
   const choice = typeof option === "function" ? ((await option(url)) ?? false) : option;
@@ -80,11 +110,11 @@ function readProxy(choice: ProxyChoice): ProxyServer | undefined {
     host: hostOf(parsed),
     port,
     tls,
-    headers: createProxyHeaders(toPairs(headers), credentials),
+    headers: createProxyHeaders(headerPairs(headers), credentials),
   };
 }
 
-/** Without a scheme, as many write it in the environment, http is meant. */
+/** Parses the URL of a proxy; without a scheme, which many leave out in the environment, http is meant. */
 function parseProxyUrl(url: string | URL): URL {
   try {
     return new URL(typeof url === "string" && !url.includes("://") ? `http://${url}` : url);
@@ -94,16 +124,13 @@ function parseProxyUrl(url: string | URL): URL {
   }
 }
 
-/** In lower case first; a `Proxy` field of a request becomes HTTP_PROXY in a CGI program. */
+/** A variable in lower case, else in upper case. A request's field `Proxy` becomes HTTP_PROXY in a CGI program. */
 function variable(environment: Environment, name: string): string | undefined {
   const forged = name === "http_proxy" && environment.REQUEST_METHOD !== undefined;
   return environment[name] || (forged ? undefined : environment[name.toUpperCase()] || undefined);
 }
 
-/**
- * Whether an entry of `no_proxy` names the host: itself, a domain above it, an address range, each with an optional
- * port.
- */
+/** Whether an entry of `no_proxy` names the host, a domain above it or a range of addresses, each with an optional port. */
 function isExempt(url: URL, exemptions: string): boolean {
   const host = withoutRootDot(hostOf(url));
   const port = String(portOf(url));
@@ -115,7 +142,7 @@ function isExempt(url: URL, exemptions: string): boolean {
   });
 }
 
-/** Brackets, and what stands for any name below a domain, are taken off. */
+/** The name and the port of an entry, without brackets and without a wildcard before a domain. */
 function splitEntry(entry: string): { name: string; entryPort: string | undefined } {
   const match = isIP(entry) === 6 || entry.includes("/") ? undefined : /^(.*):(\d+)$/.exec(entry);
   const name = match?.[1] ?? entry;
@@ -130,9 +157,9 @@ function splitEntry(entry: string): { name: string; entryPort: string | undefine
 function isInRange(address: string, range: string): boolean {
   const [network = "", prefix] = range.split("/");
   const family = isIP(network);
-  const most = family === 4 ? 32 : 128;
-  const bits = Number(prefix ?? most);
-  if (family === 0 || prefix === "" || !(Number.isInteger(bits) && bits >= 0 && bits <= most)) return false;
+  const length = family === 4 ? 32 : 128;
+  const bits = Number(prefix ?? length);
+  if (family === 0 || prefix === "" || !(Number.isInteger(bits) && bits >= 0 && bits <= length)) return false;
   const list = new BlockList();
   list.addSubnet(network, bits, family === 4 ? "ipv4" : "ipv6");
   return list.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");

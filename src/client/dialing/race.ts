@@ -1,34 +1,38 @@
 /**
- * A TCP connection to a host of several addresses: the first to connect is taken (Happy Eyeballs, RFC 8305 section 5).
+ * A TCP connection to a host of several addresses: the first address that connects is taken (Happy Eyeballs, RFC 8305
+ * section 5).
  *
- * An address that takes longer does not lose its chance when the next one is tried: all go on until one is connected, all
- * have failed or the attempt is given up. Then every other socket is destroyed. Node's own racing gives each address
- * 250 ms.
+ * A slow address goes on while the next one is tried, until one is connected, all have failed, or the handshake is given
+ * up. Then every other socket is destroyed. Node's own racing would give up each address after 250 ms.
  */
 
 import type { LookupAddress } from "node:dns";
 import { connect, type Socket } from "node:net";
-import { arrival, failed } from "./dial.ts";
-import type { Attempt } from "./pending-handshake.ts";
+import { arrival, failed } from "./failure.ts";
+import type { PendingHandshake } from "./pending-handshake.ts";
 
-/** How long an address is tried alone before the next one is tried beside it, in milliseconds. */
+/** The time for which an address is tried alone before the next one is tried as well, in milliseconds. */
 export const headStart = 250;
 
-/** Connects to the first of the addresses that answers; fails with an `AggregateError` as the cause when several fail. */
-export async function dialTcp(attempt: Attempt, port: number, addresses: readonly LookupAddress[]): Promise<Socket> {
+/** Resolves with a socket to the first address that connects; rejects when all fail, with the errors as the cause. */
+export async function dialTcp(
+  handshake: PendingHandshake,
+  port: number,
+  addresses: readonly LookupAddress[],
+): Promise<Socket> {
   const waiting = alternate(addresses);
   const racing = new Set<Socket>();
   const errors: Error[] = [];
   let timer: NodeJS.Timeout | undefined;
-  attempt.step = "the connection";
+  handshake.step = "the connection";
   const first = new Promise<Socket>((resolve, reject) => {
     const startNext = () => {
       clearTimeout(timer);
       const address = waiting.shift();
-      if (address === undefined || attempt.signal.aborted) return;
+      if (address === undefined || handshake.signal.aborted) return;
       const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true });
       racing.add(socket);
-      attempt.own(socket);
+      handshake.own(socket);
       arrival(socket, "connect", "connection-failed").then(
         () => resolve(socket),
         (error: Error) => {
@@ -43,7 +47,7 @@ export async function dialTcp(attempt: Attempt, port: number, addresses: readonl
     startNext();
   });
   try {
-    const winner = await attempt.until(first);
+    const winner = await handshake.until(first);
     racing.delete(winner);
     return winner;
   } finally {
@@ -53,7 +57,7 @@ export async function dialTcp(attempt: Attempt, port: number, addresses: readonl
   }
 }
 
-/** In the order of the resolver, but with the families by turns, so that one that is broken does not hold up the other. */
+/** The addresses in the resolver's order, with the families alternating, so that a broken one does not delay the other. */
 function alternate(addresses: readonly LookupAddress[]): string[] {
   const preferred = addresses.filter(({ family }) => family === addresses[0]!.family);
   const others = addresses.filter(({ family }) => family !== addresses[0]!.family);
@@ -63,7 +67,7 @@ function alternate(addresses: readonly LookupAddress[]): string[] {
   ]).flatMap((pair) => pair.map(({ address }) => address));
 }
 
-/** What all addresses failed with; the code is that of the first, as of Node's own. */
+/** The errors of all addresses in one, with the code of the first, as in Node's own. */
 function inOne(errors: readonly Error[]): Error {
   const [first] = errors as [NodeJS.ErrnoException];
   if (errors.length === 1) return first;

@@ -1,15 +1,15 @@
 /**
- * What a server said instead of 101, in a few words for the message of an error.
+ * A response other than 101, in a few words for the message of an error.
  */
 
 import { fieldValues } from "../../protocol/handshake/header-fields.ts";
 import type { HandshakeResponse } from "../../protocol/handshake/opening-handshake.ts";
 import { shownUrl } from "./url.ts";
 
-/** Characters of a body that an error's message shows. */
-const mostWords = 120;
+/** The number of characters of a body that an error's message shows. */
+const maxShownLength = 120;
 
-/** The status with the first sentence of the body, or with where a redirect leads that is not followed. */
+/** The status with the first sentence of the body, or with the URL of a redirect that is not followed. */
 export function refusalWords(response: HandshakeResponse, url: URL, body: Uint8Array | undefined): string {
   const { status, rawHeaders } = response;
   const [location] = fieldValues(rawHeaders, "location");
@@ -26,13 +26,13 @@ export function statusWords({ status, rawHeaders }: HandshakeResponse, body: Uin
   return sentence === "" ? String(status) : `${status} "${sentence}"`;
 }
 
-/** The first sentence of a text, or of the title of a page; empty for what is no text. */
+/** The first sentence of a text, or of the title of a page; empty for bytes that are no text. */
 export function firstSentence(text: string): string {
   const title = /<title[^>]*>([^<]*)/i.exec(text)?.[1];
   const words = (title ?? text.replace(/<(style|script)\b.*?<\/\1>|<[^>]*>/gis, " ")).replace(/\s+/g, " ").trim();
-  if (/[\p{Cc}\ufffd]/u.test(words.slice(0, mostWords))) return "";
+  if (/[\p{Cc}\ufffd]/u.test(words.slice(0, maxShownLength))) return "";
   const sentence = /^.*?[.!?](?= |$)/u.exec(words)?.[0] ?? words;
-  // Some of these characters turn the direction of a line.
+  // Some format characters turn the direction of a line.
   const shown = sentence.replace(/\p{Cf}/gu, "");
-  return shown.length > mostWords ? `${shown.slice(0, mostWords)}…` : shown;
+  return shown.length > maxShownLength ? `${shown.slice(0, maxShownLength)}…` : shown;
 }

@@ -1,16 +1,17 @@
 /**
- * The URLs that a client connects to, RFC 6455 section 3 and WHATWG WebSockets section 3.1.
+ * The URLs that a client connects to (RFC 6455 section 3, WHATWG WebSockets section 3.1).
  *
- * A parsed URL has the scheme ws or wss, a host and no fragment; userinfo stays in it, for the caller to use or to refuse.
+ * A parsed URL has the scheme ws or wss, a host and no fragment. Its userinfo is kept, for the caller to use or to refuse.
  */
+
 import { Buffer } from "node:buffer";
 import { describe } from "../../protocol/check-options.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
 
 /**
- * Parses a ws or wss URL, absolute or against `base`; http and https stand for ws and wss.
+ * Parses a ws or wss URL, absolute or relative to `base`; http and https stand for ws and wss.
  *
- * Throws a `HandshakeError` with the rule `invalid-url`, `unsupported-scheme` or `url-fragment` (an empty one counts).
+ * Throws a `HandshakeError` of the rule `invalid-url`, `unsupported-scheme` or, also for an empty fragment, `url-fragment`.
  */
 export function parseWebSocketUrl(url: string | URL, base?: string | URL): URL {
   const parsed = parse(url, base);
@@ -26,16 +27,16 @@ export function parseWebSocketUrl(url: string | URL, base?: string | URL): URL {
   return parsed;
 }
 
-/** A URL as errors show it: without userinfo, and with a mark for a query, since either may hold secrets. */
+/** A URL as errors show it: without userinfo, and with a mark in place of a query, since both may hold secrets. */
 export function shownUrl({ protocol, host, pathname, search }: URL): string {
-  const path = pathname.length > mostShownPath ? `${pathname.slice(0, mostShownPath)}…` : pathname;
+  const path = pathname.length > maxShownPath ? `${pathname.slice(0, maxShownPath)}…` : pathname;
   return `${protocol}//${host}${path}${search === "" ? "" : "?…"}`;
 }
 
-/** Characters of a path that an error shows. */
-const mostShownPath = 200;
+/** The number of characters of a path that an error shows. */
+const maxShownPath = 200;
 
-/** What the request asks for: the path, and the query when it is not empty (section 3). */
+/** The target of the request: the path, and the query when it is not empty (RFC 6455 section 3). */
 export function resourceName(url: URL): string {
   return url.pathname + url.search;
 }
@@ -51,19 +52,19 @@ export function hostOf(url: URL): string {
   return url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
 }
 
-/** The name without the dot that may stand for the root of all names. */
+/** A host name without the dot at its end, which stands for the root of all names. */
 export function withoutRootDot(host: string): string {
   return host.endsWith(".") ? host.slice(0, -1) : host;
 }
 
-/** Whether the name is one of this machine (RFC 6761 section 6.3), with a dot at its end or without. */
+/** Whether a name is one of this machine (RFC 6761 section 6.3), with a dot at its end or without. */
 export function isLocalhost(host: string): boolean {
   return /(?:^|\.)localhost\.?$/.test(host);
 }
 
 /** The bytes of a URL's user name or password. */
 export function decodeUserinfo(text: string): Buffer {
-  // A URL holds ASCII alone there; a percent sign that begins nothing stands for itself.
+  // The text is ASCII alone. A percent sign that begins no escape stands for itself.
   const decoded = text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   return Buffer.from(decoded, "latin1");
 }
@@ -75,7 +76,7 @@ export function basicCredentials(url: URL): string | undefined {
   return `Basic ${bytes.toString("base64")}`;
 }
 
-/** What stands before an at sign and behind a question mark may be a secret, also in a text that is no URL. */
+/** A text that is no URL, without the parts that may be secrets: before an at sign, and behind a question mark. */
 function withoutSecrets(url: unknown): unknown {
   if (typeof url !== "string") return url;
   const [, scheme = "", rest = ""] = /^(\w+:\/\/)?(.*)$/s.exec(url) ?? [];

@@ -1,8 +1,8 @@
 /**
- * Event handler attributes such as `onmessage`, HTML section 8.1.8.1.
+ * Event handler attributes such as `onmessage` (HTML section 8.1.8.1).
  *
- * A handler is a listener whose callback can be exchanged: it keeps its place among the other listeners until it is set to
- * null. An object that is not callable is kept and read back, and does nothing.
+ * A handler is a listener whose callback can be exchanged. It keeps its place among the other listeners until it is set to
+ * null. An object that is not callable can be set and read, and does nothing.
  */
 
 type Callback = (this: EventTarget, event: Event) => unknown;
@@ -16,12 +16,12 @@ interface Registered {
 export class EventHandlers {
   readonly #registered = new Map<string, Registered>();
 
-  /** What the attribute was last set to. */
+  /** The last value of the attribute; null when it has none. */
   get<Handler>(type: string): Handler | null {
     return (this.#registered.get(type)?.callback as Handler | undefined) ?? null;
   }
 
-  /** Sets the attribute; anything but an object or a function removes the handler. */
+  /** Sets the attribute; a value that is no object and no function removes the handler. */
   set(target: EventTarget, type: string, value: unknown): void {
     const current = this.#registered.get(type);
     if ((typeof value !== "object" && typeof value !== "function") || value === null) {

@@ -1,12 +1,12 @@
 /**
  * The events that WHATWG's WebSocket fires and that Node 20 lacks: `CloseEvent` and `ErrorEvent`.
  *
- * Where the runtime has them, its own are used, so that `instanceof` means the same to everybody.
+ * Where the runtime has them, its own classes are used, so that `instanceof` means the same in all of a program.
  */
 
 import { defineInterface, requireArguments, toUnsignedShort, toUSVString } from "./webidl.ts";
 
-/** What a `CloseEvent` is made of, besides its type. */
+/** The members of a `CloseEvent`, for its constructor. */
 export interface CloseEventInit {
   readonly bubbles?: boolean;
   readonly cancelable?: boolean;
@@ -19,9 +19,9 @@ export interface CloseEventInit {
   readonly reason?: string;
 }
 
-/** The connection is closed (WHATWG WebSockets section 6). */
+/** The event of a closed connection (WHATWG WebSockets section 6). */
 export interface CloseEvent extends Event {
-  /** Whether both Close frames were exchanged. */
+  /** Whether both Close frames were exchanged and the connection did not fail. */
   readonly wasClean: boolean;
   /** The code of the server's Close frame; 1005 if it had none, 1006 if none came. */
   readonly code: number;
@@ -35,9 +35,9 @@ export interface CloseEventConstructor {
   readonly prototype: CloseEvent;
 }
 
-/** The connection failed; a browser says no more, so `error` is for the eyes of a program that runs in Node only. */
+/** The event of a failed connection. In browsers it has no `error` and no `message`. */
 export interface ErrorEvent extends Event {
-  /** Why: a `HandshakeError`, a `ProtocolError`, or the socket's error. */
+  /** The reason: a `HandshakeError`, a `ProtocolError`, or the socket's error. */
   readonly error: unknown;
   /** The message of `error`. */
   readonly message: string;
@@ -54,10 +54,10 @@ interface RuntimeEvents {
 
 const runtime = globalThis as RuntimeEvents;
 
-/** The event that tells how a connection ended; the runtime's own where it has one. */
+/** The class of the event of a closed connection; the runtime's own where it has one. */
 export const CloseEvent: CloseEventConstructor = runtime.CloseEvent ?? makeCloseEvent();
 
-/** The event of a failed connection; the runtime's own where it has one. */
+/** The class of the event of a failed connection; the runtime's own where it has one. */
 export const ErrorEvent: ErrorEventConstructor = runtime.ErrorEvent ?? makeErrorEvent();
 
 function makeCloseEvent(): CloseEventConstructor {

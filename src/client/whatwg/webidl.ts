@@ -1,8 +1,7 @@
 /**
- * What Web IDL asks of a class that JavaScript's own classes do not do: conversions of arguments, and members that can be
- * enumerated.
+ * The parts of Web IDL that JavaScript's classes lack: conversions of arguments, and members that can be enumerated.
  *
- * Every conversion that cannot be made throws a TypeError, as the standard's do.
+ * A conversion that cannot be made throws a TypeError.
  */
 
 /** Throws a TypeError when a constructor or method was called with fewer arguments than it needs. */
@@ -11,21 +10,21 @@ export function requireArguments(name: string, given: number, needed: number): v
   throw new TypeError(`Cannot call ${name}: ${needed} argument${needed > 1 ? "s" : ""} required, ${given} given`);
 }
 
-/** `DOMString`. */
+/** Converts to a `DOMString`. */
 export function toDOMString(value: unknown): string {
   if (typeof value === "symbol") throw new TypeError("Cannot convert a symbol to a string");
   return String(value);
 }
 
-/** `USVString`: lone surrogates become U+FFFD. */
+/** Converts to a `USVString`: lone surrogates become U+FFFD. */
 export function toUSVString(value: unknown): string {
-  // Node 20 has it, the library of ES2023 does not.
+  // Node 20 has the method, TypeScript's library of ES2023 does not.
   return (toDOMString(value) as string & { toWellFormed(): string }).toWellFormed();
 }
 
-/** `unsigned short`, plain (`wrap`), or with `[Clamp]`, or with `[EnforceRange]`. */
+/** Converts to an `unsigned short`: plain (`wrap`), with `[Clamp]`, or with `[EnforceRange]` (`enforce`). */
 export function toUnsignedShort(value: unknown, mode: "wrap" | "clamp" | "enforce"): number {
-  // The unary plus throws for a symbol and for a BigInt, as it must.
+  // The unary plus throws a TypeError for a symbol and for a BigInt.
   const number = +(value as number);
   if (mode === "clamp") return clamp(number);
   const integer = Math.trunc(number);
@@ -36,14 +35,14 @@ export function toUnsignedShort(value: unknown, mode: "wrap" | "clamp" | "enforc
   return Number.isFinite(integer) ? ((integer % 65536) + 65536) % 65536 : 0;
 }
 
-/** A dictionary: undefined and null are an empty one. */
+/** Converts to a dictionary: undefined and null are an empty one. */
 export function toDictionary(value: unknown): Readonly<Record<string, unknown>> {
   if (value === undefined || value === null) return {};
   if (!isObject(value)) throw new TypeError(`${toText(value)} is not an object`);
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** `sequence<DOMString>` from an object that can be iterated. */
+/** Converts an object that can be iterated to a `sequence<DOMString>`. */
 export function toStrings(value: unknown): string[] {
   const iterable = isObject(value) && (value as { [Symbol.iterator]?: unknown })[Symbol.iterator] !== undefined;
   if (!iterable) throw new TypeError(`${toText(value)} is not a sequence`);
@@ -55,7 +54,7 @@ export function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-/** Makes the members of a class enumerable, names it by `Symbol.toStringTag`, and gives it and its instances constants. */
+/** Makes the members of a class enumerable, sets its `Symbol.toStringTag`, and defines constants on it and its prototype. */
 export function defineInterface(
   definition: { readonly name: string; readonly prototype: object },
   constants: Readonly<Record<string, number>> = {},
@@ -71,7 +70,7 @@ export function defineInterface(
   }
 }
 
-/** Rounds half to even between 0 and 65535; NaN is 0. */
+/** Rounds to an integer from 0 to 65535, halves to even; NaN is 0. */
 function clamp(number: number): number {
   if (Number.isNaN(number)) return 0;
   const bounded = Math.min(Math.max(number, 0), 65535);

@@ -1,6 +1,6 @@
 /**
- * `WebSocketError`: how a `WebSocketStream` says that a connection failed, and how a program says with which code and
- * reason one shall be closed.
+ * `WebSocketError`: the error of a `WebSocketStream` whose connection failed. A program may also make one, to close a
+ * connection with a code and a reason.
  */
 
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
@@ -8,15 +8,15 @@ import { framesOf } from "../caller.ts";
 import { defineInterface, toDictionary, toDOMString, toUnsignedShort, toUSVString } from "./webidl.ts";
 import { closeStatus } from "./websocket-arguments.ts";
 
-/** What a Close frame says, or shall say. */
+/** The code and the reason of a Close frame. */
 export interface WebSocketCloseInfo {
-  /** 1000 or from 3000 to 4999; 1000 when there is a reason, else none. */
+  /** The close code: 1000 or from 3000 to 4999. Default: 1000 with a reason, none without. */
   readonly closeCode?: number | undefined;
-  /** At most 123 bytes of UTF-8; default empty. */
+  /** The reason, at most 123 bytes of UTF-8. Default: empty. */
   readonly reason?: string | undefined;
 }
 
-/** Converts a `WebSocketCloseInfo` as Web IDL says, members in the order of their names. */
+/** Converts a `WebSocketCloseInfo` as Web IDL does, its members in the order of their names. Throws a TypeError. */
 export function toCloseInfo(value: unknown): { readonly closeCode: number | undefined; readonly reason: string } {
   const { closeCode, reason } = toDictionary(value);
   return {
@@ -25,19 +25,19 @@ export function toCloseInfo(value: unknown): { readonly closeCode: number | unde
   };
 }
 
-/** Makes the error of a connection that ended with any code; set by the class, whose fields are private. */
+/** Makes the error of a connection that ended with any code; set by the class, since its fields are private. */
 let fromEnd: (message: string, code: number | null, reason: string, cause: unknown) => WebSocketError;
-/** Whether the constructor made it: to ask whether it inherits from it may run a stranger's code. */
+/** Whether a value was made by the constructor; unlike `instanceof`, the question runs no code of the value. */
 let made: (value: unknown) => value is WebSocketError;
 
-/** The connection failed, or ended before all was sent. */
+/** The error of a connection that failed, or ended before all was sent. */
 export class WebSocketError extends DOMException {
   #closeCode: number | null;
   #reason: string;
 
   /**
-   * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason of
-   * more than 123 bytes.
+   * Makes an error. Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError
+   * for a reason of more than 123 bytes of UTF-8.
    */
   constructor(message = "", closeInfo: WebSocketCloseInfo = {}) {
     super(toDOMString(message), "WebSocketError");
@@ -62,23 +62,23 @@ export class WebSocketError extends DOMException {
     made = (value): value is WebSocketError => typeof value === "object" && value !== null && #closeCode in value;
   }
 
-  /** The code of the Close frame; null where there is none. */
+  /** The code of the Close frame; null without a code. */
   get closeCode(): number | null {
     return this.#closeCode;
   }
 
-  /** The reason in the Close frame; empty where there is none. */
+  /** The reason in the Close frame; empty without one. */
   get reason(): string {
     return this.#reason;
   }
 }
 
-/** The error of a connection that ended with any code at all; `cause` says why. */
+/** Makes the error of a connection that ended, with any code; its `cause` is the reason. */
 export function webSocketErrorOf(message: string, code: number | null, reason: string, cause: unknown): WebSocketError {
   return fromEnd(message, code, reason, cause);
 }
 
-/** Whether a value is a `WebSocketError`, and not only something that says so; never throws. */
+/** Whether a value is a real `WebSocketError`. Never throws. */
 export function isWebSocketError(value: unknown): value is WebSocketError {
   return made(value);
 }

@@ -1,8 +1,8 @@
 /**
- * `WebSocketStream` as Chromium ships it: a connection as a pair of streams.
+ * `WebSocketStream` as Chromium ships it: a connection as a pair of streams. It is not in the standard yet.
  *
- * Backpressure works both ways: a message is taken from the connection only when the readable stream asks for it, and a
- * write is done when what is queued has left but for a small rest. The standard does not have it yet.
+ * Backpressure works both ways. A message is taken from the connection only when the readable stream asks for it. A write
+ * is done when at most 64 KiB are still queued.
  */
 
 import { types } from "node:util";
@@ -11,14 +11,14 @@ import type { Connection } from "../../connection/connection.ts";
 import type { MessageData } from "../../connection/handlers.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
+import { bytesOf } from "./buffer-source.ts";
 import { defineInterface, requireArguments, toDictionary, toStrings, toUSVString } from "./webidl.ts";
 import {
-  bytesOf,
   checkProtocols,
   closedCleanly,
   closeStatus,
   mayBeSent,
-  open,
+  openConnection,
   parseUrl,
   reasonOf,
   toConnectOptions,
@@ -26,19 +26,20 @@ import {
 } from "./websocket-arguments.ts";
 import { isWebSocketError, toCloseInfo, type WebSocketCloseInfo, webSocketErrorOf } from "./websocket-error.ts";
 
-/** The options of a `WebSocketStream`; all but `protocols` and `signal` exist in Node only. */
+/** The options of a `WebSocketStream`; browsers have only `protocols` and `signal`. */
 export interface WebSocketStreamOptions extends WebSocketOptions {
-  /** Offered in order of preference. Default none. */
+  /** The subprotocols to offer, in order of preference. Default: none. */
   readonly protocols?: Iterable<string>;
 }
 
-/** What is sent: a string as text, everything else as binary. */
+/** The data that the writable stream takes: a string is sent as text, everything else as binary. */
 export type WebSocketStreamData = string | ArrayBuffer | ArrayBufferView;
 
-/** An open connection. */
+/** An open connection, the value of `opened`. */
 export interface WebSocketOpenInfo {
-  /** Text as strings, binary as bytes. */
+  /** The received messages: text as strings, binary as bytes. */
   readonly readable: ReadableStream<MessageData>;
+  /** The messages to send. Closing it closes the connection. */
   readonly writable: WritableStream<WebSocketStreamData>;
   /** The agreed extensions; empty when there are none. */
   readonly extensions: string;
@@ -46,12 +47,12 @@ export interface WebSocketOpenInfo {
   readonly protocol: string;
 }
 
-/** How long the rest of a write may still leave after the server's Close, in milliseconds. */
-const longestCutOff = 2000;
-/** So much may be queued when a write is done. */
+/** The longest time that a write under way may still take after the server's Close, in milliseconds. */
+const cutOffTime = 2000;
+/** The number of queued bytes below which a write is done. */
 const writtenBelow = 64 * 1024;
 
-/** A promise with its ends in hand, which may be rejected without anybody listening. */
+/** A promise with its functions; a rejection without a listener is no unhandled one. */
 class Settled<Value> {
   readonly promise: Promise<Value>;
   resolve!: (value: Value) => void;
@@ -69,27 +70,34 @@ class Settled<Value> {
 /**
  * A connection to a WebSocket server, as streams.
  *
- * The constructor throws a SyntaxError for a URL that is not ws, wss, http or https or has a fragment and for subprotocols
- * that are no tokens or are given twice; a TypeError or a RangeError for options that cannot be.
+ * The constructor throws a SyntaxError for a URL that is not ws, wss, http or https or has a fragment, and for subprotocols
+ * that are no tokens or are given twice. It throws a TypeError or a RangeError for options that cannot be.
  */
 export class WebSocketStream {
   readonly #url: string;
   readonly #opened = new Settled<WebSocketOpenInfo>();
   readonly #closed = new Settled<Required<WebSocketCloseInfo>>();
+  /** Aborts when the object is closed before the connection is open. */
   readonly #giveUp = new AbortController();
+  /** Whether the object is being closed, or has failed. */
   #closing = false;
+  /** Undefined while the opening handshake is under way. */
   #connection: Connection | undefined;
   #messages: AsyncIterator<MessageData, undefined> | undefined;
   #readableController: ReadableStreamDefaultController<MessageData> | undefined;
   #writableController: WritableStreamDefaultController | undefined;
-  /** The writable stream has been closed or aborted, and waits for the end of the connection. */
+  /** The promise of closing the writable stream; undefined while it is not being closed. */
   #writeEnded: Settled<void> | undefined;
+  /** The write that waits for queued bytes to leave; undefined while none does. */
   #pendingWrite: Settled<void> | undefined;
+  /** Whether the server's Close came while a write was pending; that write fails. */
   #cutOff = false;
-  /** Bytes of messages in the readable stream that nobody has taken. */
+  /** Bytes of messages in the readable stream that its reader has not taken. */
   #held = 0;
+  /** Whether the readable stream was cancelled. */
   #cancelled = false;
 
+  /** Connects to a URL. */
   constructor(url: string | URL, options: WebSocketStreamOptions = {}) {
     // biome-ignore lint/complexity/noArguments: Web IDL counts them
     requireArguments("WebSocketStream", arguments.length, 1);
@@ -105,7 +113,7 @@ export class WebSocketStream {
       limits: { outboxHighWaterMark: writtenBelow, ...rest.limits },
     });
     this.#url = target.href;
-    open(
+    openConnection(
       target,
       {
         ...connectOptions,
@@ -115,32 +123,32 @@ export class WebSocketStream {
         closing: ({ endpoint }) => (endpoint.closeReceived ? this.#closingByPeer() : undefined),
         close: (_, report) => this.#ended(report),
       },
-      { face: WebSocketStream, giveUp: this.#giveUp.signal },
+      { entry: WebSocketStream, giveUp: this.#giveUp.signal },
     ).catch((error: Error) => this.#failed(error, signal));
   }
 
-  /** The URL, serialised; its scheme is ws or wss. */
+  /** The serialised URL; its scheme is ws or wss. */
   get url(): string {
     return this.#url;
   }
 
-  /** Resolves when the connection is open; rejects with a `WebSocketError` or the signal's reason. */
+  /** Resolves with the streams when the connection is open. Rejects with a `WebSocketError` or the signal's reason. */
   get opened(): Promise<WebSocketOpenInfo> {
     if (!(#opened in this)) return Promise.reject(wrongObject());
     return this.#opened.promise;
   }
 
-  /** Resolves when the connection was closed cleanly; rejects with a `WebSocketError` or the signal's reason. */
+  /** Resolves when the connection was closed cleanly. Rejects with a `WebSocketError` or the signal's reason. */
   get closed(): Promise<Required<WebSocketCloseInfo>> {
     if (!(#closed in this)) return Promise.reject(wrongObject());
     return this.#closed.promise;
   }
 
   /**
-   * Starts the closing handshake, after all that was written; gives up a connection that is not open yet.
+   * Starts the closing handshake behind the messages that were written. Gives up a connection that is not open yet.
    *
    * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason of
-   * more than 123 bytes.
+   * more than 123 bytes of UTF-8.
    */
   close(closeInfo: WebSocketCloseInfo = {}): void {
     const connection = this.#connection;
@@ -151,7 +159,7 @@ export class WebSocketStream {
     else this.#giveUp.abort(new Error("Cannot open the connection: it was closed before"));
   }
 
-  /** The connection was never open. */
+  /** Settles the promises of a connection that was never open. */
   #failed(error: Error, signal?: AbortSignal): void {
     this.#closing = true;
     if (signal?.aborted) {
@@ -194,7 +202,7 @@ export class WebSocketStream {
   }
 
   async #pull(): Promise<void> {
-    // What was taken ahead is gone when more is asked for.
+    // The stream asks for more only when its reader has taken everything.
     this.#hold(0);
     const { done, value } = await this.#messages!.next();
     if (!done && !this.#closing) this.#enqueue(value);
@@ -206,7 +214,7 @@ export class WebSocketStream {
     this.#hold(controller.desiredSize === 1 ? 0 : this.#held + data.length);
   }
 
-  /** Lets the connection count what its reader has not taken (fault A12). */
+  /** Tells the connection how many bytes its reader has not taken (fault A12). */
   #hold(length: number): void {
     this.#held = length;
     this.#connection!.holdInStream(length);
@@ -219,7 +227,7 @@ export class WebSocketStream {
     const pending = new Settled<void>();
     this.#pendingWrite = pending;
     void connection.ready.then(() => {
-      // At the end of the connection, or once the server's Close has come, it stays pending.
+      // After the end of the connection and after the server's Close, the write stays pending.
       if (connection.readyState === 3 || this.#cutOff) return;
       this.#pendingWrite = undefined;
       pending.resolve();
@@ -227,7 +235,7 @@ export class WebSocketStream {
     await pending.promise;
   }
 
-  /** Closes with the code and reason of a `WebSocketError` that a program may send; without, where it is anything else. */
+  /** Closes with the code and reason of a `WebSocketError` that a program may send; with neither for any other value. */
   #closeBecause(error: unknown): void {
     if (!isWebSocketError(error)) return this.close();
     const { closeCode, reason } = error;
@@ -235,14 +243,14 @@ export class WebSocketStream {
     else this.close();
   }
 
-  /** A write that is under way when the server's Close comes has failed; one that begins at once may still be. */
+  /** Lets the write that is pending when the server's Close comes fail; a write that begins then may still be sent. */
   #closingByPeer(): Promise<void> {
     return new Promise((resolve) => {
       setImmediate(() => {
         this.#cutOff = this.#pendingWrite !== undefined;
-        if (this.#cutOff) setTimeout(() => this.#connection!.terminate(), longestCutOff).unref();
+        if (this.#cutOff) setTimeout(() => this.#connection!.terminate(), cutOffTime).unref();
         resolve();
-        // What came before the Close is little, and the Close is answered when all of it was taken.
+        // The Close is answered once the messages before it are taken; those are few, since reading had paused.
         void this.#takeRest();
       });
     });
@@ -277,12 +285,13 @@ export class WebSocketStream {
     }
   }
 
-  /** Hands over what had arrived before the Close, then closes. */
+  /** Hands over the messages before the Close, then closes the readable stream. */
   async #endReadable(): Promise<void> {
     await this.#takeRest();
     if (!this.#cancelled) this.#readableController!.close();
   }
 
+  /** Takes all messages that are left. */
   async #takeRest(): Promise<void> {
     for (let rest = await this.#messages!.next(); !rest.done; rest = await this.#messages!.next()) {
       if (!this.#closing) this.#enqueue(rest.value);
@@ -292,12 +301,12 @@ export class WebSocketStream {
 
 defineInterface(WebSocketStream);
 
-/** What a getter whose value is a promise rejects with, where others throw. */
+/** The error of a getter for an object of another class; a getter of a promise rejects with it. */
 function wrongObject(): TypeError {
   return new TypeError("Cannot read: the object is not a WebSocketStream");
 }
 
-/** Text as it is, bytes in memory of their own, so that they can be transferred. */
+/** Copies bytes that share their memory, so that the memory can be transferred. */
 function ownBytes(data: MessageData): MessageData {
   return typeof data === "string" || data.byteLength === data.buffer.byteLength ? data : data.slice();
 }

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { Attempt } from "../../../src/client/dialing/pending-handshake.ts";
+import { PendingHandshake } from "../../../src/client/dialing/pending-handshake.ts";
 import { dialTcp } from "../../../src/client/dialing/race.ts";
 import { until } from "../../support/connection-pair.ts";
 import { fullListener } from "../../support/full-listener.ts";
@@ -44,13 +44,13 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
   it("waits for a slow one, whatever becomes of the others", async () => {
     const slow = await full("127.0.0.2");
     for (const addresses of [[v4(2), v4(3), v4(4)], [v4(3), v4(2)], [v4(2)]]) {
-      const attempt = new Attempt([], 10_000);
-      const dialled = dialTcp(attempt, slow.port, addresses);
+      const handshake = new PendingHandshake([], 10_000);
+      const dialled = dialTcp(handshake, slow.port, addresses);
       // Its first segment has been dropped by now, so that it takes a second.
       if (addresses.length === 3) slow.accept();
       const socket = await dialled;
       expect(socket.remoteAddress).toBe("127.0.0.2");
-      attempt.release();
+      handshake.release();
       socket.destroy();
     }
   });
@@ -58,18 +58,18 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
   it("takes the next one beside a slow one, whose socket is destroyed", async () => {
     const slow = await full("127.0.0.2");
     const { accepted } = await listening("127.0.0.3", slow.port);
-    const attempt = new Attempt([], 10_000);
+    const handshake = new PendingHandshake([], 10_000);
     const owned: Socket[] = [];
-    const own = attempt.own.bind(attempt);
-    attempt.own = (stream) => {
+    const own = handshake.own.bind(handshake);
+    handshake.own = (stream) => {
       owned.push(stream as Socket);
       own(stream);
     };
-    const socket = await dialTcp(attempt, slow.port, [v4(2), v4(3)]);
+    const socket = await dialTcp(handshake, slow.port, [v4(2), v4(3)]);
     expect(socket.remoteAddress).toBe("127.0.0.3");
     expect(owned.map(({ destroyed }) => destroyed)).toEqual([true, false]);
     await until(() => accepted.length === 1);
-    attempt.release();
+    handshake.release();
     socket.destroy();
   });
 
@@ -77,29 +77,29 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
     const { server } = await listening("127.0.0.1", 0);
     const { port } = server.address() as { port: number };
     server.close();
-    const attempt = new Attempt([], 10_000);
-    const error = await handshakeErrorOf(dialTcp(attempt, port, [v4(2), v4(3), v6]));
-    attempt.release();
+    const handshake = new PendingHandshake([], 10_000);
+    const error = await handshakeErrorOf(dialTcp(handshake, port, [v4(2), v4(3), v6]));
+    handshake.release();
     expect(error.rule).toBe("connection-failed");
     const cause = error.cause as AggregateError & { code: string };
     expect(cause).toBeInstanceOf(AggregateError);
     expect(cause.errors.map(({ address }) => address)).toEqual(["127.0.0.2", "::1", "127.0.0.3"]);
     expect(cause.code).toBe("ECONNREFUSED");
     expect(error.message).toMatch(/127\.0\.0\.2:\d+.*::1.*127\.0\.0\.3:\d+/);
-    const single = await handshakeErrorOf(dialTcp(new Attempt([], 10_000), port, [v4(2)]));
+    const single = await handshakeErrorOf(dialTcp(new PendingHandshake([], 10_000), port, [v4(2)]));
     expect(single.cause).toMatchObject({ code: "ECONNREFUSED", address: "127.0.0.2" });
   });
 
-  it("are all let go of when the attempt is given up, by time or by signal", async () => {
+  it("are all let go of when the handshake is given up, by time or by signal", async () => {
     const slow = await full("127.0.0.2");
     await full("127.0.0.3", slow.port);
     const addresses = [v4(2), v4(3), v4(4), v6];
-    const timed = new Attempt([], 400);
+    const timed = new PendingHandshake([], 400);
     timed.startTimer();
     const late = await handshakeErrorOf(dialTcp(timed, slow.port, addresses));
     expect(late.message).toMatch(/it had 400 ms, up to the connection$/);
     const abort = new AbortController();
-    const pending = dialTcp(new Attempt([abort.signal], 10_000), slow.port, addresses);
+    const pending = dialTcp(new PendingHandshake([abort.signal], 10_000), slow.port, addresses);
     abort.abort("enough");
     await expect(pending).rejects.toBe("enough");
   });
