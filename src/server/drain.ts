@@ -1,5 +1,5 @@
 /**
- * Sends clients away one after another, so that they do not all come back to the other servers at once (fault D06).
+ * Draining: clients are sent away one after another, so that they do not reach the other servers all at once (fault D06).
  */
 
 import { checkNumber, timerLength } from "../protocol/check-number.ts";
@@ -7,24 +7,24 @@ import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-/** How a server is drained; times in milliseconds unless said otherwise. */
+/** The options of `drain`; times are in milliseconds unless said otherwise. */
 export interface DrainOptions {
-  /** Over how long the clients are told to leave, one after another. Default 5 s. */
+  /** The window over which the clients are closed, one after another. Default 5 s. */
   readonly over?: number;
-  /** The close code that tells them. Default 1012, service restart. */
+  /** The close code for the clients. Default 1012, service restart. */
   readonly code?: number;
-  /** What the 503 of new handshakes says in `Retry-After`, in seconds. Default 5. */
+  /** The `Retry-After` of the 503 for new handshakes, in whole seconds. Default 5. */
   readonly retryAfter?: number;
-  /** When those that are still there are cut off, from the call on; Infinity for never. Default `over` and 30 s. */
+  /** The time after the call at which clients that are left are cut off; Infinity for never. Default `over` plus 30 s. */
   readonly deadline?: number;
   /**
-   * Whether the own listener is closed at once, not at the end: for one of several processes on a port, since the others
-   * take the new connections then that this one would refuse. Default false.
+   * Whether the own listener is closed at once instead of at the end. It is for several processes on one port: the others
+   * then take the new connections, which this one would refuse. Default false.
    */
   readonly stopListening?: boolean;
 }
 
-/** The options by name. */
+/** The options of `drain`, each with its type. */
 const drainTable: OptionTable<DrainOptions> = {
   over: "number",
   code: "number",
@@ -36,8 +36,8 @@ const drainTable: OptionTable<DrainOptions> = {
 /**
  * The options with every default filled in.
  *
- * Throws a TypeError for what is no option, and a RangeError for a close code that cannot be sent, for a time that is
- * negative or, but for `deadline`, without end, and for a `retryAfter` that is not whole.
+ * Throws a TypeError for an unknown option, and a RangeError for a close code that cannot be sent, a negative time, an
+ * endless `over` and a `retryAfter` that is not whole.
  */
 export function resolveDrain(options: DrainOptions): Required<DrainOptions> {
   checkOptions("drain", options, drainTable);
@@ -51,20 +51,20 @@ export function resolveDrain(options: DrainOptions): Required<DrainOptions> {
   return { over, code, retryAfter, deadline: timerLength(deadline), stopListening };
 }
 
-/** How often some clients are told. */
+/** The time between two groups of clients, in milliseconds. */
 const stepLength = 20;
 
-/** What the clients are told beside the code. */
+/** The reason in the Close frames of a draining server. */
 export const drainReason = "The server is draining";
 
-/** Closes `connections` evenly over `over` milliseconds; resolves when the last was told. */
+/** Closes `connections` evenly over `over` milliseconds. Resolves when the last Close frame is sent. */
 export async function closeEvenly(connections: readonly ServerConnection[], over: number, code: number): Promise<void> {
   const steps = Math.max(1, Math.ceil(over / stepLength));
-  let told = 0;
+  let closed = 0;
   for (let step = 1; step <= steps; step++) {
     const due = Math.ceil((connections.length * step) / steps);
-    for (; told < due; told++) connections[told]!.close(code, drainReason);
-    if (told === connections.length) return;
+    for (; closed < due; closed++) connections[closed]!.close(code, drainReason);
+    if (closed === connections.length) return;
     await new Promise((resolve) => setTimeout(resolve, stepLength));
   }
 }

@@ -1,34 +1,34 @@
 /**
- * What a server has done and is doing, as numbers, and as the text that Prometheus reads.
+ * The numbers of a server, and the text in which Prometheus reads them.
  */
 
 import type { Counters } from "../connection/diagnostics.ts";
 
-/** The numbers of a server; counts are since it began. */
+/** The numbers of a server. Counts begin with the server. */
 export interface ServerMetrics extends Readonly<Counters> {
-  /** Connections that are open now. */
+  /** The number of connections that are open now. */
   readonly connections: number;
-  /** Opening handshakes that wait for their route's `upgrade` now. */
+  /** The number of opening handshakes that wait for their route's `upgrade` now. */
   readonly pendingHandshakes: number;
-  /** Connections opened. */
+  /** The count of connections opened. */
   readonly opened: number;
-  /** Connections closed, by close code. */
+  /** The count of connections closed, by close code. */
   readonly closed: Readonly<Record<number, number>>;
-  /** Opening handshakes refused, by reason. */
+  /** The count of opening handshakes refused, by reason. */
   readonly refused: Readonly<Record<string, number>>;
-  /** Bytes that wait in all outboxes now. */
+  /** The bytes that wait to be sent on all connections now. */
   readonly bufferedAmount: number;
-  /** Topics that have a subscriber now. */
+  /** The number of topics that have a subscriber now. */
   readonly topics: number;
-  /** Bytes published that are not delivered to all subscribers yet, with something for each message. */
+  /** The bytes that are published and not delivered to all subscribers yet, with an overhead for each message. */
   readonly publishBacklog: number;
-  /** Messages published that a subscriber did not get, counted for each: see `dropped` of what `publish` returns. */
+  /** The count of messages published that a subscriber did not get, once for each subscriber: the sum of `dropped`. */
   readonly messagesDropped: number;
 }
 
 type Sample = readonly [labels: string, value: number];
 
-/** The metrics in the text format of Prometheus, version 0.0.4. */
+/** Writes the metrics in the text format of Prometheus, version 0.0.4. Throws nothing. */
 export function prometheusText(metrics: ServerMetrics): string {
   const byLabel = (label: string, values: Readonly<Record<string, number>>): Sample[] =>
     Object.entries(values).map(([key, value]) => [`{${label}="${key}"}`, value]);
