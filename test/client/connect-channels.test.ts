@@ -63,7 +63,7 @@ function expectOneAttempt(told: readonly Told[]): ConnectAttempt {
   return attempt;
 }
 
-describe("G64: the channels", () => {
+describe("the channels [G64]", () => {
   it("have these names", () => {
     const names = Object.entries(connectChannels).map(([step, { name }]) => [step, name]);
     const all: ConnectStep[] = ["start", "socket", "secure", "response", "open", "failed"];

@@ -55,33 +55,41 @@ function toBytes(bytes: string | Uint8Array): Uint8Array {
 
 describe("a response that breaks a rule", () => {
   it.each<[HandshakeRule, string, Parameters<typeof acceptance>[1]]>([
-    ["wrong-response-upgrade", "R6455-4.1-22 without Upgrade", { Upgrade: undefined }],
-    ["wrong-response-upgrade", "R6455-4.1-22 another Upgrade", { Upgrade: "h2c" }],
-    ["wrong-response-upgrade", "R6455-4.1-22 a list in Upgrade", { Upgrade: "websocket, h2c" }],
-    ["wrong-response-upgrade", "R6455-4.1-22 Upgrade twice", { Upgrade: ["websocket", "websocket"] }],
-    ["wrong-response-connection", "R6455-4.1-23 without Connection", { Connection: undefined }],
-    ["wrong-response-connection", "R6455-4.1-23 another Connection", { Connection: "keep-alive" }],
-    ["missing-accept", "R6455-4.1-24 without Sec-WebSocket-Accept", { "Sec-WebSocket-Accept": undefined }],
+    ["wrong-response-upgrade", "without Upgrade [R6455-4.1-22]", { Upgrade: undefined }],
+    ["wrong-response-upgrade", "another Upgrade [R6455-4.1-22]", { Upgrade: "h2c" }],
+    ["wrong-response-upgrade", "a list in Upgrade [R6455-4.1-22]", { Upgrade: "websocket, h2c" }],
+    ["wrong-response-upgrade", "Upgrade twice [R6455-4.1-22]", { Upgrade: ["websocket", "websocket"] }],
+    ["wrong-response-connection", "without Connection [R6455-4.1-23]", { Connection: undefined }],
+    ["wrong-response-connection", "another Connection [R6455-4.1-23]", { Connection: "keep-alive" }],
+    ["missing-accept", "without Sec-WebSocket-Accept [R6455-4.1-24]", { "Sec-WebSocket-Accept": undefined }],
     [
       "wrong-accept",
-      "R6455-4.1-24 another key's Sec-WebSocket-Accept",
+      "another key's Sec-WebSocket-Accept [R6455-4.1-24]",
       { "Sec-WebSocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" },
     ],
-    ["unexpected-subprotocol", "R6455-4.1-26 a subprotocol that was not offered", { "Sec-WebSocket-Protocol": "mqtt" }],
     [
       "unexpected-subprotocol",
-      "R6455-4.1-26 an offered subprotocol in another case",
+      "a subprotocol that was not offered [R6455-4.1-26]",
+      { "Sec-WebSocket-Protocol": "mqtt" },
+    ],
+    [
+      "unexpected-subprotocol",
+      "an offered subprotocol in another case [R6455-4.1-26]",
       { "Sec-WebSocket-Protocol": "CHAT" },
     ],
-    ["duplicate-response-subprotocol", "R6455-4.1-27 two subprotocols", { "Sec-WebSocket-Protocol": ["chat", "chat"] }],
+    [
+      "duplicate-response-subprotocol",
+      "two subprotocols [R6455-4.1-27]",
+      { "Sec-WebSocket-Protocol": ["chat", "chat"] },
+    ],
     [
       "malformed-response-extensions",
-      "R6455-4.1-27 extensions that are no list",
+      "extensions that are no list [R6455-4.1-27]",
       { "Sec-WebSocket-Extensions": "a; =" },
     ],
     [
       "unexpected-extension",
-      "R6455-4.1-25 an extension that was not offered",
+      "an extension that was not offered [R6455-4.1-25]",
       { "Sec-WebSocket-Extensions": "x-webkit-deflate-frame" },
     ],
     [
@@ -91,12 +99,12 @@ describe("a response that breaks a rule", () => {
     ],
     [
       "invalid-extension-parameters",
-      "B02 a window of 7",
+      "a window of 7 [B02]",
       { "Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=7" },
     ],
     [
       "invalid-extension-parameters",
-      "C03 a parameter named __proto__",
+      "a parameter named __proto__ [C03]",
       { "Sec-WebSocket-Extensions": "permessage-deflate; __proto__=1" },
     ],
   ])("fails with %s: %s", async (rule, _, fields) => {
@@ -115,7 +123,7 @@ describe("a response that breaks a rule", () => {
     );
   });
 
-  it("C01 fails with duplicate-accept when the second is behind more fields than anyone counts", async () => {
+  it("fails with duplicate-accept when the second is behind more fields than anyone counts [C01]", async () => {
     await failsWith("duplicate-accept", (request) => {
       const many = "A: b\r\n".repeat(1500);
       return acceptance(request).replace(/\r\n$/, `${many}Sec-WebSocket-Accept: ${request.accept}\r\n\r\n`);
@@ -191,7 +199,7 @@ describe("a response that breaks a rule", () => {
     expect([error.status, Buffer.from(error.body).toString()]).toEqual([403, "No entry"]);
   });
 
-  it("C08 fails with status-not-101 although a 200 says that it upgrades", async () => {
+  it("fails with status-not-101 although a 200 says that it upgrades [C08]", async () => {
     const error = await failsWith("status-not-101", (request) =>
       acceptance(request, { "Content-Length": "5" }, "HTTP/1.1 200 OK").concat("hello"),
     );
@@ -224,7 +232,7 @@ describe("a response that breaks a rule", () => {
     await server.close();
   });
 
-  it("R6455-4.1-21 does not follow a redirect unless asked", async () => {
+  it("does not follow a redirect unless asked [R6455-4.1-21]", async () => {
     const error = await failsWith(
       "status-not-101",
       () => "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n",
@@ -244,7 +252,7 @@ describe("a response that browsers take", () => {
     "with a tab behind Connection": (request) => acceptance(request, { Connection: "Upgrade\t" }),
   };
 
-  it.each(Object.entries(answers))("R6455-4.1-27: %s opens, plain and through TLS", async (_, answer) => {
+  it.each(Object.entries(answers))("%s opens, plain and through TLS [R6455-4.1-27]", async (_, answer) => {
     const certificates = makeCertificates();
     for (const options of [{}, { tls: certificates.server }]) {
       const server = await rawServer((request) => `${answer(request)}\x81\x05hello`, options);
@@ -285,7 +293,7 @@ describe("a response that is right", () => {
     connection.terminate();
   });
 
-  it("C08 is accepted with fields that speak of a body, and what follows are frames", async () => {
+  it("is accepted with fields that speak of a body, and what follows are frames [C08]", async () => {
     const server = await serveRaw((request) => `${acceptance(request, { "Content-Length": "4" })}\x81\x05hello`);
     const connection = await connect(`ws://127.0.0.1:${server.port}/`);
     for await (const data of connection) {
@@ -311,7 +319,7 @@ describe("a response that is right", () => {
 });
 
 describe("a transport that fails", () => {
-  it("R6455-4.1-6: fails with connection-failed where nobody listens, by name and by address", async () => {
+  it("fails with connection-failed where nobody listens, by name and by address [R6455-4.1-6]", async () => {
     const vacant = createServer().listen(0, "127.0.0.1");
     await once(vacant, "listening");
     const { port } = vacant.address() as { port: number };
@@ -369,17 +377,17 @@ describe("a URL or an option that cannot be", () => {
     ["ws://a b/", "invalid-url"],
     ["ftp://localhost/", "unsupported-scheme"],
     ["ws://localhost/#fragment", "url-fragment"],
-  ])("R6455-4.1-1 rejects %s with %s", async (url, rule) => {
+  ])("rejects %s with %s [R6455-4.1-1]", async (url, rule) => {
     expect((await handshakeErrorOf(connect(url))).rule).toBe(rule);
   });
 
   it.each<[string, ConnectOptions, RegExp]>([
-    ["C07 a line break in a header field", { headers: { "X-A": "1\r\nX-B: 2" } }, /Cannot add the header field X-A/],
-    ["C07 a header field's name with a space", { headers: [["X A", "1"]] }, /its name is not a token/],
+    ["a line break in a header field [C07]", { headers: { "X-A": "1\r\nX-B: 2" } }, /Cannot add the header field X-A/],
+    ["a header field's name with a space [C07]", { headers: [["X A", "1"]] }, /its name is not a token/],
     ["a field of the handshake's own", { headers: { "sec-websocket-key": "x" } }, /the handshake sets it itself/],
-    ["C07 a line break in the origin", { origin: "http://a\r\nX: y" }, /Cannot add the header field Origin/],
-    ["R6455-4.1-17 a subprotocol that is no token", { subprotocols: ["a b"] }, /a subprotocol is not a token/],
-    ["R6455-4.1-17 a repeated subprotocol", { subprotocols: ["a", "a"] }, /a subprotocol is repeated/],
+    ["a line break in the origin [C07]", { origin: "http://a\r\nX: y" }, /Cannot add the header field Origin/],
+    ["a subprotocol that is no token [R6455-4.1-17]", { subprotocols: ["a b"] }, /a subprotocol is not a token/],
+    ["a repeated subprotocol [R6455-4.1-17]", { subprotocols: ["a", "a"] }, /a subprotocol is repeated/],
     ["a handshake timeout of 0", { handshakeTimeout: 0 }, /handshakeTimeout must be a number from 1 on/],
     ["a negative number of redirects", { followRedirects: -1 }, /followRedirects must be a whole number from 0 to 20/],
     ["an unknown limit", { limits: { maxSize: 1 } as never }, /there is no limit "maxSize"/],
@@ -478,7 +486,7 @@ describe("time and abort", () => {
     expect(server.accepted).toBe(0);
   });
 
-  it("R6455-7.2.2-1: rejects with the signal's reason at whatever moment it aborts, and closes [G64]", async () => {
+  it("rejects with the signal's reason at whatever moment it aborts, and closes [R6455-7.2.2-1 G64]", async () => {
     const server = await rawServer((request) => acceptance(request));
     const outcomes = new Set<string>();
     for (let ticks = 0; !outcomes.has("open"); ticks++) {

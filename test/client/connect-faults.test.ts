@@ -192,7 +192,7 @@ async function measure(scheme: string, direction: keyof Faults): Promise<Lengths
   return { opensAfter, whole: passed[direction], slack: scheme === "wss" ? tlsSlack : 0 };
 }
 
-describe("D02: a server that falls silent", () => {
+describe("a server that falls silent [D02]", () => {
   it("is given up by the client's Pings, and the report says so", async () => {
     const server = servers.get("ws")!;
     const { opensAfter } = await measure("ws", "toClient");

@@ -199,7 +199,7 @@ describeWith("nats-server", "nats-server", (executable) => {
     expect(await connection.closed).toMatchObject({ initiator: "local", sent: { code: 1000 } });
   });
 
-  it("R6455-7.4.1-2: answers an empty Close with 1005 on the wire, which no endpoint may send", async () => {
+  it("answers an empty Close with 1005 on the wire, which no endpoint may send [R6455-7.4.1-2]", async () => {
     const connection = await connect(`ws://127.0.0.1:${await startNats()}/`);
     await linesUntil(connection, "\r\n");
     connection.close(1005);

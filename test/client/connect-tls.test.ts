@@ -50,7 +50,7 @@ async function fieldsOf(url: string, options: ConnectOptions): Promise<readonly 
 const failure = (url: string, options: ConnectOptions) => handshakeErrorOf(connect(url, options));
 
 describe("a server over TLS", () => {
-  it("R6455-4.1-8, R6455-4.2.2-1, R6455-10.6-1: is trusted by its chain and told its name, unless it is an address [G55]", async () => {
+  it("is trusted by its chain and told its name, unless it is an address [R6455-4.1-8 R6455-4.2.2-1 R6455-10.6-1 G55]", async () => {
     const server = await serveTls();
     expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls: { ca } })).toEqual([
       "X-Name",
@@ -68,7 +68,7 @@ describe("a server over TLS", () => {
     opened.length = 0;
   });
 
-  it("R6455-4.1-8: is reached, told its name and trusted without the dot that a URL may have at the name's end", async () => {
+  it("is reached, told its name and trusted without the dot that a URL may have at the name's end [R6455-4.1-8]", async () => {
     const server = await serveTls();
     expect(await fieldsOf(`wss://localhost.:${server.port}/`, { tls: { ca } })).toContain("localhost");
     expect(server.requests[0]!.values("host")).toEqual([`localhost.:${server.port}`]);
@@ -106,17 +106,17 @@ describe("a server over TLS", () => {
   });
 
   it.each<[string, TlsOptions, ConnectOptions, RegExp]>([
-    ["C13 an unknown root", pair, {}, /certificate|issuer/],
-    ["C13 a certificate of its own", certificates.selfSigned, { tls: { ca } }, /self-signed certificate/],
-    ["C13 an expired certificate", certificates.expired, { tls: { ca } }, /certificate has expired/],
-    ["C13 another host's certificate", certificates.otherHost, { tls: { ca } }, /not in the cert's altnames/],
+    ["an unknown root [C13]", pair, {}, /certificate|issuer/],
+    ["a certificate of its own [C13]", certificates.selfSigned, { tls: { ca } }, /self-signed certificate/],
+    ["an expired certificate [C13]", certificates.expired, { tls: { ca } }, /certificate has expired/],
+    ["another host's certificate [C13]", certificates.otherHost, { tls: { ca } }, /not in the cert's altnames/],
     [
       "only protocols that the client refuses",
       { ...pair, maxVersion: "TLSv1.2" },
       { tls: { ca, minVersion: "TLSv1.3" } },
       /alert protocol version|wrong version|unsupported protocol/i,
     ],
-  ])("R6455-4.1-7: fails with tls-failed over %s, and is sent no request", async (_, tls, options, message) => {
+  ])("fails with tls-failed over %s, and is sent no request [R6455-4.1-7]", async (_, tls, options, message) => {
     const server = await serveTls(tls);
     const error = await failure(`wss://localhost:${server.port}/`, options);
     expect(error.rule).toBe("tls-failed");
@@ -127,7 +127,7 @@ describe("a server over TLS", () => {
     opened.length = 0;
   });
 
-  it("C13 is checked by its address where the URL has one", async () => {
+  it("is checked by its address where the URL has one [C13]", async () => {
     const server = await serveTls(certificates.otherHost);
     const error = await failure(`wss://127.0.0.1:${server.port}/`, { tls: { ca } });
     expect(error.message).toMatch(/IP: 127\.0\.0\.1 is not in the cert's list/);

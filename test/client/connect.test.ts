@@ -137,7 +137,7 @@ describe("a connection", () => {
     await expect(connect(`ws://127.0.0.1:${server.port}/`, { upgrade })).rejects.toBe(error);
   });
 
-  it.each(["whole", "bytewise"])("C16 loses nothing that comes with the 101, %s", async (cut) => {
+  it.each(["whole", "bytewise"])("loses nothing that comes with the 101, %s [C16]", async (cut) => {
     const server = await serveRaw((request, socket) => {
       const bytes = Buffer.from(`${acceptance(request)}\x81\x03one\x82\x03two\x88\x02\x03\xe8`, "latin1");
       socket.setNoDelay(true);
@@ -225,7 +225,7 @@ describe("the request", () => {
     return { request: server.requests[0]!, connection, host: `127.0.0.1:${server.port}` };
   }
 
-  it("R6455-4.1-9 to R6455-4.1-16: is a GET of the resource name with the fields of the handshake, and no more", async () => {
+  it("is a GET of the resource name with the fields of the handshake, and no more [R6455-4.1-9 R6455-4.1-10 R6455-4.1-11 R6455-4.1-12 R6455-4.1-13 R6455-4.1-14 R6455-4.1-15 R6455-4.1-16]", async () => {
     const { request, host } = await requestOf({ compression: false }, "/a%20b//c?d=e&f");
     expect([request.method, request.target]).toEqual(["GET", "/a%20b//c?d=e&f"]);
     expect(request.fields).toEqual([
@@ -238,14 +238,14 @@ describe("the request", () => {
     expect(request.rest).toHaveLength(0);
   });
 
-  it("R6455-4.1-14: has a fresh key each time", async () => {
+  it("has a fresh key each time [R6455-4.1-14]", async () => {
     const keys = [await requestOf({}), await requestOf({})].map(
       ({ request }) => request.values("sec-websocket-key")[0],
     );
     expect(keys[0]).not.toBe(keys[1]);
   });
 
-  it("R6455-4.1-15 to R6455-4.1-19: has what the options add, names as given and in order [G60 G63]", async () => {
+  it("has what the options add, names as given and in order [R6455-4.1-15 R6455-4.1-16 R6455-4.1-17 R6455-4.1-18 R6455-4.1-19 G60 G63]", async () => {
     const { request, connection } = await requestOf({
       subprotocols: ["a", "b"],
       origin: "https://example.com",
@@ -353,7 +353,7 @@ describe("options of the connection", () => {
 });
 
 describe("the way to the server", () => {
-  it("R6455-3-1, R6455-4.1-11: takes names, IPv6, http URLs and ports", async () => {
+  it("takes names, IPv6, http URLs and ports [R6455-3-1 R6455-4.1-11]", async () => {
     const hosts: string[] = [];
     const server = await serveEcho({
       host: "::",
@@ -409,7 +409,7 @@ describe("the way to the server", () => {
   });
 });
 
-describe("R6455-4.1-2: one opening handshake per address and port at a time", () => {
+describe("one opening handshake per address and port at a time [R6455-4.1-2]", () => {
   /** How many are in the making at once, at a server that answers so many together, a moment after the last of them. */
   async function countTogether(
     options: Parameters<typeof connect>[1],
@@ -439,7 +439,7 @@ describe("R6455-4.1-2: one opening handshake per address and port at a time", ()
     expect(await countTogether({}, ["127.0.0.1", "127.0.0.1", "localhost", "2130706433"], 1)).toBe(1);
   });
 
-  it("R6455-4.1-3: by name where the address is not known", async () => {
+  it("by name where the address is not known [R6455-4.1-3]", async () => {
     const answers: (() => void)[] = [];
     const server = await serveRaw((request, socket) => {
       answers.push(() => void socket.write(acceptance(request)));
@@ -462,7 +462,7 @@ describe("R6455-4.1-2: one opening handshake per address and port at a time", ()
     for (const connection of connections) connection.terminate();
   });
 
-  it("R6455-4.1-3: and only so many to all addresses together", async () => {
+  it("and only so many to all addresses together [R6455-4.1-3]", async () => {
     const requests: (() => void)[] = [];
     const server = await serveRaw((request, socket) => {
       requests.push(() => void socket.write(acceptance(request)));

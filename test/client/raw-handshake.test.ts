@@ -47,13 +47,13 @@ describe.each(["whole", "bytewise"])("%s", (cut) => {
   it.each<[string, (request: ReceivedRequest) => string]>([
     ["as the standard has it", (request) => acceptance(request)],
     ["without a reason phrase", (request) => acceptance(request, {}, "HTTP/1.1 101 ")],
-    ["C08: that speaks of a body", (request) => acceptance(request, { "Content-Length": "7" })],
+    ["that speaks of a body [C08]", (request) => acceptance(request, { "Content-Length": "7" })],
     ["behind informational ones", (request) => `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${acceptance(request)}`],
     [
       "in any case, with space and more tokens",
       (request) => acceptance(request, { Upgrade: " WebSocket\t", Connection: ["keep-alive", " x, UPGRADE"] }),
     ],
-  ])("R6455-4.1-22, C16: a response %s opens, and the frames glued to it are read", async (_, answer) => {
+  ])("a response %s opens, and the frames glued to it are read [R6455-4.1-22 C16]", async (_, answer) => {
     const { server } = await answering((request) => answer(request) + frames("a", "é"));
     const connection = await connect(`ws://127.0.0.1:${server.port}/`);
     // The test's text is latin1 on the wire and UTF-8 in the frames.
@@ -61,7 +61,7 @@ describe.each(["whole", "bytewise"])("%s", (cut) => {
     connection.terminate();
   });
 
-  it("C16: a glued frame that breaks a rule fails the connection, not the handshake", async () => {
+  it("a glued frame that breaks a rule fails the connection, not the handshake [C16]", async () => {
     const { server, peers } = await answering((request) => `${acceptance(request)}\x81\x81\0\0\0\0a`);
     const connection = await connect(`ws://127.0.0.1:${server.port}/`);
     const frame = await peers[0]!.nextFrame();
@@ -70,7 +70,7 @@ describe.each(["whole", "bytewise"])("%s", (cut) => {
     expect((await connection.closed).violation).toBe("masked-frame");
   });
 
-  it("C16: a Close glued to the response is answered", async () => {
+  it("a Close glued to the response is answered [C16]", async () => {
     const close = frameFrom("server", { opcode: 8, payload: Uint8Array.of(0x0f, 0xa0) }).toString("latin1");
     const { server, peers } = await answering((request) => acceptance(request) + frames("last") + close);
     const connection = await connect(`ws://127.0.0.1:${server.port}/`);
@@ -83,28 +83,28 @@ describe.each(["whole", "bytewise"])("%s", (cut) => {
 
   it.each<[string, (request: ReceivedRequest) => string, string]>([
     [
-      "C01: a field beyond 64 KiB",
+      "a field beyond 64 KiB [C01]",
       (request) => acceptance(request, { "X-A": "a".repeat(66_000) }),
       "malformed-response",
     ],
     [
-      "R6455-4.1-24: the accept's name misspelt",
+      "the accept's name misspelt [R6455-4.1-24]",
       (request) => acceptance(request, { "Sec-WebSocket-Accept": undefined, "Sec-Websocket-Accepted": request.accept }),
       "missing-accept",
     ],
     [
-      "C03: an extension named constructor",
+      "an extension named constructor [C03]",
       (request) => acceptance(request, { "Sec-WebSocket-Extensions": "constructor" }),
       "unexpected-extension",
     ],
     [
-      "B02: a window that is no number",
+      "a window that is no number [B02]",
       (request) =>
         acceptance(request, { "Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=1e1" }),
       "invalid-extension-parameters",
     ],
     [
-      "C02: extensions of 5000 characters",
+      "extensions of 5000 characters [C02]",
       (request) => acceptance(request, { "Sec-WebSocket-Extensions": "x".repeat(5000) }),
       "malformed-response-extensions",
     ],

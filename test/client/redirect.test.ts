@@ -52,7 +52,7 @@ function secretsIn(server: RawServer, index: number): string[] {
 }
 
 describe("followRedirects", () => {
-  it("C21: an unusable Location with a password shows it nowhere", async () => {
+  it("an unusable Location with a password shows it nowhere [C21]", async () => {
     const server = await serveRaw(() => redirect("ws://user:secret@ h/"));
     const error = await failure(`ws://127.0.0.1:${server.port}/`, { followRedirects: 1 });
     const { headers, ...rest } = error;
@@ -130,7 +130,7 @@ describe("followRedirects", () => {
     },
   );
 
-  it("C12 sends nothing that may be a secret to another host, nor when it is sent back", async () => {
+  it("sends nothing that may be a secret to another host, nor when it is sent back [C12]", async () => {
     const first = await serveRaw((request) =>
       request.target === "/a" ? redirect(`http://127.0.0.1:${second.port}/b`) : acceptance(request),
     );
@@ -149,14 +149,14 @@ describe("followRedirects", () => {
     expect(first.requests[1]!.values("x-api-key")).toEqual([]);
   });
 
-  it("C12 sends nothing that may be a secret where another host sends to itself", async () => {
+  it("sends nothing that may be a secret where another host sends to itself [C12]", async () => {
     const second = await serveRaw(along({ "/b": "/c" }));
     const first = await serveRaw(() => redirect(`ws://127.0.0.1:${second.port}/b`));
     await opens(`ws://127.0.0.1:${first.port}/`, { followRedirects: 2, headers: secrets });
     expect([secretsIn(second, 0), secretsIn(second, 1)]).toEqual([[], []]);
   });
 
-  it("C12 keeps the URL's credentials on the same host alone", async () => {
+  it("keeps the URL's credentials on the same host alone [C12]", async () => {
     const other = await serveRaw(along({}));
     const server: RawServer = await serveRaw(along({ "/a": "/b", "/b": `//127.0.0.1:${other.port}/c` }));
     await opens(`ws://us:er@127.0.0.1:${server.port}/a`, { followRedirects: 2 });
@@ -167,7 +167,7 @@ describe("followRedirects", () => {
     ]);
   });
 
-  it("C12 sends nothing that may be a secret in plain text", async () => {
+  it("sends nothing that may be a secret in plain text [C12]", async () => {
     const plain = await serveRaw(along({}));
     const server = await serveRaw((request) => redirect(`ws://same.test/${request.target}`), {
       tls: certificates.server,
@@ -189,7 +189,7 @@ describe("followRedirects", () => {
     expect(secretsIn(secured, 0)).toEqual(["authorization", "cookie", "x-api-key"]);
   });
 
-  it("C12 shows the client's certificate to the first host alone", async () => {
+  it("shows the client's certificate to the first host alone [C12]", async () => {
     const shown: (string | undefined)[] = [];
     const note = (socket: TLSSocket) =>
       shown.push((socket.getPeerCertificate().subject as { CN?: string } | undefined)?.CN);
@@ -243,7 +243,7 @@ function makeJar(): CookieJar & { readonly asked: string[]; readonly stored: str
 }
 
 describe("cookieJar", () => {
-  it("G62, R6455-4.1-28: gives and is given the cookies of each step, redirects and refusals included", async () => {
+  it("gives and is given the cookies of each step, redirects and refusals included [G62 R6455-4.1-28]", async () => {
     const cookieJar = makeJar();
     const server = await serveRaw((request) => {
       if (request.target === "/a") return redirect("/b", 302, "Set-Cookie: one=1; Path=/\r\nSet-Cookie: bad=1\r\n");

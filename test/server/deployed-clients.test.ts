@@ -39,7 +39,7 @@ test("a token of 8.7 KB comes as a subprotocol, with the default limits", async 
   expect(await statuses(port, { headers })).toEqual([101, 101]);
 });
 
-describe("C01: cookies in fields of their own", () => {
+describe("cookies in fields of their own [C01]", () => {
   const crumbs = (count: number) => Array.from({ length: count }, (_, index) => `c${index}=${index}`);
   const request = (count: number) => requestText({ headers: { Cookie: crumbs(count) } });
 
@@ -93,7 +93,7 @@ describe("C01: cookies in fields of their own", () => {
   });
 });
 
-describe("C10: over a Unix socket, Host says what it likes", () => {
+describe("over a Unix socket, Host says what it likes [C10]", () => {
   const hosts = ["localhost", "%2Fvar%2Frun%2Fapp.sock", "/var/run/app.sock", "", "a b"];
   const withHost = (host: string, more = "") =>
     requestText().replace("Host: localhost\r\n", `Host: ${host}\r\n${more}`);
@@ -123,7 +123,7 @@ describe("C10: over a Unix socket, Host says what it likes", () => {
     expect(new Set(urls)).toEqual(new Set(["http://localhost/"]));
   });
 
-  test("C09: but a page of a browser is of no such host, and no list has it", async () => {
+  test("but a page of a browser is of no such host, and no list has it [C09]", async () => {
     const { path } = await overPath("own");
     expect(await statuses({ path }, withHost("", "Origin: http://localhost\r\n"))).toEqual([403, 403]);
     const listed = await overPath("own", { hosts: ["localhost"] });
@@ -131,7 +131,7 @@ describe("C10: over a Unix socket, Host says what it likes", () => {
     expect(await statuses({ path: listed.path }, withHost("localhost"))).toEqual([101, 101]);
   });
 
-  test("C10: over TCP it has to be a host", async () => {
+  test("over TCP it has to be a host [C10]", async () => {
     const { port } = await serving({ routes: { "/": {} } });
     for (const host of hosts.slice(1)) expect(await statuses(port, withHost(host)), host).toEqual([400, 400]);
   });
@@ -148,7 +148,7 @@ test.each([
   ["ws://other/foo", "localhost", 400],
   ["ws://localhost:81/foo", "localhost", 400],
   ["ws://localhost/bar", "localhost", 404],
-])("C10: GET %s for the host %s is %i", async (path, host, status) => {
+])("GET %s for the host %s is %i [C10]", async (path, host, status) => {
   const { port } = await serving({ routes: { "/foo": {} } });
   expect(await statuses(port, { path, headers: { Host: host } })).toEqual([status, status]);
 });

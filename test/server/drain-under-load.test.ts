@@ -38,7 +38,7 @@ function reply(connection: ServerConnection<Ledger>): void {
   connection.send(`r${connection.data.accepted}`);
 }
 
-test("D06: 5000 busy connections lose nothing that was accepted, in either direction", {
+test("5000 busy connections lose nothing that was accepted, in either direction [D06]", {
   timeout: 60_000,
 }, async () => {
   const ledgers: Ledger[] = [];

@@ -35,7 +35,7 @@ describe("the options of drain", () => {
   });
 
   test.each([Number.POSITIVE_INFINITY, 30 * 24 * 3600 * 1000])(
-    "D06: with a deadline of %d ms nobody is cut off",
+    "with a deadline of %d ms nobody is cut off [D06]",
     async (deadline) => {
       const server = await serving({ routes: { "/": {} } });
       const clients = await Promise.all([1, 2, 3].map(() => connect(`ws://127.0.0.1:${server.port}/`)));

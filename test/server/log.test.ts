@@ -44,7 +44,7 @@ describe("a refused handshake", () => {
     ["no HTTP", "HELLO\r\n\r\n", 400, "malformed-http"],
     ["a half head", "GET / HTTP/1.1\r\n", 408, "request-too-slow"],
     ["no Upgrade", requestText({ headers: { Upgrade: "" } }), 426, "missing-upgrade"],
-  ])("C05: %s is counted and logged although it never came to the handshake", async (_, bytes, status, reason) => {
+  ])("%s is counted and logged although it never came to the handshake [C05]", async (_, bytes, status, reason) => {
     const server = await serving({ ...(status === 408 && { limits: { handshakeTimeout: 300 } }), routes: { "/": {} } });
     expect(parseResponse(await exchange(server.port, bytes)).status).toBe(status);
     expect(server.metrics().refused).toEqual({ [reason]: 1 });
@@ -114,7 +114,7 @@ describe("a connection", () => {
     expect(records).toEqual([{ event: "failed", level: "warn", message, report, connection: expect.anything() }]);
   });
 
-  test("D04: that does not read is logged", async () => {
+  test("that does not read is logged [D04]", async () => {
     const server = await serving({
       limits: { maxOutboxSize: 1000, closeTimeout: 50 },
       routes: {
@@ -137,7 +137,7 @@ describe("a connection", () => {
   });
 });
 
-describe("D09: an exception of a handler", () => {
+describe("an exception of a handler [D09]", () => {
   test("is logged every time, beside the error handler and in the place of stderr", async () => {
     const seen: string[] = [];
     const { port } = await serving({
@@ -177,7 +177,7 @@ describe("D09: an exception of a handler", () => {
   });
 });
 
-test("D20: an error of the listener is logged", async () => {
+test("an error of the listener is logged [D20]", async () => {
   await serving({
     routes: {
       "/": {

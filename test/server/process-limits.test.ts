@@ -7,7 +7,7 @@ import { until } from "../support/connection-pair.ts";
 import { closeStatus, openRaw } from "../support/raw-peer.ts";
 import { serving } from "../support/serving.ts";
 
-test("A02: unfinished messages of all clients together stay below the cap; the longest is closed with 1013", async () => {
+test("unfinished messages of all clients together stay below the cap; the longest is closed with 1013 [A02]", async () => {
   const most = 1024 * 1024;
   const reports: CloseReport[] = [];
   const heard: number[] = [];
@@ -47,31 +47,34 @@ test("A02: unfinished messages of all clients together stay below the cap; the l
 test.each([
   ["its own topic each", (name: string) => name, 1],
   ["one topic for all", () => "all", 3],
-])("D04: published messages count like those sent, and once where they are shared: %s", async (_, topicOf, holders) => {
-  const most = 8 * 1024 * 1024;
-  const server = await serving({
-    limits: { maxProcessOutboxSize: most, maxOutboxSize: 64 * 1024 * 1024, closeTimeout: 100 },
-    routes: { "/:name": { open: (connection) => connection.subscribe(topicOf(connection.params.name!)) } },
-  });
-  const names = ["a", "b", "c"];
-  const stalled = await Promise.all(names.map((name) => openRaw(server.port, { path: `/${name}` })));
-  for (const { socket } of stalled) socket.pause();
-  await until(() => server.connections.size === 3);
-  const letGo = () => [...server.connections].filter(({ readyState }) => readyState !== 1);
-  const held = () => [...server.connections].reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0);
-  let before = 0;
-  while (letGo().length === 0) {
-    before = held();
-    for (const topic of new Set(names.map(topicOf))) server.publish(topic, new Uint8Array(250_000));
-    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  }
-  // What the socket holds already is each one's own.
-  expect(before).toBeGreaterThan((most * holders) / 2);
-  expect(before).toBeLessThan(most * holders + 2 * 1024 * 1024);
-  expect(processOutbox.total).toBeLessThanOrEqual(most);
-});
+])(
+  "published messages count like those sent, and once where they are shared: %s [D04]",
+  async (_, topicOf, holders) => {
+    const most = 8 * 1024 * 1024;
+    const server = await serving({
+      limits: { maxProcessOutboxSize: most, maxOutboxSize: 64 * 1024 * 1024, closeTimeout: 100 },
+      routes: { "/:name": { open: (connection) => connection.subscribe(topicOf(connection.params.name!)) } },
+    });
+    const names = ["a", "b", "c"];
+    const stalled = await Promise.all(names.map((name) => openRaw(server.port, { path: `/${name}` })));
+    for (const { socket } of stalled) socket.pause();
+    await until(() => server.connections.size === 3);
+    const letGo = () => [...server.connections].filter(({ readyState }) => readyState !== 1);
+    const held = () => [...server.connections].reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0);
+    let before = 0;
+    while (letGo().length === 0) {
+      before = held();
+      for (const topic of new Set(names.map(topicOf))) server.publish(topic, new Uint8Array(250_000));
+      await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    }
+    // What the socket holds already is each one's own.
+    expect(before).toBeGreaterThan((most * holders) / 2);
+    expect(before).toBeLessThan(most * holders + 2 * 1024 * 1024);
+    expect(processOutbox.total).toBeLessThanOrEqual(most);
+  },
+);
 
-test("D04: what clients that do not read hold together stays below the cap, and who reads notices nothing", async () => {
+test("what clients that do not read hold together stays below the cap, and who reads notices nothing [D04]", async () => {
   const most = 4 * 1024 * 1024;
   const reports = new Map<string, CloseReport>();
   const server = await serving({

@@ -108,9 +108,9 @@ describe("the own listener", () => {
   });
 
   test.each<[string, RawRequest, number, RegExp, [string, string]?]>([
-    ["R6455-4.2.2-5: an unknown path", { path: "/none" }, 404, /nothing is served at this path/],
+    ["an unknown path [R6455-4.2.2-5]", { path: "/none" }, 404, /nothing is served at this path/],
     ["an unknown path, plain", { path: "/none", headers: { Upgrade: "", Connection: "" } }, 404, /nothing is served/],
-    ["R6455-4.2.1-3: no Upgrade", { headers: { Upgrade: "" } }, 426, /Upgrade header field/, ["upgrade", "websocket"]],
+    ["no Upgrade [R6455-4.2.1-3]", { headers: { Upgrade: "" } }, 426, /Upgrade header field/, ["upgrade", "websocket"]],
     ["no Connection", { headers: { Connection: "close" } }, 426, /no Upgrade token/, ["upgrade", "websocket"]],
     ["another protocol", { headers: { Upgrade: "h2c" } }, 426, /Upgrade header field/, ["upgrade", "websocket"]],
     [
@@ -121,7 +121,7 @@ describe("the own listener", () => {
       ["allow", "GET"],
     ],
     ["no Host", { headers: { Host: "" } }, 400, /no Host/],
-    ["C05: a head over 16 KiB", { headers: { "X-Long": "x".repeat(17_000) } }, 431, /too large/],
+    ["a head over 16 KiB [C05]", { headers: { "X-Long": "x".repeat(17_000) } }, 431, /too large/],
     ["HTTP/1.0", { version: "1.0" }, 400, /older than HTTP\/1.1/],
   ])("%s is refused, and the connection closed", async (_, request, status, body, header) => {
     const { port } = await serving({ routes: { "/": echo } });
@@ -143,7 +143,7 @@ describe("the own listener", () => {
     await openRaw(port);
   });
 
-  test("C05: a head that does not come in time is 408", async () => {
+  test("a head that does not come in time is 408 [C05]", async () => {
     const { port } = await serving({ routes: { "/": echo }, limits: { handshakeTimeout: 100 } });
     expect(parseResponse(await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nX-")).status).toBe(408);
   });
@@ -299,7 +299,7 @@ describe("the own listener", () => {
     );
   });
 
-  test("D20: an error of the listener ends no process", async () => {
+  test("an error of the listener ends no process [D20]", async () => {
     const error = Object.assign(new Error("accept EMFILE"), { code: "EMFILE" });
     const { port } = await serving({
       routes: {},
@@ -376,7 +376,7 @@ describe("a shared server", () => {
     expect(http.listening).toBe(true);
   });
 
-  test("C01: an Upgrade that Node lost is no crash", async () => {
+  test("an Upgrade that Node lost is no crash [C01]", async () => {
     const { http, port } = await httpServer();
     http.maxHeadersCount = 2;
     await serving({ server: http, routes: { "/a": says("a") } });
@@ -499,7 +499,7 @@ describe("close", () => {
     await server[Symbol.asyncDispose]();
   });
 
-  test("D01: clients that do not answer are cut off after closeTimeout", async () => {
+  test("clients that do not answer are cut off after closeTimeout [D01]", async () => {
     const server = await serving({ routes: { "/": {} }, limits: { closeTimeout: 50 } });
     const peer = await openRaw(server.port);
     await until(() => server.connections.size === 1);
@@ -558,7 +558,7 @@ describe("close", () => {
 });
 
 describe("drain", () => {
-  test("D06: tells clients in turn, refuses new ones meanwhile, delivers what was queued, and resolves", async () => {
+  test("tells clients in turn, refuses new ones meanwhile, delivers what was queued, and resolves [D06]", async () => {
     const server = await serving({ routes: { "/": {} } });
     const peers = [await openRaw(server.port), await openRaw(server.port), await openRaw(server.port)];
     await until(() => server.connections.size === 3);
@@ -653,7 +653,7 @@ describe("TLS", () => {
 
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test("R6455-4.2.2-1, R6455-10.6-1: everything runs inside TLS, small marks and large messages too", async () => {
+  test("everything runs inside TLS, small marks and large messages too [R6455-4.2.2-1 R6455-10.6-1]", async () => {
     const urls: string[] = [];
     const drains: number[] = [];
     const server = await serving({
@@ -709,7 +709,7 @@ describe("TLS", () => {
     await peer.closed;
   });
 
-  describe("D04: a peer that reads slowly, as more is sent than a system holds", () => {
+  describe("a peer that reads slowly, as more is sent than a system holds [D04]", () => {
     const size = 64 * 1024 * 1024;
     const limits = { closeTimeout: 5000, writeTimeout: 45_000, maxOutboxSize: 2 * size };
 
@@ -800,7 +800,7 @@ describe("TLS", () => {
     client.terminate();
   });
 
-  test("C05: a client that never begins TLS is cut off in time, and does not hold up close", async () => {
+  test("a client that never begins TLS is cut off in time, and does not hold up close [C05]", async () => {
     const server = await serving({ tls, routes: {}, limits: { handshakeTimeout: 100 } });
     const silent = await sendRaw(server.port);
     await silent.until(() => false);

@@ -197,7 +197,7 @@ async function httpProxy(target: () => number, options?: RawServerOptions, glued
 }
 
 describe("an HTTP proxy", () => {
-  it("R6455-4.1-4: is asked for a tunnel, with its own credentials and nothing else", async () => {
+  it("is asked for a tunnel, with its own credentials and nothing else [R6455-4.1-4]", async () => {
     const server = await serveEcho();
     const proxy = await httpProxy(() => server.port);
     const at = `us%40er:p%3Ass@127.0.0.1:${proxy.port}`;
@@ -243,7 +243,7 @@ describe("an HTTP proxy", () => {
   });
 
   it.each<[string, ConnectOptions["proxy"] & object, RegExp]>([
-    ["C07 a line break", { url: "http://127.0.0.1:1", headers: { "X-A": "1\r\nX-B: 2" } }, /the header field X-A/],
+    ["a line break [C07]", { url: "http://127.0.0.1:1", headers: { "X-A": "1\r\nX-B: 2" } }, /the header field X-A/],
     ["a field that names the server", { url: "http://127.0.0.1:1", headers: { Host: "a" } }, /sets it itself/],
     ["a field that frames", { url: "http://127.0.0.1:1", headers: [["Content-Length", "1"]] }, /sets it itself/],
     ["fields for socks5", { url: "socks5://127.0.0.1:1", headers: {} }, /are for http and https proxies/],
@@ -345,7 +345,7 @@ describe("an HTTP proxy", () => {
     await proxy.close();
   });
 
-  it("R6455-4.1-6: fails with proxy-failed when it cannot be reached", async () => {
+  it("fails with proxy-failed when it cannot be reached [R6455-4.1-6]", async () => {
     const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: "http://nowhere.invalid" }));
     expect([error.rule, error.message]).toEqual([
       "proxy-failed",
@@ -587,7 +587,7 @@ describeWith("tinyproxy", "through tinyproxy", (executable) => {
     return `127.0.0.1:${port}`;
   }
 
-  it.each(["ws", "wss"])("G54: a %s connection opens, echoes and closes", async (scheme) => {
+  it.each(["ws", "wss"])("a %s connection opens, echoes and closes [G54]", async (scheme) => {
     const server = await serveEcho(scheme === "wss");
     const proxy = `http://user:pass@${await startProxy()}`;
     await echoes(`${scheme}://127.0.0.1:${server.port}/`, { proxy, tls: { ca } });
@@ -614,7 +614,7 @@ describeWith("microsocks", "through microsocks", (executable) => {
     return `127.0.0.1:${port}`;
   }
 
-  it.each(["ws", "wss"])("G54: a %s connection opens, echoes and closes, by name and by address", async (scheme) => {
+  it.each(["ws", "wss"])("a %s connection opens, echoes and closes, by name and by address [G54]", async (scheme) => {
     const server = await serveEcho(scheme === "wss");
     const proxy = `socks5://user:pass@${await startProxy()}`;
     for (const host of ["localhost", "127.0.0.1"]) {

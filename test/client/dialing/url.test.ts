@@ -35,12 +35,12 @@ describe("parseWebSocketUrl", () => {
     ["ws://example.com/a%23b", "ws://example.com/a%23b"],
     ["ws://example.com/\r\nX: y", "ws://example.com/X:%20y"],
     ["ws://example.com/a\0b", "ws://example.com/a%00b"],
-  ])("R6455-3-1, C07, WHATWG-3.1-1: %j is %s", (url, href) => {
+  ])("%j is %s [R6455-3-1 C07 WHATWG-3.1-1]", (url, href) => {
     expect(parseWebSocketUrl(url).href).toBe(href);
     expect(parseWebSocketUrl(new URL(url)).href).toBe(href);
   });
 
-  it("WHATWG-3.1-1: resolves against a base", () => {
+  it("resolves against a base [WHATWG-3.1-1]", () => {
     expect(parseWebSocketUrl("/echo?a", "https://example.com/b").href).toBe("wss://example.com/echo?a");
     expect(parseWebSocketUrl("echo", new URL("http://example.com/b/c")).href).toBe("ws://example.com/b/echo");
   });
@@ -60,7 +60,7 @@ describe("parseWebSocketUrl", () => {
     ["invalid-url", "ws://example.com:65536/"],
     ["invalid-url", "ws://[::1/"],
     ["invalid-url", "ws://user@/"],
-  ])("R6455-3-2, R6455-4.1-1: fails with %s for %j", (rule, url) => {
+  ])("fails with %s for %j [R6455-3-2 R6455-4.1-1]", (rule, url) => {
     let failure: unknown;
     try {
       parseWebSocketUrl(url);
@@ -96,7 +96,7 @@ describe("resourceName", () => {
     ["ws://a/?", "/"],
     ["ws://a/b/c?d=e&f", "/b/c?d=e&f"],
     ["ws://a/ü?ü x", "/%C3%BC?%C3%BC%20x"],
-  ])("R6455-3-3: of %s is %s", (url, name) => {
+  ])("of %s is %s [R6455-3-3]", (url, name) => {
     expect(resourceName(parseWebSocketUrl(url))).toBe(name);
   });
 });
@@ -122,7 +122,7 @@ describe("portOf and hostOf", () => {
     ["wss://a:80/", "a", 80],
     ["ws://[::1]/", "::1", 80],
     ["wss://[2001:db8::1]:1234/", "2001:db8::1", 1234],
-  ])("R6455-3-1: %s is at %s, port %i", (url, host, port) => {
+  ])("%s is at %s, port %i [R6455-3-1]", (url, host, port) => {
     expect(hostOf(parseWebSocketUrl(url))).toBe(host);
     expect(portOf(parseWebSocketUrl(url))).toBe(port);
   });
@@ -136,14 +136,14 @@ describe("a URL that cannot be read", () => {
     "ws://h:bad/?mail=pa55@w0rd",
     "ws://user:pa55#w0rd@h:bad/",
     "user:pa55@h",
-  ])("C21: %j is told of without what may be a secret, nor has its error a cause", (url) => {
+  ])("%j is told of without what may be a secret, nor has its error a cause [C21]", (url) => {
     const error = errorOf(() => parseWebSocketUrl(url)) as HandshakeError;
     expect(error.rule).toMatch(/^invalid-url$|^unsupported-scheme$/);
     expect(inspect(error, { showHidden: true, depth: 9 })).not.toMatch(/pa55|w0rd/);
     expect(error.cause).toBeUndefined();
   });
 
-  it("C21 control: the error of `URL` has all of it", () => {
+  it("control: the error of `URL` has all of it [C21]", () => {
     expect(inspect(errorOf(() => new URL("ws://user:secret@ h/")))).toContain("secret");
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { CloseEvent, ErrorEvent } from "../../../src/client/whatwg/events.ts";
 
 describe("CloseEvent", () => {
-  test("WHATWG-6-1 has its defaults", () => {
+  test("has its defaults [WHATWG-6-1]", () => {
     const event = new CloseEvent("close");
     expect(event).toBeInstanceOf(Event);
     expect([event.type, event.wasClean, event.code, event.reason]).toEqual(["close", false, 0, ""]);
@@ -11,7 +11,7 @@ describe("CloseEvent", () => {
     expect([CloseEvent.name, CloseEvent.length]).toEqual(["CloseEvent", 1]);
   });
 
-  test("WHATWG-6-1 converts what it is given", () => {
+  test("converts what it is given [WHATWG-6-1]", () => {
     const convert = (init: object | null | undefined) => {
       const { wasClean, code, reason } = new CloseEvent("close", init as object);
       return [wasClean, code, reason];

@@ -43,7 +43,7 @@ describe("close", () => {
     ["x"],
   ];
 
-  test.each(invalid)("WHATWG-3.1-4 refuses the code %s in every state", async (code) => {
+  test.each(invalid)("refuses the code %s in every state [WHATWG-3.1-4]", async (code) => {
     const ws = new WebSocket(echo);
     const close = () => thrown(() => ws.close(code as number));
     const states = [[ws.readyState, close()]];
@@ -56,7 +56,7 @@ describe("close", () => {
     expect(states).toEqual([0, 1, 2, 3].map((state) => [state, "InvalidAccessError"]));
   });
 
-  test("WHATWG-3.1-4 refuses a reason of more than 123 bytes of UTF-8 in every state", async () => {
+  test("refuses a reason of more than 123 bytes of UTF-8 in every state [WHATWG-3.1-4]", async () => {
     const ws = new WebSocket(echo);
     const refuse = () => {
       for (const reason of ["x".repeat(124), "é".repeat(62), "\ud800".repeat(42)]) {
@@ -88,7 +88,7 @@ describe("close", () => {
     [[1000, null], 1000, "null"],
     [[undefined, "only a reason"], 1000, "only a reason"],
     [[3000, "x".repeat(123)], 3000, "x".repeat(123)],
-  ])("WHATWG-3.1-5 close(%j) sends %s %j", async (given, code, reason) => {
+  ])("close(%j) sends %s %j [WHATWG-3.1-5]", async (given, code, reason) => {
     const ws = await opened(echo);
     ended.length = 0;
     const end = next(ws, "close");
@@ -100,7 +100,7 @@ describe("close", () => {
     expect(ended).toEqual([[code, reason]]);
   });
 
-  test("WHATWG-3.1-5 does nothing when the connection is closing or closed", async () => {
+  test("does nothing when the connection is closing or closed [WHATWG-3.1-5]", async () => {
     const ws = await opened(echo);
     const done = events(ws);
     ws.close(3000);
@@ -126,7 +126,7 @@ describe("close", () => {
     expect(await done).toEqual(["close 3 3001  clean"]);
   });
 
-  test("WHATWG-3.1-6 sends what was sent before", async () => {
+  test("sends what was sent before [WHATWG-3.1-6]", async () => {
     const ws = await opened(echo);
     received.length = 0;
     for (const text of ["a", "b", "c"]) ws.send(text);
@@ -136,7 +136,7 @@ describe("close", () => {
     expect(received.map((data) => Buffer.from(data).toString())).toEqual(["a", "b", "c", "d"]);
   });
 
-  test("WHATWG-3.1-5 while connecting: CLOSING at once, error and close with 1006 later", async () => {
+  test("while connecting: CLOSING at once, error and close with 1006 later [WHATWG-3.1-5]", async () => {
     const ws = new WebSocket(echo);
     const lines: string[] = [];
     const done = events(ws, lines);
@@ -148,7 +148,7 @@ describe("close", () => {
     expect(ws.protocol).toBe("");
   });
 
-  test("WHATWG-3.1-5 while connecting, at every turn until it is open", async () => {
+  test("while connecting, at every turn until it is open [WHATWG-3.1-5]", async () => {
     for (let wait = 0; wait < 12; wait++) {
       const ws = new WebSocket(echo);
       const done = events(ws);

@@ -45,13 +45,13 @@ describe.each(options)("%s", (_, given) => {
     ["/close?code=4000&reason=r%C3%B6bot", "4000 röbot"],
     ["/close-and-end?code=3000&reason=x", "3000 x"],
     ["/close?code=1011&reason=%EF%BB%BFbom", "1011 \ufeffbom"],
-  ])("WHATWG-4-3 WHATWG-4-4 the server closes: %s", async (path, status) => {
+  ])("the server closes: %s [WHATWG-4-3 WHATWG-4-4]", async (path, status) => {
     const { lines, error } = await run(path, given);
     expect(lines).toEqual(["open 1", `close 3 ${status} clean`]);
     expect(error).toBe(undefined);
   });
 
-  test("WHATWG-4-3 messages before the server's Close are delivered as such, and may be answered", async () => {
+  test("messages before the server's Close are delivered as such, and may be answered [WHATWG-4-3]", async () => {
     const states: number[] = [];
     const { lines } = await run("/burst?messages=4&close&code=3000", given, (ws) => {
       ws.onmessage = () => {
@@ -65,7 +65,7 @@ describe.each(options)("%s", (_, given) => {
     expect(states).toEqual([1, 1, 1, 1]);
   });
 
-  test("WHATWG-4-3 the state is CLOSING between the server's Close and the end", async () => {
+  test("the state is CLOSING between the server's Close and the end [WHATWG-4-3]", async () => {
     const states = new Set<number>();
     const { lines } = await run("/close-when-told?code=1000", given, (ws) => {
       const look = setInterval(() => states.add(ws.readyState));
@@ -76,14 +76,14 @@ describe.each(options)("%s", (_, given) => {
     expect([...states].sort()).not.toContain(3);
   });
 
-  test("WHATWG-4-4 the server answers our Close with a code of its own", async () => {
+  test("the server answers our Close with a code of its own [WHATWG-4-4]", async () => {
     const { lines } = await run("/other-close", given, (ws) => {
       ws.onopen = () => ws.close(3000, "ours");
     });
     expect(lines).toEqual(["open 2", "close 3 4222 remote clean"]);
   });
 
-  test("WHATWG-4-4 the server answers our Close by ending: unclean, and not an error", async () => {
+  test("the server answers our Close by ending: unclean, and not an error [WHATWG-4-4]", async () => {
     const { lines, error } = await run("/end-on-close", given, (ws) => {
       ws.onopen = () => ws.close(3000, "ours");
     });
@@ -94,7 +94,7 @@ describe.each(options)("%s", (_, given) => {
   test.each([
     ["/end", /without a Close frame/],
     ["/reset", /ECONNRESET|without a Close frame|reset/i],
-  ])("WHATWG-4-5 the transport is lost: %s", async (path, message) => {
+  ])("the transport is lost: %s [WHATWG-4-5]", async (path, message) => {
     const { lines, error } = await run(path, given);
     expect(lines).toEqual(["open 1", ...failed]);
     expect((error as Error).message).toMatch(message);
@@ -106,7 +106,7 @@ describe.each(options)("%s", (_, given) => {
     ["/masked", "masked-frame", ["open 1", ...failed]],
     ["/close?code=1005", "close-code-invalid", ["open 1", ...failed]],
     ["/close?code=999", "close-code-invalid", ["open 1", ...failed]],
-  ])("WHATWG-4-4 WHATWG-4-5 the server breaks a rule: %s", async (path, violation, expected) => {
+  ])("the server breaks a rule: %s [WHATWG-4-4 WHATWG-4-5]", async (path, violation, expected) => {
     const { lines, error } = await run(path, given);
     expect(lines).toEqual(expected);
     expect(error).toBeInstanceOf(ProtocolError);
@@ -122,7 +122,7 @@ describe.each(options)("%s", (_, given) => {
     ["/unknown-extension", "unexpected-extension"],
     ["/other-protocol", "unexpected-subprotocol"],
     ["/hang-up", "ended-early"],
-  ])("WHATWG-2.2-1 WHATWG-2.2-3 WHATWG-4-5 the handshake fails: %s", async (path, rule) => {
+  ])("the handshake fails: %s [WHATWG-2.2-1 WHATWG-2.2-3 WHATWG-4-5]", async (path, rule) => {
     const { lines, error } = await run(path, given);
     expect(lines).toEqual(failed);
     expect(error).toBeInstanceOf(HandshakeError);
@@ -134,7 +134,7 @@ describe.each(options)("%s", (_, given) => {
     ["/empty-protocol", ["chat"], undefined],
     ["/two-protocols", ["chat", "superchat"], "duplicate-response-subprotocol"],
     ["/other-protocol", ["chat"], "unexpected-subprotocol"],
-  ])("WHATWG-2.2-3 with subprotocols offered, %s fails", async (path, protocols, rule) => {
+  ])("with subprotocols offered, %s fails [WHATWG-2.2-3]", async (path, protocols, rule) => {
     const ws = new WebSocket(base + path, protocols, given);
     const error = next(ws, "error");
     expect(await events(ws)).toEqual(failed);
@@ -145,7 +145,7 @@ describe.each(options)("%s", (_, given) => {
   });
 });
 
-test("WHATWG-2.2-3 an offered subprotocol that the server chooses is the connection's", async () => {
+test("an offered subprotocol that the server chooses is the connection's [WHATWG-2.2-3]", async () => {
   const ws = new WebSocket(`${base}/first-protocol`, ["superchat", "chat"]);
   await next(ws, "open");
   expect(ws.protocol).toBe("superchat");
@@ -154,13 +154,13 @@ test("WHATWG-2.2-3 an offered subprotocol that the server chooses is the connect
   await end;
 });
 
-test("WHATWG-2.2-1 a redirect is not followed", async () => {
+test("a redirect is not followed [WHATWG-2.2-1]", async () => {
   const before = server.requests.length;
   await run("/redirect");
   expect(server.requests.slice(before).map((request) => request.target)).toEqual(["/redirect"]);
 });
 
-test("WHATWG-2.2-1 the request has no Origin, no Cookie and no Referer, and the fields of the options", async () => {
+test("the request has no Origin, no Cookie and no Referer, and the fields of the options [WHATWG-2.2-1]", async () => {
   await run("/404", { headers: { "X-Token": "secret" } });
   const request = server.requests.at(-1)!;
   expect(["origin", "cookie", "referer"].flatMap((name) => request.values(name))).toEqual([]);
@@ -188,7 +188,7 @@ test("the error of a refused handshake has the status, the header fields and the
   expect(Buffer.from(refused.body).toString()).toBe("gone");
 });
 
-test("WHATWG-4-5 all failures look alike but for what Node adds to the error event", async () => {
+test("all failures look alike but for what Node adds to the error event [WHATWG-4-5]", async () => {
   const certificates: Certificates = makeCertificates();
   const secure = await rawServer((request) => acceptance(request), { tls: certificates.selfSigned });
   const unused = createServer().listen(0, "127.0.0.1");
@@ -217,7 +217,7 @@ test("WHATWG-4-5 all failures look alike but for what Node adds to the error eve
   certificates.remove();
 });
 
-test("WHATWG-2.2-1 wss goes over TLS, with the authorities that the options name", async () => {
+test("wss goes over TLS, with the authorities that the options name [WHATWG-2.2-1]", async () => {
   const certificates = makeCertificates();
   const secure = await rawServer(
     (request) => Buffer.concat([Buffer.from(acceptance(request)), buildFrame({ opcode: 1, payload: request.target })]),
@@ -301,7 +301,7 @@ test("what is sent between the server's end and the close event stays in buffere
   expect(ws.bufferedAmount).toBeGreaterThanOrEqual(4);
 });
 
-test("WHATWG-2.2-4 a port on Fetch's list is not connected to, and fails later with 1006", async () => {
+test("a port on Fetch's list is not connected to, and fails later with 1006 [WHATWG-2.2-4]", async () => {
   for (const port of [1, 22, 25, 6000, 6667, 10080]) {
     const ws = new WebSocket(`ws://127.0.0.1:${port}/`);
     const lines: string[] = [];
@@ -352,7 +352,7 @@ test("what a listener throws ends neither the connection nor the other listeners
   }
 });
 
-test("WHATWG-3.1-8 what a lost connection has not sent stays counted", async () => {
+test("what a lost connection has not sent stays counted [WHATWG-3.1-8]", async () => {
   const ws = new WebSocket(`${base}/never-reads`);
   await next(ws, "open");
   const end = next(ws, "close");

@@ -4,7 +4,7 @@ import { type WebSocketCloseInfo, WebSocketError } from "../../../src/index.ts";
 const show = ({ name, message, code, closeCode, reason }: WebSocketError) => [name, message, code, closeCode, reason];
 const make = (...given: unknown[]) => new WebSocketError(...(given as [string, WebSocketCloseInfo]));
 
-describe("WHATWG-WSS-1 WebSocketError", () => {
+describe("WebSocketError [WHATWG-WSS-1]", () => {
   test("has its defaults, and is a DOMException", () => {
     const error = new WebSocketError();
     expect(show(error)).toEqual(["WebSocketError", "", 0, null, ""]);

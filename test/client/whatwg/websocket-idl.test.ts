@@ -25,7 +25,7 @@ function members({ prototype }: { readonly prototype: object }): Record<string, 
   return Object.fromEntries(all);
 }
 
-describe("WHATWG-3.1-3 WebSocket", () => {
+describe("WebSocket [WHATWG-3.1-3]", () => {
   test("has its members on the prototype, enumerable", () => {
     expect(members(WebSocket)).toEqual({
       constructor: "WebSocket/1",
@@ -111,7 +111,7 @@ describe("WHATWG-3.1-3 WebSocket", () => {
   });
 });
 
-test("WHATWG-WSS-1 WebSocketStream has its members on the prototype, and getters that reject", async () => {
+test("WebSocketStream has its members on the prototype, and getters that reject [WHATWG-WSS-1]", async () => {
   expect(members(WebSocketStream)).toEqual({
     constructor: "WebSocketStream/1",
     url: "readonly attribute",

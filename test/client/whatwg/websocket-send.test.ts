@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 describe("send", () => {
-  test("WHATWG-3.1-7 throws an InvalidStateError before open, once its argument is converted", async () => {
+  test("throws an InvalidStateError before open, once its argument is converted [WHATWG-3.1-7]", async () => {
     const ws = new WebSocket(echo);
     expect(thrown(() => ws.send("x"))).toBe("InvalidStateError");
     expect(thrown(() => ws.send(Symbol("s") as never))).toBe("TypeError");
@@ -37,7 +37,7 @@ describe("send", () => {
     await closed(ws);
   });
 
-  test("WHATWG-3.1-7 sends every kind of data, and everything else as a string", async () => {
+  test("sends every kind of data, and everything else as a string [WHATWG-3.1-7]", async () => {
     const ws = await opened(echo);
     ws.binaryType = "arraybuffer";
     const bytes = new Uint8Array([1, 2, 3, 4, 5]);
@@ -77,7 +77,7 @@ describe("send", () => {
     await closed(ws);
   });
 
-  test("WHATWG-3.1-7 refuses memory that is shared or that can be resized", async () => {
+  test("refuses memory that is shared or that can be resized [WHATWG-3.1-7]", async () => {
     const ws = await opened(echo);
     const resizable = new (ArrayBuffer as unknown as new (n: number, o: object) => ArrayBuffer)(8, {
       maxByteLength: 16,
@@ -91,7 +91,7 @@ describe("send", () => {
     await closed(ws);
   });
 
-  test("WHATWG-3.1-7 copies what it is given (faults D12, D10)", async () => {
+  test("copies what it is given (faults D12, D10) [WHATWG-3.1-7]", async () => {
     const ws = await opened(echo);
     ws.binaryType = "arraybuffer";
     for (const size of [10, 5000, 200_000]) {
@@ -124,7 +124,7 @@ describe("send", () => {
 });
 
 describe("bufferedAmount", () => {
-  test("WHATWG-3.1-8 grows at once and never falls within a task", async () => {
+  test("grows at once and never falls within a task [WHATWG-3.1-8]", async () => {
     const ws = await opened(echo);
     ws.send("é".repeat(1000));
     expect(ws.bufferedAmount).toBe(2000);
@@ -138,7 +138,7 @@ describe("bufferedAmount", () => {
     await closed(ws);
   });
 
-  test("WHATWG-3.1-8 falls as the bytes leave, and a later send adds exactly its own", async () => {
+  test("falls as the bytes leave, and a later send adds exactly its own [WHATWG-3.1-8]", async () => {
     const ws = await opened(echo);
     let back = 0;
     ws.onmessage = () => void back++;
@@ -153,7 +153,7 @@ describe("bufferedAmount", () => {
     await closed(ws);
   });
 
-  test("WHATWG-3.1-8 counts what is sent while closing and after, and keeps it", async () => {
+  test("counts what is sent while closing and after, and keeps it [WHATWG-3.1-8]", async () => {
     const ws = await opened(echo);
     received.length = 0;
     ws.send("in time");
@@ -171,7 +171,7 @@ describe("bufferedAmount", () => {
     expect(received).toEqual(["in time"]);
   });
 
-  test("WHATWG-3.1-9 a send beyond the limit on the outbox, where one is set, closes with error and close", async () => {
+  test("a send beyond the limit on the outbox, where one is set, closes with error and close [WHATWG-3.1-9]", async () => {
     const ws = await opened(echo, { limits: { maxOutboxSize: 1000 } });
     const lines: string[] = [];
     const done = events(ws, lines);

@@ -43,7 +43,7 @@ async function readAll(readable: ReadableStream): Promise<string[]> {
   return all;
 }
 
-describe("WHATWG-WSS-1 the constructor", () => {
+describe("the constructor [WHATWG-WSS-1]", () => {
   test.each<[name: string, args: unknown[]]>([
     ["TypeError", []],
     ["TypeError", ["ws://127.0.0.1/", true]],
@@ -83,7 +83,7 @@ describe("WHATWG-WSS-1 the constructor", () => {
 describe.each([
   ["whole", {}],
   ["byte by byte", { createConnection: byteByByte }],
-])("WHATWG-WSS-1 reading, %s", (_, options) => {
+])("reading, %s [WHATWG-WSS-1]", (_, options) => {
   test("messages until the server's Close, then the end", async () => {
     const { wss, readable } = await opened("/burst?messages=4&close&code=4000&reason=x", options);
     expect(await readAll(readable)).toEqual(["0", "bytes 1", "2", "bytes 3"]);
@@ -119,7 +119,7 @@ describe.each([
   );
 });
 
-test("WHATWG-WSS-1 bytes come in memory of their own, which can be transferred", async () => {
+test("bytes come in memory of their own, which can be transferred [WHATWG-WSS-1]", async () => {
   const { wss, readable, writable } = await opened("/echo");
   const reader = readable.getReader();
   const writer = writable.getWriter();
@@ -134,7 +134,7 @@ test("WHATWG-WSS-1 bytes come in memory of their own, which can be transferred",
   await wss.closed;
 });
 
-describe("WHATWG-WSS-1 writing", () => {
+describe("writing [WHATWG-WSS-1]", () => {
   test("bytes as binary, everything else as text", async () => {
     const { wss, readable, writable } = await opened("/echo");
     const writer = writable.getWriter();
@@ -221,7 +221,7 @@ describe("WHATWG-WSS-1 writing", () => {
   });
 });
 
-test("WHATWG-WSS-1 while nobody reads, the server cannot send on", async () => {
+test("while nobody reads, the server cannot send on [WHATWG-WSS-1]", async () => {
   const { wss, readable } = await opened("/flood?size=1000000&count=24");
   await new Promise((resolve) => setTimeout(resolve, 600));
   const reader = readable.getReader();
@@ -232,7 +232,7 @@ test("WHATWG-WSS-1 while nobody reads, the server cannot send on", async () => {
   await wss.closed;
 });
 
-describe("WHATWG-WSS-1 close", () => {
+describe("close [WHATWG-WSS-1]", () => {
   test.each([
     [undefined, 1005, ""],
     [{}, 1005, ""],
@@ -354,7 +354,7 @@ describe("WHATWG-WSS-1 close", () => {
   });
 });
 
-describe("WHATWG-WSS-1 failures and aborts", () => {
+describe("failures and aborts [WHATWG-WSS-1]", () => {
   test.each([["/404"], ["/hang-up"], ["/wrong-accept"], ["/redirect"]])("%s", async (path) => {
     const wss = new WebSocketStream(base + path);
     expect(await outcome(wss.opened)).toBe("WebSocketError WebSocketError");

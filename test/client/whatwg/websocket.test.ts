@@ -36,7 +36,7 @@ afterAll(() => server.close());
 const Any = WebSocket as unknown as new (...args: unknown[]) => WebSocket;
 
 describe("the constructor", () => {
-  test("WHATWG-3.1-1 takes ws, wss, http and https, and gives the URL serialised", () => {
+  test("takes ws, wss, http and https, and gives the URL serialised [WHATWG-3.1-1]", () => {
     const urls = [
       ["ws://127.0.0.1:1", "ws://127.0.0.1:1/"],
       ["WSS://LOCALHOST:1/a b?q=ü", "wss://localhost:1/a%20b?q=%C3%BC"],
@@ -67,12 +67,12 @@ describe("the constructor", () => {
     ["ws://foo bar/"],
     ["ws://a:99999/"],
     ["ws:"],
-  ])("WHATWG-3.1-1 R6455-3-2 throws a SyntaxError for %j", (url) => {
+  ])("throws a SyntaxError for %j [WHATWG-3.1-1 R6455-3-2]", (url) => {
     expect(() => new WebSocket(url)).toThrow(DOMException);
     expect(thrown(() => new WebSocket(url))).toBe("SyntaxError");
   });
 
-  test("WHATWG-3.1-1 takes a relative URL where the runtime has a location", () => {
+  test("takes a relative URL where the runtime has a location [WHATWG-3.1-1]", () => {
     const runtime = globalThis as { location?: { href: string } };
     runtime.location = { href: "http://127.0.0.1:1/dir/page?x#y" };
     try {
@@ -97,11 +97,11 @@ describe("the constructor", () => {
     [{ protocols: "a b" }],
     [{ protocols: ["a", "A"] }],
     [{ protocols: {} }],
-  ])("WHATWG-3.1-2 throws a SyntaxError for the subprotocols %j", (protocols) => {
+  ])("throws a SyntaxError for the subprotocols %j [WHATWG-3.1-2]", (protocols) => {
     expect(thrown(() => new Any(echo, protocols))).toBe("SyntaxError");
   });
 
-  test("WHATWG-3.1-2 takes a string, any iterable, or nothing, and offers them in order", async () => {
+  test("takes a string, any iterable, or nothing, and offers them in order [WHATWG-3.1-2]", async () => {
     const raw = await rawServer(() => "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     const given: unknown[] = [
       "one",
@@ -209,7 +209,7 @@ describe("the constructor", () => {
     expect(thrown(() => new Any(echo, [], { limits: { nonsense: 1 } }))).toBe("TypeError");
   });
 
-  test("WHATWG-3.1-3 begins with empty fields, WHATWG-3.1-2 and connects after it has returned", async () => {
+  test("begins with empty fields, WHATWG-3.1-2 and connects after it has returned [WHATWG-3.1-3]", async () => {
     const ws = new WebSocket(`ws://127.0.0.1:${server.port}/chat`, ["chat", "superchat"]);
     expect([ws.readyState, ws.protocol, ws.extensions, ws.bufferedAmount, ws.binaryType]).toEqual([
       0,
@@ -224,7 +224,7 @@ describe("the constructor", () => {
     expect([ws.readyState, ws.protocol]).toEqual([3, "chat"]);
   });
 
-  test("WHATWG-2.2-2 offers permessage-deflate", async () => {
+  test("offers permessage-deflate [WHATWG-2.2-2]", async () => {
     const ws = await opened(`ws://127.0.0.1:${server.port}/compressed`);
     expect(ws.extensions).toMatch(/^permessage-deflate/);
     ws.send("long ".repeat(200));
@@ -239,7 +239,7 @@ describe("the constructor", () => {
 });
 
 describe("events", () => {
-  test("WHATWG-4-1 open is an event of its own, after which the connection is open", async () => {
+  test("open is an event of its own, after which the connection is open [WHATWG-4-1]", async () => {
     const lines: string[] = [];
     const ws = new WebSocket(echo);
     const done = events(ws, lines);
@@ -250,7 +250,7 @@ describe("events", () => {
     expect(await done).toEqual(["open 1", "Event true true", "close 3 3000  clean"]);
   });
 
-  test("WHATWG-4-2 each message is a task: what a listener's promises do comes before the next event", async () => {
+  test("each message is a task: what a listener's promises do comes before the next event [WHATWG-4-2]", async () => {
     const ws = await opened(echo);
     const said: string[] = [];
     ws.onmessage = async ({ data }) => {
@@ -265,7 +265,7 @@ describe("events", () => {
     await closed(ws);
   });
 
-  test("WHATWG-4-2 a message has data and the serialised origin, and is a MessageEvent", async () => {
+  test("a message has data and the serialised origin, and is a MessageEvent [WHATWG-4-2]", async () => {
     const ws = await opened(`${echo}?query`);
     ws.send("text");
     const event = await next(ws, "message");
@@ -280,7 +280,7 @@ describe("events", () => {
     await closed(ws);
   });
 
-  test("WHATWG-4-2 a message is dropped unless the state is OPEN when its task comes", async () => {
+  test("a message is dropped unless the state is OPEN when its task comes [WHATWG-4-2]", async () => {
     const ws = await opened(echo);
     const lines: string[] = [];
     const done = events(ws, lines);
@@ -290,7 +290,7 @@ describe("events", () => {
     expect(await done).toEqual(["message 1 first", "close 3 3001  clean"]);
   });
 
-  test("WHATWG-3.1-10 binary is a Blob unless binaryType says ArrayBuffer, read when the message is delivered", async () => {
+  test("binary is a Blob unless binaryType says ArrayBuffer, read when the message is delivered [WHATWG-3.1-10]", async () => {
     const ws = await opened(echo);
     ws.onmessage = () => {
       ws.binaryType = "arraybuffer";
@@ -305,7 +305,7 @@ describe("events", () => {
     await closed(ws);
   });
 
-  test("WHATWG-3.1-10 an ArrayBuffer holds the message and nothing else, even if empty", async () => {
+  test("an ArrayBuffer holds the message and nothing else, even if empty [WHATWG-3.1-10]", async () => {
     const ws = await opened(echo);
     ws.binaryType = "arraybuffer";
     const sizes = [0, 1, 5000, 100_000];
@@ -318,7 +318,7 @@ describe("events", () => {
     await closed(ws);
   });
 
-  test("WHATWG-3.1-10 other values of binaryType are ignored", async () => {
+  test("other values of binaryType are ignored [WHATWG-3.1-10]", async () => {
     const ws = new WebSocket(echo);
     const set = (value: unknown) => {
       (ws as { binaryType: unknown }).binaryType = value;
@@ -351,7 +351,7 @@ describe("events", () => {
     await closed(ws);
   });
 
-  test("WHATWG-5-1 pings are answered and never seen", async () => {
+  test("pings are answered and never seen [WHATWG-5-1]", async () => {
     let answered = false;
     const pinging = await serve({
       port: 0,
@@ -373,7 +373,7 @@ describe("events", () => {
   });
 });
 
-test("WHATWG-7-1 a socket with nothing but a listener lives on, and one that is over is let go", async () => {
+test("a socket with nothing but a listener lives on, and one that is over is let go [WHATWG-7-1]", async () => {
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as () => void;
   let heard = "";
@@ -398,7 +398,7 @@ test("WHATWG-7-1 a socket with nothing but a listener lives on, and one that is 
   expect(heard).toBe("alive");
 });
 
-test("R6455-4.1-2 opening handshakes with one host take turns, as those of connect do", async () => {
+test("opening handshakes with one host take turns, as those of connect do [R6455-4.1-2]", async () => {
   let pending = 0;
   let most = 0;
   const raw: RawServer = await rawServer((_, socket) => {

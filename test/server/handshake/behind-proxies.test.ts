@@ -168,7 +168,7 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
     expect((await failed).error).toMatchObject({ rule: "status-not-101", status: 404 });
   });
 
-  test("D03: our pings keep a connection that is idle for longer than the proxy's timeout", {
+  test("our pings keep a connection that is idle for longer than the proxy's timeout [D03]", {
     timeout: 60_000,
   }, async () => {
     const kept = await open("/echo");

@@ -31,7 +31,7 @@ async function received(port: number, text: string, bytewise: boolean): Promise<
 
 const once101 = (answer: string) => expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 101"]);
 
-describe.each([false, true])("C18: a request that comes byte by byte: %s", (bytewise) => {
+describe.each([false, true])("a request that comes byte by byte: %s [C18]", (bytewise) => {
   test("accept twice: the second rejects, and the first connection is as it was", async () => {
     const rejected: unknown[] = [];
     const { port } = await httpServer((request, socket, head) => {
@@ -184,7 +184,7 @@ describe("C18", () => {
     expect(rejected).toEqual([expect.stringMatching(twice)]);
   });
 
-  test("C18 control: a server of ws beside one for another path writes its refusal between the frames", async () => {
+  test("control: a server of ws beside one for another path writes its refusal between the frames [C18]", async () => {
     const { http, port } = await httpServer();
     const first = new WebSocketServer({ server: http, path: "/" });
     first.on("connection", (socket) => socket.send("first"));

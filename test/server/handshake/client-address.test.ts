@@ -16,7 +16,7 @@ import { serving } from "../../support/serving.ts";
 const socket = "10.0.0.1";
 const lan = ["10.0.0.0/8", "2001:db8::/32"];
 
-describe("C10: clientAddress", () => {
+describe("clientAddress [C10]", () => {
   test.each<[TrustProxy | undefined, string | undefined, string]>([
     // Nobody is trusted: the header is the client's own.
     [undefined, "1.2.3.4", socket],

@@ -94,7 +94,7 @@ describe("the first look", () => {
     expect(taken).toEqual([]);
   });
 
-  test("C05: a silent socket is handed over, whose timeouts then hold", async () => {
+  test("a silent socket is handed over, whose timeouts then hold [C05]", async () => {
     const { client } = await looking(100);
     const socket = await client();
     expect(await textOf(socket)).toMatch(/^HTTP\/1.1 408 /);
@@ -111,7 +111,7 @@ describe("the first look", () => {
     expect(asked).toEqual(["/plain", "/taken"]);
   });
 
-  test("C04: one that ends, or is reset, before it has said anything leaves nothing behind", async () => {
+  test("one that ends, or is reset, before it has said anything leaves nothing behind [C04]", async () => {
     const { client, http } = await looking();
     const ending = await client();
     ending.end();
@@ -139,7 +139,7 @@ describe("the first look", () => {
     expect(http.listeners("connection")).toEqual(before);
   });
 
-  test("C05: a head over a small maxHeaderSize is refused, in one segment as in two", async () => {
+  test("a head over a small maxHeaderSize is refused, in one segment as in two [C05]", async () => {
     const server = await serving({ limits: { maxHeaderSize: 1024 }, routes: { "/": {} } });
     const head = requestText({ headers: { X: "y".repeat(3000) } });
     for (const chunks of [[head], [head.slice(0, 100), head.slice(100)]]) {

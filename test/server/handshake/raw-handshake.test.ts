@@ -88,10 +88,10 @@ describe.each(cuts)("%s: a request that is right", (cut) => {
     ["the origin of the host", { headers: { Origin: "http://localhost" } }],
     ["fields of no meaning", { headers: { "X-Long": "x".repeat(4000), "X-Latin": "caf\xe9" } }],
     [
-      "C03: extensions with names of objects",
+      "extensions with names of objects [C03]",
       { headers: { "Sec-WebSocket-Extensions": "__proto__, constructor; toString" } },
     ],
-  ])("R6455-4.2.1-2: %s", async (_, request) => {
+  ])("%s [R6455-4.2.1-2]", async (_, request) => {
     const peer = await send(bytesOf(request, text("glued")), cut);
     const head = await readHead(peer);
     expect(head).toMatch(/^HTTP\/1\.1 101 /);
@@ -100,7 +100,7 @@ describe.each(cuts)("%s: a request that is right", (cut) => {
     peer.reset();
   });
 
-  it("C16: frames glued to the request are read, a Close among them is answered", async () => {
+  it("frames glued to the request are read, a Close among them is answered [C16]", async () => {
     const close = frameFrom("client", { opcode: 8, payload: Uint8Array.of(0x03, 0xe8) });
     const ping = frameFrom("client", { opcode: 9, payload: "?" });
     const peer = await send(bytesOf({}, text("a"), ping, text("b"), close), cut);
@@ -114,14 +114,14 @@ describe.each(cuts)("%s: a request that is right", (cut) => {
     expect(frames.filter(([opcode]) => opcode === 10)).toEqual([[10, "?"]]);
   });
 
-  it("C16: a glued frame that breaks a rule fails the connection, not the handshake", async () => {
+  it("a glued frame that breaks a rule fails the connection, not the handshake [C16]", async () => {
     const peer = await send(bytesOf({}, Uint8Array.of(0x81, 0x01, 0x61)), cut);
     expect(await readHead(peer)).toMatch(/^HTTP\/1\.1 101 /);
     expect((await peer.nextFrame())?.payload.readUInt16BE(0)).toBe(1002);
     peer.reset();
   });
 
-  it("R6455-10.5-1: credentials of HTTP decide, and are asked for", async () => {
+  it("credentials of HTTP decide, and are asked for [R6455-10.5-1]", async () => {
     const asked = parseResponse(await answered(bytesOf({ path: "/private" }), cut));
     expect([asked.status, asked.headers.get("www-authenticate")]).toEqual([401, 'Basic realm="private"']);
     const wrong = { path: "/private", headers: { Authorization: `Basic ${btoa("user:guess")}` } };
@@ -137,43 +137,43 @@ describe.each(cuts)("%s: a request that is right", (cut) => {
 describe.each(cuts)("%s: a request that is wrong", (cut) => {
   const none = { Host: "", Upgrade: "", Connection: "", "Sec-WebSocket-Version": "", "Sec-WebSocket-Key": "" };
   it.each<[string, RawRequest | string, number]>([
-    ["R6455-4.2.1-2: no field but Host", { headers: { ...none, Host: "localhost" } }, 426],
-    ["R6455-4.2.1-3: Upgrade misspelt", { headers: { Upgrade: "web-socket" } }, 426],
-    ["R6455-4.2.1-3: Connection misspelt", { headers: { Connection: "Upgraded" } }, 426],
-    ["C11: the key's name misspelt", { headers: { "Sec-WebSocket-Key": "", "Sec-Websocket-Keys": sampleKey } }, 400],
-    ["C11: an empty key", { headers: { "Sec-WebSocket-Key": " " } }, 400],
-    ["C11: a key of 15 bytes", { headers: { "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAA" } }, 400],
-    ["C11: a key that is not base64", { headers: { "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZ_==" } }, 400],
-    ["C11: two keys in one line", { headers: { "Sec-WebSocket-Key": `${sampleKey}, ${sampleKey}` } }, 400],
-    ["C11: two versions", { headers: { "Sec-WebSocket-Version": ["13", "13"] } }, 400],
-    ["C11: two versions in one line", { headers: { "Sec-WebSocket-Version": "13, 8" } }, 426],
-    ["C11: a version with a zero before it", { headers: { "Sec-WebSocket-Version": "013" } }, 426],
-    ["C10: an empty Host", { headers: { Host: "\t" } }, 400],
-    ["C10: a Host with a path", { headers: { Host: "localhost/x" } }, 400],
-    ["C10: a port that cannot be", { headers: { Host: "localhost:65536" } }, 400],
-    ["C10: a target of another host", { path: "http://elsewhere/" }, 400],
-    ["C09: no origin that can be read", { headers: { Origin: "null" } }, 403],
-    ["C09: the host as a part of another", { headers: { Origin: "http://localhost.evil.example" } }, 403],
-    ["C09: two origins", { headers: { Origin: ["http://localhost", "http://localhost"] } }, 400],
-    ["R6455-4.1-17: a subprotocol twice", { headers: { "Sec-WebSocket-Protocol": ["chat", "chat"] } }, 400],
-    ["C02: a subprotocol behind 3000 spaces", { headers: { "Sec-WebSocket-Protocol": `b${" ".repeat(3000)}x` } }, 400],
+    ["no field but Host [R6455-4.2.1-2]", { headers: { ...none, Host: "localhost" } }, 426],
+    ["Upgrade misspelt [R6455-4.2.1-3]", { headers: { Upgrade: "web-socket" } }, 426],
+    ["Connection misspelt [R6455-4.2.1-3]", { headers: { Connection: "Upgraded" } }, 426],
+    ["the key's name misspelt [C11]", { headers: { "Sec-WebSocket-Key": "", "Sec-Websocket-Keys": sampleKey } }, 400],
+    ["an empty key [C11]", { headers: { "Sec-WebSocket-Key": " " } }, 400],
+    ["a key of 15 bytes [C11]", { headers: { "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAA" } }, 400],
+    ["a key that is not base64 [C11]", { headers: { "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZ_==" } }, 400],
+    ["two keys in one line [C11]", { headers: { "Sec-WebSocket-Key": `${sampleKey}, ${sampleKey}` } }, 400],
+    ["two versions [C11]", { headers: { "Sec-WebSocket-Version": ["13", "13"] } }, 400],
+    ["two versions in one line [C11]", { headers: { "Sec-WebSocket-Version": "13, 8" } }, 426],
+    ["a version with a zero before it [C11]", { headers: { "Sec-WebSocket-Version": "013" } }, 426],
+    ["an empty Host [C10]", { headers: { Host: "\t" } }, 400],
+    ["a Host with a path [C10]", { headers: { Host: "localhost/x" } }, 400],
+    ["a port that cannot be [C10]", { headers: { Host: "localhost:65536" } }, 400],
+    ["a target of another host [C10]", { path: "http://elsewhere/" }, 400],
+    ["no origin that can be read [C09]", { headers: { Origin: "null" } }, 403],
+    ["the host as a part of another [C09]", { headers: { Origin: "http://localhost.evil.example" } }, 403],
+    ["two origins [C09]", { headers: { Origin: ["http://localhost", "http://localhost"] } }, 400],
+    ["a subprotocol twice [R6455-4.1-17]", { headers: { "Sec-WebSocket-Protocol": ["chat", "chat"] } }, 400],
+    ["a subprotocol behind 3000 spaces [C02]", { headers: { "Sec-WebSocket-Protocol": `b${" ".repeat(3000)}x` } }, 400],
     [
-      "C02: 33 subprotocols",
+      "33 subprotocols [C02]",
       { headers: { "Sec-WebSocket-Protocol": Array.from({ length: 33 }, (_, i) => `p${i}`) } },
       431,
     ],
-    ["C02: 17 extensions", { headers: { "Sec-WebSocket-Extensions": Array<string>(17).fill("x").join() } }, 431],
-    ["C02: extensions beyond 16 KiB", { headers: { "Sec-WebSocket-Extensions": "x".repeat(16_385) } }, 431],
-    ["C02: a quoted value that never ends", { headers: { "Sec-WebSocket-Extensions": 'a; b="\\"\\"' } }, 400],
-    ["C08: a body by chunks", { headers: { "Transfer-Encoding": "chunked" } }, 400],
-    ["C08: a body by length", { headers: { "Content-Length": "3" } }, 400],
-    ["C08: both", { headers: { "Content-Length": "3", "Transfer-Encoding": "chunked" } }, 400],
-    ["C08: two lengths", { headers: { "Content-Length": ["0", "3"] } }, 400],
-    ["C07: a NUL in a value", { headers: { "X-A": "a\0b" } }, 400],
-    ["C07: a line that goes on", requestText().replace("\r\n\r\n", "\r\nX-A: b\r\n c\r\n\r\n"), 400],
-    ["C07: a carriage return alone", requestText().replace("\r\n\r\n", "\r\nX-A: b\rX-B: c\r\n\r\n"), 400],
-    ["R6455-4.2.1-2: HTTP/1.0", { version: "1.0" }, 400],
-    ["R6455-4.2.2-5: a path that nothing is at", { path: "/nothing" }, 404],
+    ["17 extensions [C02]", { headers: { "Sec-WebSocket-Extensions": Array<string>(17).fill("x").join() } }, 431],
+    ["extensions beyond 16 KiB [C02]", { headers: { "Sec-WebSocket-Extensions": "x".repeat(16_385) } }, 431],
+    ["a quoted value that never ends [C02]", { headers: { "Sec-WebSocket-Extensions": 'a; b="\\"\\"' } }, 400],
+    ["a body by chunks [C08]", { headers: { "Transfer-Encoding": "chunked" } }, 400],
+    ["a body by length [C08]", { headers: { "Content-Length": "3" } }, 400],
+    ["both [C08]", { headers: { "Content-Length": "3", "Transfer-Encoding": "chunked" } }, 400],
+    ["two lengths [C08]", { headers: { "Content-Length": ["0", "3"] } }, 400],
+    ["a NUL in a value [C07]", { headers: { "X-A": "a\0b" } }, 400],
+    ["a line that goes on [C07]", requestText().replace("\r\n\r\n", "\r\nX-A: b\r\n c\r\n\r\n"), 400],
+    ["a carriage return alone [C07]", requestText().replace("\r\n\r\n", "\r\nX-A: b\rX-B: c\r\n\r\n"), 400],
+    ["HTTP/1.0 [R6455-4.2.1-2]", { version: "1.0" }, 400],
+    ["a path that nothing is at [R6455-4.2.2-5]", { path: "/nothing" }, 404],
     ["no HTTP at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400],
     ["frames and no request", `${text("hello").toString("latin1")}\r\n\r\n`, 400],
   ])("%s", async (_, request, status) => {
@@ -183,7 +183,7 @@ describe.each(cuts)("%s: a request that is wrong", (cut) => {
     expect(response.headers.get("connection")).toMatch(/^close/i);
   });
 
-  it("C01: a head beyond 16 KiB, in one field or in many", async () => {
+  it("a head beyond 16 KiB, in one field or in many [C01]", async () => {
     for (const headers of [
       { "X-Enormous": "x".repeat(20_000) },
       Object.fromEntries(Array.from({ length: 2001 }, (_, i) => [`X-${i}`, "12345"])),
@@ -193,7 +193,7 @@ describe.each(cuts)("%s: a request that is wrong", (cut) => {
   });
 });
 
-describe("C08: what stands behind a request", () => {
+describe("what stands behind a request [C08]", () => {
   const second = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
   it.each<[string, RawRequest]>([

@@ -11,7 +11,7 @@ afterEach(() => {
 });
 
 describe("writeRefusal", () => {
-  test("R6455-4.2.2: writes the answer, ends the stream, and is done when the client ends too", async () => {
+  test("writes the answer, ends the stream, and is done when the client ends too [R6455-4.2.2]", async () => {
     const [near, far] = await socketPair();
     const peer = new RawPeer(far, "client");
     writeRefusal(near, plainRefusal(400, "The reason", [["X-More", "1"]]));
@@ -26,7 +26,7 @@ describe("writeRefusal", () => {
     expect(near.destroyed).toBe(true);
   });
 
-  test("C04: a reset after it is no uncaught error", async () => {
+  test("a reset after it is no uncaught error [C04]", async () => {
     const [near, far] = await socketPair();
     const peer = new RawPeer(far, "client");
     writeRefusal(near, plainRefusal(400, "The reason"));

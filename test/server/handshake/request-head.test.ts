@@ -15,7 +15,7 @@ describe("a regular head", () => {
   });
 });
 
-describe("C01, C02: what leaves room for two opinions is left to node:http", () => {
+describe("what leaves room for two opinions is left to node:http [C01 C02]", () => {
   const host = "Host: a";
   test.each([
     ["nothing", ""],

@@ -71,7 +71,7 @@ describe("Router", () => {
     });
   });
 
-  test("C03: names of Object.prototype are no parameters that were not given", () => {
+  test("names of Object.prototype are no parameters that were not given [C03]", () => {
     const { params } = new Router([["/:__proto__/:constructor", 1]]).match("/a/b")!;
     expect(Object.keys(params)).toEqual(["__proto__", "constructor"]);
     expect(params.toString).toBeUndefined();

@@ -33,7 +33,7 @@ test.each([
   ["binary", 2, false],
   ["binary", 2, true],
 ] as const)(
-  "R6455-7.4.1-1: %s alone, opcode %i, byte by byte %s: the other is failed with 1003",
+  "%s alone, opcode %i, byte by byte %s: the other is failed with 1003 [R6455-7.4.1-1]",
   async (accepts, opcode, bytewise) => {
     const reports: CloseReport[] = [];
     const { port } = await serving({
@@ -64,7 +64,7 @@ test.each([
   },
 );
 
-test("R6455-7.4.1-1: a client takes one type alone, too", async () => {
+test("a client takes one type alone, too [R6455-7.4.1-1]", async () => {
   const { port } = await serving({ routes: { "/": { open: (connection) => void connection.send(Uint8Array.of(1)) } } });
   const connection = await connect(`ws://127.0.0.1:${port}/`, { accepts: "text", message: () => expect.unreachable() });
   expect(await connection.closed).toMatchObject({ sent: refusal, violation: "message-type-not-accepted" });

@@ -82,7 +82,7 @@ const servers: [string, (request: RequestListener) => Promise<{ port: number; cl
   ],
 ];
 
-describe.each(servers)("C17: a request that asks for h2c, on %s", (_, start) => {
+describe.each(servers)("a request that asks for h2c, on %s [C17]", (_, start) => {
   test.each(["content-length", "chunked"] as const)(
     "comes with its body, by %s, whole and byte by byte",
     async (framing) => {
@@ -145,7 +145,7 @@ describe.each(servers)("C17: a request that asks for h2c, on %s", (_, start) => 
   });
 });
 
-test("C17: drain ends though such a request is answered without end", async () => {
+test("drain ends though such a request is answered without end [C17]", async () => {
   const server = await serving({
     request: (_, response) => void response.write("data: hello\n\n"),
     routes: { "/": {} },
@@ -157,7 +157,7 @@ test("C17: drain ends though such a request is answered without end", async () =
   peer.socket.destroy();
 });
 
-describe.each(["before", "after"])("C17: beside an `upgrade` listener of others that came %s", (order) => {
+describe.each(["before", "after"])("beside an `upgrade` listener of others that came %s [C17]", (order) => {
   async function beside(listener: (request: IncomingMessage, socket: Duplex) => void, request?: RequestListener) {
     const { http, port } = await httpServer(order === "before" ? listener : undefined);
     if (request) http.on("request", request);
@@ -210,7 +210,7 @@ describe.each(["before", "after"])("C17: beside an `upgrade` listener of others 
   });
 });
 
-test("C17: its body has to come within the time that the server gives to requests", async () => {
+test("its body has to come within the time that the server gives to requests [C17]", async () => {
   const http = createServer({ requestTimeout: 100, connectionsCheckingInterval: 20 }, echo);
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
@@ -220,7 +220,7 @@ test("C17: its body has to come within the time that the server gives to request
   expect(parseResponse(await exchange(port, javaRequest("content-length").slice(0, -3))).status).toBe(408);
 });
 
-test("C17: the server asks what it asked before once ours is closed", async () => {
+test("the server asks what it asked before once ours is closed [C17]", async () => {
   const { http, port } = await httpServer();
   http.on("request", echo);
   const server = await serving({ server: http, routes: { "/": {} } });
@@ -232,7 +232,7 @@ test("C17: the server asks what it asked before once ours is closed", async () =
   expect(parseResponse(await exchange(port, requestText({ headers: { Upgrade: "h2c" } }))).status).toBe(418);
 });
 
-describe("C17: over TLS", () => {
+describe("over TLS [C17]", () => {
   test("what no other listener touches is plain", async () => {
     const http = createTlsServer(certificates.server, echo);
     await once(http.listen(0, "127.0.0.1"), "listening");
@@ -291,7 +291,7 @@ describe("C17: over TLS", () => {
   });
 });
 
-test("C17 control: an answer on the socket that was handed over is not ended with the server", async () => {
+test("control: an answer on the socket that was handed over is not ended with the server [C17]", async () => {
   const http = createServer((_, response) => void response.write("data: hello\n\n"));
   let handed!: Duplex;
   http.on("upgrade", (request, socket) => {

@@ -97,7 +97,7 @@ describe("readProxyHeader", () => {
     }
   });
 
-  test("C20: never throws, never reads beyond what it says, and says the same of a prefix as of the whole", () => {
+  test("never throws, never reads beyond what it says, and says the same of a prefix as of the whole [C20]", () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc
@@ -124,7 +124,7 @@ describe("readProxyHeader", () => {
     );
   });
 
-  test("C20: every IPv4 and IPv6 address that is written comes back, in both versions alike", () => {
+  test("every IPv4 and IPv6 address that is written comes back, in both versions alike [C20]", () => {
     const address = fc.oneof(fc.ipV4(), fc.ipV6());
     fc.assert(
       fc.property(address, (source) => {

@@ -105,7 +105,7 @@ describe.each([false, true])("byte by byte: %s", (bytewise) => {
     ["a broken header", "PROXY TCP4 192.0.2.1\r\n"],
     ["a line too long", `PROXY UNKNOWN ${"x".repeat(200)}`],
     ["a header too long", binaryHeader({ length: 65_535 })],
-  ])("C20: %s of a trusted address is ended without an answer, counted and logged", async (_, bytes) => {
+  ])("%s of a trusted address is ended without an answer, counted and logged [C20]", async (_, bytes) => {
     const records: LogRecord[] = [];
     const server = await behind({ log: (record) => records.push(record) });
     const peer = await sendTo(server.port, Buffer.from(bytes), bytewise);
@@ -121,7 +121,7 @@ describe.each([false, true])("byte by byte: %s", (bytewise) => {
     );
   });
 
-  test("C20: a client that is no trusted proxy cannot say who it is, and gets no answer", async () => {
+  test("a client that is no trusted proxy cannot say who it is, and gets no answer [C20]", async () => {
     const server = await behind({ proxyProtocol: ["10.0.0.0/8", "::1"] });
     for (const text of [line + requestText(), requestText()]) {
       const peer = await sendTo(server.port, Buffer.from(text), bytewise);
@@ -132,7 +132,7 @@ describe.each([false, true])("byte by byte: %s", (bytewise) => {
     expect(server.metrics()).toMatchObject({ refused: { "untrusted-proxy": 2 }, opened: 0 });
   });
 
-  test("C20 control: where every address is trusted, a client is who it says it is", async () => {
+  test("control: where every address is trusted, a client is who it says it is [C20]", async () => {
     const { port } = await behind({ proxyProtocol: ["0.0.0.0/0"] });
     const bytes = Buffer.concat([Buffer.from(line + requestText()), question]);
     const peer = await sendTo(port, bytes, bytewise);
@@ -142,14 +142,14 @@ describe.each([false, true])("byte by byte: %s", (bytewise) => {
   });
 });
 
-test("C20: without the option, a header is no HTTP", async () => {
+test("without the option, a header is no HTTP [C20]", async () => {
   const { port } = await serving({ routes });
   for (const header of [line, binaryHeader()]) {
     expect(parseResponse(await exchange(port, header, requestText())).status).toBe(400);
   }
 });
 
-test("C05: a header that does not come in time ends the connection, and one without a byte is no news", async () => {
+test("a header that does not come in time ends the connection, and one without a byte is no news [C05]", async () => {
   const server = await behind({ limits: { handshakeTimeout: 50 } });
   const quiet = await sendRaw(server.port);
   quiet.end();
