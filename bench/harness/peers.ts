@@ -212,7 +212,7 @@ function packageVersion(folder: string): string {
 /** A copy of the build whose connections do not look whether a channel has a listener. */
 function buildUnchecked(): string | undefined {
   cpSync(process.env.OPENLINE_DIST ?? `${benchFolder}../dist`, unchecked, { recursive: true });
-  const path = `${unchecked}/connection/connection.js`;
+  const path = `${unchecked}/connection/receiving/message-pump.js`;
   const source = readFileSync(path, "utf8");
   const without = source.replace(/if \(channels\.message\.hasSubscribers\)/, "if (false)");
   writeFileSync(path, without);

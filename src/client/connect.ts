@@ -6,7 +6,7 @@
 
 import { captureContext, inOwnContext, settingsIn } from "../connection/async-context.ts";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
-import { Connection } from "../connection/connection.ts";
+import { Connection, coreOf } from "../connection/connection.ts";
 import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
 import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
@@ -183,7 +183,7 @@ function establish(
   });
   // Handlers run after all continuations of the promise, so that they can use the variable to which it was assigned.
   nextTick(() => {
-    connection.start(head.rest);
+    coreOf(connection).start(head.rest);
     stream.off("error", ignoreError);
   });
   return connection;

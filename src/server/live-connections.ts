@@ -3,6 +3,7 @@
  */
 
 import type { CloseReport } from "../connection/closing/close-report.ts";
+import { coreOf } from "../connection/connection.ts";
 import { deferred } from "../connection/deferred.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
@@ -66,7 +67,7 @@ export class LiveConnections {
       },
       Math.max(0, until - performance.now()),
     );
-    await Promise.race([Promise.all(awaited.map(({ handled }) => handled)), cutOff.promise]);
+    await Promise.race([Promise.all(awaited.map((connection) => coreOf(connection).closing.handled)), cutOff.promise]);
     clearTimeout(timer);
   }
 }

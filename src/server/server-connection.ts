@@ -2,7 +2,8 @@
  * A connection as the server has it: with what `upgrade` gave it and the path it came in by.
  */
 
-import { Connection, type ConnectionParts } from "../connection/connection.ts";
+import { Connection, coreOf } from "../connection/connection.ts";
+import type { ConnectionParts } from "../connection/connection-core.ts";
 import type { SendOptions } from "../connection/handlers.ts";
 import type { Fragments, SendFragmentsOptions } from "../connection/sending/fragment-sender.ts";
 import type { Sendable } from "../connection/sending/send-queue.ts";
@@ -84,7 +85,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     if (!this.#topics) throw new Error(`Cannot publish: ${withoutTopics}`);
     const result = this.#topics.publish(topic, data, this.#subscriber);
     const pace = this.#topics.pace(topic);
-    if (pace) this.hold(pace);
+    if (pace) coreOf(this).receiving.hold(pace);
     return result;
   }
 
@@ -112,14 +113,15 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   }
 
   #makeSubscriber(): Subscriber {
+    const { sending } = coreOf(this);
     return {
       topics: new Set(),
       position: { round: 0, entry: 0 },
-      compression: this.sharedCompression,
-      takesFrames: () => this.takesFrames(),
-      lag: () => this.lag(),
-      sendFrames: (frames, messageCount) => this.sendFrames(frames, messageCount),
-      deliveryFailed: (error) => this.sendingFailed(error),
+      compression: sending.sharedCompression,
+      takesFrames: () => sending.takesFrames(),
+      lag: () => sending.lag(),
+      sendFrames: (frames, messageCount) => sending.sendFrames(frames, messageCount),
+      deliveryFailed: (error) => sending.sendingFailed(error),
     };
   }
 }

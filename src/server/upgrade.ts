@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { inOwnContext, settingsIn } from "../connection/async-context.ts";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
+import { coreOf } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
 import { Endpoint } from "../protocol/endpoint.ts";
 import type { Topics } from "../topics/topics.ts";
@@ -73,7 +74,7 @@ export function openConnection(admission: Admission, target: UpgradeTarget): Ser
     remoteAddress,
     path: pathOf(verified.resourceName),
   });
-  connection.start(head);
+  coreOf(connection).start(head);
   // From here on the connection listens; a write that failed at once says so a tick later.
   socket.off("error", ignoreError);
   return connection;

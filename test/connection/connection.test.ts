@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, MessageData } from "../../src/connection/handlers.ts";
 import { longestAnswerDelay } from "../../src/connection/limits.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
@@ -115,7 +115,9 @@ describe.each(roles)("a connection as %s", (role) => {
     test("nothing is lost before somebody iterates", async () => {
       const { peer, connection } = await connectionPair(role);
       peer.text("early", "earlier");
-      await until(() => connection.endpoint.unparsedLength === 0 && connection.endpoint.state === "open");
+      await until(
+        () => coreOf(connection).endpoint.unparsedLength === 0 && coreOf(connection).endpoint.state === "open",
+      );
       await nextTurn();
       peer.text("late");
       const seen: MessageData[] = [];
@@ -131,7 +133,7 @@ describe.each(roles)("a connection as %s", (role) => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { handlers: { message: (_, data) => seen.push(data) } });
       const bytes = fromPeer(role, ...texts(["one", "two", "three"]));
-      connection.start(bytes.subarray(0, 9));
+      coreOf(connection).start(bytes.subarray(0, 9));
       socket.push(bytes.subarray(9));
       await nextTurn();
       expect(seen).toEqual(["one", "two", "three"]);
@@ -240,7 +242,7 @@ describe.each(roles)("a connection as %s", (role) => {
       peer.end();
       await until(() => connection.readyState === 3);
       open();
-      await connection.handled;
+      await coreOf(connection).closing.handled;
       expect(closed).toBe(1);
     });
 
@@ -309,11 +311,11 @@ describe.each(roles)("a connection as %s", (role) => {
       const { opened, open } = gate();
       const { peer, connection } = await connectionPair(role, { handlers: { message: () => opened } });
       peer.send({ opcode: 1, payload: "a" }, closeFrame(1001));
-      await until(() => connection.endpoint.state === "peerClosing");
+      await until(() => coreOf(connection).endpoint.state === "peerClosing");
       expect(connection.readyState).toBe(1);
       vi.advanceTimersByTime(1999);
       await nextTurn();
-      expect(connection.endpoint.state).toBe("peerClosing");
+      expect(coreOf(connection).endpoint.state).toBe("peerClosing");
       vi.advanceTimersByTime(1);
       expect(closeStatus(await peer.nextFrame())).toEqual({ code: 1001, reason: "" });
       expect(connection.readyState).toBe(2);
@@ -373,12 +375,12 @@ describe.each(roles)("a connection as %s", (role) => {
         },
       });
       peer.text(...numbered(2000));
-      await until(() => !connection.isReading());
+      await until(() => !coreOf(connection).isReading());
       expect(seen).toHaveLength(1);
       open();
       await until(() => seen.length === 2000);
       expect(seen).toEqual(numbered(2000));
-      expect(connection.isReading()).toBe(true);
+      expect(coreOf(connection).isReading()).toBe(true);
     });
 
     test("below the mark Pings and the end are seen while a handler is behind [G92]", async () => {
@@ -401,7 +403,7 @@ describe.each(roles)("a connection as %s", (role) => {
       await until(() => vi.getTimerCount() > 0);
       vi.advanceTimersByTime(longestAnswerDelay);
       await peer.closed;
-      await until(() => connection.endpoint.state === "closed");
+      await until(() => coreOf(connection).endpoint.state === "closed");
       expect(seen).toEqual([]);
       open();
       await until(() => seen.length === 3);
@@ -416,7 +418,7 @@ describe.each(roles)("a connection as %s", (role) => {
         limits: { readBudget: 0 },
         handlers: { message: () => seen.push(turns) },
       });
-      connection.start();
+      coreOf(connection).start();
       const tick = () => {
         turns++;
         if (seen.length < 1000) setImmediate(tick);
@@ -441,7 +443,7 @@ describe.each(roles)("a connection as %s", (role) => {
         let turns = 0;
         const socket = new HeldDuplex();
         const connection = connectionOver(socket, role, { limits: { readBudget }, handlers: { message: () => {} } });
-        connection.start();
+        coreOf(connection).start();
         socket.on("data", () => seen.push(turns));
         const tick = () => {
           turns++;
@@ -450,7 +452,7 @@ describe.each(roles)("a connection as %s", (role) => {
         for (const opcode of [2, 0, 0, 0]) socket.push(fragments(opcode));
         setImmediate(tick);
         await until(() => seen.length === 4);
-        expect(connection.endpoint.state).toBe("open");
+        expect(coreOf(connection).endpoint.state).toBe("open");
         return seen;
       };
       expect(new Set(await turnsOf(0)).size).toBe(4);
@@ -464,7 +466,7 @@ describe.each(roles)("a connection as %s", (role) => {
         handlers: { message: () => opened },
       });
       peer.text(...Array<string>(5000).fill(""));
-      await until(() => !connection.isReading());
+      await until(() => !coreOf(connection).isReading());
     });
 
     test("over reads that are shared, data and unfinished frames stay what they were", async () => {
@@ -475,7 +477,7 @@ describe.each(roles)("a connection as %s", (role) => {
           own: true,
           handlers: { message: (_, data) => seen.push(data as Buffer) },
         });
-        connection.start();
+        coreOf(connection).start();
         expect(near.listenerCount("data")).toBe(0);
         return new RawPeer(far, peerOf(role));
       });
@@ -496,7 +498,7 @@ describe.each(roles)("a connection as %s", (role) => {
       const seen: MessageData[] = [];
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { handlers: { message: (_, data) => seen.push(data) } });
-      connection.start();
+      coreOf(connection).start();
       const bytes = ownCopy(fromPeer(role, { opcode: 2, payload: "unmasked elsewhere" }));
       const before = Buffer.from(bytes);
       socket.push(bytes);
@@ -534,7 +536,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test("all that a chunk causes leaves in one write, all that a turn sends in another [G44]", async () => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { handlers: { message: (self, data) => void self.send(data) } });
-      connection.start();
+      coreOf(connection).start();
       socket.push(fromPeer(role, ...texts(numbered(16)), { opcode: 9 }));
       await nextTurn();
       expect(socket.writes).toHaveLength(1);
@@ -553,7 +555,7 @@ describe.each(roles)("a connection as %s", (role) => {
         limits: { outboxHighWaterMark: 50_000 },
         handlers: { drain: (self) => drained.push(self) },
       });
-      connection.start();
+      coreOf(connection).start();
       socket.pause();
       socket.pace = "stalled";
       await connection.ready;
@@ -583,7 +585,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test("ready resolves when the connection ends", async () => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 10 } });
-      connection.start();
+      coreOf(connection).start();
       socket.pace = "stalled";
       connection.send("more than ten bytes");
       const { ready } = connection;
@@ -596,7 +598,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test("D04: who does not read is closed with 1013, what was queued is thrown away", async () => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { limits: { maxOutboxSize: 100_000 } });
-      connection.start();
+      coreOf(connection).start();
       socket.pace = "stalled";
       connection.send(new Uint8Array(20_000));
       await nextTurn();
@@ -625,7 +627,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test("D04: the report counts the messages of every kind that waited for the socket, in whole ones", async () => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role);
-      connection.start();
+      coreOf(connection).start();
       socket.pace = "stalled";
       connection.send(new Uint8Array(20_000));
       await nextTurn();
@@ -634,7 +636,7 @@ describe.each(roles)("a connection as %s", (role) => {
       connection.send(new Blob(["waits for its bytes"]));
       void connection.sendFragments(["three ", "fragments, ", "one message"]);
       void connection.ping();
-      await until(() => connection.endpoint.waitingMessages === 4);
+      await until(() => coreOf(connection).endpoint.waitingMessages === 4);
       connection.terminate();
       expect((await connection.closed).unsentMessages).toBe(4);
     });
@@ -661,7 +663,7 @@ describe.each(roles)("a connection as %s", (role) => {
       const make = () => {
         const socket = new HeldDuplex();
         const connection = connectionOver(socket, role, { limits: { maxProcessOutboxSize: 100_000 } });
-        connection.start();
+        coreOf(connection).start();
         socket.pace = "stalled";
         return connection;
       };
@@ -720,7 +722,7 @@ describe.each(roles)("a connection as %s", (role) => {
     const standing: [what: string, send: (connection: Connection) => void, most: number][] = [
       ["sendFragments", (connection) => void connection.sendFragments([new Uint8Array(500)]), 16],
       ["empty messages", (connection) => void connection.send(""), 1024],
-      ["what is published", (connection) => connection.sendFrames(Buffer.of(0x81, 0), 1), 1024],
+      ["what is published", (connection) => coreOf(connection).sending.sendFrames(Buffer.of(0x81, 0), 1), 1024],
     ];
 
     test.each(standing)("D04: what stands in line is bounded as all that is sent: %s", async (what, send, most) => {
@@ -729,7 +731,7 @@ describe.each(roles)("a connection as %s", (role) => {
       socket.pace = "stalled";
       const limits = { maxOutboxSize: 128 * 1024, outboxHighWaterMark: 1000 };
       const connection = connectionOver(socket, role, { limits });
-      connection.start();
+      coreOf(connection).start();
       let asked = 0;
       let stopped = false;
       const endless = {
@@ -762,7 +764,7 @@ describe.each(roles)("a connection as %s", (role) => {
         const socket = new HeldDuplex(100);
         socket.pace = "stalled";
         const connection = connectionOver(socket, role, { limits: { maxOutboxSize: 8192, outboxHighWaterMark: 1000 } });
-        connection.start();
+        coreOf(connection).start();
         let last: Promise<number> | undefined;
         let sent = 0;
         for (; connection.readyState === 1 && sent < 1000; sent++) {
@@ -779,7 +781,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test("D22: a write that fails for memory that is gone names the cause", async () => {
       const socket = new HeldDuplex(100);
       const connection = connectionOver(socket, role);
-      connection.start();
+      coreOf(connection).start();
       const cause = Object.assign(new Error("write EFAULT"), { code: "EFAULT" });
       socket.destroy(cause);
       const { error } = await connection.closed;
@@ -836,7 +838,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test.each(odd)("D10: %s as data, payload or reason is refused, and nothing of it is sent", async (_, value) => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role);
-      connection.start();
+      coreOf(connection).start();
       const given = value as never;
       expect(() => connection.send(given)).toThrow(TypeError);
       if (value !== undefined) {
@@ -861,34 +863,34 @@ describe.each(roles)("a connection as %s", (role) => {
       const { peer, connection } = await connectionPair(role);
       const frame = new PreparedMessage("shared").frame;
       if (role === "client") {
-        expect(() => connection.sendFrames(frame, 1)).toThrow("a client must mask each frame");
+        expect(() => coreOf(connection).sending.sendFrames(frame, 1)).toThrow("a client must mask each frame");
         return;
       }
       connection.send(new Blob(["blob"]));
-      connection.sendFrames(frame, 1);
+      coreOf(connection).sending.sendFrames(frame, 1);
       connection.send("own");
       expect(await peer.nextTexts(3)).toEqual(["blob", "shared", "own"]);
       connection.close();
-      connection.sendFrames(frame, 1);
+      coreOf(connection).sending.sendFrames(frame, 1);
       expect((await peer.nextFrame())?.opcode).toBe(8);
-      expect(connection.sharedCompression).toBeUndefined();
+      expect(coreOf(connection).sending.sharedCompression).toBeUndefined();
     });
 
     test("D04: count for the outbox's limit", async () => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { limits: { maxOutboxSize: 10 } });
-      connection.start();
+      coreOf(connection).start();
       socket.pace = "stalled";
       connection.send("more than ten bytes");
       await nextTurn();
-      expect(connection.takesFrames()).toBe(false);
-      connection.sendFrames(new Uint8Array(0), 0);
+      expect(coreOf(connection).sending.takesFrames()).toBe(false);
+      coreOf(connection).sending.sendFrames(new Uint8Array(0), 0);
       expect(connection.readyState).toBe(2);
     });
 
     test("are compressed for those who can share it", async () => {
       const { connection } = await connectionPair(role, { compress: true });
-      expect(connection.sharedCompression?.sharedKey).toBeTypeOf("string");
+      expect(coreOf(connection).sending.sharedCompression?.sharedKey).toBeTypeOf("string");
     });
   });
 
@@ -944,7 +946,7 @@ describe.each(roles)("a connection as %s", (role) => {
       const answer = async (pace: "at once" | "stalled") => {
         const socket = new HeldDuplex(100);
         const connection = connectionOver(socket, role);
-        connection.start();
+        coreOf(connection).start();
         socket.pace = pace;
         connection.send(new Uint8Array(200));
         await nextTurn();
@@ -1018,9 +1020,9 @@ describe.each(roles)("a connection as %s", (role) => {
       peer.text("one", "two");
       peer.close(1000);
       for await (const _ of connection) break;
-      await until(() => connection.endpoint.state === "peerClosing");
+      await until(() => coreOf(connection).endpoint.state === "peerClosing");
       await nextTurn();
-      expect([connection.endpoint.state, peer.received.length]).toEqual(["peerClosing", 0]);
+      expect([coreOf(connection).endpoint.state, peer.received.length]).toEqual(["peerClosing", 0]);
       const rest: MessageData[] = [];
       const loop = (async () => {
         for await (const data of connection) rest.push(data);
@@ -1097,7 +1099,7 @@ describe.each(roles)("a connection as %s", (role) => {
       const { opened, open } = gate();
       const { peer, connection } = await connectionPair(role, { handlers: { message: () => opened } });
       peer.send({ opcode: 1 }, closeFrame(1000));
-      await until(() => connection.endpoint.state === "peerClosing");
+      await until(() => coreOf(connection).endpoint.state === "peerClosing");
       connection.send("still in time");
       connection.close(4005);
       const [text, close] = await peer.nextFrames(2);
@@ -1128,7 +1130,7 @@ describe.each(roles)("a connection as %s", (role) => {
     test("A09: after a failure no more than 64 KiB are read", async () => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role);
-      connection.start();
+      coreOf(connection).start();
       socket.push(fromPeer(role, { opcode: 3 }));
       for (let i = 0; i < 4; i++) {
         await nextTurn();
@@ -1203,7 +1205,7 @@ describe.each(roles)("a connection as %s", (role) => {
       await until(() => seen.length === 1);
       const gone = await connectionPair(role, { limits, handlers });
       gone.peer.send({ opcode: 2, fin: false, payload: new Uint8Array(100) });
-      await until(() => gone.connection.endpoint.unfinishedLength === 100);
+      await until(() => coreOf(gone.connection).endpoint.unfinishedLength === 100);
       gone.peer.reset();
       await gone.connection.closed;
       first.peer.send({ opcode: 2, fin: false, payload: new Uint8Array(90) });
@@ -1301,7 +1303,7 @@ describe.each(roles)("a connection as %s", (role) => {
       const { peer, connection } = await connectionPair(role, { limits: { closeTimeout: 300 } });
       peer.close(1000);
       await peer.nextFrame();
-      await until(() => connection.endpoint.state === "discarding");
+      await until(() => coreOf(connection).endpoint.state === "discarding");
       vi.advanceTimersByTime(300);
       expect(await connection.closed).toMatchObject({ code: 1000, wasClean: true });
       expect(vi.getTimerCount()).toBe(0);
@@ -1336,7 +1338,7 @@ describe.each(roles)("a connection as %s", (role) => {
       vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
       const { peer, connection } = await connectionPair(role, { limits: { messageIdleTimeout: 2000 } });
       peer.send({ opcode: 1, fin: false, payload: "begun" });
-      await until(() => connection.endpoint.unfinishedLength > 0);
+      await until(() => coreOf(connection).endpoint.unfinishedLength > 0);
       await seconds(4);
       expect(closeStatus(await peer.nextFrame())?.code).toBe(1008);
       peer.end();
@@ -1595,8 +1597,8 @@ describe.each(roles)("a connection as %s", (role) => {
         compress: true,
         handlers: { message: (_, each) => sent.push(each) },
       });
-      echo.start();
-      source.start();
+      coreOf(echo).start();
+      coreOf(source).start();
       for (const each of data) source.send(each);
       await until(() => sent.length === data.length);
       for (const [index, each] of data.entries()) {
@@ -1625,7 +1627,7 @@ describe.each(roles)("a connection as %s", (role) => {
         level: 0,
       });
       peer.send({ opcode: 2, rsv: 4, payload });
-      await until(() => connection.endpoint.inflating);
+      await until(() => coreOf(connection).endpoint.inflating);
       connection.terminate();
       await connection.closed;
       await new Promise((resolve) => setTimeout(resolve, 50));

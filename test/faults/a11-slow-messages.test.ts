@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
 import type { ConnectionLimits } from "../../src/connection/limits.ts";
 import { connect, serve } from "../../src/index.ts";
@@ -66,9 +66,9 @@ async function open(role: Role, { limits = {}, handlers = {} }: Options = {}): P
 
 /** Sends bytes and returns when they have been read. */
 async function arrive({ connection, peer }: Open, bytes: Uint8Array): Promise<void> {
-  const before = connection.endpoint.messageProgress;
+  const before = coreOf(connection).endpoint.messageProgress;
   peer.socket.write(bytes);
-  while (connection.endpoint.messageProgress === before && connection.readyState === 1) await nextTurn();
+  while (coreOf(connection).endpoint.messageProgress === before && connection.readyState === 1) await nextTurn();
   await nextTurn();
 }
 
@@ -162,7 +162,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     const handlers = { message: () => busy.opened };
     const opened = await open(role, { limits: { inboundHighWaterMark: 1 }, handlers });
     opened.peer.text("takes its time", "in the queue");
-    while (opened.connection.isReading()) await nextTurn();
+    while (coreOf(opened.connection).isReading()) await nextTurn();
     opened.peer.socket.write(begun(role, 100));
     await pass(10 * minute);
     expect(opened.connection.readyState).toBe(1);

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { deflateRawSync, constants as zlib } from "node:zlib";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { WebSocketStream } from "../../src/client/whatwg/websocket-stream.ts";
-import { type Connection, processAssembly } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
+import { processAssembly } from "../../src/connection/receiving/message-pump.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type ConnectionOptions, connectionPair, gate, until } from "../support/connection-pair.ts";
 import { serving } from "../support/serving.ts";
@@ -102,7 +103,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     const { connection, peer } = await connectionPair(role, { ...options, limits });
     read?.(connection);
     peer.send(...frames);
-    await until(() => connection.endpoint.violation !== undefined);
+    await until(() => coreOf(connection).endpoint.violation !== undefined);
     peer.socket.destroy();
     expect(await connection.closed).toMatchObject({ violation: "too-much-unfinished", sent: { code: 1013 } });
   });
@@ -114,10 +115,10 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     let seen = 0;
     one.peer.send(compressed(random));
     await until(() => {
-      if (one.connection.endpoint.inflating) seen = Math.max(seen, processAssembly.total);
+      if (coreOf(one.connection).endpoint.inflating) seen = Math.max(seen, processAssembly.total);
       return seen > MiB;
     });
-    one.connection.letGo();
+    coreOf(one.connection).receiving.letGo();
     await until(() => processAssembly.total === 0);
     one.peer.socket.destroy();
     expect(await one.connection.closed).toMatchObject({ violation: "too-much-unfinished" });
@@ -140,7 +141,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   test("A12: where nobody reads a compressed message stays as it came, also before a Close", async () => {
     const { connection, peer } = await connectionPair(role, { compress: true });
     peer.send(compressed(Buffer.alloc(16 * MiB)));
-    await until(() => connection.endpoint.inflating);
+    await until(() => coreOf(connection).endpoint.inflating);
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(processAssembly.total).toBeLessThan(mark);
     // Nothing holds up our own Close, and what it makes useless is not inflated either.
@@ -174,7 +175,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     await connection.closed;
     expect(processAssembly.total).toBeGreaterThanOrEqual(50_000);
     open();
-    await connection.handled;
+    await coreOf(connection).closing.handled;
     expect(sizes).toEqual([4, 50_000]);
     expect(processAssembly.total).toBe(0);
   });

@@ -1,7 +1,7 @@
 /** D01 to D03: peers that do not answer a Close, that vanish, and networks that forget who is silent; on a fake clock. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { CloseReport } from "../../src/connection/closing/close-report.ts";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import { resolveKeepalive } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
@@ -37,7 +37,7 @@ function living(role: Role, options: ConnectionOptions = {}): Life {
   void connection.closed.then((report) => {
     life.report = report;
   });
-  connection.start();
+  coreOf(connection).start();
   lives.push(life);
   return life;
 }

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { CloseReport } from "../../src/connection/closing/close-report.ts";
+import { coreOf } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { type ConnectOptions, connect, type Route } from "../../src/index.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
@@ -72,7 +73,7 @@ describe.each<Role>(["server", "client"])("D07 one connection with more work tha
       most = Math.max(most, ++inTurn);
     };
     const socket = new HeldDuplex();
-    connectionOver(socket, role, { handlers: { message }, limits: { readBudget } }).start();
+    coreOf(connectionOver(socket, role, { handlers: { message }, limits: { readBudget } })).start();
     socket.push(Buffer.concat(Array(count).fill(frameFrom(peerOf(role), { opcode: 1, payload: "x" }))));
     while (handled < count) {
       inTurn = 0;

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { MessageChannel } from "node:worker_threads";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import { channels } from "../../src/connection/diagnostics.ts";
 import { PreparedMessage, WebSocket } from "../../src/index.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
@@ -49,7 +49,7 @@ const transports: readonly (readonly [
       const [near, far] = await socketPair();
       new RawPeer(far, peerOf(role));
       const connection = connectionOver(near, role, options);
-      connection.start();
+      coreOf(connection).start();
       return { connection, feed: (chunk) => void far.write(chunk) };
     },
   ],
@@ -58,7 +58,7 @@ const transports: readonly (readonly [
     async (role, options) => {
       const stream = new HeldDuplex();
       const connection = connectionOver(stream, role, options);
-      connection.start();
+      coreOf(connection).start();
       return { connection, feed: (chunk) => void stream.push(ownCopy(chunk)) };
     },
   ],
@@ -160,7 +160,7 @@ describe.each(transports)("D21 over %s", (_, open) => {
           const expected = Buffer.concat(payloads);
           await until(() => length >= expected.length);
           expect(Buffer.concat(got).equals(expected)).toBe(true);
-          expect([connection.readyState, connection.endpoint.violation]).toEqual([1, undefined]);
+          expect([connection.readyState, coreOf(connection).endpoint.violation]).toEqual([1, undefined]);
         });
       }
 
@@ -187,7 +187,7 @@ describe.each(transports)("D21 over %s", (_, open) => {
         }
         await until(() => got.length === payloads.length);
         expect(Buffer.concat(got).equals(Buffer.concat(payloads))).toBe(true);
-        expect([connection.readyState, connection.endpoint.violation]).toEqual([1, undefined]);
+        expect([connection.readyState, coreOf(connection).endpoint.violation]).toEqual([1, undefined]);
       });
 
       test(`D21: one who listens for messages ${deed}, and the handler gets them as they were sent`, async () => {
@@ -396,7 +396,7 @@ describe.each(roles)("D22 memory that is no more what it was once it is sent: as
         const { connection, peer } = await connectionPair(role, { compress, endpoint: { compression: compress } });
         peer.socket.pause();
         let before = 0;
-        for (; !connection.endpoint.stalled; before++) {
+        for (; !coreOf(connection).endpoint.stalled; before++) {
           connection.send("x".repeat(1_000_000), { compress: false });
           await nextTurn();
         }
@@ -453,7 +453,7 @@ describe.each(roles)("D22 memory that is no more what it was once it is sent: as
       setImmediate(done);
     };
     const connection = connectionOver(stream, role);
-    connection.start();
+    coreOf(connection).start();
     for (const [i, size] of sizes.entries()) {
       const bytes = bytesFor("given away", size, i + 1);
       connection.send(bytes);

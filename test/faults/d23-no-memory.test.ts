@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { OutputBuffer } from "../../src/protocol/frames/output-buffer.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
@@ -83,15 +83,23 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
   };
 
   const endings: [what: string, end: (connection: Connection, peer: RawPeer) => void, code: number][] = [
-    ["the Ping of keepalive", (connection) => connection.probe(), 1006],
+    ["the Ping of keepalive", (connection) => coreOf(connection).probe(), 1006],
     ["the Pong of keepalive", (connection) => connection.pong(), 1006],
     ["a Ping", (connection) => void connection.ping(), 1006],
     ["a Close", (connection) => connection.close(), 1006],
     ["the answer to a Close", (_, peer) => peer.close(4000), 4000],
     ["the answer to a Ping", (_, peer) => peer.send({ opcode: 9 }), 1006],
     ["the Close after a handler threw", (_, peer) => peer.text("throw"), 1006],
-    ["the Close after a delivery failed", (connection) => connection.sendingFailed(new Error("mine")), 1006],
-    ["the Close for a peer that does not read", (connection) => connection.outboxTooLarge(new Error("mine")), 1006],
+    [
+      "the Close after a delivery failed",
+      (connection) => coreOf(connection).sending.sendingFailed(new Error("mine")),
+      1006,
+    ],
+    [
+      "the Close for a peer that does not read",
+      (connection) => coreOf(connection).sending.outboxTooLarge(new Error("mine")),
+      1006,
+    ],
   ];
 
   test.each(endings)("D23: without memory for %s its connection ends, and nothing is thrown", async (_, end, code) => {
@@ -105,7 +113,7 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
     });
     giveNoOutput();
     end(connection, peer);
-    await until(() => connection.endpoint.violation !== undefined);
+    await until(() => coreOf(connection).endpoint.violation !== undefined);
     vi.restoreAllMocks();
     peer.end();
     expect(await connection.closed).toMatchObject({ violation: "no-memory", code, wasClean: false });

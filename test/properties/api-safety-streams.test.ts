@@ -4,7 +4,7 @@
  */
 import { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type AnyValue, anyValues, Hostile, payloadOf, poisonMemory, scribble } from "../support/any-values.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";
@@ -154,7 +154,7 @@ async function unread(role: Role, state: ReadState, prepare: (connection: Connec
   if (state === "closing") await peer.until(() => peer.received.length > 0);
   if (state === "closed") connection.terminate();
   if (state === "closed") await connection.closed;
-  if (state === "peerClosing") await until(() => connection.endpoint.state === "peerClosing");
+  if (state === "peerClosing") await until(() => coreOf(connection).endpoint.state === "peerClosing");
   return { connection, peer };
 }
 

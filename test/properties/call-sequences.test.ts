@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
-import { Connection } from "../../src/connection/connection.ts";
+import { Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionSettings } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
@@ -132,7 +132,7 @@ class Play {
     } else {
       this.connection = new Connection(parts);
     }
-    this.connection.start();
+    coreOf(this.connection).start();
   }
 
   #note(handler: string): void {

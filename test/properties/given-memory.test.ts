@@ -14,7 +14,7 @@ import { MessageChannel } from "node:worker_threads";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import { channels } from "../../src/connection/diagnostics.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
@@ -185,7 +185,7 @@ class Play {
       handlers: { ping: givesAway, pong: givesAway, ...(handled && { message }) },
       limits: { maxOutboxSize: Number.POSITIVE_INFINITY },
     });
-    this.#connection.start();
+    coreOf(this.#connection).start();
     if (!handled) void this.#read(reader).catch(() => {});
   }
 
@@ -304,7 +304,7 @@ class Play {
       if (form !== "shared") act(each.deed, bytes);
       else if (each.deed !== "nothing") bytes.fill(0xee);
     };
-    const { stalled } = connection.endpoint;
+    const { stalled } = coreOf(connection).endpoint;
     if (form === "fragments") {
       const give = function* () {
         yield bytes.subarray(0, length >> 1);

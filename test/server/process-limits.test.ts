@@ -1,7 +1,7 @@
 /** The caps that all connections of the process share, with clients that hold back over real sockets. */
 import { expect, test } from "vitest";
 import type { CloseReport } from "../../src/connection/closing/close-report.ts";
-import { processAssembly } from "../../src/connection/connection.ts";
+import { processAssembly } from "../../src/connection/receiving/message-pump.ts";
 import { processOutbox } from "../../src/connection/sending/outbox.ts";
 import { until } from "../support/connection-pair.ts";
 import { closeStatus, openRaw } from "../support/raw-peer.ts";

@@ -6,7 +6,7 @@
 import type { Duplex } from "node:stream";
 import { afterEach } from "vitest";
 import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
-import { Connection } from "../../src/connection/connection.ts";
+import { Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, KeepaliveOptions } from "../../src/connection/handlers.ts";
 import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
@@ -69,7 +69,7 @@ export async function connectionPair(
   ends.push(far);
   const peer = new RawPeer(far, peerOf(role));
   const connection = connectionOver(near, role, { own: true, ...options });
-  connection.start();
+  coreOf(connection).start();
   return { connection, peer };
 }
 

@@ -1,7 +1,7 @@
 /**
  * A connection brought into each state that a call can find it in, with what it sends read by a raw peer.
  */
-import type { Connection } from "../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "./connection-pair.ts";
@@ -69,7 +69,7 @@ export async function stage(role: Role, state: State, compress = false): Promise
   if (state === "peerClosing") {
     peer.text("go");
     peer.close(4001);
-    await until(() => connection.endpoint.state === "peerClosing");
+    await until(() => coreOf(connection).endpoint.state === "peerClosing");
   }
   if (state === "closed") {
     connection.terminate();
@@ -117,13 +117,13 @@ function stageStalled(
   const socket = new HeldDuplex();
   socket.pace = "stalled";
   const connection = connectionOver(socket, role, { compress, handlers });
-  connection.start();
+  coreOf(connection).start();
   connection.send("s".repeat(20_000), { compress: false });
   return {
     connection,
     errors,
     act: async (work) => {
-      await until(() => connection.endpoint.stalled);
+      await until(() => coreOf(connection).endpoint.stalled);
       work();
     },
     finish: async () => {

@@ -4,7 +4,7 @@
 import type { Socket } from "node:net";
 import { createInflateRaw, inflateRawSync } from "node:zlib";
 import type { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
-import { Connection } from "../../src/connection/connection.ts";
+import { Connection, coreOf } from "../../src/connection/connection.ts";
 import { type ConnectionLimits, connectionLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import { FrameDecoder } from "../../src/protocol/frames/frame-decoder.ts";
@@ -94,6 +94,6 @@ function converse(
       },
     },
   });
-  process.nextTick(() => connection.start());
+  process.nextTick(() => coreOf(connection).start());
   return connection;
 }

@@ -6,7 +6,7 @@
 
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { Connection } from "../../src/connection/connection.ts";
+import { Connection, coreOf } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
@@ -28,7 +28,7 @@ const connection = new Connection({
 });
 const streams = whole ? undefined : connection.messages()[Symbol.asyncIterator]();
 const messages = whole ? connection[Symbol.asyncIterator]() : undefined;
-connection.start();
+coreOf(connection).start();
 
 /** A frame of so many bytes, all `x`; with a key of zeros, masking changes nothing. */
 async function sendFrame(length: number): Promise<void> {

@@ -7,7 +7,7 @@
 
 import { types } from "node:util";
 import type { CloseReport } from "../../connection/closing/close-report.ts";
-import type { Connection } from "../../connection/connection.ts";
+import { type Connection, coreOf } from "../../connection/connection.ts";
 import type { MessageData } from "../../connection/handlers.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
@@ -120,7 +120,7 @@ export class WebSocketStream {
         subprotocols,
         ...(signal && { signal }),
         open: (connection) => this.#established(connection),
-        closing: ({ endpoint }) => (endpoint.closeReceived ? this.#closingByPeer() : undefined),
+        closing: (connection) => (coreOf(connection).endpoint.closeReceived ? this.#closingByPeer() : undefined),
         close: (_, report) => this.#ended(report),
       },
       { entry: WebSocketStream, giveUp: this.#giveUp.signal },
@@ -217,7 +217,7 @@ export class WebSocketStream {
   /** Tells the connection how many bytes its reader has not taken (fault A12). */
   #hold(length: number): void {
     this.#held = length;
-    this.#connection!.holdInStream(length);
+    coreOf(this.#connection!).receiving.holdInStream(length);
   }
 
   async #write(chunk: unknown): Promise<void> {

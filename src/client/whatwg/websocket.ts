@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
 import type { CloseReport } from "../../connection/closing/close-report.ts";
-import type { Connection } from "../../connection/connection.ts";
+import { type Connection, coreOf } from "../../connection/connection.ts";
 import type { MessageData } from "../../connection/handlers.ts";
 import { isBlob } from "../../connection/sending/send-queue.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
@@ -302,12 +302,12 @@ export class WebSocket extends EventTarget {
   }
 
   /** Changes the state when the server closes. The answer to its Close waits until the messages before it are delivered. */
-  #closingByPeer({ endpoint }: Connection): Promise<void> | undefined {
+  #closingByPeer(connection: Connection): Promise<void> | undefined {
     // In the state 0 the task that opens is still to come, and the answer waits for it, too.
     if (this.#readyState === CLOSING) return undefined;
     return new Promise((resolve) => {
       setImmediate(() => {
-        if (this.#readyState === OPEN && endpoint.closeReceived) this.#readyState = CLOSING;
+        if (this.#readyState === OPEN && coreOf(connection).endpoint.closeReceived) this.#readyState = CLOSING;
         resolve();
       });
     });

@@ -1,76 +1,111 @@
 /**
- * The end of a connection from its first sign on: who began and what broke, how long each step may take, the end of the
- * transport, and the report. While it is open a connection holds none of this, and most are open.
+ * The end of a connection from its first sign to the `close` handler, of whichever side it comes.
+ *
+ * Our Close leaves behind all that was sent; the answer to the peer's Close, or to its end without one, follows when the
+ * application has handled what came before. While it is open a connection holds none of this, and most are open.
  */
 
 import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Violation } from "../../protocol/protocol-error.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
 import { type Deferred, deferred } from "../deferred.ts";
-import { type ConnectionLimits, drainSize, drainTime, longestAnswerDelay } from "../limits.ts";
+import type { ConnectionLimits } from "../limits.ts";
+import { stateAfter } from "../state-table.ts";
+import { CloseDeadline } from "./close-deadline.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
+import {
+  type ClosingEvent,
+  type ClosingState,
+  closingTransitions,
+  type PeerEnd,
+  type PeerEndEvent,
+  peerEndTransitions,
+} from "./closing-state.ts";
+import { TransportEnd } from "./transport-end.ts";
 
-/** What an ending asks of the connection that ends. */
+/** What a close sequence asks and tells the connection that ends. */
 export interface CloseSequenceOwner {
   readonly endpoint: Endpoint;
+  readonly transport: Transport;
   readonly limits: ConnectionLimits;
   readonly clock: Clock;
   /** Bytes that were sent and have not left the process. */
   readonly bufferedAmount: number;
-  /** Those of them that wait for the transport and for nothing else. */
-  readonly leavingAmount: number;
+  readonly sending: ClosingSender;
+  readonly receiving: ClosingReceiver;
+  /** Whether messages may still be sent. */
+  isOpen(): boolean;
+  /** Calls the handler that hears of the peer's end before the application does. */
+  callClosing(): void;
+  /** Calls the `close` handler, and `done` when its promise has settled. */
+  callClose(report: CloseReport, done: () => void): void;
+}
+
+/** What a close sequence asks of sending. */
+export interface ClosingSender {
+  readonly outbox: { changed(): void; flush(): void };
   /** Whether a send is under way that our Close has to wait for. */
-  readonly sending: boolean;
-  /** Whether to read what still arrives. */
+  readonly isBusy: boolean;
+  /** Bytes that wait for the transport and for nothing else. */
+  readonly leavingAmount: number;
+  /** Messages that stand in line, or came too late for the endpoint to take them. */
+  readonly unsentMessages: number;
+  /** Does something when all that was sent before is in the output. */
+  afterwards(step: () => unknown): void;
+  /** Nothing that stands in line is sent any more. */
+  stop(): void;
+}
+
+/** What a close sequence asks of receiving. */
+export interface ClosingReceiver {
+  readonly delivery: {
+    isReached(): boolean;
+    isHandling(): boolean;
+    isBeingRead(): boolean;
+    endReaders(): void;
+  };
+  /** Whether a message is being inflated that is to be delivered. */
+  readonly inflates: boolean;
   read(on: boolean): void;
+  closeSent(): void;
+  noteHeld(): void;
 }
 
 /** The end of one connection. */
 export class CloseSequence {
-  /** Who began; undefined while nobody has. */
-  initiator: CloseReport["initiator"] | undefined;
-  /** What broke, the first thing only. */
-  error: Error | undefined;
-  /** How far the end of the peer's side of the transport has come: all before it is parsed, and then handled. */
-  peerEnd: "received" | "withoutClose" | "answering" | undefined;
-  /** Nothing more can be sent: `close` was called, and stands in line behind what was, or the transport is destroyed. */
-  leaving = false;
-  /** Messages are thrown away: after our Close without a handler, and after a handler threw. */
-  deaf = false;
-  /** Messages that were thrown away because the peer did not read them. */
-  unsentMessages = 0;
-
   readonly #owner: CloseSequenceOwner;
-  readonly #transport: Transport;
-  /** Bytes thrown away after a failure. */
-  #drained = 0;
-  /** Unsent bytes, noted when the transport fails or is destroyed; at its close it may have lost the count. */
-  #unsent: number | undefined;
-  /** Cancels the timer of the step of the closing handshake that is waited for; undefined while none is. */
-  #cancelTimer: (() => void) | undefined;
-  /** Bytes that had not left when the timer last looked … */
-  #behind = Number.POSITIVE_INFINITY;
-  /** … and when it last saw that one had. */
-  #movedAt = 0;
-  /** What the end of the transport waits for, once both sides are done with the connection. */
-  #waitsFor: "output" | "peer" | undefined;
+  readonly #deadline: CloseDeadline;
+  readonly #transport: TransportEnd;
+  #state: ClosingState = "open";
+  #peerEnd: PeerEnd = "none";
+  /** Who began; undefined while neither side has. */
+  #initiator: CloseReport["initiator"] | undefined;
+  /** What broke, the first thing only. */
+  #error: Error | undefined;
+  /** Messages that were thrown away because the peer did not read them. */
+  #unsentMessages = 0;
   #report: CloseReport | undefined;
-  /** Whether the `close` handler was called. */
-  told = false;
-  #handled = false;
-  /** What waits for the report; undefined until somebody asks. */
+  /** What waits for the report; undefined while nothing does. */
   #closed: Deferred<CloseReport> | undefined;
-  /** What waits for the handlers; undefined until somebody asks. */
-  #allHandled: Deferred<void> | undefined;
-  /** Whether a reader of messages was waited for long enough. */
-  #readerIsLate = false;
+  /** What waits for the handlers; undefined while nothing does. */
+  #handled: Deferred<void> | undefined;
 
-  constructor(owner: CloseSequenceOwner, transport: Transport) {
+  constructor(owner: CloseSequenceOwner) {
     this.#owner = owner;
-    this.#transport = transport;
+    this.#deadline = new CloseDeadline(owner, (why) => {
+      this.noteError(new Error(why));
+      this.#destroy();
+    });
+    this.#transport = new TransportEnd(owner, this.#deadline);
   }
 
-  /** There once the transport is gone. */
+  /** Where this side stands. */
+  get state(): ClosingState {
+    return this.#state;
+  }
+
+  /** How it ended; undefined while the transport is there. */
   get report(): CloseReport | undefined {
     return this.#report;
   }
@@ -82,138 +117,222 @@ export class CloseSequence {
     return this.#closed.promise;
   }
 
-  /** Resolves when the `close` handler is done. */
+  /** Resolves when the `close` handler is done, its promise included. */
   get handled(): Promise<void> {
-    this.#allHandled ??= deferred<void>();
-    if (this.#handled) this.#allHandled.resolve();
-    return this.#allHandled.promise;
+    this.#handled ??= deferred<void>();
+    if (this.#state === "handled") this.#handled.resolve();
+    return this.#handled.promise;
   }
 
-  /** The `close` handler is done. */
-  allHandled(): void {
-    this.#handled = true;
-    this.#allHandled?.resolve();
+  /** Keeps what broke for the report, unless something broke before. */
+  noteError(error: Error): void {
+    this.#error ??= error;
   }
 
-  /**
-   * Whether to wait for a reader that has messages before it, which `look` finds out again. One that has asked for nothing
-   * for `longest` milliseconds is taken to have left; one that still works keeps the process alive by what it works on.
-   */
-  awaitsReader(longest: number, look: () => void): boolean {
-    this.#cancelTimer?.();
-    if (this.#readerIsLate) return false;
-    const giveUp = () => {
-      this.#readerIsLate = true;
-      look();
-    };
-    this.#cancelTimer = this.#owner.clock.after(longest, giveUp, true);
-    return true;
+  // Our Close
+
+  /** Sends our Close, or the answer to the peer's, behind all that was sent; the status must be one that can be sent. */
+  close(code: number, reason: string): void {
+    const { sending, limits } = this.#owner;
+    this.#sendNoMore();
+    if (sending.isBusy) this.#deadline.limitPeer(limits.closeTimeout);
+    sending.afterwards(() => this.#sendClose(code, reason));
+  }
+
+  /** Closes at once, in place of what stands in line. */
+  closeInstead(code: number, reason: string): void {
+    this.#sendNoMore();
+    this.#sendClose(code, reason);
+    this.#owner.sending.stop();
+  }
+
+  /** Closes at once, in place of what waits as well; what the socket holds already goes with the socket alone. */
+  closeInsteadOfOutput(code: number, reason: string, error?: Error): void {
+    const { endpoint } = this.#owner;
+    if (error) this.noteError(error);
+    if (!this.#owner.isOpen()) return this.#destroy();
+    this.#unsentMessages += endpoint.waitingMessages;
+    endpoint.discardOutput();
+    this.closeInstead(code, reason);
   }
 
   /** Something that stands before our Close has moved on. */
-  moved(): void {
-    this.#movedAt = this.#owner.clock.now();
+  sendingMoved(): void {
+    this.#deadline.moved();
   }
 
-  /** Lets the peer's Close, or its end, wait for the application, but not for ever: then `answer` is called. */
-  limitAnswer(answer: () => void): void {
-    if (!this.#report) this.#cancelTimer ??= this.#owner.clock.after(longestAnswerDelay, answer);
+  #sendClose(code: number, reason: string): void {
+    const { endpoint, sending, receiving, limits } = this.#owner;
+    this.#initiator ??= "local";
+    endpoint.close(code, reason);
+    if (endpoint.state === "discarding") sending.outbox.flush();
+    else sending.outbox.changed();
+    receiving.closeSent();
+    this.#deadline.limitPeer(limits.closeTimeout);
+    this.progress();
   }
 
-  /** Gives the peer so many milliseconds from now for what it owes, then cuts it off. */
-  limitPeer(after: number): void {
-    this.#cancelTimer?.();
-    if (this.#report) return;
-    this.#cancelTimer = this.#owner.clock.after(after, () => {
-      const { leavingAmount, sending, endpoint, limits, clock } = this.#owner;
-      const goesOn = !endpoint.violation && !this.#transport.destroyed;
-      const leaves = goesOn && leavingAmount > 0;
-      if (leaves && this.#isLeaving()) return this.limitPeer(after);
-      const sends = goesOn && sending;
-      if (sends && clock.now() - this.#movedAt < after) return this.limitPeer(after);
-      const why = leaves
-        ? `no byte left for ${limits.writeTimeout} ms`
-        : `${sends ? "what was sent before it stood still for" : "the peer took more than"} ${after} ms`;
-      this.error ??= new Error(`The closing handshake was cut off: ${why}`);
-      this.destroy();
-    });
+  #sendNoMore(): void {
+    if (this.#state === "open") this.#move("closeRequested");
   }
 
-  /**
-   * Whether what stands before our Close still leaves, or has stood for less than the write timeout.
-   *
-   * What the peer sends before it knows of our Close is read as ever (RFC 6455 section 5.5.1), but it is no reason to wait:
-   * one that does not read would never be let go as long as it sends. What we add does not count as movement either.
-   */
-  #isLeaving(): boolean {
-    const now = this.#owner.clock.now();
-    const behind = this.#owner.leavingAmount + this.#transport.backlog;
-    if (behind < this.#behind) this.moved();
-    this.#behind = behind;
-    return now - this.#movedAt < this.#owner.limits.writeTimeout;
+  // A failure, and giving up
+
+  /** Fails the connection (RFC 6455 section 7.1.7). */
+  fail(violation: Violation): void {
+    this.#owner.endpoint.fail(violation);
+    this.failed();
+    this.#owner.sending.outbox.flush();
+    this.progress();
+  }
+
+  /** The endpoint has failed the connection. */
+  failed(): void {
+    this.#initiator ??= "local";
+  }
+
+  /** Ends the connection without a closing handshake. */
+  giveUp(initiator: "local" | "transport", because: string): void {
+    this.#initiator ??= initiator;
+    this.noteError(new Error(because));
+    this.#destroy();
+  }
+
+  #destroy(): void {
+    this.#sendNoMore();
+    this.#transport.destroy();
+  }
+
+  // The peer's Close, and its end without one
+
+  /** The peer's Close was parsed. */
+  peerCloseParsed(): void {
+    this.#initiator ??= "peer";
+    this.#owner.callClosing();
+  }
+
+  /** What came before the peer's Close is not handled yet. */
+  peerCloseWaits(): void {
+    this.#deadline.limitAnswer(() => this.#answerPeer());
+  }
+
+  /** The application has reached the peer's Close, or its end: the answer follows what is being sent. */
+  peerCloseReached(): void {
+    const { sending } = this.#owner;
+    if (sending.isBusy) this.peerCloseWaits();
+    sending.afterwards(() => this.#answerPeer());
+  }
+
+  /** The peer sends nothing more. */
+  receivedEnd(): void {
+    if (this.#peerEnd === "none") this.#movePeerEnd("received");
+    this.progress();
+    this.peerCloseWaits();
+  }
+
+  /** As with a Close, all that came before the peer's end is handled first, and answered unless our Close was sent. */
+  #admitEnd(): void {
+    const { endpoint, receiving } = this.#owner;
+    const { state, unparsedLength, inflating } = endpoint;
+    if (state === "peerClosing" || this.#peerEnd === "answered" || unparsedLength > 0 || inflating) return;
+    if (this.#peerEnd === "received") {
+      this.#endedWithoutClose();
+      if (state === "open") this.#owner.callClosing();
+    }
+    if (state !== "closing" && !receiving.delivery.isReached()) return;
+    this.#movePeerEnd("handled");
+    this.peerCloseReached();
   }
 
   /** All that came before the peer's end is parsed, and no Close was there. */
-  endedWithoutClose(): void {
-    if (this.peerEnd === "received") this.peerEnd = "withoutClose";
-    this.initiator ??= "transport";
-    this.error ??= new Error("The peer ended the stream without a Close frame");
+  #endedWithoutClose(): void {
+    if (this.#peerEnd === "received") this.#movePeerEnd("parsed");
+    this.#initiator ??= "transport";
+    this.noteError(new Error("The peer ended the stream without a Close frame"));
+  }
+
+  /** It is time for the echo, or for our end where the peer's came without a Close. */
+  #answerPeer(): void {
+    const { endpoint, receiving, sending } = this.#owner;
+    const { state } = endpoint;
+    if (state === "peerClosing") {
+      endpoint.echoClose();
+    } else if (state === "open" || state === "closing") {
+      this.#endedWithoutClose();
+      endpoint.receivePeerEnd();
+      receiving.noteHeld();
+    }
+    sending.outbox.flush();
+    this.progress();
+  }
+
+  // The transport's end, and the report
+
+  /** Takes the next step towards the end, where it is time for it. */
+  progress(): void {
+    if (this.#report) this.#deliverReport();
+    else if (this.#owner.endpoint.state === "discarding") this.#transport.end(this.#peerEnd !== "none");
+    else if (this.#peerEnd !== "none") this.#admitEnd();
   }
 
   /** Throws away what arrives when all is said, up to a limit. */
   drain(length: number): void {
-    this.#drained += length;
-    if (this.#drained > drainSize) this.destroy();
-  }
-
-  /** When both sides are done with the connection, ends the transport: the server at once, the client after it. */
-  endTransport(): void {
-    const { endpoint, limits } = this.#owner;
-    const failed = endpoint.violation !== undefined;
-    const waitsFor = this.#owner.bufferedAmount > 0 ? "output" : "peer";
-    if (this.#waitsFor !== waitsFor) this.limitPeer(failed ? drainTime : limits.closeTimeout);
-    this.#waitsFor = waitsFor;
-    // A transport that has ended already may make an error of another end, which costs as much as a handshake.
-    if (this.#transport.ended || endpoint.outputLength > 0) return;
-    this.#owner.read(true);
-    if (failed || endpoint.role === "server" || this.peerEnd !== undefined) this.#transport.end();
+    if (!this.#transport.drains(length)) this.#destroy();
   }
 
   /** The transport broke. */
   transportFailed(error: Error): void {
-    this.error ??= error;
-    this.#unsent ??= this.#owner.bufferedAmount;
-  }
-
-  /** Ends it without a closing handshake. */
-  giveUp(initiator: "local" | "transport", because: string): void {
-    this.initiator ??= initiator;
-    this.error ??= new Error(because);
-    this.destroy();
-  }
-
-  /** Destroys the transport; what has not left is lost. */
-  destroy(): void {
-    this.leaving = true;
-    this.#unsent ??= this.#owner.bufferedAmount;
-    this.#transport.destroy();
+    this.noteError(error);
+    this.#transport.noteUnsent();
   }
 
   /** The transport is gone: writes the report. */
-  finish(lastReceivedAgo: number): CloseReport {
-    this.#cancelTimer?.();
-    const { endpoint } = this.#owner;
+  transportClosed(lastReceivedAgo: number): CloseReport {
+    const { endpoint, sending } = this.#owner;
+    this.#move("transportClosed");
+    this.#deadline.transportClosed();
     if (!endpoint.closeReceived && !endpoint.violation) {
-      this.error ??= new Error("The stream was closed without a Close frame from the peer");
+      this.noteError(new Error("The stream was closed without a Close frame from the peer"));
     }
     this.#report = reportClose(endpoint, {
-      initiator: this.initiator ?? "transport",
-      error: this.error,
+      initiator: this.#initiator ?? "transport",
+      error: this.#error,
       lastReceivedAgo,
-      bufferedAmount: this.#unsent ?? this.#owner.bufferedAmount,
-      unsentMessages: this.unsentMessages + endpoint.waitingMessages,
+      bufferedAmount: this.#transport.unsentBytes,
+      unsentMessages: this.#unsentMessages + sending.unsentMessages + endpoint.waitingMessages,
     });
     this.#closed?.resolve(this.#report);
     return this.#report;
+  }
+
+  /** The `close` handler is called when all that came before the end was handled. */
+  #deliverReport(): void {
+    const { receiving } = this.#owner;
+    receiving.delivery.endReaders();
+    if (this.#state !== "ended" && this.#state !== "unread") return;
+    if (receiving.inflates || receiving.delivery.isHandling()) return;
+    if (this.#state === "ended" && receiving.delivery.isBeingRead()) return this.#awaitReader();
+    this.#move("told");
+    this.#deadline.clear();
+    receiving.noteHeld();
+    this.#owner.callClose(this.#report!, () => {
+      this.#move("handled");
+      this.#handled?.resolve();
+    });
+  }
+
+  #awaitReader(): void {
+    this.#deadline.limitReader(this.#owner.limits.closeTimeout, () => {
+      this.#move("readerLate");
+      this.progress();
+    });
+  }
+
+  #move(event: ClosingEvent): void {
+    this.#state = stateAfter(closingTransitions, this.#state, event);
+  }
+
+  #movePeerEnd(event: PeerEndEvent): void {
+    this.#peerEnd = stateAfter(peerEndTransitions, this.#peerEnd, event);
   }
 }

@@ -28,8 +28,8 @@ export interface InboxOwner {
   run(): void;
   /** A loop was left. */
   readerLeft(): void;
-  /** Nobody will ask again, and what comes is thrown away. */
-  ignoreMessages(): void;
+  /** The only reader has left: what comes is thrown away. */
+  discard(): void;
 }
 
 /** An iterator that can be left. */
@@ -147,7 +147,7 @@ export class Inbox {
       next: () => this.#next(),
       return: () => {
         this.#given = false;
-        this.#owner.ignoreMessages();
+        this.#owner.discard();
         this.#owner.run();
         return Promise.resolve(done);
       },

@@ -10,7 +10,7 @@ import { types } from "node:util";
 import type { Endpoint } from "../../protocol/endpoint.ts";
 import { Utf8Validator } from "../../protocol/messages/utf8.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
-import { ignorable } from "../pings.ts";
+import { ignorable } from "./pings.ts";
 import { checkSendable, type LongSend } from "./send-queue.ts";
 
 /** A piece of a message: a string stands for its UTF-8. */

@@ -15,6 +15,7 @@ import { type Deferred, deferred } from "../deferred.ts";
 import type { Counters } from "../diagnostics.ts";
 import type { ConnectionLimits } from "../limits.ts";
 import { type Holder, MemoryBudget } from "../memory-budget.ts";
+import { type Turn, thisTurn } from "../this-turn.ts";
 import { WriteTimeout } from "./write-timeout.ts";
 
 /** What an outbox asks and tells the connection it belongs to. */
@@ -42,19 +43,6 @@ function flushWaiting(): void {
   for (const outbox of waiting.splice(0)) outbox.flushTurn();
 }
 
-/** Stands for this turn of the event loop; undefined while nobody has asked. */
-let turn: object | undefined;
-
-function thisTurn(): object {
-  if (turn === undefined) {
-    turn = {};
-    setImmediate(() => {
-      turn = undefined;
-    });
-  }
-  return turn;
-}
-
 function unshare(frames: Uint8Array | readonly Uint8Array[]): void {
   for (const one of [frames].flat() as readonly Uint8Array[]) processOutbox.unshare(one);
 }
@@ -68,7 +56,7 @@ export class Outbox implements Holder {
   #writeTimeout: WriteTimeout | undefined;
   #inTurn = false;
   /** The turn in which what was sent came to `maxOutboxSize`. */
-  #filledIn: object | undefined;
+  #filledIn: Turn | undefined;
   /** Whether the process's cap knows of output, though nothing is stalled. */
   #noted = false;
   /** Frames in the output that others send as well, as the process's cap knows them. */

@@ -8,18 +8,26 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import type { MessageData } from "../handlers.ts";
-import { endError, finishedCodes, isOpen, isOver, type StreamedConnection, tooLate } from "./web-streams.ts";
+import {
+  endError,
+  finishedCodes,
+  isOpen,
+  isOver,
+  type StreamedConnection,
+  type StreamSource,
+  tooLate,
+} from "./web-streams.ts";
 
 const encoder = new TextEncoder();
 
 /** Makes the stream; it is the connection's only reader from then on. */
-export function duplexOf(connection: StreamedConnection): Duplex {
-  const messages = connection.readToTheEnd();
+export function duplexOf(connection: StreamedConnection, source: StreamSource): Duplex {
+  const messages = source.readToTheEnd();
   const duplex: Duplex = new Duplex({
     // When the peer has closed, nothing can be written either.
     allowHalfOpen: false,
     read: () => {
-      connection.holdInStream(duplex.readableLength);
+      source.holdInStream(duplex.readableLength);
       void pushNext();
     },
     write: (chunk: Buffer, _encoding, done) => {
@@ -44,7 +52,7 @@ export function duplexOf(connection: StreamedConnection): Duplex {
     if (!next.done) {
       if (duplex.destroyed) return;
       duplex.push(bytesOf(next.value));
-      return connection.holdInStream(duplex.readableLength);
+      return source.holdInStream(duplex.readableLength);
     }
     const error = endError(await connection.closed, finishedCodes);
     if (error) duplex.destroy(error);

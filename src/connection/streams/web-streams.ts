@@ -11,6 +11,7 @@ import { setImmediate } from "../../transport/scheduling.ts";
 import type { CloseReport } from "../closing/close-report.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import type { MessageData, SendOptions } from "../handlers.ts";
+import type { MessageReader } from "../receiving/inbox.ts";
 import type { Sendable } from "../sending/send-queue.ts";
 
 /** What the streams see of their connection. */
@@ -21,9 +22,14 @@ export interface StreamedConnection {
   send(data: Sendable, options?: SendOptions): boolean;
   close(code?: number): void;
   terminate(): void;
-  /** Says how many bytes a stream has taken and its reader has not. */
+}
+
+/** What the streams read from. */
+export interface StreamSource {
+  /** A stream reads ahead: so many bytes wait in it now. */
   holdInStream(length: number): void;
-  readToTheEnd(): Required<Pick<AsyncIterator<MessageData, undefined>, "next" | "return">>;
+  /** The messages for a reader that is the only one; our Close does not end it, `return` does. */
+  readToTheEnd(): MessageReader;
 }
 
 /** Codes with which a peer that finished what it had to say closes. */
@@ -35,20 +41,22 @@ const firstApplicationCode = 3000;
 /** The two streams of one connection. */
 export class WebStreams {
   readonly #connection: StreamedConnection;
+  readonly #source: StreamSource;
   #readable: ReadableStream<MessageData> | undefined;
   #writable: WritableStream<Sendable> | undefined;
   /** There with `readable`; resolves when that has ended. */
   #read: Deferred<void> | undefined;
 
-  constructor(connection: StreamedConnection) {
+  constructor(connection: StreamedConnection, source: StreamSource) {
     this.#connection = connection;
+    this.#source = source;
   }
 
   /** See `Connection`. */
   get readable(): ReadableStream<MessageData> {
     if (this.#readable === undefined) {
       const read = deferred<void>();
-      this.#readable = readableOf(this.#connection, () => read.resolve());
+      this.#readable = readableOf(this.#connection, this.#source.readToTheEnd(), () => read.resolve());
       this.#read = read;
     }
     return this.#readable;
@@ -90,8 +98,11 @@ function messagesEndError(report: CloseReport): Error | undefined {
   return endError(report, [...leftCodes, ...ofApplication]);
 }
 
-function readableOf(connection: StreamedConnection, ended: () => void): ReadableStream<MessageData> {
-  const messages = connection.readToTheEnd();
+function readableOf(
+  connection: StreamedConnection,
+  messages: MessageReader,
+  ended: () => void,
+): ReadableStream<MessageData> {
   let cancelled = false;
   const source = {
     pull: async (controller: ReadableStreamDefaultController<MessageData>): Promise<void> => {

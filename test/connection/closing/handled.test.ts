@@ -4,7 +4,7 @@ import { Duplex } from "node:stream";
 import { describe, expect, test, vi } from "vitest";
 import { connect } from "../../../src/client/connect.ts";
 import { WebSocket } from "../../../src/client/whatwg/websocket.ts";
-import type { Connection } from "../../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../../src/connection/connection.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "../../support/connection-pair.ts";
 import { closeFrame } from "../../support/raw-peer.ts";
@@ -36,7 +36,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       await until(() => connection.readyState !== 1);
       if (connection.readyState === 2) peer.send(closeFrame(1000));
       peer.end();
-      await connection.handled;
+      await coreOf(connection).closing.handled;
       expect(seen).toEqual(["closed", "close handler"]);
     });
 
@@ -46,7 +46,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
         handlers: { message: () => new Promise(() => {}), close },
       });
       peer.send(text("go"));
-      await until(() => connection.counters.messagesReceived > 0);
+      await until(() => coreOf(connection).counters.messagesReceived > 0);
       peer.socket.resetAndDestroy();
       expect((await connection.closed).code).toBe(1006);
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -68,7 +68,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       peer.send(text("1"), text("2"), text("3"));
       peer.socket.end();
       await connection.closed;
-      await Promise.all([loop, connection.handled]);
+      await Promise.all([loop, coreOf(connection).closing.handled]);
       expect(seen.filter((what) => what !== "end")).toEqual(["1", "2", "3", "close"]);
       expect(seen).toContain("end");
     });
@@ -86,7 +86,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       })();
       peer.send(text("1"), text("2"));
       peer.end();
-      await Promise.all([read, connection.handled]);
+      await Promise.all([read, coreOf(connection).closing.handled]);
       expect(seen).toEqual(["1", "2", "close"]);
     });
 
@@ -98,13 +98,13 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       left.peer.send(text("1"), text("2"));
       await reading;
       left.peer.socket.resetAndDestroy();
-      await left.connection.handled;
+      await coreOf(left.connection).closing.handled;
       const gone = await connectionPair(role, { limits: { closeTimeout: 30 } });
       const next = gone.connection[Symbol.asyncIterator]().next();
       gone.peer.send(text("1"), text("2"));
       await next;
       gone.peer.socket.resetAndDestroy();
-      await gone.connection.handled;
+      await coreOf(gone.connection).closing.handled;
     });
 
     test("comes after a message that was inflated elsewhere while the transport ended", async () => {
@@ -118,9 +118,9 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       const data = randomBytes(400_000);
       const payload = deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
       peer.send({ opcode: 2, rsv: 4, payload });
-      await until(() => connection.endpoint.inflating);
-      connection.transportClosed();
-      await connection.handled;
+      await until(() => coreOf(connection).endpoint.inflating);
+      coreOf(connection).transportClosed();
+      await coreOf(connection).closing.handled;
       expect(seen).toEqual([400_000, "close"]);
     });
 
@@ -128,7 +128,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       const { opened, open } = gate();
       const one = await connectionPair(role, { handlers: { close: () => opened } });
       let handled = false;
-      void one.connection.handled.then(() => {
+      void coreOf(one.connection).closing.handled.then(() => {
         handled = true;
       });
       one.connection.terminate();
@@ -136,13 +136,13 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       await new Promise((resolve) => setImmediate(resolve));
       expect(handled).toBe(false);
       open();
-      await one.connection.handled;
+      await coreOf(one.connection).closing.handled;
       const errors: unknown[] = [];
       const other = await connectionPair(role, {
         handlers: { close: () => Promise.reject(new Error("late")), error: (_, error) => errors.push(error.message) },
       });
       other.connection.terminate();
-      await other.connection.handled;
+      await coreOf(other.connection).closing.handled;
       expect(errors).toEqual(["late"]);
     });
   });
@@ -159,7 +159,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     peer.send(text("1"), text("2"), closeFrame(1000));
     peer.end();
     await connection.closed;
-    await connection.handled;
+    await coreOf(connection).closing.handled;
   });
 
   test("a Ping that waits for what it holds up is rejected, and the messages go on", async () => {
@@ -175,7 +175,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
         },
       });
       peer.send(...Array.from({ length: 3000 }, () => text("x".repeat(100))));
-      await until(() => !connection.isReading());
+      await until(() => !coreOf(connection).isReading());
       for (let second = 0; second < 60 && failures.length === 0; second++) {
         vi.advanceTimersByTime(1000);
         await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -227,16 +227,16 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       override _destroy(): void {}
     }
     const connection = connectionOver(new Silent(), role);
-    connection.start();
+    coreOf(connection).start();
     connection.terminate();
     expect((await connection.closed).initiator).toBe("local");
-    await connection.handled;
+    await coreOf(connection).closing.handled;
   });
 
   test.each(["destroy", "end"] as const)("a stream whose %s throws is over, and nobody else", async (method) => {
     const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
     const connection = connectionOver(stream, role, { limits: { closeTimeout: 50 } });
-    connection.start();
+    coreOf(connection).start();
     const { [method]: sound } = stream;
     stream[method] = () => {
       stream[method] = sound as never;
@@ -246,7 +246,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     else connection.close();
     stream.push(frameFrom(peerOf(role), closeFrame(1000)));
     stream.push(null);
-    await connection.handled;
+    await coreOf(connection).closing.handled;
     expect(connection.readyState).toBe(3);
   });
 

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { Duplex } from "node:stream";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Connection } from "../../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../../src/connection/connection.ts";
 import type { MessageData } from "../../../src/connection/handlers.ts";
 import { longestAnswerDelay } from "../../../src/connection/limits.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
@@ -20,7 +20,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
   function begin(options: ConnectionOptions = {}) {
     const socket = new HeldDuplex();
     const connection = connectionOver(socket, role, options);
-    connection.start();
+    coreOf(connection).start();
     return { socket, connection };
   }
 
@@ -155,7 +155,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     const limits = { inboundHighWaterMark: 1 };
     const { socket, connection } = begin({ limits, handlers: { message: answersAfter(opened) } });
     await receiveLast(socket, text("one"), text("two"), text("three"), closeFrame(4000, "done"));
-    expect(connection.endpoint.closeReceived).toBeUndefined();
+    expect(coreOf(connection).endpoint.closeReceived).toBeUndefined();
     open();
     const report = await connection.closed;
     expect(report).toMatchObject({ code: 4000, reason: "done", wasClean: true, initiator: "peer" });
@@ -262,12 +262,12 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     connection.send("x".repeat(100_000));
     await until(() => socket.writableNeedDrain);
     await receiveLast(socket, { opcode: 2, payload: "a".repeat(150), fin: false });
-    expect(connection.endpoint.state).toBe("discarding");
+    expect(coreOf(connection).endpoint.state).toBe("discarding");
     other.socket.push(frameFrom(peerOf(role), { opcode: 2, payload: "b".repeat(100), fin: false }));
-    await until(() => other.connection.endpoint.unfinishedLength > 0);
+    await until(() => coreOf(other.connection).endpoint.unfinishedLength > 0);
     socket.flow();
     expect((await connection.closed).violation).toBeUndefined();
-    expect(other.connection.endpoint.state).toBe("open");
+    expect(coreOf(other.connection).endpoint.state).toBe("open");
   });
 
   test("before the connection begins, ends it as well", async () => {
@@ -276,7 +276,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     socket.resume();
     await once(socket, "end");
     const connection = connectionOver(socket, role);
-    connection.start();
+    coreOf(connection).start();
     expect((await connection.closed).error?.message).toBe(withoutClose);
   });
 
@@ -291,10 +291,10 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const socket = new HeldDuplex();
     const connection = connectionOver(socket, role, { limits: { closeTimeout: 100 } });
-    connection.start();
+    coreOf(connection).start();
     connection.close();
     socket.push(frameFrom(peerOf(role), closeFrame(1000)));
-    await until(() => connection.endpoint.state === "discarding");
+    await until(() => coreOf(connection).endpoint.state === "discarding");
     vi.advanceTimersByTime(99);
     void connection[Symbol.asyncIterator]().next();
     vi.advanceTimersByTime(1);
@@ -307,12 +307,12 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     const socket = new Duplex({ allowHalfOpen: false, autoDestroy: false, read: () => {}, write });
     const { opened, open } = gate();
     const connection = connectionOver(socket, role, { handlers: { message: () => opened } });
-    connection.start();
+    coreOf(connection).start();
     socket.push(frameFrom(peerOf(role), text("a question")));
     socket.push(null);
     await once(socket, "finish");
     open();
-    await until(() => connection.endpoint.state === "discarding");
+    await until(() => coreOf(connection).endpoint.state === "discarding");
     vi.advanceTimersByTime(4999);
     expect(socket.destroyed).toBe(false);
     vi.advanceTimersByTime(1);

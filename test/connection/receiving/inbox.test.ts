@@ -18,7 +18,7 @@ function make({ handlesMessages = false } = {}) {
     handlesMessages,
     run: () => void told.push("run"),
     readerLeft: () => void told.push("left"),
-    ignoreMessages: () => void told.push("ignore"),
+    discard: () => void told.push("ignore"),
   };
   return { inbox: new Inbox(owner), told, owner };
 }

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { typescriptProgram } from "../../../scripts/typescript-program.ts";
+import { coreOf } from "../../../src/connection/connection.ts";
 import type { MessageData } from "../../../src/connection/handlers.ts";
 import { type MessageStream, MessageStreams } from "../../../src/connection/receiving/message-stream.ts";
 import type { PartEvent } from "../../../src/protocol/endpoint-events.ts";
@@ -192,7 +193,7 @@ describe.each(roles)("messages() as %s", (role) => {
       limits: { inboundHighWaterMark: 2000 },
       handlers: { ping: (_, payload) => pings.push(Buffer.from(payload).toString()) },
     });
-    connection.start();
+    coreOf(connection).start();
     const messages = connection.messages()[Symbol.asyncIterator]();
     const asked = messages.next();
     socket.push(fromPeer(role, { opcode: 2, fin: false, payload: "x".repeat(500) }, { opcode: 9, payload: "a" }));
@@ -252,7 +253,7 @@ describe.each(roles)("messages() as %s", (role) => {
     const message = (await messages.next()).value!;
     peer.send({ opcode: 0, payload: "two" }, { opcode: 1, payload: "three" }, { opcode: 8 });
     peer.end();
-    await until(() => connection.endpoint.closeReceived !== undefined);
+    await until(() => coreOf(connection).endpoint.closeReceived !== undefined);
     await connection.closed;
     expect(await read(message)).toBe("onetwo");
     expect(await read((await messages.next()).value!)).toBe("three");
@@ -282,7 +283,7 @@ describe.each(roles)("messages() as %s", (role) => {
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role);
       const messages = connection.messages()[Symbol.asyncIterator]();
-      connection.start(ownCopy(bytes.subarray(0, at)));
+      coreOf(connection).start(ownCopy(bytes.subarray(0, at)));
       socket.push(ownCopy(bytes.subarray(at)));
       expect(await read((await messages.next()).value!)).toBe("\u00fcber");
       const empty = (await messages.next()).value!;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Connection } from "../../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../../src/connection/connection.ts";
 import { ReadPace } from "../../../src/connection/receiving/read-pace.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, until } from "../../support/connection-pair.ts";
@@ -75,7 +75,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
       const { message, read } = readers[name]!(() => void taken++);
       const socket = new HeldDuplex();
       const connection = connectionOver(socket, role, { limits: { readBudget }, handlers: message ? { message } : {} });
-      connection.start();
+      coreOf(connection).start();
       const reading = read?.(connection);
       if (reading instanceof Promise) reading.catch(() => {});
       socket.push(Buffer.concat(Array(count).fill(frameFrom(peerOf(role), { opcode: 1, payload: "x" }))));

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
-import type { Connection } from "../../../src/connection/connection.ts";
+import { type Connection, coreOf } from "../../../src/connection/connection.ts";
 import type { Fragment, Fragments } from "../../../src/connection/sending/fragment-sender.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "../../support/connection-pair.ts";
@@ -174,7 +174,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     const socket = new HeldDuplex(100);
     socket.pace = "stalled";
     const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 1000 } });
-    connection.start();
+    coreOf(connection).start();
     let asked = 0;
     const fragments = function* () {
       for (; asked < 50; asked++) yield "x".repeat(100);
@@ -192,7 +192,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
   test("D04: what stands in line behind it does not hold it back, however much that is", async () => {
     const { connection, peer } = await connectionPair(role);
     const sent = connection.sendFragments(later("a", "b"));
-    const much = new Uint8Array(connection.limits.outboxHighWaterMark).fill(1);
+    const much = new Uint8Array(coreOf(connection).limits.outboxHighWaterMark).fill(1);
     expect(connection.send(much)).toBe(false);
     await sent;
     await connection.ready;
@@ -208,7 +208,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     const socket = new HeldDuplex(100);
     socket.pace = "stalled";
     const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 1000 } });
-    connection.start();
+    coreOf(connection).start();
     let returned = false;
     const fragments = async function* () {
       try {
@@ -336,7 +336,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
       connection.send("behind");
       await expect(sending).rejects.toThrow(TypeError);
       expect(connection.send("late")).toBe(false);
-      if (role === "server") connection.sendFrames(Buffer.of(0x81, 0), 1);
+      if (role === "server") coreOf(connection).sending.sendFrames(Buffer.of(0x81, 0), 1);
       expect(shown(await peer.nextFrames(1))).toEqual([[1, false, "begun"]]);
       expect(closeStatus(await peer.nextFrame())?.code).toBe(1011);
       expect(errors).toHaveLength(1);
@@ -356,7 +356,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
           })(),
         );
         await peer.nextFrame();
-        connection.sendFrames(Buffer.of(0x81, 1, 0x70), 1);
+        coreOf(connection).sending.sendFrames(Buffer.of(0x81, 1, 0x70), 1);
         await nextTurn();
         expect(peer.received).toHaveLength(0);
         open();
@@ -421,7 +421,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
       );
       await peer.nextFrame();
       peer.close(1000);
-      await until(() => connection.endpoint.state === "peerClosing");
+      await until(() => coreOf(connection).endpoint.state === "peerClosing");
       await nextTurn();
       open();
       await sent;
@@ -439,9 +439,9 @@ describe.each(roles)("sendFragments as %s", (role) => {
       const sent = connection.sendFragments(fragments);
       await peer.nextFrame();
       peer.close(1000);
-      await until(() => connection.endpoint.state === "peerClosing");
+      await until(() => coreOf(connection).endpoint.state === "peerClosing");
       await nextTurn();
-      expect(connection.endpoint.closeSent).toBeUndefined();
+      expect(coreOf(connection).endpoint.closeSent).toBeUndefined();
       vi.advanceTimersByTime(2000);
       vi.useRealTimers();
       expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);

@@ -1,5 +1,6 @@
 /** What counts as movement of a transport that is full, and when its connection is given up. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { coreOf } from "../../../src/connection/connection.ts";
 import { connectionLimits } from "../../../src/connection/limits.ts";
 import { WriteTimeout } from "../../../src/connection/sending/write-timeout.ts";
 import { type Clock, realTime } from "../../../src/transport/clock.ts";
@@ -63,9 +64,9 @@ test("D05: a peer that reads slowly is not dead: what it takes gives it the writ
     },
   };
   const connection = connectionOver(near, "server", { own: true, clock });
-  connection.start();
+  coreOf(connection).start();
   const size = 60_000_000;
-  connection.sendFrames(Buffer.alloc(size), 1);
+  coreOf(connection).sending.sendFrames(Buffer.alloc(size), 1);
   far.on("data", () => far.pause());
   for (let times = 1; times <= 5; times++) {
     const before = connection.bufferedAmount;
@@ -94,9 +95,9 @@ test("D04: a stream that knows no timeout of its own has the write timeout, too"
   const socket = new HeldDuplex();
   socket.pace = "stalled";
   const connection = connectionOver(socket, "server");
-  connection.start();
+  coreOf(connection).start();
   connection.send("s".repeat(20_000));
-  await until(() => connection.endpoint.stalled);
+  await until(() => coreOf(connection).endpoint.stalled);
   vi.advanceTimersByTime(connectionLimits.writeTimeout);
   expect((await connection.closed).error?.message).toContain("no byte left or arrived for 45000 ms");
   vi.useRealTimers();

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, test } from "vitest";
+import { coreOf } from "../../../src/connection/connection.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair } from "../../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
@@ -88,7 +89,7 @@ describe.each(roles)("toDuplex as %s", (role) => {
     socket.pace = "stalled";
     const limits = { outboxHighWaterMark: 1000, inboundHighWaterMark: 1000 };
     const connection = connectionOver(socket, role, { limits });
-    connection.start();
+    coreOf(connection).start();
     const duplex = connection.toDuplex();
     let written = 0;
     for (let count = 0; count < 30; count++) duplex.write("x".repeat(100), () => written++);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { coreOf } from "../../../src/connection/connection.ts";
 import type { MessageData } from "../../../src/connection/handlers.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, until } from "../../support/connection-pair.ts";
@@ -61,7 +62,7 @@ describe.each(roles)("readable as %s", (role) => {
   test("takes nothing that was not asked for, so reading stops", async () => {
     const socket = new HeldDuplex();
     const connection = connectionOver(socket, role, { limits: { inboundHighWaterMark: 1000 } });
-    connection.start();
+    coreOf(connection).start();
     const reader = connection.readable.getReader();
     let sent = 0;
     for (; sent < 100 && !socket.isPaused(); sent++) {
@@ -141,7 +142,7 @@ describe.each(roles)("writable as %s", (role) => {
     const socket = new HeldDuplex(100);
     socket.pace = "stalled";
     const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 1000 } });
-    connection.start();
+    coreOf(connection).start();
     const writer = connection.writable.getWriter();
     let written = 0;
     const all = Array.from({ length: 30 }, () => writer.write("x".repeat(100)).then(() => written++));
@@ -181,7 +182,7 @@ describe.each(roles)("writable as %s", (role) => {
     const socket = new HeldDuplex(10);
     socket.pace = "stalled";
     const stalled = connectionOver(socket, role, { limits: { outboxHighWaterMark: 100 } });
-    stalled.start();
+    coreOf(stalled).start();
     const stalledWriter = stalled.writable.getWriter();
     stalledWriter.closed.catch(() => {});
     const writing = stalledWriter.write("x".repeat(200));

@@ -1,5 +1,6 @@
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
+import { coreOf } from "../../../src/connection/connection.ts";
 import { describe as describeValue } from "../../../src/protocol/check-options.ts";
 import { accept } from "../../../src/server/accept.ts";
 import type { UpgradeContext } from "../../../src/server/handshake/decide.ts";
@@ -193,7 +194,7 @@ describe("a handshake that is right", () => {
     const peer = await openRaw(port, {}, text("12345"), text("123456"));
     expect((await peer.nextFrame())?.payload.readUInt16BE(0)).toBe(1009);
     expect(seen).toEqual([true, true]);
-    expect((await outcomes[0])?.limits.maxMessageSize).toBe(5);
+    expect(coreOf((await outcomes[0])!).limits.maxMessageSize).toBe(5);
   });
 
   test("a stream that is no socket will do, and answers what came before its end", async () => {

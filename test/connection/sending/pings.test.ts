@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { checkPingPayload, nextPingPayload, Pings } from "../../src/connection/pings.ts";
+import { checkPingPayload, nextPingPayload, Pings } from "../../../src/connection/sending/pings.ts";
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 

@@ -1,0 +1,223 @@
+/**
+ * What was parsed goes to the handler or to a reader, in order: at once where one takes it, else through the inbox.
+ */
+
+import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint-events.ts";
+import { isThenable, type MessageInfo, whenSettled } from "../handlers.ts";
+import { stateAfter } from "../state-table.ts";
+import { type DeliveryEvent, type DeliveryState, deliveryTransitions } from "./delivery-state.ts";
+import { Inbox } from "./inbox.ts";
+
+/** What delivery asks and tells the connection it belongs to. */
+export interface DeliveryOwner {
+  readonly endpoint: Endpoint;
+  /** The public object, which handlers get. */
+  readonly connection: object;
+  readonly handlers: MessageHandlers;
+  readonly closing: PeerCloseListener;
+  handlerThrew(thrown: unknown): void;
+  /** Takes the next step towards the end, where it is time for it. */
+  progress(): void;
+}
+
+/** What delivery asks of the message pump. */
+export interface DeliveryPump {
+  /** Parses and delivers what there is. */
+  run(): void;
+  /** A message that is being inflated is not wanted any more. */
+  cancelInflating(): void;
+}
+
+/** The handler that messages go to. */
+export interface MessageHandlers {
+  message?(connection: object, data: string | Uint8Array, info: MessageInfo): unknown;
+}
+
+/** What the closing handshake is told of the peer's Close. */
+export interface PeerCloseListener {
+  /** It was parsed. */
+  peerCloseParsed(): void;
+  /** What came before it is not handled yet. */
+  peerCloseWaits(): void;
+  /** All that came before it is handled. */
+  peerCloseReached(): void;
+}
+
+/** Delivers for one connection. */
+export class Delivery {
+  readonly #owner: DeliveryOwner;
+  readonly #pump: DeliveryPump;
+  #state: DeliveryState = "delivering";
+  /** Made for the first message that has to wait, and for the first reader. */
+  #inbox: Inbox | undefined;
+
+  constructor(owner: DeliveryOwner, pump: DeliveryPump) {
+    this.#owner = owner;
+    this.#pump = pump;
+  }
+
+  /** The queue of messages, and its readers. */
+  get inbox(): Inbox {
+    this.#inbox ??= new Inbox(this);
+    return this.#inbox;
+  }
+
+  // For the message pump
+
+  /** A message, or a part of one, was parsed. */
+  admit(event: MessageEvent | PartEvent): void {
+    if (this.#caughtUp() && this.#delivers()) return this.#deliver(event);
+    if (!this.discards) this.inbox.push(this.#owner.endpoint.lendsBytes ? copyOf(event) : event);
+  }
+
+  /** The peer's Close was parsed. */
+  admitClose(event: CloseEvent): void {
+    const { closing } = this.#owner;
+    closing.peerCloseParsed();
+    if (this.isReached()) return closing.peerCloseReached();
+    closing.peerCloseWaits();
+    this.inbox.push(event);
+  }
+
+  /** Whether an event was in the inbox that has a handler or a reader to go to, and went there. */
+  deliverNext(): boolean {
+    const inbox = this.#inbox;
+    if (inbox === undefined || inbox.empty || !this.#delivers()) return false;
+    this.#deliver(inbox.shift());
+    return true;
+  }
+
+  /** Bytes and UTF-16 units that wait in the inbox, and something for each event. */
+  get queued(): number {
+    return this.#inbox === undefined ? 0 : this.#inbox.size;
+  }
+
+  /** Memory of what was parsed and is not taken. */
+  get held(): number {
+    return this.#inbox === undefined ? 0 : this.#inbox.held;
+  }
+
+  /** Whether messages wait for a reader, and there is none yet. */
+  isPostponing(): boolean {
+    return this.#isUnused() && !this.discards;
+  }
+
+  /** Whether messages are thrown away. */
+  get discards(): boolean {
+    return this.#state === "discarding" || this.#state === "finishing";
+  }
+
+  // For the handlers
+
+  /** No message is delivered before the promise of a handler has settled. */
+  awaits(result: PromiseLike<unknown>): void {
+    this.#move("promised");
+    const resume = () => {
+      this.#move("settled");
+      this.#pump.run();
+    };
+    whenSettled(result, resume, (error) => this.#owner.handlerThrew(error));
+  }
+
+  /** Whether the promise of a handler is awaited. */
+  get isAwaiting(): boolean {
+    return this.#state === "awaiting" || this.#state === "finishing";
+  }
+
+  // For the inbox
+
+  /** See `Inbox`. */
+  get endpoint(): Endpoint {
+    return this.#owner.endpoint;
+  }
+
+  /** Whether the messages go to the application's handler. */
+  get handlesMessages(): boolean {
+    return this.#owner.handlers.message !== undefined;
+  }
+
+  /** Delivers what there is to those who ask for it. */
+  run(): void {
+    this.#pump.run();
+  }
+
+  /** A loop was left: without a reader, nothing holds back the echo of a Close that is next. */
+  readerLeft(): void {
+    if (!this.#isUnused()) return;
+    if (!this.#inbox!.atClose) return this.#owner.progress();
+    this.#inbox!.shift();
+    this.#owner.closing.peerCloseReached();
+  }
+
+  // For the end
+
+  /** Throws away all messages that were not delivered, and those that will come. */
+  discard(): void {
+    this.#move("discarded");
+    this.#inbox?.clear();
+    this.#pump.cancelInflating();
+  }
+
+  /** After our Close: messages that have neither a handler nor a reader that stays to the end are thrown away. */
+  discardUnread(): void {
+    if (!this.handlesMessages && !this.#inbox?.readToTheEnd) this.discard();
+  }
+
+  /** Whether the application has handled all that was parsed, or nobody asked for any of it. */
+  isReached(): boolean {
+    const ready = this.discards || this.#delivers() || (!this.isAwaiting && this.#isUnused());
+    return ready && this.#caughtUp();
+  }
+
+  /** All that a reader can still get is in the inbox: who waits for more is told that there is none. */
+  endReaders(): void {
+    if (this.#caughtUp() || this.#inbox!.atClose) this.#inbox?.end();
+  }
+
+  /** Whether messages are with the handler, or on their way to it. */
+  isHandling(): boolean {
+    return this.handlesMessages && (this.isAwaiting || !this.#caughtUp());
+  }
+
+  /** Whether a reader has messages before it that it has not handled. */
+  isBeingRead(): boolean {
+    return !this.handlesMessages && this.#inbox?.reading === true;
+  }
+
+  /** Whether the next message or Close has a handler or a reader to go to. */
+  #delivers(): boolean {
+    return this.#state === "delivering" && (this.handlesMessages || this.#inbox?.awaited === true);
+  }
+
+  /** Whether all that was parsed is delivered. */
+  #caughtUp(): boolean {
+    return this.#inbox === undefined || this.#inbox.empty;
+  }
+
+  /** Whether nobody has asked for messages yet, in either way. */
+  #isUnused(): boolean {
+    return !this.handlesMessages && !this.#inbox?.iterated;
+  }
+
+  #deliver(event: MessageEvent | PartEvent | CloseEvent): void {
+    if (event.type === "close") return this.#owner.closing.peerCloseReached();
+    const { handlers } = this.#owner;
+    if (!handlers.message) return this.#inbox!.give(event);
+    try {
+      const result = handlers.message(this.#owner.connection, event.data, event);
+      if (isThenable(result)) this.awaits(result);
+    } catch (error) {
+      this.#owner.handlerThrew(error);
+    }
+  }
+
+  #move(event: DeliveryEvent): void {
+    this.#state = stateAfter(deliveryTransitions, this.#state, event);
+  }
+}
+
+/** The event with a copy of its bytes. */
+export function copyOf<Event extends MessageEvent | PartEvent>(event: Event): Event {
+  return typeof event.data === "string" ? event : { ...event, data: new Uint8Array(event.data) };
+}

@@ -1,0 +1,315 @@
+/**
+ * Sending: what the application sends becomes frames in the order of its calls, within the limits on what may wait.
+ *
+ * Most messages go to the endpoint at once. A Blob, a compressor in the thread pool and an iterable take time: all that is
+ * sent meanwhile stands in line behind them.
+ */
+
+import { CloseCode } from "../../protocol/close-code.ts";
+import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Violation } from "../../protocol/protocol-error.ts";
+import type { Clock } from "../../transport/clock.ts";
+import type { Transport } from "../../transport/transport.ts";
+import type { MessageDeflate } from "../compression/message-deflate.ts";
+import { type Deferred, deferred } from "../deferred.ts";
+import type { Counters } from "../diagnostics.ts";
+import { makeKnown } from "../handler-errors.ts";
+import { checkSendOptions, type SendOptions } from "../handlers.ts";
+import type { ConnectionLimits } from "../limits.ts";
+import { CutOff, FragmentSender, type Fragments, type SendFragmentsOptions } from "./fragment-sender.ts";
+import { Outbox, type OutboxOwner } from "./outbox.ts";
+import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
+import type { SharedCompression } from "./prepared-message.ts";
+import { checkSendable, type Load, type Sendable, SendQueue, type SendQueueOwner } from "./send-queue.ts";
+
+/** What a sender asks and tells the connection it belongs to. */
+export interface MessageSenderOwner {
+  readonly endpoint: Endpoint;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly deflate: MessageDeflate | undefined;
+  readonly limits: ConnectionLimits;
+  readonly counters: Counters;
+  readonly closing: OutputCloser;
+  /** Whether messages may still be sent. */
+  isOpen(): boolean;
+  /** Whether the transport is gone. */
+  isOver(): boolean;
+  /** Something that stands before our Close has moved on. */
+  sendingMoved(): void;
+  /** The transport is full, and no byte left or arrived for the write timeout. */
+  outboxStuck(): void;
+  /** Less than the high-water mark is queued again, after `send` returned false. */
+  outboxLow(): void;
+  handlerThrew(thrown: unknown): void;
+  /** Fails the connection. */
+  fail(violation: Violation): void;
+}
+
+/** How the end of sending begins that the application did not ask for. */
+export interface OutputCloser {
+  /** Closes with the code at once, in place of what stands in line. */
+  closeInstead(code: number, reason: string): void;
+  /** Closes with the code at once, in place of what stands in line and of what waits in the output. */
+  closeInsteadOfOutput(code: number, reason: string, error?: Error): void;
+}
+
+const noBytes = new Uint8Array(0);
+
+/** Sends for one connection. */
+export class MessageSender implements OutboxOwner, SendQueueOwner {
+  readonly outbox: Outbox;
+  readonly #owner: MessageSenderOwner;
+  /** Created by the first send with options, a Blob, compression or fragments; later sends follow. */
+  #queue: SendQueue | undefined;
+  /** Created by the first Ping. */
+  #pings: Pings | undefined;
+  /** What waits for room; undefined while nothing does. */
+  #ready: Deferred<void> | undefined;
+
+  constructor(owner: MessageSenderOwner) {
+    this.#owner = owner;
+    this.outbox = new Outbox(owner.endpoint, owner.transport, this);
+  }
+
+  // For the application
+
+  /** See `Connection`. */
+  send(data: Sendable, options: SendOptions | undefined): boolean {
+    const owner = this.#owner;
+    const message = checkSendable(data);
+    if (options !== undefined) checkSendOptions(options);
+    if (!owner.isOpen() || this.#refusesMore()) return false;
+    owner.counters.messagesSent++;
+    // Nearly all that is sent needs nothing of what a queue holds.
+    const plain = typeof message === "string" || message instanceof Uint8Array;
+    if (plain && options === undefined && this.#queue === undefined && owner.deflate === undefined) {
+      owner.endpoint.sendMessage(message);
+      this.outbox.changed();
+    } else {
+      this.#makeQueue().send(message, options);
+    }
+    return !this.outbox.reachesHigh();
+  }
+
+  /** See `Connection`. */
+  sendFragments(fragments: Fragments, options: SendFragmentsOptions): Promise<void> {
+    const owner = this.#owner;
+    const stream = new FragmentSender(fragments, options, {
+      endpoint: owner.endpoint,
+      sent: () => {
+        owner.sendingMoved();
+        this.outbox.changed();
+        return this.outbox.room();
+      },
+      failed: (error) => {
+        this.sendingFailed(error);
+        makeKnown(error);
+      },
+    });
+    const refused = owner.isOpen() ? this.#refusesMore() : new CutOff();
+    if (refused) {
+      stream.abandon();
+      return ignorable(Promise.reject(refused));
+    }
+    owner.counters.messagesSent++;
+    const sending = ignorable(this.#makeQueue().sendLong(stream));
+    this.outbox.sentMore();
+    return sending;
+  }
+
+  /** See `Connection`. */
+  ping(payload: Uint8Array): Promise<number> {
+    checkPingPayload(payload);
+    const tooLarge = this.#refusesMore();
+    if (tooLarge || !this.#sendControl("ping", payload)) {
+      return ignorable(Promise.reject(tooLarge ?? new Error("Cannot ping: the connection is closing or closed")));
+    }
+    this.outbox.sentMore();
+    this.#pings ??= new Pings();
+    return this.#pings.add(payload);
+  }
+
+  /** See `Connection`. */
+  pong(payload: Uint8Array): void {
+    checkPingPayload(payload);
+    if (this.#refusesMore()) return;
+    this.#sendControl("pong", payload);
+    this.outbox.sentMore();
+  }
+
+  /** See `Connection`. */
+  get ready(): Promise<void> {
+    if (!this.outbox.high || this.#owner.isOver()) return Promise.resolve();
+    this.#ready ??= deferred<void>();
+    return this.#ready.promise;
+  }
+
+  // For topics
+
+  /** Sends whole frames that other connections share, and writes them at once. */
+  sendFrames(frames: Uint8Array, messageCount: number): void {
+    const { counters, endpoint } = this.#owner;
+    if (!this.#owner.isOpen()) return;
+    if (!this.isBusy && this.outbox.writeShared(frames)) {
+      counters.messagesSent += messageCount;
+      return;
+    }
+    if (this.#refusesMore()) return;
+    counters.messagesSent += messageCount;
+    const step = () => {
+      const { sharedOutputLength } = endpoint;
+      if (!endpoint.sendEncoded(frames, messageCount)) return false;
+      this.outbox.changedShared(frames, endpoint.sharedOutputLength > sharedOutputLength);
+      return true;
+    };
+    this.afterwards(step, { size: frames.length, messages: messageCount });
+    this.outbox.sentMore();
+  }
+
+  /** Whether what is published now will be sent. */
+  takesFrames(): boolean {
+    return this.#owner.isOpen() && !this.outbox.isFull();
+  }
+
+  /** Bytes that wait, once they have reached the high-water mark, else 0. */
+  lag(): number {
+    const { size } = this.outbox;
+    return size >= this.limits.outboxHighWaterMark ? size : 0;
+  }
+
+  /** How frames are compressed that this connection shares with others; undefined where it takes them uncompressed. */
+  get sharedCompression(): SharedCompression | undefined {
+    const { deflate } = this.#owner;
+    return deflate?.sharedKey === undefined ? undefined : deflate;
+  }
+
+  // For keepalive
+
+  /** Sends a Ping whose Pong no caller waits for. */
+  probe(): void {
+    const payload = nextPingPayload();
+    if (!this.#sendControl("ping", payload)) return;
+    this.#pings ??= new Pings();
+    this.#pings.note(payload);
+  }
+
+  /** Rejects the pings that have waited for longer than so many milliseconds: no Pong can be read. */
+  giveUpPings(olderThan: number): void {
+    this.#pings?.rejectUnread(olderThan);
+  }
+
+  /** Sends a Pong that the peer did not ask for, whatever waits. */
+  sendPong(): void {
+    this.#sendControl("pong", noBytes);
+  }
+
+  /** A Pong came; returns the round trip of its Ping in milliseconds, undefined when there was none. */
+  receivedPong(payload: Uint8Array): number | undefined {
+    return this.#pings?.settle(payload);
+  }
+
+  // For the end
+
+  /** Whether a send is under way that our Close has to wait for. */
+  get isBusy(): boolean {
+    return this.#queue?.busy === true;
+  }
+
+  /** Bytes that wait for the transport, without those that stand in line. */
+  get leavingAmount(): number {
+    return this.outbox.size - this.outbox.waiting;
+  }
+
+  /** Messages that stand in line, or came too late for the endpoint to take them. */
+  get unsentMessages(): number {
+    return this.#queue === undefined ? 0 : this.#queue.unsentMessages;
+  }
+
+  /** Does something when all that was sent before is in the output; see `SendQueue`. */
+  afterwards(step: () => unknown, load?: Load): void {
+    if (this.#queue === undefined) step();
+    else this.#queue.afterwards(step, load);
+  }
+
+  /** Nothing that stands in line is sent any more. */
+  stop(): void {
+    this.#queue?.stop();
+  }
+
+  /** The transport is gone: nothing waits for it any more. */
+  transportClosed(): void {
+    this.outbox.release();
+    this.stop();
+    this.#pings?.rejectAll();
+    this.#ready?.resolve();
+  }
+
+  // For the queue and the outbox
+
+  /** A message cannot be sent, or not finished: of what was to come behind it, only a Close does. */
+  sendingFailed(error: unknown): void {
+    this.#owner.closing.closeInstead(CloseCode.InternalError, "");
+    this.#owner.handlerThrew(error);
+  }
+
+  /** See `OutboxOwner`. */
+  get limits(): ConnectionLimits {
+    return this.#owner.limits;
+  }
+
+  /** See `OutboxOwner`. */
+  get clock(): Clock {
+    return this.#owner.clock;
+  }
+
+  /** See `OutboxOwner`. */
+  get counters(): Counters {
+    return this.#owner.counters;
+  }
+
+  /** See `OutboxOwner`. */
+  outboxLow(): void {
+    this.#ready?.resolve();
+    this.#ready = undefined;
+    this.#owner.outboxLow();
+  }
+
+  /** See `OutboxOwner`. */
+  outboxStuck(): void {
+    this.#owner.outboxStuck();
+  }
+
+  /** The peer does not read what it is sent (fault D04). */
+  outboxTooLarge(error: Error): void {
+    this.#owner.closing.closeInsteadOfOutput(CloseCode.TryAgainLater, "Too much output is waiting", error);
+  }
+
+  /** What was sent cannot leave as it was. */
+  outboxSpoiled(error: unknown): void {
+    this.#owner.closing.closeInsteadOfOutput(CloseCode.InternalError, "");
+    this.#owner.handlerThrew(error);
+  }
+
+  #makeQueue(): SendQueue {
+    this.#queue ??= new SendQueue(this.#owner.endpoint, this.outbox, this.#owner.deflate, this);
+    return this.#queue;
+  }
+
+  /** The error for which the connection is closed, where what it is sent waits up to the limit (fault D04). */
+  #refusesMore(): Error | undefined {
+    if (!this.outbox.isFull() || !this.#owner.isOpen()) return undefined;
+    const error = this.outbox.tooLarge("maxOutboxSize");
+    this.outboxTooLarge(error);
+    return error;
+  }
+
+  /** Whether it was sent. Without memory for it the connection has failed: a timer of keepalive could only throw. */
+  #sendControl(opcode: "ping" | "pong", payload: Uint8Array): boolean {
+    const { endpoint } = this.#owner;
+    const sent = endpoint[opcode](payload);
+    if (sent) this.outbox.changed();
+    else if (endpoint.violation === "no-memory") this.#owner.fail("no-memory");
+    return sent;
+  }
+}
