@@ -16,15 +16,16 @@ const skippedFolders = new Set(["node_modules", "dist", ".cache"]);
 /**
  * Brings the clone up to date; ends the process with a message and exit code 1 when a step fails.
  *
- * @param {{ build: boolean }} steps `build: false` installs the root's packages and does no more
+ * @param {{ build: boolean, demo?: boolean }} steps `build: false` installs the root's packages and does no more;
+ *   `demo: false` leaves demo/ as it is
  */
-export function setUp({ build }) {
+export function setUp({ build, demo = true }) {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major < 20 || (major === 20 && minor < 19)) giveUp(`Node ${process.versions.node} is too old, 20.19 is needed`);
   install(".");
   if (!build) return;
   buildOnce("src", ["src", "tsconfig.json", "package.json", "package-lock.json"], "dist", ".");
-  if (!existsSync(join(root, "demo/package.json"))) return;
+  if (!demo || !existsSync(join(root, "demo/package.json"))) return;
   install("demo");
   buildOnce("demo", ["demo", stampOf("src")], "demo/dist", "demo");
 }
