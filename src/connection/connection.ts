@@ -4,6 +4,7 @@
  */
 
 import type { Duplex } from "node:stream";
+import { describe } from "../protocol/check-options.ts";
 import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
 import type { Role } from "../protocol/frames/frame.ts";
 import type { CloseReport } from "./closing/close-report.ts";
@@ -85,6 +86,22 @@ export class Connection {
   /** Bytes that were sent and have not left the process, framing included. */
   get bufferedAmount(): number {
     return this.#core.bufferedAmount;
+  }
+
+  /**
+   * Whether messages are compressed, where permessage-deflate was agreed: those from the threshold on whose `send` does not
+   * say, and what is published to this connection. Default true; it holds for what is sent from then on, and the peer's
+   * messages are its own. Throws a TypeError for what is no boolean.
+   */
+  get compress(): boolean {
+    return this.#core.sending.compress;
+  }
+
+  set compress(compress: boolean) {
+    if (typeof compress !== "boolean") {
+      throw new TypeError(`Cannot compress: compress must be a boolean, not ${describe(compress)}`);
+    }
+    this.#core.sending.compress = compress;
   }
 
   /** Resolves with the report when the transport is gone, also while handlers are still at work; never rejects. */

@@ -89,6 +89,17 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     return result;
   }
 
+  override get compress(): boolean {
+    return super.compress;
+  }
+
+  /** What was published to this connection before is sent as it was; see `Connection`. */
+  override set compress(compress: boolean) {
+    if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
+    super.compress = compress;
+    if (this.#subscriber) this.#subscriber.compression = coreOf(this).sending.sharedCompression;
+  }
+
   /** Sends one message, behind what was published to this connection before; see `Connection`. */
   override send(data: Sendable, options?: SendOptions): boolean {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);

@@ -17,7 +17,7 @@ export interface Subscriber {
   /** The topics' own. */
   readonly position: Position;
   /** How to compress what it shares with others; undefined when it gets shared messages uncompressed. */
-  readonly compression: SharedCompression | undefined;
+  compression: SharedCompression | undefined;
   /** Whether it takes messages: it is open and reads what it is sent. */
   takesFrames(): boolean;
   /** Bytes that wait for it, once they have reached its high-water mark, else 0. Without it, 0. */

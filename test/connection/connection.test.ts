@@ -1608,6 +1608,30 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(await Promise.all([echo.closed, source.closed])).toMatchObject([{ wasClean: true }, { wasClean: true }]);
     });
 
+    test("compress switches it for what is sent from then on, unless send says another thing [G82]", async () => {
+      const { peer, connection } = await connectionPair(role, { compress: true });
+      const off = { compress: false };
+      expect(connection.compress).toBe(true);
+      connection.send(new Blob(["before"]));
+      connection.send("before");
+      connection.compress = false;
+      connection.send("plain");
+      connection.send("told to", { compress: true });
+      connection.send(new PreparedMessage("plain"), { copy: true });
+      connection.compress = true;
+      connection.send("again");
+      connection.send("told not to", off);
+      const frames = await peer.nextFrames(7);
+      expect(frames.map(({ rsv }) => rsv)).toEqual([4, 4, 0, 4, 0, 4, 0]);
+      connection.compress = false;
+      connection.send("alone");
+      expect(await peer.nextFrame()).toMatchObject({ rsv: 0, payload: Buffer.from("alone") });
+      expect(() => {
+        connection.compress = "off" as never;
+      }).toThrow(new TypeError('Cannot compress: compress must be a boolean, not "off"'));
+      expect(connection.compress).toBe(false);
+    });
+
     test("data that is not DEFLATE fails the connection with 1007, and its Close behind it is not read", async () => {
       const { peer, connection } = await connectionPair(role, { compress: true, handlers: { message: () => {} } });
       peer.send({ opcode: 1, rsv: 4, payload: new Uint8Array(200_000).fill(255) }, closeFrame(1000));

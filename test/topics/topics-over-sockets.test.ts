@@ -104,6 +104,25 @@ describe("compression", () => {
   });
 });
 
+test("what is published to a connection is compressed as it was switched when it was published [G82]", async () => {
+  const server = await serving({
+    compression: { threshold: 0 },
+    routes: { "/": { open: (connection) => connection.subscribe("room") } },
+  });
+  const offer = { headers: { "Sec-WebSocket-Extensions": "permessage-deflate" } };
+  const [switched, other] = [await openRaw(server.port, offer), await openRaw(server.port, offer)];
+  await until(() => server.subscriberCount("room") === 2);
+  const [connection] = server.connections;
+  server.publish("room", "compressed");
+  connection!.compress = false;
+  expect(connection!.compress).toBe(false);
+  server.publish("room", "plain");
+  connection!.compress = true;
+  server.publish("room", "compressed again");
+  expect((await switched.nextFrames(3)).map(({ rsv }) => rsv)).toEqual([4, 0, 4]);
+  expect((await other.nextFrames(3)).map(({ rsv }) => rsv)).toEqual([4, 4, 4]);
+});
+
 test("each publisher's messages come in its order to everybody else, whoever publishes besides", async () => {
   const server = await serving({
     routes: {

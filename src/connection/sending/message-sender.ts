@@ -59,6 +59,8 @@ const noBytes = new Uint8Array(0);
 /** Sends for one connection. */
 export class MessageSender implements OutboxOwner, SendQueueOwner {
   readonly outbox: Outbox;
+  /** See `Connection`. */
+  compress = true;
   readonly #owner: MessageSenderOwner;
   /** Created by the first send with options, a Blob, compression or fragments; later sends follow. */
   #queue: SendQueue | undefined;
@@ -83,7 +85,8 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     owner.counters.messagesSent++;
     // Nearly all that is sent needs nothing of what a queue holds.
     const plain = typeof message === "string" || message instanceof Uint8Array;
-    if (plain && options === undefined && this.#queue === undefined && owner.deflate === undefined) {
+    const compresses = owner.deflate !== undefined && this.compress;
+    if (plain && options === undefined && this.#queue === undefined && !compresses) {
       owner.endpoint.sendMessage(message);
       this.outbox.changed();
     } else {
@@ -181,7 +184,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   /** How frames are compressed that this connection shares with others; undefined where it takes them uncompressed. */
   get sharedCompression(): SharedCompression | undefined {
     const { deflate } = this.#owner;
-    return deflate?.sharedKey === undefined ? undefined : deflate;
+    return deflate?.sharedKey === undefined || !this.compress ? undefined : deflate;
   }
 
   // For keepalive

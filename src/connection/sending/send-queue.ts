@@ -59,8 +59,12 @@ export interface LongSend {
 /** The options of one send, as they were at the call. */
 type Asked = { readonly [Option in keyof SendOptions]-?: SendOptions[Option] | undefined };
 
-/** What a sender tells the connection it belongs to. */
+const uncompressed: Asked = { compress: false, copy: undefined };
+
+/** What a sender asks and tells the connection it belongs to. */
 export interface SendQueueOwner {
+  /** Whether messages are compressed whose send does not say. */
+  readonly compress: boolean;
   /** A message could not be sent: its Blob could not be read, or it could not be compressed. */
   sendingFailed(error: unknown): void;
 }
@@ -121,11 +125,17 @@ export class SendQueue {
 
   /** Sends a message now, or after the one under way. */
   send(data: Outgoing, options: SendOptions | undefined): void {
-    // Read here, where a getter that throws has somebody to throw to.
-    const asked = options ? { compress: options.compress, copy: options.copy } : undefined;
+    const asked = this.#asked(options);
     if (this.#line === undefined) return void this.#sendNow(data, asked);
     const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
     this.afterwards(() => this.#sendNow(kept, asked), { size: sizeOf(kept), messages: 1 });
+  }
+
+  /** The options as they are at the call, where a getter that throws has somebody to throw to. */
+  #asked(options: SendOptions | undefined): Asked | undefined {
+    const { compress } = this.#owner;
+    if (options === undefined) return compress ? undefined : uncompressed;
+    return { compress: options.compress ?? (compress ? undefined : false), copy: options.copy };
   }
 
   /** Runs a send that takes a while, alone; settles as its `run` does. */

@@ -40,7 +40,10 @@ function make(role: Role, compress = false, takeover = false) {
     ? new MessageDeflate(role, parameters, { threshold: 100, level: 1, memLevel: 8 })
     : undefined;
   const errors: unknown[] = [];
-  const sender = new SendQueue(endpoint, outbox, deflate, { sendingFailed: (error) => errors.push(error) });
+  const sender = new SendQueue(endpoint, outbox, deflate, {
+    compress: true,
+    sendingFailed: (error) => errors.push(error),
+  });
   const frames = async (count: number): Promise<ReadFrame[]> => {
     // The test's own time limit ends this when they do not come.
     for (;;) {
