@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { isWebSocketUpgrade, subprotocolsOf } from "../../../src/server/handshake/upgrade-request.ts";
+import { isWebSocketUpgrade, pathOf, subprotocolsOf } from "../../../src/server/handshake/upgrade-request.ts";
 import { httpServer } from "../../support/http-server.ts";
 import { exchange } from "../../support/raw-peer.ts";
 
@@ -69,4 +69,17 @@ test("an upgrade listener asks both of the request that it is given [G1 G2]", as
     /true a,b$/,
   );
   expect(await ask("Connection: Upgrade\r\nUpgrade: h2c\r\n")).toMatch(/false $/);
+});
+
+test.each([
+  ["/a/b?c=/d", "/a/b"],
+  ["/", "/"],
+  ["/?q", "/"],
+  ["http://host:80/a?b", "/a"],
+  ["HTTPS://host/a", "/a"],
+  ["http://host?b", "/"],
+  ["http://host", "/"],
+  ["*", "*"],
+])("the path of %s is %s [R6455-4.1-10]", (target, path) => {
+  expect(pathOf(target)).toBe(path);
 });
