@@ -256,6 +256,10 @@ export class ConnectionCore
     this.giveUp(`no byte left or arrived for ${this.limits.writeTimeout} ms`);
   }
 
+  outboxLate(timeout: number): void {
+    this.giveUp(`a message did not leave within ${timeout} ms`);
+  }
+
   outboxLow(): void {
     if (this.handlers.drain === undefined) return;
     // What writes may be delivering to others, or be called by the application: its handler runs after that.

@@ -120,7 +120,7 @@ export class Connection {
    * Returns true while the outbox is below its high-water mark (1 MiB by default), else false, also when the connection
    * is closing or closed, where nothing is sent. Bytes are copied, but see `SendOptions.copy` for more than 64 KiB on a
    * server. Throws a TypeError for any other kind of data and for what are no options of it, and a
-   * RangeError where there is no memory for a copy.
+   * RangeError for a `timeout` that cannot be and where there is no memory for a copy.
    */
   send(data: Sendable, options?: SendOptions): boolean {
     return this.#core.sending.send(data, options);

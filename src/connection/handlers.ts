@@ -135,20 +135,25 @@ export interface SendOptions {
    * then is read later. So it must not be changed, transferred or resized before `bufferedAmount` says that it has left.
    */
   readonly copy?: boolean;
+  /**
+   * Milliseconds in which the message has to leave the process, with what was sent before it and in the same turn of the
+   * event loop; when it has not, the connection is given up. At least 1. Default: none, only the limit `writeTimeout`.
+   */
+  readonly timeout?: number;
 }
 
 /** Whether there is nothing to say against them; the table takes as long as the sending itself (0.8 µs). */
 function areUsual(options: SendOptions): boolean {
   if (typeof options !== "object" || options === null) return false;
   for (const name in options) {
-    if (name !== "compress" && name !== "copy") return false;
+    if (name !== "compress" && name !== "copy" && name !== "timeout") return false;
     const value: unknown = options[name];
-    if (typeof value !== "boolean" && value !== undefined) return false;
+    if (value !== undefined && typeof value !== (name === "timeout" ? "number" : "boolean")) return false;
   }
   return true;
 }
 
-const sendTable: OptionTable<SendOptions> = { compress: "boolean", copy: "boolean" };
+const sendTable: OptionTable<SendOptions> = { compress: "boolean", copy: "boolean", timeout: "any" };
 
 /** Throws a TypeError for what are no options of `send`, such as the callback or the options of other libraries. */
 export function checkSendOptions(options: SendOptions): void {

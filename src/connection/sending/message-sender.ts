@@ -5,6 +5,7 @@
  * sent meanwhile stands in line behind them.
  */
 
+import { checkNumber } from "../../protocol/check-number.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import type { Endpoint } from "../../protocol/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
@@ -39,6 +40,8 @@ export interface MessageSenderOwner {
   sendingMoved(): void;
   /** The transport is full, and no byte left or arrived for the write timeout. */
   outboxStuck(): void;
+  /** A message has not left within the time that it was given. */
+  outboxLate(timeout: number): void;
   /** Less than the high-water mark is queued again, after `send` returned false. */
   outboxLow(): void;
   handlerThrew(thrown: unknown): void;
@@ -80,7 +83,12 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   send(data: Sendable, options: SendOptions | undefined): boolean {
     const owner = this.#owner;
     const message = checkSendable(data);
-    if (options !== undefined) checkSendOptions(options);
+    let timeout: number | undefined;
+    if (options !== undefined) {
+      checkSendOptions(options);
+      timeout = options.timeout;
+      if (timeout !== undefined) checkNumber("send", "timeout", timeout, { least: 1, endless: true });
+    }
     if (!owner.isOpen() || this.#refusesMore()) return false;
     owner.counters.messagesSent++;
     // Nearly all that is sent needs nothing of what a queue holds.
@@ -92,6 +100,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     } else {
       this.#makeQueue().send(message, options);
     }
+    if (timeout !== undefined) this.afterwards(this.outbox.leaveWithin(timeout));
     return !this.outbox.reachesHigh();
   }
 
@@ -281,6 +290,11 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   /** See `OutboxOwner`. */
   outboxStuck(): void {
     this.#owner.outboxStuck();
+  }
+
+  /** See `OutboxOwner`. */
+  outboxLate(timeout: number): void {
+    this.#owner.outboxLate(timeout);
   }
 
   /** The peer does not read what it is sent (fault D04). */

@@ -16,6 +16,7 @@ import type { Counters } from "../diagnostics.ts";
 import type { ConnectionLimits } from "../limits.ts";
 import { type Holder, MemoryBudget } from "../memory-budget.ts";
 import { type Turn, thisTurn } from "../this-turn.ts";
+import { SendDeadlines } from "./send-deadlines.ts";
 import { WriteTimeout } from "./write-timeout.ts";
 
 /** What an outbox asks and tells the connection it belongs to. */
@@ -27,6 +28,8 @@ export interface OutboxOwner {
   outboxLow(): void;
   /** The transport is full, and no byte left or arrived for the write timeout. */
   outboxStuck(): void;
+  /** A message has not left within the time that it was given. */
+  outboxLate(timeout: number): void;
   /** All outboxes together hold too much, and this one the most. */
   outboxTooLarge(error: Error): void;
   /** What was sent cannot leave: its memory is gone, or there is none to copy it. */
@@ -54,6 +57,8 @@ export class Outbox implements Holder {
   readonly #owner: OutboxOwner;
   /** Runs while the transport is full. */
   #writeTimeout: WriteTimeout | undefined;
+  /** Created by the first message that has a time of its own to leave. */
+  #deadlines: SendDeadlines | undefined;
   #inTurn = false;
   /** The turn in which what was sent came to `maxOutboxSize`. */
   #filledIn: Turn | undefined;
@@ -161,6 +166,20 @@ export class Outbox implements Holder {
     return this.#room.promise;
   }
 
+  /**
+   * Gives what was just sent so many milliseconds to leave; the owner is told when it has not. What is returned is to be
+   * called when all of it is in the output.
+   */
+  leaveWithin(timeout: number): () => void {
+    const { clock } = this.#owner;
+    this.#deadlines ??= new SendDeadlines(this.#transport, clock, (late) => this.#owner.outboxLate(late));
+    const deadlines = this.#deadlines;
+    const deadline = deadlines.add(timeout);
+    return () => {
+      deadline.end = deadlines.written + this.#endpoint.outputLength;
+    };
+  }
+
   /** The endpoint has new output: flush at the end of the chunk or of the turn, or now if it lies in a caller's memory. */
   changed(): void {
     if (this.#endpoint.stalled) return this.#note();
@@ -197,7 +216,7 @@ export class Outbox implements Holder {
     if (endpoint.stalled || endpoint.outputLength > 0 || !transport.writable || transport.waiting > 0) return false;
     this.#owner.counters.bytesSent += frames.length;
     this.#leaving = frames;
-    this.#write(frames);
+    this.#write(frames, frames.length);
     if (!endpoint.stalled) this.#leaving = undefined;
     return true;
   }
@@ -236,7 +255,7 @@ export class Outbox implements Holder {
       const queued = this.#queued;
       this.#queued = undefined;
       this.#leaving = queued;
-      const left = this.#write(pieces.length === 1 ? pieces[0]! : pieces);
+      const left = this.#write(pieces.length === 1 ? pieces[0]! : pieces, outputLength);
       if (!endpoint.stalled) this.#leaving = undefined;
       if (queued !== undefined) unshare(queued);
       endpoint.outputTaken(left);
@@ -245,7 +264,8 @@ export class Outbox implements Holder {
   }
 
   /** Whether all has left already, so that its memory can be used again. */
-  #write(bytes: Uint8Array | Uint8Array[]): boolean {
+  #write(bytes: Uint8Array | Uint8Array[], length: number): boolean {
+    this.#deadlines?.wrote(length);
     const written = this.#transport.write(bytes, this.#high);
     if (written === "full") this.#stall();
     return written === "left";
@@ -260,6 +280,7 @@ export class Outbox implements Holder {
 
   /** The transport is gone, and nothing is held for the peer any more. */
   release(): void {
+    this.#deadlines?.stop();
     this.#moveOn();
     this.#dropQueued();
   }

@@ -57,7 +57,7 @@ export interface LongSend {
 }
 
 /** The options of one send, as they were at the call. */
-type Asked = { readonly [Option in keyof SendOptions]-?: SendOptions[Option] | undefined };
+type Asked = { readonly [Option in "compress" | "copy"]: SendOptions[Option] | undefined };
 
 const uncompressed: Asked = { compress: false, copy: undefined };
 

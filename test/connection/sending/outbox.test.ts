@@ -15,13 +15,14 @@ const roles: readonly Role[] = ["client", "server"];
 function make(role: Role, limits = {}, socket = new HeldDuplex()) {
   const endpoint = new Endpoint({ role });
   const counters = newCounters();
-  const told = { low: 0, stuck: 0, tooLarge: 0, spoiled: [] as string[] };
+  const told = { low: 0, stuck: 0, late: [] as number[], tooLarge: 0, spoiled: [] as string[] };
   const owner = {
     limits: { ...connectionLimits, ...limits },
     counters,
     outboxLow: () => void told.low++,
     clock: realTime,
     outboxStuck: () => void told.stuck++,
+    outboxLate: (timeout: number) => void told.late.push(timeout),
     outboxTooLarge: () => {
       told.tooLarge++;
       endpoint.discardOutput();

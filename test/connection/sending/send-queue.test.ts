@@ -27,6 +27,7 @@ function make(role: Role, compress = false, takeover = false) {
     outboxLow: () => {},
     clock: realTime,
     outboxStuck: () => {},
+    outboxLate: () => {},
     outboxTooLarge: () => {},
     outboxSpoiled: () => {},
   });
