@@ -1398,7 +1398,7 @@ describe.each(roles)("a connection as %s", (role) => {
       expect(vi.getTimerCount()).toBe(0);
     });
 
-    test("await using closes with 1000 and waits [G100]", async () => {
+    test("await using closes with 1000 and waits", async () => {
       const { peer, connection } = await connectionPair(role);
       const over = connection[Symbol.asyncDispose]();
       expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);

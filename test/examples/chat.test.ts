@@ -4,7 +4,7 @@ import { startExample, stopExamples } from "./example-process.ts";
 
 afterEach(stopExamples);
 
-test("the slow client is let go with 1013, the other one has heard everything", async () => {
+test("the slow client is let go with 1013, the other one has heard everything [G101]", async () => {
   const server = startExample("chat");
   const slow = startExample("chat", { script: "slow", env: { PORT: String(await server.port()) } });
   const { code, output } = await slow.ended;

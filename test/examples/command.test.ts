@@ -8,7 +8,7 @@ afterEach(stopExamples);
 /** Says its pid, and then nothing that would make it end: neither the end of its input nor a polite signal. */
 const stubborn = `console.log(process.pid); process.stdin.resume(); process.on("SIGTERM", () => {}); setInterval(() => {}, 1e6)`;
 
-test("a program that does not end with its input is killed when the client has left", async () => {
+test("a program that does not end with its input is killed when the client has left [G102]", async () => {
   const server = startExample("command", { args: [process.execPath, "-e", stubborn] });
   const connection = await connect(`ws://localhost:${await server.port()}/command`);
   const { value: pid } = await connection[Symbol.asyncIterator]().next();

@@ -5,7 +5,7 @@ import { startExample, stopExamples } from "./example-process.ts";
 afterEach(stopExamples);
 
 test.each(["SIGINT", "SIGTERM"] as const)(
-  "the client prints what comes back, and on %s sends Close, waits for the answer and exits with 0",
+  "the client prints what comes back, and on %s sends Close, waits for the answer and exits with 0 [G100]",
   async (signal) => {
     const server = startExample("echo");
     const client = startExample("echo", { script: "client", env: { PORT: String(await server.port()) } });

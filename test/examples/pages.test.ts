@@ -38,7 +38,7 @@ describeWith("chromium", "the pages of the examples", (path) => {
     return tab;
   }
 
-  test("echo: opens, sends, shows what comes back, and closes", async () => {
+  test("echo: opens, sends, shows what comes back, and closes [G99]", async () => {
     const tab = await visit(startExample("echo"));
     await tab.click("[name=open]");
     await tab.until(`${lines}.length === 1`);
@@ -55,7 +55,7 @@ describeWith("chromium", "the pages of the examples", (path) => {
     ]);
   });
 
-  test("chat: what one says all see, and all see that a slow client was let go", async () => {
+  test("chat: what one says all see, and all see that a slow client was let go [G101]", async () => {
     const server = startExample("chat");
     const [ada, grace] = [await visit(server), await visit(server)];
     for (const tab of [ada, grace]) await tab.until(`!document.querySelector("button").disabled`);
@@ -72,7 +72,7 @@ describeWith("chromium", "the pages of the examples", (path) => {
     }
   });
 
-  test("command: a line goes to the program, its output and its end come to the page", async () => {
+  test("command: a line goes to the program, its output and its end come to the page [G102]", async () => {
     const program = `process.stdin.setEncoding("utf8").on("data", (line) => {
       if (line === "end\\n") process.exit(3);
       console.log("read " + line.trim());
@@ -88,7 +88,7 @@ describeWith("chromium", "the pages of the examples", (path) => {
     await tab.until(`${all}.includes("(The program ended with 3)")`);
   });
 
-  test("filewatch: the page has the new text when the file changes, is gone, and is there again", async () => {
+  test("filewatch: the page has the new text when the file changes, is gone, and is there again [G103]", async () => {
     const file = join(folder, "notes.txt");
     writeFileSync(file, "first");
     const text = `document.querySelector("pre").textContent`;
