@@ -17,7 +17,7 @@ import { type ProxyTrust, resolveTrust } from "./handshake/client-address.ts";
 import { checkOriginPolicy, hostSet, type OriginPolicy } from "./handshake/origin.ts";
 import { failureOf, guardedLog, handlerError, type Log } from "./log.ts";
 import type { Route, RouteOptions } from "./route.ts";
-import type { ServerConnection } from "./server-connection.ts";
+import { leaveTopics, type ServerConnection } from "./server-connection.ts";
 
 /** A route as the server uses it: every option has a value. */
 export interface ResolvedRoute {
@@ -94,7 +94,7 @@ export function connectionSettings(
     ...(observer.handled && { handled: observer.handled }),
     ...(log && { threw: (connection: ServerConnection, error: Error) => log(handlerError(connection, error)) }),
     ended: (connection, report) => {
-      connection.leaveTopics();
+      leaveTopics(connection);
       observer.ended?.(connection, report);
       const failure = log && failureOf(connection, report);
       if (failure) log(failure);

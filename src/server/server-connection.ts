@@ -1,5 +1,5 @@
 /**
- * A connection as the server has it: with what `upgrade` gave it and the path it came in by.
+ * A connection of a server: the data of its `upgrade`, its path, and topics.
  */
 
 import { Connection, coreOf } from "../connection/connection.ts";
@@ -10,32 +10,44 @@ import type { Sendable } from "../connection/sending/send-queue.ts";
 import type { Subscriber } from "../topics/topic.ts";
 import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
 
-/** What the server knows of a connection besides its stream. */
+/** The parts of a connection that only a server's has. */
 export interface ServerConnectionParts<Data, Params> extends ConnectionParts<ServerConnection<Data, Params>> {
   readonly data: Data;
   readonly params: Params;
   readonly path: string;
+  /** Undefined where the connection was accepted without topics. */
   readonly topics: Topics | undefined;
-  /** The client's address where trusted proxies say it. */
+  /** The client's address where it is not the socket's own, or was read at the handshake. */
   readonly remoteAddress?: string | undefined;
 }
 
 const withoutTopics =
   "the connection was accepted without topics; accept has an option for them: { topics: new Topics() }";
 
-/** One client of a server. */
+/** Ends the subscriptions of a closed connection. */
+export let leaveTopics: (connection: ServerConnection) => void;
+
+/** A connection that a server has accepted. */
 export class ServerConnection<Data = unknown, Params = Readonly<Record<string, string>>> extends Connection {
-  /** What the route's `upgrade` returned as `data`; the application's to use. */
+  /** The `data` that the route's `upgrade` returned; the application may change it. */
   data: Data;
   /** The values of the names in the route's path. */
   readonly params: Params;
-  /** The path that was asked for, without the query. */
+  /** The path of the request, without the query. */
   readonly path: string;
   readonly #remoteAddress: string | undefined;
+  /** Undefined where the connection was accepted without topics. */
   readonly #topics: Topics | undefined;
+  /** Created by the first `subscribe`. */
   #subscriber: Subscriber | undefined;
 
-  /** @internal For `accept` and `serve`. */
+  static {
+    leaveTopics = (connection) => {
+      if (connection.#subscriber) connection.#topics!.leave(connection.#subscriber);
+    };
+  }
+
+  /** @internal Applications make none: `serve` and `accept` do. */
   constructor(parts: ServerConnectionParts<Data, Params>) {
     super(parts as unknown as ConnectionParts<Connection>);
     this.data = parts.data;
@@ -46,23 +58,24 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   }
 
   /**
-   * The client's address, or what proxies say of it that `trustProxy` trusts; undefined when the stream is not TCP, or was
-   * closed before anybody asked.
+   * The client's address, as `trustProxy` has it. Undefined when the stream is not TCP, and when it was closed before the
+   * first read of this property.
    */
   override get remoteAddress(): string | undefined {
     return this.#remoteAddress ?? super.remoteAddress;
   }
 
-  /** The names of the topics it is subscribed to. */
+  /** The names of the topics to which the connection is subscribed. */
   get topics(): readonly string[] {
     return [...(this.#subscriber?.topics ?? [])].map(({ name }) => name);
   }
 
   /**
-   * Subscribes to a topic: what is published to it from now on is sent to this connection.
+   * Subscribes to a topic: messages that are published to it from now on are sent to this connection.
    *
-   * Throws a RangeError beyond 1000 topics, or for a name of more than 256 bytes of UTF-8; an Error when the connection was
-   * accepted without topics. A closed connection is not subscribed.
+   * Throws a RangeError beyond `maxTopics` topics, 1000 by default, and for a name of more than `maxTopicLength` bytes of
+   * UTF-8, 256 by default. Throws an Error when the connection was accepted without topics. A closed connection is not
+   * subscribed.
    */
   subscribe(topic: string): void {
     if (!this.#topics) throw new Error(`Cannot subscribe: ${withoutTopics}`);
@@ -71,15 +84,16 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     this.#topics.subscribe(this.#subscriber, topic);
   }
 
-  /** Ends a subscription; false when there was none. */
+  /** Ends the subscription to a topic. Returns false when there was none. */
   unsubscribe(topic: string): boolean {
     return this.#subscriber !== undefined && this.#topics!.unsubscribe(this.#subscriber, topic);
   }
 
   /**
-   * Publishes to everybody who is subscribed to the topic but this connection, whether it is subscribed or not.
+   * Publishes a message to all subscribers of the topic except this connection, which needs no subscription.
    *
-   * While delivery is behind, no more is read from a connection that publishes than its subscribers can be written to.
+   * Throws an Error when the connection was accepted without topics, and a TypeError for data of another type than text or
+   * binary. While the subscribers are behind, the connection is read no faster than they are written to.
    */
   publish(topic: string, data: Publishable): PublishResult {
     if (!this.#topics) throw new Error(`Cannot publish: ${withoutTopics}`);
@@ -89,38 +103,33 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     return result;
   }
 
+  /** Whether messages from now on are compressed where permessage-deflate is agreed; see `Connection`. */
   override get compress(): boolean {
     return super.compress;
   }
 
-  /** What was published to this connection before is sent as it was; see `Connection`. */
   override set compress(compress: boolean) {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     super.compress = compress;
     if (this.#subscriber) this.#subscriber.compression = coreOf(this).sending.sharedCompression;
   }
 
-  /** Sends one message, behind what was published to this connection before; see `Connection`. */
+  /** Sends one message, behind the messages that were published to this connection before; see `Connection`. */
   override send(data: Sendable, options?: SendOptions): boolean {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     return super.send(data, options);
   }
 
-  /** Sends one message in fragments, behind what was published to this connection before; see `Connection`. */
+  /** Sends one message in fragments, behind those that were published to this connection before; see `Connection`. */
   override sendFragments(fragments: Fragments, options?: SendFragmentsOptions): Promise<void> {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     return super.sendFragments(fragments, options);
   }
 
-  /** Starts the closing handshake, behind what was published to this connection before; see `Connection`. */
+  /** Starts the closing handshake, behind the messages that were published to this connection before; see `Connection`. */
   override close(code?: number, reason?: string): void {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     super.close(code, reason);
-  }
-
-  /** @internal The connection is over. */
-  leaveTopics(): void {
-    if (this.#subscriber) this.#topics!.leave(this.#subscriber);
   }
 
   #makeSubscriber(): Subscriber {

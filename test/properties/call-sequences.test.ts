@@ -11,7 +11,7 @@ import { connectionLimits } from "../../src/connection/limits.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import { Endpoint } from "../../src/protocol/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
-import { ServerConnection } from "../../src/server/server-connection.ts";
+import { leaveTopics, ServerConnection } from "../../src/server/server-connection.ts";
 import { Topics } from "../../src/topics/topics.ts";
 import { transportOver } from "../../src/transport/transport-over.ts";
 import { CallModel } from "../support/call-model.ts";
@@ -113,7 +113,7 @@ class Play {
         error: () => this.#note("error"),
         close: () => this.#note("close"),
       },
-      ended: (connection) => void (connection instanceof ServerConnection && connection.leaveTopics()),
+      ended: (connection) => void (connection instanceof ServerConnection && leaveTopics(connection)),
     };
     const deflate = compress
       ? new MessageDeflate(role, deflateParameters, { threshold: 0, level: 1, memLevel: 8 })

@@ -3,8 +3,6 @@ import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { accept } from "../../src/server/accept.ts";
-import { connectionSettings, resolveRoute } from "../../src/server/resolved-route.ts";
-import type { ServerConnection } from "../../src/server/server-connection.ts";
 import { Topics } from "../../src/topics/topics.ts";
 import { httpServer } from "../support/http-server.ts";
 import { exchange, openRaw, parseResponse, requestText } from "../support/raw-peer.ts";
@@ -121,11 +119,4 @@ test("accept in a `request` listener rejects, and the response is still to be wr
   expect(parseResponse(await exchange(port, requestText())).status).toBe(418);
   expect(error).toBeInstanceOf(TypeError);
   expect((error as Error).message).toMatch(/^Cannot accept: the request came with the "request" event/);
-});
-
-test("connectionSettings lets topics go before it tells that the connection ended", () => {
-  const order: string[] = [];
-  const settings = connectionSettings(resolveRoute({}), { ended: () => order.push("ended") });
-  settings.ended!({ leaveTopics: () => order.push("left") } as unknown as ServerConnection, {} as never);
-  expect(order).toEqual(["left", "ended"]);
 });
