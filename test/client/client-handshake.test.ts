@@ -48,7 +48,7 @@ describe("the request", () => {
     expect(keys[0]).not.toBe(keys[1]);
   });
 
-  it("has what the options add, names as given and in order [R6455-4.1-15 R6455-4.1-16 R6455-4.1-17 R6455-4.1-18 R6455-4.1-19 G60 G63]", async () => {
+  it("has the fields of the options, with names as given and in order [R6455-4.1-15 R6455-4.1-16 R6455-4.1-17 R6455-4.1-18 R6455-4.1-19 G60 G63]", async () => {
     const { request, connection } = await requestOf({
       subprotocols: ["a", "b"],
       origin: "https://example.com",
@@ -79,7 +79,7 @@ describe("the request", () => {
     expect(request.values("authorization")).toEqual(["Bearer x"]);
   });
 
-  it("has the URL's user name and password as Basic credentials, unless there are others", async () => {
+  it("has the URL's user name and password as Basic credentials, unless the caller gives others", async () => {
     const server = await serveRaw((request) => acceptance(request));
     const url = `ws://us%65r:p%C3%A4%ss@127.0.0.1:${server.port}/`;
     for (const options of [{}, { headers: { authorization: "Bearer x" } }]) (await connect(url, options)).terminate();
@@ -92,7 +92,7 @@ describe("the request", () => {
 });
 
 describe("the way to the server", () => {
-  it("takes names, IPv6, http URLs and ports [R6455-3-1 R6455-4.1-11]", async () => {
+  it("leads to names, IPv6 addresses, http URLs and ports [R6455-3-1 R6455-4.1-11]", async () => {
     const hosts: string[] = [];
     const server = await serveEcho({
       host: "::",
@@ -104,7 +104,7 @@ describe("the way to the server", () => {
     expect(hosts).toEqual([`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]);
   });
 
-  it("goes to the first address where the runtime is told not to try several", async () => {
+  it("leads to the first address where the runtime is told not to try several", async () => {
     const several = getDefaultAutoSelectFamily();
     setDefaultAutoSelectFamily(false);
     const server = await serveEcho({ host: "::" });
@@ -113,7 +113,7 @@ describe("the way to the server", () => {
     setDefaultAutoSelectFamily(several);
   });
 
-  it("goes over a Unix domain socket", async () => {
+  it("leads over a Unix domain socket", async () => {
     const folder = mkdtempSync(join(tmpdir(), "openline-socket-"));
     const socketPath = join(folder, "s");
     const server = await rawServer((request) => `${acceptance(request)}\x81\x02hi`, { path: socketPath });
@@ -125,7 +125,7 @@ describe("the way to the server", () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("goes over any stream that the caller makes [G9 G51 G52]", async () => {
+  it("leads over any stream that the caller makes [G9 G51 G52]", async () => {
     const [near, far] = duplexPair();
     const http = createHttpServer().on("upgrade", (request, socket, head) => {
       void accept(request, socket, head, { message: (connection, data) => void connection.send(data) });
@@ -174,11 +174,11 @@ describe("one opening handshake per address and port at a time [R6455-4.1-2]", (
     return most;
   }
 
-  it("under one name or several", async () => {
+  it("holds for one name and for several", async () => {
     expect(await countTogether({}, ["127.0.0.1", "127.0.0.1", "localhost", "2130706433"], 1)).toBe(1);
   });
 
-  it("by name where the address is not known [R6455-4.1-3]", async () => {
+  it("holds for a name where the address is not known [R6455-4.1-3]", async () => {
     const answers: (() => void)[] = [];
     const server = await serveRaw((request, socket) => {
       answers.push(() => void socket.write(acceptance(request)));
@@ -201,7 +201,7 @@ describe("one opening handshake per address and port at a time [R6455-4.1-2]", (
     for (const connection of connections) connection.terminate();
   });
 
-  it("and only so many to all addresses together [R6455-4.1-3]", async () => {
+  it("runs beside others up to a limit for all addresses together [R6455-4.1-3]", async () => {
     const requests: (() => void)[] = [];
     const server = await serveRaw((request, socket) => {
       requests.push(() => void socket.write(acceptance(request)));
@@ -221,11 +221,11 @@ describe("one opening handshake per address and port at a time [R6455-4.1-2]", (
     for (const connection of await Promise.all([...connecting, together])) connection.terminate();
   });
 
-  it("unless told otherwise", async () => {
+  it("does not hold with serialize: false", async () => {
     expect(await countTogether({ serialize: false }, ["127.0.0.1", "127.0.0.1", "127.0.0.1"], 3)).toBe(3);
   });
 
-  it("whoever waits can leave the line, and the others keep their order", async () => {
+  it("can be given up while it waits, and the others keep their order", async () => {
     const answers: (() => void)[] = [];
     const server = await serveRaw((request, socket) => {
       answers.push(() => socket.write(acceptance(request)));

@@ -44,7 +44,7 @@ function toBytes(bytes: string | Uint8Array): Uint8Array {
 }
 
 describe("a transport that fails", () => {
-  it("fails with connection-failed where nobody listens, by name and by address [R6455-4.1-6]", async () => {
+  it("fails with connection-failed where nothing listens, by name and by address [R6455-4.1-6]", async () => {
     const vacant = createServer().listen(0, "127.0.0.1");
     await once(vacant, "listening");
     const { port } = vacant.address() as { port: number };
@@ -99,7 +99,7 @@ describe("a transport that fails", () => {
 describe("time and abort", () => {
   const silent: Answer = () => undefined;
 
-  it("fails with timed-out when no answer comes, and with its own time for each [G56 G98]", async () => {
+  it("fails with timed-out when no answer comes, each handshake after its own time [G56 G98]", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const server = await rawServer(silent);
     const url = `ws://127.0.0.1:${server.port}/`;
@@ -150,7 +150,7 @@ describe("time and abort", () => {
     expect(tunnel.message).toMatch(/, up to the proxy's tunnel$/);
   });
 
-  it("has no limit of time when told so", async () => {
+  it("has no limit of time with Infinity", async () => {
     const server = await serveRaw((request, socket) => {
       setTimeout(() => socket.write(acceptance(request)), 20);
       return undefined;
@@ -199,7 +199,7 @@ describe("time and abort", () => {
     await server.close();
   });
 
-  it("rejects at once while the caller's own parts take their time, and destroys a stream that comes too late", async () => {
+  it("rejects at once while functions of the caller are still at work, and destroys a stream that comes too late", async () => {
     const server = await serveRaw((request) => acceptance(request, { "Set-Cookie": "a=b" }));
     const waits: ConnectOptions[] = [
       { proxy: () => never },

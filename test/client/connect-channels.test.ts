@@ -70,7 +70,7 @@ describe("the channels [G64]", () => {
     expect(names).toEqual(all.map((step) => [step, `openline:connect:${step}`]));
   });
 
-  it("tell of plain TCP, without the credentials of the URL", async () => {
+  it("publish the steps over plain TCP, without the credentials of the URL", async () => {
     const server = await serve(accept);
     const told = listen();
     const connection = await connected(`ws://user:secret@127.0.0.1:${server.port}/path?query`);
@@ -81,7 +81,7 @@ describe("the channels [G64]", () => {
     expect(told[3]!.connection).toBe(connection);
   });
 
-  it("tell the connection of TCP apart from TLS over it", async () => {
+  it("publish the step of TCP before that of TLS over it", async () => {
     const server = await serve(accept, { tls: certificates.server });
     const told = listen();
     await connected(`wss://localhost:${server.port}/`, { tls: { ca: certificates.ca } });
@@ -91,7 +91,7 @@ describe("the channels [G64]", () => {
     expect((told[2]!.socket as TLSSocket).authorized).toBe(true);
   });
 
-  it("tell of a tunnel when it is there", async () => {
+  it("publish the socket when its tunnel is open", async () => {
     const server = await serve(accept);
     let tunnels = 0;
     const proxy = await serve((request, socket) => {
@@ -114,7 +114,7 @@ describe("the channels [G64]", () => {
     expect(atSocket).toBe(1);
   });
 
-  it("tell how far an attempt got that failed, and why", async () => {
+  it("publish the last step of a failed handshake, and its error", async () => {
     const refusing = await serve(() => "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     const gone = await rawServer(accept);
     await gone.close();
@@ -129,7 +129,7 @@ describe("the channels [G64]", () => {
     expect(told[1]!.error).toBe(unreachable);
   });
 
-  it("tell of an abort with the signal's reason", async () => {
+  it("publish an abort with the signal's reason", async () => {
     const silent = await serve(() => undefined);
     const abort = new AbortController();
     const told = listen();
@@ -139,7 +139,7 @@ describe("the channels [G64]", () => {
     expect(told.at(-1)).toMatchObject({ step: "failed", error: "enough" });
   });
 
-  it("tell of a redirect as of another attempt", async () => {
+  it("publish a redirect as another handshake", async () => {
     const server = await serve(accept);
     const first = await serve(() => `HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:${server.port}/there\r\n\r\n`);
     const told = listen();
@@ -151,7 +151,7 @@ describe("the channels [G64]", () => {
     expect(expectOneAttempt(told.slice(second)).url).toBe(`ws://127.0.0.1:${server.port}/there`);
   });
 
-  it("tell nothing of an attempt that began while nobody listened", async () => {
+  it("publish nothing of a handshake that began without a subscriber", async () => {
     const trace = new ConnectTrace(new URL("ws://server.test/"));
     const told = listen();
     trace.reached("open", undefined);

@@ -113,7 +113,7 @@ describe("a response that breaks a rule", () => {
     );
   });
 
-  it("fails with duplicate-accept when the second is behind more fields than anyone counts [C01]", async () => {
+  it("fails with duplicate-accept when the second accept is behind very many fields [C01]", async () => {
     await failsWith("duplicate-accept", (request) => {
       const many = "A: b\r\n".repeat(1500);
       return acceptance(request).replace(/\r\n$/, `${many}Sec-WebSocket-Accept: ${request.accept}\r\n\r\n`);
@@ -212,7 +212,7 @@ describe("a response that breaks a rule", () => {
   it.each([
     ["stalls", (socket: Socket) => void socket],
     ["is reset", (socket: Socket) => setImmediate(() => socket.resetAndDestroy())],
-  ])("keeps what came of a refusal's body that %s", async (_, then) => {
+  ])("keeps the part that came of a refusal's body that %s", async (_, then) => {
     const server = await rawServer((_, socket) => {
       socket.write("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 100\r\n\r\nhalf", () => then(socket));
       return undefined;
@@ -260,7 +260,7 @@ describe("a response that browsers take", () => {
     certificates.remove();
   });
 
-  it("opens with a head as large as maxHeaderSize lets it be, by the class too", async () => {
+  it("opens with a head of maxHeaderSize, by the class too", async () => {
     const server = await serveRaw((request) => acceptance(request, { "X-A": "a".repeat(100_000) }));
     const url = `ws://127.0.0.1:${server.port}/`;
     const limits = { maxHeaderSize: 128 * 1024 };
@@ -274,7 +274,7 @@ describe("a response that browsers take", () => {
 });
 
 describe("a response that is right", () => {
-  it("is accepted after informational ones", async () => {
+  it("is accepted after informational responses", async () => {
     const server = await serveRaw(
       (request) => `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${acceptance(request)}`,
     );
@@ -282,7 +282,7 @@ describe("a response that is right", () => {
     connection.terminate();
   });
 
-  it("is accepted with fields that speak of a body, and what follows are frames [C08]", async () => {
+  it("is accepted with fields of a body, and the bytes behind it are frames [C08]", async () => {
     const server = await serveRaw((request) => `${acceptance(request, { "Content-Length": "4" })}\x81\x05hello`);
     const connection = await connect(`ws://127.0.0.1:${server.port}/`);
     for await (const data of connection) {
@@ -292,7 +292,7 @@ describe("a response that is right", () => {
     connection.terminate();
   });
 
-  it("is accepted with any case, several tokens, surrounding space and more fields than anyone counts", async () => {
+  it("is accepted with any case, several tokens, surrounding space and very many fields", async () => {
     const many = Object.fromEntries(Array.from({ length: 1200 }, (_, i) => [`A${i}`, "b"]));
     const server = await serveRaw((request) =>
       acceptance(request, {

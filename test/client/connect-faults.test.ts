@@ -141,7 +141,7 @@ describe.each(["ws", "wss"])("%s", (scheme) => {
     ["toClient", "halfClose"],
     ["toClient", "reset"],
   ])(
-    "tells what happened when bytes %s %s, at every byte",
+    "reports the cause when bytes %s %s, at every byte",
     async (direction, kind) => {
       const lengths = await measure(scheme, direction);
       // TLS has ten times the bytes and most of its costs: outside CI a prime step visits every record, header and tag.
@@ -193,7 +193,7 @@ async function measure(scheme: string, direction: keyof Faults): Promise<Lengths
 }
 
 describe("a server that falls silent [D02]", () => {
-  it("is given up by the client's Pings, and the report says so", async () => {
+  it("is given up by the client's Pings, as the report says", async () => {
     const server = servers.get("ws")!;
     const { opensAfter } = await measure("ws", "toClient");
     const proxy = await faultyProxy(server.port, { toClient: { kind: "stall", at: opensAfter } });

@@ -186,7 +186,7 @@ describeWith("nats-server", "nats-server", (executable) => {
     return text;
   }
 
-  it("speaks with us, compressed", async () => {
+  it("exchanges compressed messages with us", async () => {
     const connection = await connect(`ws://127.0.0.1:${await startNats()}/`);
     expect(connection.extensions).toMatch(/^permessage-deflate/);
     expect(await linesUntil(connection, "\r\n")).toMatch(/^INFO \{/);
@@ -206,7 +206,7 @@ describeWith("nats-server", "nats-server", (executable) => {
     expect(await connection.closed).toMatchObject({ code: 1006, wasClean: false, violation: "close-code-invalid" });
   });
 
-  it("S4: speaks with WebSocket", async () => {
+  it("exchanges messages with WebSocket", async () => {
     const socket = new WebSocket(`ws://127.0.0.1:${await startNats()}/`);
     socket.binaryType = "arraybuffer";
     let text = "";
@@ -220,7 +220,7 @@ describeWith("nats-server", "nats-server", (executable) => {
     expect(end.wasClean).toBe(true);
   });
 
-  it("closes first when it is told nonsense, and the report says how", async () => {
+  it("closes first after a wrong message, as the report says", async () => {
     const connection = await connect(`ws://127.0.0.1:${await startNats()}/`);
     connection.send(Buffer.from("NONSENSE\r\n"));
     const lines: string[] = [];

@@ -50,7 +50,7 @@ async function fieldsOf(url: string, options: ConnectOptions): Promise<readonly 
 const failure = (url: string, options: ConnectOptions) => handshakeErrorOf(connect(url, options));
 
 describe("a server over TLS", () => {
-  it("is trusted by its chain and told its name, unless it is an address [R6455-4.1-8 R6455-4.2.2-1 R6455-10.6-1 G55]", async () => {
+  it("is trusted by its chain and gets its name, unless that is an address [R6455-4.1-8 R6455-4.2.2-1 R6455-10.6-1 G55]", async () => {
     const server = await serveTls();
     expect(await fieldsOf(`wss://localhost:${server.port}/`, { tls: { ca } })).toEqual([
       "X-Name",
@@ -68,7 +68,7 @@ describe("a server over TLS", () => {
     opened.length = 0;
   });
 
-  it("is reached, told its name and trusted without the dot that a URL may have at the name's end [R6455-4.1-8]", async () => {
+  it("is reached and trusted, and gets its name, without the dot at the end of the URL's name [R6455-4.1-8]", async () => {
     const server = await serveTls();
     expect(await fieldsOf(`wss://localhost.:${server.port}/`, { tls: { ca } })).toContain("localhost");
     expect(server.requests[0]!.values("host")).toEqual([`localhost.:${server.port}`]);
@@ -127,7 +127,7 @@ describe("a server over TLS", () => {
     opened.length = 0;
   });
 
-  it("is checked by its address where the URL has one [C13]", async () => {
+  it("is checked by its address where the URL has an address [C13]", async () => {
     const server = await serveTls(certificates.otherHost);
     const error = await failure(`wss://127.0.0.1:${server.port}/`, { tls: { ca } });
     expect(error.message).toMatch(/IP: 127\.0\.0\.1 is not in the cert's list/);
@@ -196,15 +196,15 @@ describe("a stream of the caller's own", () => {
     return fieldsOf(`wss://localhost:${server.port}/`, { createConnection, tls: { ca } });
   }
 
-  it("that is TLS is taken as it is [G53]", async () => {
+  it("is taken as it is when it is TLS [G53]", async () => {
     expect(await over((options) => tlsConnect(options))).toContain("server.test");
   });
 
-  it("that is plain becomes TLS", async () => {
+  it("becomes TLS when it is plain", async () => {
     expect(await over(({ port, host }) => netConnect({ port: port!, host: host! }))).toContain("localhost");
   });
 
-  it("fails with tls-failed when its TLS does", async () => {
+  it("fails with tls-failed when its TLS fails", async () => {
     const server = await serveTls();
     const createConnection: ConnectOptions["createConnection"] = ({ port }) => tlsConnect({ port, host: "127.0.0.1" });
     expect((await failure(`wss://localhost:${server.port}/`, { createConnection })).rule).toBe("tls-failed");

@@ -61,7 +61,7 @@ describe("a connection", () => {
     connection.terminate();
   });
 
-  it("goes to handlers, all of them after the promise has resolved", async () => {
+  it("calls its handlers after the promise has resolved", async () => {
     const seen: string[] = [];
     const server = await serveRaw((request, socket) => {
       const peer = new RawPeer(socket, "server");
@@ -103,7 +103,7 @@ describe("a connection", () => {
     await expect(connect(`ws://127.0.0.1:${server.port}/`, { upgrade })).rejects.toBe(error);
   });
 
-  it.each(["whole", "bytewise"])("loses nothing that comes with the 101, %s [C16]", async (cut) => {
+  it.each(["whole", "bytewise"])("loses no bytes that come with the 101, %s [C16]", async (cut) => {
     const server = await serveRaw((request, socket) => {
       const bytes = Buffer.from(`${acceptance(request)}\x81\x03one\x82\x03two\x88\x02\x03\xe8`, "latin1");
       socket.setNoDelay(true);
@@ -199,7 +199,7 @@ it.each<[string, unknown]>([
 });
 
 describe("options of the connection", () => {
-  it("compresses by default, where the server does [G61]", async () => {
+  it("compression is on by default, where the server has it [G61]", async () => {
     const server = await serveEcho({ compression: true });
     const connection = await connect(server.url);
     expect(connection.extensions).toMatch(
@@ -214,7 +214,7 @@ describe("options of the connection", () => {
     plain.terminate();
   });
 
-  it("delivers text as bytes when asked", async () => {
+  it('text is delivered as bytes with text: "bytes"', async () => {
     const server = await serveEcho();
     const connection = await connect(server.url, { text: "bytes" });
     connection.send("ä");
@@ -222,14 +222,14 @@ describe("options of the connection", () => {
     connection.terminate();
   });
 
-  it("keeps to the limits", async () => {
+  it("limits hold", async () => {
     const server = await serveEcho();
     const connection = await connect(server.url, { limits: { maxMessageSize: 3 } });
     connection.send("1234");
     expect(await connection.closed).toMatchObject({ code: 1006, initiator: "local", sent: { code: 1009 } });
   });
 
-  it("gives what a handler throws to the error handler, and closes with 1011", async () => {
+  it("an exception of a handler goes to the error handler, and closes with 1011", async () => {
     const server = await serveEcho();
     const errors: unknown[] = [];
     const problem = new Error("Not this one");

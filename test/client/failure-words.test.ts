@@ -109,7 +109,7 @@ describe("every way to connect names the URL without secrets, and the caller's l
     }
   });
 
-  it("the server ends the connection, as one of TLS does: wss is named", async () => {
+  it("the server ends the connection, as servers of TLS do: wss is named", async () => {
     const tls = { cert: certificates.server.cert, key: certificates.server.key };
     const server = await serve({ host: "127.0.0.1", tls, routes: {} });
     opened.push(server);
@@ -133,7 +133,7 @@ describe("every way to connect names the URL without secrets, and the caller's l
       expect(message).toMatch(/perhaps the URL has to begin with ws:/);
   });
 
-  it("nobody known has signed the certificate: tls: { ca } is named", async () => {
+  it("the certificate has no trusted issuer: tls: { ca } is named", async () => {
     const { cert, key } = certificates.selfSigned;
     const server = await serve({ host: "127.0.0.1", tls: { cert, key }, routes: {} });
     opened.push(server);
@@ -148,14 +148,14 @@ describe("every way to connect names the URL without secrets, and the caller's l
   });
 });
 
-describe("the rest", () => {
-  it("a bad port fails in the classes alone, and says so", async () => {
+describe("other failures", () => {
+  it("a bad port fails in the classes alone, with an error that says so", async () => {
     const error = await ways.WebSocket!("ws://127.0.0.1:25/", {});
     expect(error.message).toMatch(/to ws:\/\/127\.0\.0\.1:25\/: .*port 25 is reserved for another protocol$/);
     expect(error.stack).toContain("failure-words.test.ts");
   });
 
-  it("where a program keeps no frames, the stack is the message", async () => {
+  it("the stack is the message where a program keeps no frames", async () => {
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
     try {

@@ -105,7 +105,7 @@ const faces: Record<string, Cycle> = {
 };
 
 describe.each(Object.entries(faces))("%s", (_, cycle) => {
-  it("leaves nothing with the signal, sockets that opened and sockets that did not", async () => {
+  it("leaves nothing with the signal, for sockets that opened and for others", async () => {
     const { signal } = new AbortController();
     const url = `ws://127.0.0.1:${server.port}`;
     const some = async () => {
@@ -151,7 +151,7 @@ describe.each(Object.entries(faces))("%s", (_, cycle) => {
     expect(getEventListeners(abort.signal, "abort")).toEqual([]);
   });
 
-  it("rejects with the signal's reason while it waits for its turn", async () => {
+  it("rejects with the signal's reason while it waits in the queue", async () => {
     const [first, second] = [new AbortController(), new AbortController()];
     const url = `ws://127.0.0.1:${silent.port}/`;
     const before = silent.requests.length;

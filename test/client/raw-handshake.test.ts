@@ -61,7 +61,7 @@ describe.each(["whole", "bytewise"])("%s", (cut) => {
     connection.terminate();
   });
 
-  it("a glued frame that breaks a rule fails the connection, not the handshake [C16]", async () => {
+  it("fails the connection, not the handshake, for a glued frame that breaks a rule [C16]", async () => {
     const { server, peers } = await answering((request) => `${acceptance(request)}\x81\x81\0\0\0\0a`);
     const connection = await connect(`ws://127.0.0.1:${server.port}/`);
     const frame = await peers[0]!.nextFrame();

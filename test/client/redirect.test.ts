@@ -52,7 +52,7 @@ function secretsIn(server: RawServer, index: number): string[] {
 }
 
 describe("followRedirects", () => {
-  it("an unusable Location with a password shows it nowhere [C21]", async () => {
+  it("an unusable Location shows its password nowhere [C21]", async () => {
     const server = await serveRaw(() => redirect("ws://user:secret@ h/"));
     const error = await failure(`ws://127.0.0.1:${server.port}/`, { followRedirects: 1 });
     const { headers, ...rest } = error;
@@ -98,7 +98,7 @@ describe("followRedirects", () => {
     await server.close();
   });
 
-  it("follows as many as it says and no more", async () => {
+  it("follows as many redirects as it says and no more", async () => {
     const server = await serveRaw(along({ "/1": "/2", "/2": "/3", "/3": "/4" }));
     const url = `ws://127.0.0.1:${server.port}/1`;
     await opens(url, { followRedirects: 3 });
@@ -130,7 +130,7 @@ describe("followRedirects", () => {
     },
   );
 
-  it("sends nothing that may be a secret to another host, nor when it is sent back [C12]", async () => {
+  it("sends no possible secret to another host, nor when it is sent back [C12]", async () => {
     const first = await serveRaw((request) =>
       request.target === "/a" ? redirect(`http://127.0.0.1:${second.port}/b`) : acceptance(request),
     );
@@ -149,7 +149,7 @@ describe("followRedirects", () => {
     expect(first.requests[1]!.values("x-api-key")).toEqual([]);
   });
 
-  it("sends nothing that may be a secret where another host sends to itself [C12]", async () => {
+  it("sends no possible secret where another host redirects to itself [C12]", async () => {
     const second = await serveRaw(along({ "/b": "/c" }));
     const first = await serveRaw(() => redirect(`ws://127.0.0.1:${second.port}/b`));
     await opens(`ws://127.0.0.1:${first.port}/`, { followRedirects: 2, headers: secrets });
@@ -167,7 +167,7 @@ describe("followRedirects", () => {
     ]);
   });
 
-  it("sends nothing that may be a secret in plain text [C12]", async () => {
+  it("sends no possible secret in plain text [C12]", async () => {
     const plain = await serveRaw(along({}));
     const server = await serveRaw((request) => redirect(`ws://same.test/${request.target}`), {
       tls: certificates.server,
@@ -243,7 +243,7 @@ function makeJar(): CookieJar & { readonly asked: string[]; readonly stored: str
 }
 
 describe("cookieJar", () => {
-  it("gives and is given the cookies of each step, redirects and refusals included [G62 R6455-4.1-28]", async () => {
+  it("gives and stores the cookies of each step, also of redirects and refusals [G62 R6455-4.1-28]", async () => {
     const cookieJar = makeJar();
     const server = await serveRaw((request) => {
       if (request.target === "/a") return redirect("/b", 302, "Set-Cookie: one=1; Path=/\r\nSet-Cookie: bad=1\r\n");
@@ -267,7 +267,7 @@ describe("cookieJar", () => {
     ]);
   });
 
-  it("that fails to give its cookies fails the connection with its own error", async () => {
+  it("fails the connection with its own error when it cannot give its cookies", async () => {
     const server = await serveRaw(along({}));
     const error = new Error("The jar is broken");
     const cookieJar: CookieJar = { getCookieString: () => Promise.reject(error), setCookie: () => undefined };

@@ -9,7 +9,7 @@ import { exchange, openRaw, parseResponse, requestText } from "../support/raw-pe
 import { frameFrom } from "../support/wire.ts";
 
 describe("accept", () => {
-  test("rejects for what is no option of it", async () => {
+  test("rejects unknown options", async () => {
     const given = { pach: "/" } as object;
     await expect(accept({} as never, {} as never, new Uint8Array(0), given)).rejects.toThrow(
       new TypeError('Cannot accept: there is no option "pach"'),
@@ -32,14 +32,14 @@ describe("accept", () => {
     expect((error as Error).message).toContain('http.on("upgrade", (request, socket, head) =>');
   });
 
-  test("rejects for limits that it would not keep, and says where they belong", async () => {
+  test("rejects limits that it cannot keep, and says where they belong", async () => {
     const given = { limits: { maxConnections: 5 } };
     await expect(accept({} as never, new PassThrough(), new Uint8Array(0), given)).rejects.toThrow(
       /^Cannot accept: limits\.maxConnections has no effect here; .*serve/,
     );
   });
 
-  test("gives the connection; what is there already waits for the loop", async () => {
+  test("resolves with the connection; messages that came before wait for the loop", async () => {
     const { port } = await httpServer(async (request, socket, head) => {
       const connection = await accept(request, socket, head);
       for await (const data of connection!) connection!.send(data);
@@ -49,7 +49,7 @@ describe("accept", () => {
     expect(await peer.nextTexts(2)).toEqual(["glued", "later"]);
   });
 
-  test("takes a route's options and handlers, and serves a client that others wrote [G41 G50]", async () => {
+  test("takes a route's options and handlers, and serves a client of another library [G41 G50]", async () => {
     const { port } = await httpServer((request, socket, head) => {
       void accept(request, socket, head, {
         subprotocols: ["echo"],
@@ -77,7 +77,7 @@ describe("accept", () => {
     expect(outcomes).toEqual([undefined]);
   });
 
-  test("throws for options that cannot be, before anything is answered", async () => {
+  test("rejects options that cannot be before anything is answered", async () => {
     const errors: unknown[] = [];
     const { port } = await httpServer((request, socket, head) => {
       accept(request, socket, head, { limits: { closeTimeout: -1 } }).catch((error) => {
@@ -89,7 +89,7 @@ describe("accept", () => {
     expect(errors).toEqual([expect.any(RangeError)]);
   });
 
-  test("with topics its connections can publish to each other, without them they cannot", async () => {
+  test("lets connections publish to each other with topics, and not without", async () => {
     const topics = new Topics();
     const { port } = await httpServer((request, socket, head) => {
       void accept(request, socket, head, {
@@ -107,7 +107,7 @@ describe("accept", () => {
   });
 });
 
-test("accept in a `request` listener rejects, and the response is still to be written", async () => {
+test("accept rejects in a `request` listener, and the response can still be written", async () => {
   const { http, port } = await httpServer();
   let error: unknown;
   http.on("request", async (request, response) => {

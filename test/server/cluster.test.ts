@@ -143,7 +143,7 @@ describe.each(sharings)("workers by %s", (sharing) => {
     }
   });
 
-  test("counts add up, whoever closes", async () => {
+  test("counts add up, with either side closing", async () => {
     const before = await untilConnections(0);
     const targets = Array.from({ length: 60 }, (_, i) => ports[i % 2]!);
     const clients = await Promise.all(targets.map((port) => open(port)));
@@ -188,7 +188,7 @@ describe.each(sharings)("workers by %s", (sharing) => {
     for (const { connection } of clients) connection.terminate();
   });
 
-  test("a worker that drains and stops listening refuses nobody, and ends when the last has left", async () => {
+  test("a worker that drains and stops listening refuses no client, and ends when the last one has left", async () => {
     const clients = await openOnAll();
     const silent = await Promise.all(Array.from({ length: 12 }, () => sendRaw(ports[0]!)));
     const [gone, ...left] = workers as [WorkerProcess, ...WorkerProcess[]];

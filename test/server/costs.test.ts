@@ -76,8 +76,8 @@ beforeAll(async () => {
 
 afterAll(() => void child.kill());
 
-describe("what a connection costs, whatever the machine", () => {
-  test("an idle one less than 4 KiB of heap", async () => {
+describe("the costs of a connection, on any machine", () => {
+  test("an idle connection costs less than 4 KiB of heap", async () => {
     await open(100, "/idle");
     const before = await ask("heap");
     await open(400, "/idle");

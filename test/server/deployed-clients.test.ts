@@ -25,14 +25,14 @@ async function statuses(target: number | NetConnectOpts, request: RawRequest | s
   return found;
 }
 
-test.each(["", " ", "\t"])("an empty Sec-WebSocket-Extensions is as none: %j", async (value) => {
+test.each(["", " ", "\t"])("an empty Sec-WebSocket-Extensions means none: %j", async (value) => {
   const { port } = await serving({ compression: true, routes: { "/": {} } });
   expect(
     await statuses(port, requestText().replace("\r\n\r\n", `\r\nSec-WebSocket-Extensions:${value}\r\n\r\n`)),
   ).toEqual([101, 101]);
 });
 
-test("a token of 8.7 KB comes as a subprotocol, with the default limits", async () => {
+test("takes a token of 8.7 KB as a subprotocol with the default limits", async () => {
   const { port } = await serving({ routes: { "/": { subprotocols: ["base64.binary.k8s.io"] } } });
   const token = `base64url.bearer.authorization.k8s.io.${"Zx09_-".repeat(1459)}`;
   const headers = { "Sec-WebSocket-Protocol": `base64.binary.k8s.io, ${token}` };
@@ -43,7 +43,7 @@ describe("cookies in fields of their own [C01]", () => {
   const crumbs = (count: number) => Array.from({ length: count }, (_, index) => `c${index}=${index}`);
   const request = (count: number) => requestText({ headers: { Cookie: crumbs(count) } });
 
-  test("150 are one cookie string", async () => {
+  test("150 fields become one cookie string", async () => {
     const seen: unknown[] = [];
     const upgrade = ({ request: { headers } }: { request: { headers: { cookie?: string | undefined } } }) => ({
       data: seen.push(headers.cookie),
@@ -71,7 +71,7 @@ describe("cookies in fields of their own [C01]", () => {
     },
   );
 
-  test("without a limit, as many as fit into the head", async () => {
+  test("without a limit, as many fields are taken as fit into the head", async () => {
     const limits = { maxHeaderSize: 64 * 1024, maxHeaderFields: Number.POSITIVE_INFINITY };
     const { port } = await serving({ limits, routes: { "/": {} } });
     const peer = await sendRaw(port, request(3000));
@@ -93,7 +93,7 @@ describe("cookies in fields of their own [C01]", () => {
   });
 });
 
-describe("over a Unix socket, Host says what it likes [C10]", () => {
+describe("over a Unix socket, any Host is taken [C10]", () => {
   const hosts = ["localhost", "%2Fvar%2Frun%2Fapp.sock", "/var/run/app.sock", "", "a b"];
   const withHost = (host: string, more = "") =>
     requestText().replace("Host: localhost\r\n", `Host: ${host}\r\n${more}`);
@@ -123,7 +123,7 @@ describe("over a Unix socket, Host says what it likes [C10]", () => {
     expect(new Set(urls)).toEqual(new Set(["http://localhost/"]));
   });
 
-  test("but a page of a browser is of no such host, and no list has it [C09]", async () => {
+  test("refuses a browser's page over a Unix socket, whose host no list has [C09]", async () => {
     const { path } = await overPath("own");
     expect(await statuses({ path }, withHost("", "Origin: http://localhost\r\n"))).toEqual([403, 403]);
     const listed = await overPath("own", { hosts: ["localhost"] });
@@ -131,7 +131,7 @@ describe("over a Unix socket, Host says what it likes [C10]", () => {
     expect(await statuses({ path: listed.path }, withHost("localhost"))).toEqual([101, 101]);
   });
 
-  test("over TCP it has to be a host [C10]", async () => {
+  test("refuses a Host that is no host over TCP [C10]", async () => {
     const { port } = await serving({ routes: { "/": {} } });
     for (const host of hosts.slice(1)) expect(await statuses(port, withHost(host)), host).toEqual([400, 400]);
   });

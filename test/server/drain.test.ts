@@ -21,7 +21,7 @@ describe("the options of drain", () => {
     });
   });
 
-  test("a deadline that no timer can wait for is as late as one can", () => {
+  test("a deadline beyond the longest timer is the longest timer", () => {
     for (const deadline of [Number.POSITIVE_INFINITY, 30 * 24 * 3600 * 1000]) {
       expect(resolveDrain({ deadline }).deadline).toBe(2_147_483_647);
     }
@@ -41,7 +41,7 @@ describe("the options of drain", () => {
   });
 
   test.each([Number.POSITIVE_INFINITY, 30 * 24 * 3600 * 1000])(
-    "with a deadline of %d ms nobody is cut off [D06]",
+    "with a deadline of %d ms no client is cut off [D06]",
     async (deadline) => {
       const server = await serving({ routes: { "/": {} } });
       const clients = await Promise.all([1, 2, 3].map(() => connectClient(`ws://127.0.0.1:${server.port}/`)));
@@ -53,7 +53,7 @@ describe("the options of drain", () => {
 });
 
 describe("drain", () => {
-  test("tells clients in turn, refuses new ones meanwhile, delivers what was queued, and resolves [D06]", async () => {
+  test("closes clients in turn, refuses new ones meanwhile, delivers queued messages, and resolves [D06]", async () => {
     const server = await serving({ routes: { "/": {} } });
     const peers = [await openRaw(server.port), await openRaw(server.port), await openRaw(server.port)];
     await until(() => server.connections.size === 3);
@@ -72,7 +72,7 @@ describe("drain", () => {
     expect(server.accepting).toBe(false);
   });
 
-  test("those that stay beyond the deadline are cut off, whatever their handlers do", async () => {
+  test("cuts clients off that stay beyond the deadline, also while their handlers work", async () => {
     const server = await serving({ routes: { "/": { message: () => new Promise(() => {}) } } });
     const peer = await openRaw(server.port);
     peer.text("a");
@@ -82,7 +82,7 @@ describe("drain", () => {
     await peer.until(() => false);
   });
 
-  test("a client that was being let in when the draining began is told what the others are", async () => {
+  test("closes a client that was being let in when the draining began like the others", async () => {
     const deciding = gate();
     const server = await serving({ routes: { "/": {}, "/slow": { upgrade: () => deciding.opened.then(() => ({})) } } });
     const first = await openRaw(server.port);
@@ -100,7 +100,7 @@ describe("drain", () => {
     await drained;
   });
 
-  test("stops listening at once where it is asked to, and delivers what was queued all the same", async () => {
+  test("stops listening at once with stopListening, and delivers queued messages all the same", async () => {
     const server = await serving({ routes: { "/": {} } });
     const { port } = server;
     const peer = await openRaw(port);
@@ -116,7 +116,7 @@ describe("drain", () => {
     await drained;
   });
 
-  test("a code that cannot be sent is refused, and nothing is drained", async () => {
+  test("rejects options that cannot be, and drains nothing", async () => {
     const server = await serving({ routes: {} });
     await expect(server.drain({ code: 1006 })).rejects.toThrow(RangeError);
     await expect(server.drain({ over: -1 })).rejects.toThrow(

@@ -31,7 +31,7 @@ test.each<[string, RawRequest, number, RegExp, [string, string]?]>([
 });
 
 describe("limits of a server", () => {
-  test("maxConnections: beyond it 503, and let in again when one has left", async () => {
+  test("refuses with 503 beyond maxConnections, until a client has left", async () => {
     const server = await serving({ routes: { "/": says("in") }, limits: { maxConnections: 2 } });
     const first = await openRaw(server.port);
     await openRaw(server.port);
@@ -43,7 +43,7 @@ describe("limits of a server", () => {
     expect(await said(server.port, "/")).toBe("in");
   });
 
-  test("maxPendingHandshakes: beyond it 503, and let in again when one was decided", async () => {
+  test("refuses with 503 beyond maxPendingHandshakes, until one is decided", async () => {
     const { opened, open } = gate();
     const server = await serving({
       routes: { "/": { upgrade: () => opened.then(() => ({})) } },
@@ -60,7 +60,7 @@ describe("limits of a server", () => {
     await openRaw(server.port);
   });
 
-  test("many pending handshakes warn of no leak", async () => {
+  test("many pending handshakes cause no warning of a leak", async () => {
     const warnings: unknown[] = [];
     const note = (warning: unknown) => warnings.push(warning);
     process.on("warning", note);
@@ -75,7 +75,7 @@ describe("limits of a server", () => {
   });
 });
 
-test("origin: by default the same host, where there is an Origin [G48]", async () => {
+test("lets in pages of the same host by default, where there is an Origin [G48]", async () => {
   const { port } = await serving({ routes: { "/": says("in"), "/any": { ...says("in"), origin: "any" } } });
   const headers = { Origin: "https://localhost" };
   expect(await (await openRaw(port, { headers })).nextTexts(1)).toEqual(["in"]);

@@ -6,7 +6,7 @@ import { closeStatus, openRaw, readHead, requestText, sendRaw } from "../support
 import { serving } from "../support/serving.ts";
 
 describe("close", () => {
-  test("tells all 1001, waits for them, refuses the rest, and leaves nothing running", async () => {
+  test("closes all clients with 1001, waits for them, refuses new ones, and leaves nothing running", async () => {
     const before = process.getActiveResourcesInfo().filter((kind) => /TCP|Timeout/.test(kind)).length;
     const seen: number[] = [];
     const server = await serve({
@@ -35,7 +35,7 @@ describe("close", () => {
     await server[Symbol.asyncDispose]();
   });
 
-  test("clients that do not answer are cut off after closeTimeout [D01]", async () => {
+  test("cuts clients off that do not answer within closeTimeout [D01]", async () => {
     const server = await serving({ routes: { "/": {} }, limits: { closeTimeout: 50 } });
     const peer = await openRaw(server.port);
     await until(() => server.connections.size === 1);
@@ -45,7 +45,7 @@ describe("close", () => {
     await peer.until(() => false);
   });
 
-  test("a handler that never ends does not hold it up", async () => {
+  test("is not held up by a handler that never ends", async () => {
     const server = await serving({
       routes: { "/": { message: () => new Promise(() => {}) } },
       limits: { closeTimeout: 50 },
@@ -58,7 +58,7 @@ describe("close", () => {
     await peer.until(() => false);
   });
 
-  test("plain connections that are kept alive do not hold it up, nor do handshakes under way", async () => {
+  test("is not held up by kept-alive plain connections, nor by handshakes under way", async () => {
     const server = await serving({
       routes: { "/": { upgrade: () => new Promise(() => {}) } },
       request: (_, response) => void response.end("kept"),
@@ -76,7 +76,7 @@ describe("close", () => {
     for (const peer of [kept, partial, idle]) await peer.until(() => false);
   });
 
-  test("in open, and a connection that is established at the same time", async () => {
+  test("can be called in `open`, and closes a connection that is being established", async () => {
     const { opened, open } = gate();
     const server: Server = await serving({
       routes: {

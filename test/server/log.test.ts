@@ -51,7 +51,7 @@ describe("a refused handshake", () => {
     expect(records).toMatchObject([{ event: "refused", level: "info", status, reason }]);
   });
 
-  test("a plain request beside the routes is none", async () => {
+  test("a plain request beside the routes is not logged", async () => {
     const server = await serving({ routes: { "/socket": {} } });
     expect((await ask(server.port, { headers: { Upgrade: "" } })).status).toBe(404);
     expect(server.metrics().refused).toEqual({});
@@ -80,7 +80,7 @@ describe("a refused handshake", () => {
     ]);
   });
 
-  test("an exception of upgrade comes with it, in the place of stderr", async () => {
+  test("an exception of upgrade is in its record instead of on stderr", async () => {
     const server = await serving({ routes: { "/": { upgrade: throws } } });
     expect((await ask(server.port, {})).status).toBe(500);
     const error = expect.objectContaining({ message: "broken" });
@@ -90,7 +90,7 @@ describe("a refused handshake", () => {
     expect(server.metrics().refused).toEqual({ "application-failed": 1 });
   });
 
-  test("in accept, too [G37]", async () => {
+  test("holds in accept, too [G37]", async () => {
     const { port } = await httpServer((request, socket, head) => void accept(request, socket, head, { log }));
     await ask(port, { headers: { "Sec-WebSocket-Key": "" } });
     expect(records).toMatchObject([{ event: "refused", reason: "missing-key" }]);
@@ -98,7 +98,7 @@ describe("a refused handshake", () => {
 });
 
 describe("a connection", () => {
-  test("that breaks a rule is logged with its report, one that closes is not", async () => {
+  test("is logged with its report when it breaks a rule, and not when it closes", async () => {
     const { port } = await serving({ routes: { "/room": {} } });
     const good = await openRaw(port, { path: "/room" });
     good.close(4000);
@@ -114,7 +114,7 @@ describe("a connection", () => {
     expect(records).toEqual([{ event: "failed", level: "warn", message, report, connection: expect.anything() }]);
   });
 
-  test("that does not read is logged [D04]", async () => {
+  test("is logged when its client does not read [D04]", async () => {
     const server = await serving({
       limits: { maxOutboxSize: 1000, closeTimeout: 50 },
       routes: {
@@ -138,7 +138,7 @@ describe("a connection", () => {
 });
 
 describe("an exception of a handler [D09]", () => {
-  test("is logged every time, beside the error handler and in the place of stderr", async () => {
+  test("is logged every time, beside the error handler and instead of stderr", async () => {
     const seen: string[] = [];
     const { port } = await serving({
       routes: {
@@ -199,7 +199,7 @@ describe.each<[string, () => never | Promise<never>]>([
   ["throws", throws],
   ["rejects", async () => throws()],
 ])("a hook that %s", (_, log) => {
-  test("changes nothing, and is itself told of on stderr", async () => {
+  test("changes nothing, and is reported on stderr", async () => {
     const { port } = await serving({ log, routes: { "/": { message: throws } } });
     expect((await ask(port, { path: "/nowhere" })).status).toBe(404);
     const peer = await openRaw(port);
@@ -211,7 +211,7 @@ describe.each<[string, () => never | Promise<never>]>([
     ]);
   });
 
-  test("no hook stays none", () => {
+  test("an undefined hook stays undefined", () => {
     expect(guardedLog(undefined)).toBeUndefined();
   });
 });

@@ -41,7 +41,7 @@ describeWith("python3-prometheus-client", "a Prometheus parser", (python) => {
     return JSON.parse(stdout) as Family[];
   }
 
-  test("reads every number, with its type and labels", () => {
+  test("reads every number with its type and labels", () => {
     const families = parse(prometheusText(metrics));
     // The parser takes _total off a counter's name.
     expect(families.map(([name, type, , samples]) => [name, type, samples.map(([, ...rest]) => rest)])).toEqual([
@@ -89,7 +89,7 @@ describeWith("python3-prometheus-client", "a Prometheus parser", (python) => {
     for (const [, , help] of families) expect(help).not.toBe("");
   });
 
-  test("reads a server at its beginning, and one that has worked", async () => {
+  test("reads the metrics of a new server, and of one that has worked", async () => {
     expect(parse(prometheusText(nothing)).map(([name]) => name)).toContain("openline_connections_closed");
     const server = await serve({ host: "127.0.0.1", routes: { "/": { message: (c, data) => void c.send(data) } } });
     const peer = await openRaw(server.port);

@@ -7,7 +7,7 @@ import { until } from "../support/connection-pair.ts";
 import { closeStatus, openRaw } from "../support/raw-peer.ts";
 import { serving } from "../support/serving.ts";
 
-test("unfinished messages of all clients together stay below the cap; the longest is closed with 1013 [A02]", async () => {
+test("unfinished messages of all clients together stay below the limit; the longest is closed with 1013 [A02]", async () => {
   const most = 1024 * 1024;
   const reports: CloseReport[] = [];
   const heard: number[] = [];
@@ -48,7 +48,7 @@ test.each([
   ["its own topic each", (name: string) => name, 1],
   ["one topic for all", () => "all", 3],
 ])(
-  "published messages count like those sent, and once where they are shared: %s [D04]",
+  "published messages count as sent ones do, and once where they are shared: %s [D04]",
   async (_, topicOf, holders) => {
     const most = 8 * 1024 * 1024;
     const server = await serving({
@@ -74,7 +74,7 @@ test.each([
   },
 );
 
-test("what clients that do not read hold together stays below the cap, and who reads notices nothing [D04]", async () => {
+test("output for clients that do not read stays below the limit together, and clients that read notice nothing [D04]", async () => {
   const most = 4 * 1024 * 1024;
   const reports = new Map<string, CloseReport>();
   const server = await serving({

@@ -30,7 +30,7 @@ describe("resolveRoute", () => {
     expect(resolveRoute(handlers).handlers).toBe(handlers);
   });
 
-  test("a route's own options go before the server's, limits one by one", () => {
+  test("a route's own options override the server's, limits one by one", () => {
     const server = {
       limits: { maxMessageSize: 1, closeTimeout: 2 },
       origin: "any",

@@ -1,7 +1,7 @@
 import { expect, expectTypeOf, test } from "vitest";
 import { route } from "../../src/server/route.ts";
 
-test("route gives back what it was given", () => {
+test("route returns its argument", () => {
   const options = { upgrade: () => ({ data: 1 }) };
   const given = route(options);
   expect(given).toBe(options);

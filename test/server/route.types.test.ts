@@ -144,7 +144,7 @@ describe("types", () => {
     expectTypeOf(inline).returns.resolves.toBeVoid();
   });
 
-  test("data is never claimed where a client may be let in without it", () => {
+  test("data has no type where a client may be let in without it", () => {
     expectTypeOf(sometimesWithout).returns.toBeVoid();
   });
 

@@ -33,7 +33,7 @@ const names = { server: "openline test server", other: "openline test other-host
 const asOther: ConnectionOptions = { servername: "other.test" };
 
 describe("setSecureContext", () => {
-  test("new clients are shown the new certificate, and who is connected stays", async () => {
+  test("new clients get the new certificate, and open connections stay", async () => {
     const server = await serving({ tls: certificates.server, routes });
     const connection = await connect(`wss://localhost:${server.port}/`, { tls: { ca: certificates.ca } });
     expect(await shown(server)).toBe(names.server);
@@ -60,7 +60,7 @@ describe("setSecureContext", () => {
     expect(await shown(server)).toBe(names.server);
   });
 
-  test("behind the PROXY protocol, too", async () => {
+  test("works behind the PROXY protocol, too", async () => {
     const server = await serving({ tls: certificates.server, proxyProtocol: ["127.0.0.1"], routes });
     server.setSecureContext(certificates.otherHost);
     const socket = connectTls({
@@ -73,7 +73,7 @@ describe("setSecureContext", () => {
     socket.destroy();
   });
 
-  test("what is left out stays: protocol versions, and whose certificates clients must have", async () => {
+  test("keeps options that are left out: protocol versions and the authorities of clients' certificates", async () => {
     const server = await serving({
       tls: {
         ...certificates.server,
@@ -113,7 +113,7 @@ describe("setSecureContext", () => {
     expect(await shown(server, asOther)).toBe(names.other);
   });
 
-  test("a listener without TLS, or of another, has no certificate of ours", async () => {
+  test("throws for a listener without TLS and for a shared one", async () => {
     const told = /^Cannot set the secure context: this is not a TLS listener of our own/;
     const plainServer = await serving({ routes });
     expect(() => plainServer.setSecureContext(certificates.server)).toThrow(told);

@@ -8,7 +8,7 @@ test.each<[string, object]>([
   ["a path without /", { routes: { echo: {} } }],
   ["an unknown limit", { routes: {}, limits: { maxSize: 1 } }],
   ["a bad origin", { routes: { "/": { origin: ["*"] } } }],
-])("options that cannot be reject: %s", async (_, options) => {
+])("serve rejects %s", async (_, options) => {
   await expect(serve(options as never)).rejects.toThrow(TypeError);
 });
 
@@ -52,7 +52,7 @@ test.each<[string, unknown]>([
   await expect(serve(options as never)).rejects.toThrow(new TypeError(`Cannot serve "/chat": ${message}`));
 });
 
-test("text comes as one of two", async () => {
+test("serve rejects an unknown form of text", async () => {
   await expect(serve({ routes: {}, text: "utf8" as never })).rejects.toThrow(
     new TypeError('Cannot deliver text as "utf8": it comes as "string" or as "bytes"'),
   );
@@ -76,13 +76,13 @@ test.each<[string, object, RegExp]>([
 test.each([
   ["node:net", () => createNetServer()],
   ["node:tls", () => createTlsServer()],
-])("a server of %s as `server` is refused, since it reads no HTTP", async (_, create) => {
+])("serve rejects a server of %s as `server`, since it reads no HTTP", async (_, create) => {
   await expect(serve({ server: create() as never, routes: {} })).rejects.toThrow(
     /^Cannot serve: the option "server" is a server of node:net or node:tls, which reads no HTTP/,
   );
 });
 
-test("a certificate without its key is refused at once", async () => {
+test("serve rejects a certificate without its key", async () => {
   const cert = "-----BEGIN CERTIFICATE-----\n";
   await expect(serve({ tls: { cert }, routes: {} })).rejects.toThrow(
     new TypeError("Cannot serve: tls has cert but no key, the PEM text of the certificate's private key"),

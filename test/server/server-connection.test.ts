@@ -23,7 +23,7 @@ async function serving(topics?: Topics) {
 }
 
 describe("ServerConnection", () => {
-  test("knows where it came in, and holds what the application gives it [G39 G67]", async () => {
+  test("has its path and parameters, and holds the application's data [G39 G67]", async () => {
     const [, connection] = await (await serving()).open();
     expect(connection).toMatchObject({
       path: "/some/path",
@@ -52,7 +52,7 @@ describe("ServerConnection", () => {
     expect(one.topics).toEqual(["b"]);
   });
 
-  test("what was published before a send or a close comes before it", async () => {
+  test("sends published messages before a later send or close", async () => {
     const { open } = await serving(new Topics());
     const [[peer, one], [, two]] = [await open(), await open()];
     one.subscribe("a");
@@ -65,7 +65,7 @@ describe("ServerConnection", () => {
     expect(closeStatus(frames[3])?.code).toBe(4000);
   });
 
-  test("what is published before fragments comes before them, what is published meanwhile after", async () => {
+  test("sends messages published before fragments before them, and those published meanwhile after them", async () => {
     const { open } = await serving(new Topics());
     const [[peer, one], [, two]] = [await open(), await open()];
     one.subscribe("a");
@@ -84,7 +84,7 @@ describe("ServerConnection", () => {
     expect(frames.map(({ fin }) => fin)).toEqual([true, false, false, true, true]);
   });
 
-  test("is in no topic once it is over, and cannot be subscribed again", async () => {
+  test("leaves its topics when it is closed, and cannot subscribe again", async () => {
     const topics = new Topics();
     const [peer, connection] = await (await serving(topics)).open();
     connection.subscribe("a");

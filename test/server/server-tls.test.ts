@@ -35,7 +35,7 @@ describe("TLS", () => {
 
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test("everything runs inside TLS, small marks and large messages too [R6455-4.2.2-1 R6455-10.6-1]", async () => {
+  test("everything works over TLS, with small marks and large messages, too [R6455-4.2.2-1 R6455-10.6-1]", async () => {
     const urls: string[] = [];
     const drains: number[] = [];
     const server = await serving({
@@ -66,7 +66,7 @@ describe("TLS", () => {
     expect(drains.every((amount) => amount < 1000)).toBe(true);
   });
 
-  test("what came before the client ended its side is answered, and so is its Close", async () => {
+  test("messages before the end of the client's side are answered, and so is its Close", async () => {
     const answering = gate();
     const slow = route({
       message: async (connection, data) => {
@@ -91,7 +91,7 @@ describe("TLS", () => {
     await peer.closed;
   });
 
-  describe("a peer that reads slowly, as more is sent than a system holds [D04]", () => {
+  describe("a peer that reads slowly, while more is sent than a system holds [D04]", () => {
     const size = 64 * 1024 * 1024;
     const limits = { closeTimeout: 5000, writeTimeout: 45_000, maxOutboxSize: 2 * size };
 
@@ -134,7 +134,7 @@ describe("TLS", () => {
     }
 
     // The clock runs as bytes leave, so neither the machine's speed nor what the kernel holds matters.
-    test("gets all that stands before our Close, though it takes longer than writeTimeout", async () => {
+    test("gets all output before our Close, though it takes longer than writeTimeout", async () => {
       const { socket, got, closed, moved } = await reading((connection) => {
         vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
         connection.send(new Uint8Array(size));
@@ -152,7 +152,7 @@ describe("TLS", () => {
       expect(await closed).toMatchObject({ code: 1000, wasClean: true });
     });
 
-    test("gets the whole message, though it takes many times writeTimeout; not when it stops", async () => {
+    test("gets the whole message, though it takes many times writeTimeout, unless it stops to read", async () => {
       const { socket, far, got, closed, moved } = await reading((connection) => {
         vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
         connection.send(new Uint8Array(size));
@@ -169,7 +169,7 @@ describe("TLS", () => {
     });
   });
 
-  test("what is no TLS, and clients that fail their handshake, are no uncaught errors", async () => {
+  test("survives bytes that are no TLS, and clients that fail their handshake", async () => {
     const server = await serving({ tls, routes: { "/": says("secure") } });
     const plain = await sendRaw(server.port, requestText());
     await plain.until(() => false);
@@ -182,7 +182,7 @@ describe("TLS", () => {
     client.terminate();
   });
 
-  test("a client that never begins TLS is cut off in time, and does not hold up close [C05]", async () => {
+  test("a client that never begins TLS is cut off in time, and does not delay close [C05]", async () => {
     const server = await serving({ tls, routes: {}, limits: { handshakeTimeout: 100 } });
     const silent = await sendRaw(server.port);
     await silent.until(() => false);

@@ -7,7 +7,7 @@ import { until } from "../support/connection-pair.ts";
 import { openRaw } from "../support/raw-peer.ts";
 import { serving } from "../support/serving.ts";
 
-test("serves routes, with parameters, to a client that others wrote [G41]", async () => {
+test("serves routes with parameters to a client of another library [G41]", async () => {
   const server = await serving({
     routes: {
       "/echo": echo,
@@ -40,7 +40,7 @@ test("serves routes, with parameters, to a client that others wrote [G41]", asyn
 });
 
 describe("metrics", () => {
-  test("count what is there and what was", async () => {
+  test("has the numbers of now and the counts since the beginning", async () => {
     const server = await serving({ routes: { "/": echo } });
     const peer = await openRaw(server.port);
     await openRaw(server.port);

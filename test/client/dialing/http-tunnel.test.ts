@@ -60,7 +60,7 @@ describe("an HTTP proxy", () => {
     ]);
   });
 
-  it("is asked with the fields that the option adds, in any form, and they go no further", async () => {
+  it("gets the fields of the option, in any form, and the server does not", async () => {
     const seen: string[][] = [];
     const server = await serve({
       port: 0,
@@ -105,7 +105,7 @@ describe("an HTTP proxy", () => {
   });
 
   it.each(["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"])(
-    "may say %j before its answer",
+    "may send %j before its answer",
     async (early) => {
       const server = await serveEcho();
       const proxy = await httpProxy(() => server.port, {}, "", early);
@@ -131,7 +131,7 @@ describe("an HTTP proxy", () => {
     await echoesThroughTunnel(`${serverTls ? "wss" : "ws"}://server.test/`, { proxy: choice, tls: { ca } });
   });
 
-  it("that speaks TLS must be trusted by its own options", async () => {
+  it("is checked by its own options when it speaks TLS", async () => {
     const proxy = await httpProxy(() => 1, { tls: certificates.server });
     const error = await handshakeErrorOf(
       connect("wss://server.test/", { proxy: `https://localhost:${proxy.port}`, tls: { ca } }),
@@ -202,14 +202,14 @@ describe("an HTTP proxy", () => {
     expect([refused.rule, refused.message]).toEqual(["proxy-failed", expect.stringMatching(/ECONNREFUSED/)]);
   });
 
-  it("fails with the server's own rule when the server behind it does", async () => {
+  it("fails with the server's rule when the server behind it fails", async () => {
     const server = await serveRaw(() => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     const proxy = await httpProxy(() => server.port);
     const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));
     expect([error.rule, error.status]).toEqual(["status-not-101", 404]);
   });
 
-  it("hands over what the server says before it is asked", async () => {
+  it("passes bytes on that the server sends before the request", async () => {
     const server = await serveRaw(() => undefined);
     const proxy = await httpProxy(() => server.port, {}, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nFull");
     const error = await handshakeErrorOf(connect("ws://server.test/", { proxy: `http://127.0.0.1:${proxy.port}` }));

@@ -9,7 +9,7 @@ describe("PendingHandshake", () => {
     expect(() => new PendingHandshake([AbortSignal.abort(reason)], 1000)).toThrow(reason);
   });
 
-  it("gives up with the signal's reason: rejects what it waits for, destroys what it owns", async () => {
+  it("gives up with the signal's reason: rejects its promises and destroys its streams", async () => {
     const abort = new AbortController();
     const handshake = new PendingHandshake([abort.signal], 1000);
     const streams = [new PassThrough(), new PassThrough()];
@@ -24,7 +24,7 @@ describe("PendingHandshake", () => {
     await expect(handshake.until(Promise.resolve(1))).rejects.toBe("enough");
   });
 
-  it("gives up once: the first reason stays", async () => {
+  it("gives up once, with the first reason", async () => {
     const handshake = new PendingHandshake([], 1000);
     handshake.giveUp("first");
     handshake.giveUp("second");
@@ -41,7 +41,7 @@ describe("PendingHandshake", () => {
     await expect(handshake.until(new Promise(() => {}))).rejects.toMatchObject({ rule: "timed-out" });
   });
 
-  it("has nothing more to do with signal, time and streams once released", async () => {
+  it("leaves signal, time and streams alone once it is released", async () => {
     const abort = new AbortController();
     const handshake = new PendingHandshake([abort.signal], 5);
     const stream = new PassThrough();
@@ -63,7 +63,7 @@ describe("PendingHandshake", () => {
     expect(getEventListeners(signal, "abort")).toHaveLength(0);
   });
 
-  it("hears the errors of its streams", () => {
+  it("listens to the errors of its streams", () => {
     const stream = new PassThrough();
     new PendingHandshake([], 1000).own(stream);
     expect(() => stream.emit("error", new Error("Lost"))).not.toThrow();

@@ -40,7 +40,7 @@ describe("the environment", () => {
       (host) =>
         [`ws://${host}/`, { http_proxy: "http://p:1" }, undefined] as [string, Record<string, string>, undefined],
     ),
-  ])("for %s, %o says %s", (url, environment, proxy) => {
+  ])("for %s, %o gives %s", (url, environment, proxy) => {
     expect(proxyOfEnvironment(new URL(url), environment)).toBe(proxy);
   });
 
@@ -125,7 +125,7 @@ describe("the environment", () => {
     ]);
   });
 
-  it("takes no path of a file where tls wants PEM", async () => {
+  it("is no substitute for PEM: the path of a file in tls is refused", async () => {
     const proxy = { url: "https://p.test", tls: { ca: "/etc/tls/ca.pem" } };
     await expect(connect("ws://server.test/", { proxy })).rejects.toThrow(
       /^Cannot use the proxy: tls\.ca must be the PEM/,

@@ -41,7 +41,7 @@ async function listening(host: string, port: number): Promise<{ server: Server; 
 
 // Other systems have one loopback address, and do not drop what a full queue has no room for.
 describe.runIf(process.platform === "linux")("addresses of one host", () => {
-  it("waits for a slow one, whatever becomes of the others", async () => {
+  it("are tried until a slow one connects, also when the others fail", async () => {
     const slow = await full("127.0.0.2");
     for (const addresses of [[v4(2), v4(3), v4(4)], [v4(3), v4(2)], [v4(2)]]) {
       const handshake = new PendingHandshake([], 10_000);
@@ -55,7 +55,7 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
     }
   });
 
-  it("takes the next one beside a slow one, whose socket is destroyed", async () => {
+  it("are tried beside a slow one, whose socket is destroyed in the end", async () => {
     const slow = await full("127.0.0.2");
     const { accepted } = await listening("127.0.0.3", slow.port);
     const handshake = new PendingHandshake([], 10_000);
@@ -73,7 +73,7 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
     socket.destroy();
   });
 
-  it("goes on at once when one fails, with the families by turns, and tells all that failed", async () => {
+  it("are tried at once after a failure, with families alternating, and all errors are told", async () => {
     const { server } = await listening("127.0.0.1", 0);
     const { port } = server.address() as { port: number };
     server.close();
@@ -90,7 +90,7 @@ describe.runIf(process.platform === "linux")("addresses of one host", () => {
     expect(single.cause).toMatchObject({ code: "ECONNREFUSED", address: "127.0.0.2" });
   });
 
-  it("are all let go of when the handshake is given up, by time or by signal", async () => {
+  it("are all given up with the handshake, by time or by signal", async () => {
     const slow = await full("127.0.0.2");
     await full("127.0.0.3", slow.port);
     const addresses = [v4(2), v4(3), v4(4), v6];

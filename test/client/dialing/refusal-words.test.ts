@@ -5,18 +5,18 @@ const url = new URL("wss://server.test/chat");
 const words = (status: number, body: string | undefined, ...rawHeaders: string[]) =>
   refusalWords({ status, httpVersion: "1.1", rawHeaders }, url, body === undefined ? undefined : Buffer.from(body));
 
-describe("what a server said instead of 101", () => {
+describe("the words for a response other than 101", () => {
   it.each<[string, string | undefined, string[]]>([
     ["403", undefined, []],
     ["403", "", []],
     ['403 "Members only"', "Members only\n", ["Content-Type", "text/plain"]],
     ["403", "\x1f\x8b compressed", ["Content-Encoding", "gzip"]],
     ['403 "plain"', "plain", ["Content-Encoding", "identity"]],
-  ])("is %s", (expected, body, headers) => {
+  ])("are %s", (expected, body, headers) => {
     expect(words(403, body, ...headers)).toBe(expected);
   });
 
-  it("is where a redirect leads, without its query and userinfo", () => {
+  it("have the URL of a redirect, without its query and userinfo", () => {
     expect(words(302, "Moved", "Location", "/login?next=secret")).toBe(
       "302, a redirect to wss://server.test/login?…; followRedirects says how many are followed",
     );

@@ -161,7 +161,7 @@ describe("a SOCKS5 proxy", () => {
     }
   });
 
-  it("fails with proxy-failed for a user name that it cannot be told", async () => {
+  it("fails with proxy-failed for a user name that is too long", async () => {
     const proxy = await scriptedSocks([[4, [5, 2]]], false);
     const error = await handshakeErrorOf(
       connect("ws://server.test/", { proxy: `socks5://${"u".repeat(256)}:p@${proxy.url}` }),
@@ -173,7 +173,7 @@ describe("a SOCKS5 proxy", () => {
     ["an IPv4 address", [1, 0, 0, 0, 0, 0, 0]],
     ["an IPv6 address", [4, ...new Array(18).fill(0)]],
     ["a name", [3, 2, 0x61, 0x62, 0, 0]],
-  ])("may answer with %s, and the tunnel begins right behind it", async (_, address) => {
+  ])("may answer with %s, and the tunnel begins right behind that", async (_, address) => {
     const server = createServer(async (socket) => {
       socket.on("error", () => {});
       await readExactly(socket, 3);

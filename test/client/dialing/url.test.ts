@@ -82,7 +82,7 @@ describe("parseWebSocketUrl", () => {
     expect(() => parseWebSocketUrl(url as string)).not.toThrow(/secret|se\/cret/);
   });
 
-  it("leaves a URL object that it is given as it was", () => {
+  it("does not change a URL object", () => {
     const url = new URL("http://example.com/");
     parseWebSocketUrl(url);
     expect(url.href).toBe("http://example.com/");
@@ -136,14 +136,14 @@ describe("a URL that cannot be read", () => {
     "ws://h:bad/?mail=pa55@w0rd",
     "ws://user:pa55#w0rd@h:bad/",
     "user:pa55@h",
-  ])("%j is told of without what may be a secret, nor has its error a cause [C21]", (url) => {
+  ])("%j is shown without possible secrets, and its error has no cause [C21]", (url) => {
     const error = errorOf(() => parseWebSocketUrl(url)) as HandshakeError;
     expect(error.rule).toMatch(/^invalid-url$|^unsupported-scheme$/);
     expect(inspect(error, { showHidden: true, depth: 9 })).not.toMatch(/pa55|w0rd/);
     expect(error.cause).toBeUndefined();
   });
 
-  it("control: the error of `URL` has all of it [C21]", () => {
+  it("control: the error of `URL` shows all of it [C21]", () => {
     expect(inspect(errorOf(() => new URL("ws://user:secret@ h/")))).toContain("secret");
   });
 });

@@ -43,7 +43,7 @@ test.each([[undefined], [null], [1], ["text"], [true], [Symbol("s")]])("%s stand
   expect(said).toEqual([]);
 });
 
-test("an object is kept and does nothing, also when it has handleEvent", () => {
+test("an object can be set and read and does nothing, also when it has handleEvent", () => {
   const object = { handleEvent: say("object") };
   handlers.set(target, "x", object);
   expect(handlers.get("x")).toBe(object);
@@ -51,7 +51,7 @@ test("an object is kept and does nothing, also when it has handleEvent", () => {
   expect(said).toEqual([]);
 });
 
-test("`this` is the target; false cancels, nothing else does", () => {
+test("`this` is the target, and only the result false cancels", () => {
   let self: unknown;
   handlers.set(target, "x", function (this: unknown) {
     self = this;

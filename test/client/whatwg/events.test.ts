@@ -11,7 +11,7 @@ describe("CloseEvent", () => {
     expect([CloseEvent.name, CloseEvent.length]).toEqual(["CloseEvent", 1]);
   });
 
-  test("converts what it is given [WHATWG-6-1]", () => {
+  test("converts its members [WHATWG-6-1]", () => {
     const convert = (init: object | null | undefined) => {
       const { wasClean, code, reason } = new CloseEvent("close", init as object);
       return [wasClean, code, reason];
@@ -26,7 +26,7 @@ describe("CloseEvent", () => {
     expect([bubbling.bubbles, bubbling.cancelable]).toEqual([true, true]);
   });
 
-  test("throws a TypeError for what cannot be converted", () => {
+  test("throws a TypeError for members that cannot be converted", () => {
     expect(() => new (CloseEvent as unknown as new () => Event)()).toThrow(TypeError);
     // The runtime's own class, where it has one, takes a bigint for a number.
     const bigints = "CloseEvent" in globalThis ? [] : [{ code: 1n }];
@@ -36,7 +36,7 @@ describe("CloseEvent", () => {
     expect(() => (CloseEvent as unknown as (type: string) => void)("close")).toThrow(TypeError);
   });
 
-  test("its members are on the prototype, enumerable, and look at their object", () => {
+  test("has its members on the prototype, enumerable, and they check their object", () => {
     for (const name of ["wasClean", "code", "reason"] as const) {
       const { get, set, enumerable, configurable } = Object.getOwnPropertyDescriptor(CloseEvent.prototype, name)!;
       expect([get!.name, set, enumerable, configurable]).toEqual([`get ${name}`, undefined, true, true]);
@@ -46,7 +46,7 @@ describe("CloseEvent", () => {
   });
 });
 
-test("ErrorEvent carries an error and its message", () => {
+test("ErrorEvent has an error and its message", () => {
   const error = new Error("why");
   const event = new ErrorEvent("error", { error, message: error.message });
   expect(event).toBeInstanceOf(Event);

@@ -45,7 +45,7 @@ describe("unsigned short", () => {
   });
 });
 
-test("strings: a symbol throws, lone surrogates become U+FFFD in a USVString only", () => {
+test("a symbol is no string, and lone surrogates become U+FFFD in a USVString only", () => {
   expect(toDOMString(null)).toBe("null");
   expect(toDOMString("\ud800")).toBe("\ud800");
   expect(toUSVString("a\ud800b\udc00")).toBe("a\ufffdb\ufffd");
@@ -72,7 +72,7 @@ test("a dictionary is an object, or nothing", () => {
   for (const value of [true, 5, "x", Symbol("s")]) expect(() => toDictionary(value)).toThrow(TypeError);
 });
 
-test("objects are objects and functions", () => {
+test("objects and functions are objects", () => {
   expect([{}, [], () => {}].every(isObject)).toBe(true);
   expect([null, undefined, 1, "x", Symbol("s"), 1n].some(isObject)).toBe(false);
 });

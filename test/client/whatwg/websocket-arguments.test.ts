@@ -36,7 +36,7 @@ test("a program may send 1000 and 3000 to 4999 [WHATWG-3.1-4]", () => {
   expect(closeStatus(undefined, "why")).toEqual({ code: 1000, reason: "why" });
 });
 
-test("parseUrl and checkProtocols throw SyntaxErrors that say what is wrong", () => {
+test("parseUrl and checkProtocols throw SyntaxErrors with the cause in words", () => {
   expect(parseUrl("HTTPS://A/b").href).toBe("wss://a/b");
   for (const act of [() => parseUrl("x:y"), () => parseUrl("ws://a#"), () => checkProtocols(["a", "A"])]) {
     expect(act).toThrow(expect.objectContaining({ name: "SyntaxError", message: expect.stringMatching(/^Cannot /) }));
@@ -80,7 +80,7 @@ describe("the end", () => {
   });
 });
 
-test("options that the classes have not are named, with what to use instead", () => {
+test("options that the classes lack are refused with their replacement", () => {
   for (const name of ["open", "message", "close", "error", "drain"]) {
     expect(() => toConnectOptions({ [name]: () => {} } as object)).toThrow(
       new RegExp(`^Cannot connect: there is no option "${name}" here; `),

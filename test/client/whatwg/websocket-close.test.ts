@@ -111,7 +111,7 @@ describe("close", () => {
     expect(ws.readyState).toBe(3);
   });
 
-  test("looks at the state after its argument was converted, as send does", async () => {
+  test("reads the state after its argument was converted, as send does", async () => {
     const ws = await opened(echo);
     const done = events(ws);
     const closing = {
@@ -126,7 +126,7 @@ describe("close", () => {
     expect(await done).toEqual(["close 3 3001  clean"]);
   });
 
-  test("sends what was sent before [WHATWG-3.1-6]", async () => {
+  test("comes behind the messages that were sent before [WHATWG-3.1-6]", async () => {
     const ws = await opened(echo);
     received.length = 0;
     for (const text of ["a", "b", "c"]) ws.send(text);
@@ -136,7 +136,7 @@ describe("close", () => {
     expect(received.map((data) => Buffer.from(data).toString())).toEqual(["a", "b", "c", "d"]);
   });
 
-  test("while connecting: CLOSING at once, error and close with 1006 later [WHATWG-3.1-5]", async () => {
+  test("is CLOSING at once while connecting, with error and close with 1006 later [WHATWG-3.1-5]", async () => {
     const ws = new WebSocket(echo);
     const lines: string[] = [];
     const done = events(ws, lines);
@@ -148,7 +148,7 @@ describe("close", () => {
     expect(ws.protocol).toBe("");
   });
 
-  test("while connecting, at every turn until it is open [WHATWG-3.1-5]", async () => {
+  test("can be called while connecting, in every turn until it is open [WHATWG-3.1-5]", async () => {
     for (let wait = 0; wait < 12; wait++) {
       const ws = new WebSocket(echo);
       const done = events(ws);

@@ -51,7 +51,7 @@ describe.each(options)("%s", (_, given) => {
     expect(error).toBe(undefined);
   });
 
-  test("messages before the server's Close are delivered as such, and may be answered [WHATWG-4-3]", async () => {
+  test("messages before the server's Close are delivered, and may be answered [WHATWG-4-3]", async () => {
     const states: number[] = [];
     const { lines } = await run("/burst?messages=4&close&code=3000", given, (ws) => {
       ws.onmessage = () => {
@@ -83,7 +83,7 @@ describe.each(options)("%s", (_, given) => {
     expect(lines).toEqual(["open 2", "close 3 4222 remote clean"]);
   });
 
-  test("the server answers our Close by ending: unclean, and not an error [WHATWG-4-4]", async () => {
+  test("an end of the server in place of its Close is unclean, and not an error [WHATWG-4-4]", async () => {
     const { lines, error } = await run("/end-on-close", given, (ws) => {
       ws.onopen = () => ws.close(3000, "ours");
     });
@@ -188,7 +188,7 @@ test("the error of a refused handshake has the status, the header fields and the
   expect(Buffer.from(refused.body).toString()).toBe("gone");
 });
 
-test("all failures look alike but for what Node adds to the error event [WHATWG-4-5]", async () => {
+test("all failures look alike except for the error that Node adds to the event [WHATWG-4-5]", async () => {
   const certificates: Certificates = makeCertificates();
   const secure = await rawServer((request) => acceptance(request), { tls: certificates.selfSigned });
   const unused = createServer().listen(0, "127.0.0.1");
@@ -289,7 +289,7 @@ test("messages that came before the server broke a rule are all delivered, thoug
   await listener.close();
 });
 
-test("what is sent between the server's end and the close event stays in bufferedAmount", async () => {
+test("bytes sent between the server's end and the close event stay in bufferedAmount", async () => {
   const ws = new WebSocket(`${base}/end`);
   ws.onerror = () => {};
   ws.onopen = function send() {
@@ -332,7 +332,7 @@ test("the options' signal gives a handshake up, and leaves an open connection al
   expect((await end).wasClean).toBe(true);
 });
 
-test("what a listener throws ends neither the connection nor the other listeners", async () => {
+test("an exception of a listener ends neither the connection nor the other listeners", async () => {
   const thrown: unknown[] = [];
   const catchAll = (error: unknown) => void thrown.push(error);
   const others = process.listeners("uncaughtException");
@@ -352,7 +352,7 @@ test("what a listener throws ends neither the connection nor the other listeners
   }
 });
 
-test("what a lost connection has not sent stays counted [WHATWG-3.1-8]", async () => {
+test("the unsent bytes of a lost connection stay counted [WHATWG-3.1-8]", async () => {
   const ws = new WebSocket(`${base}/never-reads`);
   await next(ws, "open");
   const end = next(ws, "close");

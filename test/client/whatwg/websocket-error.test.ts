@@ -76,7 +76,7 @@ describe("WebSocketError [WHATWG-WSS-1]", () => {
     },
   );
 
-  test("its members look at their object", () => {
+  test("has members that check their object", () => {
     for (const name of ["closeCode", "reason"] as const) {
       expect(() => WebSocketError.prototype[name]).toThrow(TypeError);
       expect(Object.getOwnPropertyDescriptor(WebSocketError.prototype, name)).toMatchObject({ enumerable: true });

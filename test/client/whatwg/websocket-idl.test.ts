@@ -76,7 +76,7 @@ describe("WebSocket [WHATWG-3.1-3]", () => {
     await once(ws, "close");
   });
 
-  test("looks at its object before anything else", () => {
+  test("checks its object before anything else", () => {
     for (const [name, { get, set, value }] of Object.entries(Object.getOwnPropertyDescriptors(WebSocket.prototype))) {
       for (const wrong of [{}, null, undefined, new EventTarget(), WebSocket.prototype]) {
         if (get) expect(() => get.call(wrong), name).toThrow(TypeError);

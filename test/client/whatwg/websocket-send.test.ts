@@ -37,7 +37,7 @@ describe("send", () => {
     await closed(ws);
   });
 
-  test("sends every kind of data, and everything else as a string [WHATWG-3.1-7]", async () => {
+  test("sends every kind of data, and other values as strings [WHATWG-3.1-7]", async () => {
     const ws = await opened(echo);
     ws.binaryType = "arraybuffer";
     const bytes = new Uint8Array([1, 2, 3, 4, 5]);
@@ -91,7 +91,7 @@ describe("send", () => {
     await closed(ws);
   });
 
-  test("copies what it is given (faults D12, D10) [WHATWG-3.1-7]", async () => {
+  test("copies its data [D10 D12 WHATWG-3.1-7]", async () => {
     const ws = await opened(echo);
     ws.binaryType = "arraybuffer";
     for (const size of [10, 5000, 200_000]) {
@@ -104,7 +104,7 @@ describe("send", () => {
     await closed(ws);
   });
 
-  test("Blobs are sent in their place", async () => {
+  test("sends Blobs in their order among other messages", async () => {
     const ws = await opened(echo);
     ws.binaryType = "arraybuffer";
     ws.send("1");
@@ -153,7 +153,7 @@ describe("bufferedAmount", () => {
     await closed(ws);
   });
 
-  test("counts what is sent while closing and after, and keeps it [WHATWG-3.1-8]", async () => {
+  test("counts bytes sent while closing and after, and keeps them [WHATWG-3.1-8]", async () => {
     const ws = await opened(echo);
     received.length = 0;
     ws.send("in time");
@@ -171,7 +171,7 @@ describe("bufferedAmount", () => {
     expect(received).toEqual(["in time"]);
   });
 
-  test("a send beyond the limit on the outbox, where one is set, closes with error and close [WHATWG-3.1-9]", async () => {
+  test("a send beyond maxOutboxSize, where it is set, ends with error and close [WHATWG-3.1-9]", async () => {
     const ws = await opened(echo, { limits: { maxOutboxSize: 1000 } });
     const lines: string[] = [];
     const done = events(ws, lines);
@@ -188,7 +188,7 @@ describe("bufferedAmount", () => {
     expect(lines).toHaveLength(2);
   });
 
-  test("without such a limit send never refuses", async () => {
+  test("send never refuses without maxOutboxSize", async () => {
     const ws = await opened(echo);
     const chunk = new Uint8Array(1024 * 1024);
     for (let i = 0; i < 24; i++) ws.send(chunk);

@@ -84,13 +84,13 @@ describe.each([
   ["whole", {}],
   ["byte by byte", { createConnection: byteByByte }],
 ])("reading, %s [WHATWG-WSS-1]", (_, options) => {
-  test("messages until the server's Close, then the end", async () => {
+  test("gives messages until the server's Close, then the end", async () => {
     const { wss, readable } = await opened("/burst?messages=4&close&code=4000&reason=x", options);
     expect(await readAll(readable)).toEqual(["0", "bytes 1", "2", "bytes 3"]);
     expect(await wss.closed).toEqual({ closeCode: 4000, reason: "x" });
   });
 
-  test("a Close without a code is 1005", async () => {
+  test("gives 1005 for a Close without a code", async () => {
     const { wss } = await opened("/close", options);
     expect(await wss.closed).toEqual({ closeCode: 1005, reason: "" });
   });
@@ -106,7 +106,7 @@ describe.each([
   });
 
   test.each([["/end"], ["/reset"], ["/bad-frame"], ["/close?code=1005"]])(
-    "after %s both are errored with the error that closed rejects with, and with why",
+    "after %s both streams have the error of closed, with its cause",
     async (path) => {
       const { wss, readable, writable } = await opened(path, options);
       const error = (await rejection(wss.closed)) as WebSocketError;
@@ -119,7 +119,7 @@ describe.each([
   );
 });
 
-test("bytes come in memory of their own, which can be transferred [WHATWG-WSS-1]", async () => {
+test("bytes have memory of their own, which can be transferred [WHATWG-WSS-1]", async () => {
   const { wss, readable, writable } = await opened("/echo");
   const reader = readable.getReader();
   const writer = writable.getWriter();
@@ -135,7 +135,7 @@ test("bytes come in memory of their own, which can be transferred [WHATWG-WSS-1]
 });
 
 describe("writing [WHATWG-WSS-1]", () => {
-  test("bytes as binary, everything else as text", async () => {
+  test("sends bytes as binary, everything else as text", async () => {
     const { wss, readable, writable } = await opened("/echo");
     const writer = writable.getWriter();
     const reader = readable.getReader();
@@ -175,7 +175,7 @@ describe("writing [WHATWG-WSS-1]", () => {
     expect(await wss.closed).toEqual({ closeCode: 1005, reason: "" });
   });
 
-  test("a write is done when the server has taken it but for a rest", async () => {
+  test("a write is done when the server has taken it up to a small rest", async () => {
     const { wss, writable } = await opened("/never-reads");
     const writer = writable.getWriter();
     await writer.write("small");
@@ -206,14 +206,14 @@ describe("writing [WHATWG-WSS-1]", () => {
     expect(await readAll(readable)).toEqual([]);
   });
 
-  test("a write that begins when the server's Close is there already as well", async () => {
+  test("a write that begins after the server's Close came is rejected, too", async () => {
     const { wss, writable } = await opened("/never-reads?close&code=4567");
     const write = writable.getWriter().write(new Uint8Array(20 * 1024 * 1024));
     expect(await outcome(wss.closed)).toBe("WebSocketError WebSocketError 4567");
     expect(await outcome(write)).toBe("DOMException InvalidStateError");
   });
 
-  test("what is written after close goes nowhere", async () => {
+  test("a write after close sends nothing", async () => {
     const { wss, writable } = await opened("/late-close?after=50");
     wss.close({ closeCode: 3000 });
     await writable.getWriter().write("late");
@@ -221,7 +221,7 @@ describe("writing [WHATWG-WSS-1]", () => {
   });
 });
 
-test("while nobody reads, the server cannot send on [WHATWG-WSS-1]", async () => {
+test("the server cannot send on while the stream is not read [WHATWG-WSS-1]", async () => {
   const { wss, readable } = await opened("/flood?size=1000000&count=24");
   await new Promise((resolve) => setTimeout(resolve, 600));
   const reader = readable.getReader();
@@ -247,7 +247,7 @@ describe("close [WHATWG-WSS-1]", () => {
     expect(await wss.closed).toEqual({ closeCode, reason });
   });
 
-  test("refuses codes, reasons and arguments that cannot be", async () => {
+  test("throws for codes, reasons and arguments that cannot be", async () => {
     const { wss } = await opened("/echo");
     const refusals: [string, unknown][] = [
       ["TypeError", true],
@@ -270,7 +270,7 @@ describe("close [WHATWG-WSS-1]", () => {
     wss.close();
   });
 
-  test("drops what is read later than it", async () => {
+  test("drops messages that are read after it", async () => {
     const { wss, readable } = await opened("/burst?messages=5");
     await new Promise((resolve) => setTimeout(resolve, 50));
     wss.close();
@@ -278,7 +278,7 @@ describe("close [WHATWG-WSS-1]", () => {
     expect(await readAll(readable)).toEqual(["0"]);
   });
 
-  test("what came before an end without a Close is read, and replies to it are written", async () => {
+  test("messages before an end without a Close are read, and replies are written", async () => {
     const questions = Array.from({ length: 20 }, (_, index) => `question ${index}`);
     let received = Buffer.alloc(0);
     const ending = await rawServer((request, socket) => {
@@ -319,7 +319,7 @@ describe("close [WHATWG-WSS-1]", () => {
     expect(await rejection(readAll(readable))).toBe(error);
   });
 
-  test("closing the writer is done when the closing handshake is", async () => {
+  test("closing the writer is done with the closing handshake", async () => {
     const { wss, writable, readable } = await opened("/late-close?after=100");
     const began = performance.now();
     await writable.getWriter().close();
@@ -345,7 +345,7 @@ describe("close [WHATWG-WSS-1]", () => {
     }
   });
 
-  test("an error that ended one connection gives up another without its code, which must not be sent", async () => {
+  test("an error of one connection closes another without its code, which must not be sent", async () => {
     const { wss } = await opened("/end");
     const lost = await rejection(wss.closed);
     const other = await opened("/echo");
@@ -362,7 +362,7 @@ describe("failures and aborts [WHATWG-WSS-1]", () => {
     expect(((await rejection(wss.opened)) as WebSocketError).cause).toBeInstanceOf(HandshakeError);
   });
 
-  test("offered protocols must be answered, and bad ports are not connected to", async () => {
+  test("fails when offered protocols are not answered, and for bad ports", async () => {
     const unanswered = new WebSocketStream(`${base}/echo`, { protocols: ["chat"] });
     expect(await outcome(unanswered.opened)).toBe("WebSocketError WebSocketError");
     const port = new WebSocketStream("ws://127.0.0.1:22/");

@@ -36,7 +36,7 @@ afterAll(() => server.close());
 const Any = WebSocket as unknown as new (...args: unknown[]) => WebSocket;
 
 describe("the constructor", () => {
-  test("takes ws, wss, http and https, and gives the URL serialised [WHATWG-3.1-1]", () => {
+  test("takes ws, wss, http and https, and has the serialised URL [WHATWG-3.1-1]", () => {
     const urls = [
       ["ws://127.0.0.1:1", "ws://127.0.0.1:1/"],
       ["WSS://LOCALHOST:1/a b?q=ü", "wss://localhost:1/a%20b?q=%C3%BC"],
@@ -135,7 +135,7 @@ describe("the constructor", () => {
     await raw.close();
   });
 
-  test("converts its arguments in order, then looks at them in order", () => {
+  test("converts its arguments in order, then checks them in order", () => {
     const order: string[] = [];
     const say = (word: string, value: string) => ({
       toString: () => {
@@ -153,13 +153,16 @@ describe("the constructor", () => {
     expect(thrown(() => (WebSocket as unknown as (url: string) => void)(echo))).toBe("TypeError");
   });
 
-  test.each([["Stray argument"], [null], [5], [undefined]])("takes the third argument %j for none", async (options) => {
-    const ws = new Any(echo, [], options);
-    await next(ws, "open");
-    await closed(ws);
-  });
+  test.each([["Stray argument"], [null], [5], [undefined]])(
+    "takes the third argument %j for no options",
+    async (options) => {
+      const ws = new Any(echo, [], options);
+      await next(ws, "open");
+      await closed(ws);
+    },
+  );
 
-  test("takes the options in second place as well, with protocols among them, as Node's own class does", async () => {
+  test("takes the options as the second argument, too, with protocols among them, as Node's class does", async () => {
     const raw = await rawServer(() => "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     const url = `ws://127.0.0.1:${raw.port}/`;
     const headers = { "X-A": "b" };
@@ -178,7 +181,7 @@ describe("the constructor", () => {
     await raw.close();
   });
 
-  test("throws for options in second place that cannot be, or that are given twice", () => {
+  test("throws for options as the second argument that cannot be, or that are given twice", () => {
     expect(thrown(() => new Any(echo, { handshakeTimeout: -1 }))).toBe("RangeError");
     expect(thrown(() => new Any(echo, { dispatcher: {} }))).toBe("TypeError");
     expect(thrown(() => new Any(echo, { headers: { "X-A": "b" } }, { origin: "http://a" }))).toBe("TypeError");
@@ -186,7 +189,7 @@ describe("the constructor", () => {
     expect(thrown(() => new Any(echo, { signal: {} }))).toBe("TypeError");
   });
 
-  test("throws what a getter of the options throws, and opens nothing", async () => {
+  test("throws the exception of a getter of the options, and opens nothing", async () => {
     const raw = await rawServer(() => undefined);
     const url = `ws://127.0.0.1:${raw.port}/`;
     for (const name of ["protocols", "headers", "signal", "limits", "handshakeTimeout", "proxy"]) {
@@ -209,7 +212,7 @@ describe("the constructor", () => {
     expect(thrown(() => new Any(echo, [], { limits: { nonsense: 1 } }))).toBe("TypeError");
   });
 
-  test("begins with empty fields, WHATWG-3.1-2 and connects after it has returned [WHATWG-3.1-3]", async () => {
+  test("begins with empty fields, and connects after it has returned [WHATWG-3.1-2 WHATWG-3.1-3]", async () => {
     const ws = new WebSocket(`ws://127.0.0.1:${server.port}/chat`, ["chat", "superchat"]);
     expect([ws.readyState, ws.protocol, ws.extensions, ws.bufferedAmount, ws.binaryType]).toEqual([
       0,
@@ -239,7 +242,7 @@ describe("the constructor", () => {
 });
 
 describe("events", () => {
-  test("open is an event of its own, after which the connection is open [WHATWG-4-1]", async () => {
+  test("open is fired when the connection is open [WHATWG-4-1]", async () => {
     const lines: string[] = [];
     const ws = new WebSocket(echo);
     const done = events(ws, lines);
@@ -250,7 +253,7 @@ describe("events", () => {
     expect(await done).toEqual(["open 1", "Event true true", "close 3 3000  clean"]);
   });
 
-  test("each message is a task: what a listener's promises do comes before the next event [WHATWG-4-2]", async () => {
+  test("each message is a task, so promises of a listener settle before the next event [WHATWG-4-2]", async () => {
     const ws = await opened(echo);
     const said: string[] = [];
     ws.onmessage = async ({ data }) => {
@@ -290,7 +293,7 @@ describe("events", () => {
     expect(await done).toEqual(["message 1 first", "close 3 3001  clean"]);
   });
 
-  test("binary is a Blob unless binaryType says ArrayBuffer, read when the message is delivered [WHATWG-3.1-10]", async () => {
+  test("binary data is a Blob or an ArrayBuffer, by the binaryType at its delivery [WHATWG-3.1-10]", async () => {
     const ws = await opened(echo);
     ws.onmessage = () => {
       ws.binaryType = "arraybuffer";
@@ -305,7 +308,7 @@ describe("events", () => {
     await closed(ws);
   });
 
-  test("an ArrayBuffer holds the message and nothing else, even if empty [WHATWG-3.1-10]", async () => {
+  test("an ArrayBuffer holds the message alone, also an empty one [WHATWG-3.1-10]", async () => {
     const ws = await opened(echo);
     ws.binaryType = "arraybuffer";
     const sizes = [0, 1, 5000, 100_000];
@@ -330,7 +333,7 @@ describe("events", () => {
     await closed(ws);
   });
 
-  test("handler attributes are called in their place, with the socket as `this`", async () => {
+  test("handler attributes are called in their order, with the socket as `this`", async () => {
     const ws = new WebSocket(echo);
     const said: string[] = [];
     ws.addEventListener("open", () => said.push("before"));
@@ -373,7 +376,7 @@ describe("events", () => {
   });
 });
 
-test("a socket with nothing but a listener lives on, and one that is over is let go [WHATWG-7-1]", async () => {
+test("a socket with a listener alone lives on, and a closed one is released [WHATWG-7-1]", async () => {
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as () => void;
   let heard = "";
@@ -398,7 +401,7 @@ test("a socket with nothing but a listener lives on, and one that is over is let
   expect(heard).toBe("alive");
 });
 
-test("opening handshakes with one host take turns, as those of connect do [R6455-4.1-2]", async () => {
+test("opening handshakes with one host wait in the queue of connect [R6455-4.1-2]", async () => {
   let pending = 0;
   let most = 0;
   const raw: RawServer = await rawServer((_, socket) => {

@@ -115,18 +115,18 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
     throw new Error("The connection ended without an answer");
   }
 
-  test("text comes back, and 1 MiB unchanged", async () => {
+  test("text and 1 MiB of bytes come back unchanged", async () => {
     expect(await ask("/echo", "hello")).toBe("hello");
     const large = Uint8Array.from({ length: 1024 * 1024 }, (_, index) => (index * 31) ^ (index >> 8));
     expect(Buffer.compare((await ask("/echo", large)) as Uint8Array, large)).toBe(0);
   });
 
-  test("the address is the client's, whatever the client itself says", async () => {
+  test("the address is the client's, also when the client claims another", async () => {
     expect(await ask("/echo", "who am I?")).toBe("127.0.0.5");
     expect(await ask("/echo", "who am I?", { "X-Forwarded-For": "9.9.9.9" })).toBe("127.0.0.5");
   });
 
-  test("a page of the same host is let in, one of another is not", async () => {
+  test("a page of the same host is let in, a page of another host is not", async () => {
     expect(await ask("/echo", "hello", { Origin: `http://127.0.0.1:${proxy.port}` })).toBe("hello");
     await expect(ask("/echo", "hello", { Origin: "http://evil.example" })).rejects.toMatchObject({ status: 403 });
   });
@@ -144,7 +144,7 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
     expect(await seen).toMatchObject({ code: 4321, reason: "bye", initiator: "peer", wasClean: true });
   });
 
-  test("the standard's WebSocket is the same in front as behind", async () => {
+  test("the standard's WebSocket behaves the same before and behind the proxy", async () => {
     const ws = await opened(`ws://127.0.0.1:${proxy.port}/echo`);
     ws.binaryType = "arraybuffer";
     const answers = [];
@@ -159,7 +159,7 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
     expect(await lines).toEqual(["close 3 4001 as you wish clean"]);
   });
 
-  test("a refusal of the server's or of the proxy's reaches connect and WebSocket", async () => {
+  test("a refusal of the server or of the proxy reaches connect and WebSocket", async () => {
     const url = `ws://127.0.0.1:${proxy.port}/nothing-here`;
     await expect(connect(url)).rejects.toMatchObject({ rule: "status-not-101", status: 404 });
     const ws = new WebSocket(url);
@@ -200,7 +200,7 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
 }
 
 describe("the page", () => {
-  test("names no port but 80 and ours", () => {
+  test("the page names no port but 80 and ours", () => {
     expect(page.match(/127\.0\.0\.1:\d+/g)).toEqual(["127.0.0.1:9998", "127.0.0.1:9998"]);
   });
 });

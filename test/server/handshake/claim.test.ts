@@ -32,7 +32,7 @@ async function received(port: number, text: string, bytewise: boolean): Promise<
 const once101 = (answer: string) => expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 101"]);
 
 describe.each([false, true])("a request that comes byte by byte: %s [C18]", (bytewise) => {
-  test("accept twice: the second rejects, and the first connection is as it was", async () => {
+  test("the second of two calls of accept rejects, and the first connection is unharmed", async () => {
     const rejected: unknown[] = [];
     const { port } = await httpServer((request, socket, head) => {
       void accept(request, socket, head, says("first"));
@@ -44,7 +44,7 @@ describe.each([false, true])("a request that comes byte by byte: %s [C18]", (byt
     expect(rejected).toEqual([expect.stringMatching(twice)]);
   });
 
-  test.each(["at once", "later"])("accept %s for a path that serve has: it rejects, and close ends", async (when) => {
+  test.each(["at once", "later"])("accept %s rejects for a path that serve has, and close ends", async (when) => {
     const rejected: unknown[] = [];
     const { http, port } = await httpServer();
     const server = await serving({ server: http, routes: { "/": says("served") } });
@@ -59,7 +59,7 @@ describe.each([false, true])("a request that comes byte by byte: %s [C18]", (byt
     expect(server.connections.size).toBe(0);
   });
 
-  test("serve for a path that a listener before it has accepted: a record says so, and close ends", async () => {
+  test("serve logs a request that an earlier listener has accepted, and close ends", async () => {
     const records: LogRecord[] = [];
     const { http, port } = await httpServer((request, socket, head) => {
       void accept(request, socket, head, says("accepted"));
@@ -109,7 +109,7 @@ describe.each([false, true])("a request that comes byte by byte: %s [C18]", (byt
 });
 
 describe("C18", () => {
-  test("what another writes while upgrade decides is noticed, and nothing is written behind it", async () => {
+  test("bytes that another listener writes while upgrade decides are noticed, and nothing is written behind them", async () => {
     const errors: string[] = [];
     const { opened, open } = gate();
     const { http, port } = await httpServer((request, socket, head) => {
@@ -133,7 +133,7 @@ describe("C18", () => {
     peer.reset();
   });
 
-  test("over TLS, too", async () => {
+  test("bytes of another listener are noticed over TLS, too", async () => {
     const certificates = makeCertificates();
     afterwards(() => certificates.remove());
     const errors: string[] = [];
@@ -153,7 +153,7 @@ describe("C18", () => {
     peer.socket.destroy();
   });
 
-  test("a socket that answered plain requests, and whose bytes somebody counts, is nobody's yet", async () => {
+  test("a socket that answered plain requests, and whose bytes are counted, is still free to claim", async () => {
     let count = 0;
     const { http, port } = await httpServer(
       (request, socket, head) => void accept(request, socket, head, says("ours")),
@@ -173,7 +173,7 @@ describe("C18", () => {
     peer.reset();
   });
 
-  test("a refused request is not refused once more", async () => {
+  test("a refused request is not refused a second time", async () => {
     const rejected: string[] = [];
     const { port } = await httpServer((request, socket, head) => {
       void accept(request, socket, head, { origin: [] });

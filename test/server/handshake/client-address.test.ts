@@ -64,12 +64,12 @@ describe("clientAddress [C10]", () => {
     expect(clientAddress(socket, forwarded, resolveTrust(trustProxy))).toBe(address);
   });
 
-  test("a transport without an address is believed by number alone", () => {
+  test("a transport without an address is trusted by number alone", () => {
     expect(clientAddress(undefined, "1.2.3.4", resolveTrust(1))).toBe("1.2.3.4");
     expect(clientAddress(undefined, "1.2.3.4", resolveTrust(["0.0.0.0/0", "::/0"]))).toBeUndefined();
   });
 
-  test("a header of 16 KiB is looked at once", () => {
+  test("a header of 16 KiB is read in one pass", () => {
     const entries = Array.from({ length: 2000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
     expect(clientAddress(socket, entries.join(","), resolveTrust(lan))).toBe("10.0.0.0");
     expect(clientAddress(socket, ",".repeat(16_000), resolveTrust(lan))).toBe(socket);
@@ -113,7 +113,7 @@ const addresses = route({
 const from = (...forwarded: string[]) => ({ headers: { "X-Forwarded-For": forwarded } });
 
 describe("trustProxy", () => {
-  test("decides the address that upgrade and the connection see, several fields being one list", async () => {
+  test("gives upgrade and the connection their address; several fields are one list", async () => {
     const server = await serving({ trustProxy: 2, routes: { "/": addresses } });
     const peer = await openRaw(server.port, from("9.9.9.9", "7.7.7.7", "1.2.3.4"));
     expect(await peer.nextTexts(1)).toEqual(["7.7.7.7 7.7.7.7"]);
@@ -121,14 +121,14 @@ describe("trustProxy", () => {
     expect(await direct.nextTexts(1)).toEqual(["127.0.0.1 127.0.0.1"]);
   });
 
-  test("without it, and where a route says otherwise, the header is nothing", async () => {
+  test("without the option, and where a route turns it off, the header is ignored", async () => {
     const server = await serving({ routes: { "/": addresses } });
     expect(await (await openRaw(server.port, from("9.9.9.9"))).nextTexts(1)).toEqual(["127.0.0.1 127.0.0.1"]);
     const other = await serving({ trustProxy: ["127.0.0.0/8"], routes: { "/": { ...addresses, trustProxy: 0 } } });
     expect(await (await openRaw(other.port, from("9.9.9.9"))).nextTexts(1)).toEqual(["127.0.0.1 127.0.0.1"]);
   });
 
-  test("in accept, too", async () => {
+  test("holds in accept, too", async () => {
     const { port } = await httpServer((request, socket, head) => {
       void accept(request, socket, head, {
         trustProxy: ["127.0.0.1"],
@@ -153,7 +153,7 @@ describe("maxConnectionsPerAddress", () => {
   const status = async (port: number, address: string) =>
     parseResponse(await exchange(port, requestText(from(address)))).status;
 
-  test("beyond it 503; others are let in, and so is who comes when one has left", async () => {
+  test("refuses with 503 beyond the limit; other addresses are let in, and the same once a client has left", async () => {
     const server = await serving({
       trustProxy: 1,
       limits: { maxConnectionsPerAddress: 2 },
@@ -173,7 +173,7 @@ describe("maxConnectionsPerAddress", () => {
     expect(await status(server.port, "9.9.9.9")).toBe(503);
   });
 
-  test("handshakes count while they wait, and no longer once they are refused", async () => {
+  test("counts handshakes while they wait, and no longer once they are refused", async () => {
     const gates: (() => void)[] = [];
     const server = await serving({
       limits: { maxConnectionsPerAddress: 1 },

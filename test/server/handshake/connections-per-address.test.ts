@@ -15,7 +15,7 @@ test("counts by address, IPv6 by its first 64 bits", () => {
   expect(counts.count("1.2.3.4")).toBe(0);
 });
 
-test("no address is no count", () => {
+test("does not count an undefined address", () => {
   const counts = new ConnectionsPerAddress();
   counts.add(undefined);
   expect(counts.count(undefined)).toBe(0);

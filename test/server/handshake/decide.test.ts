@@ -39,7 +39,7 @@ describe("an application that decides", () => {
     expect(await outcomes[0]).toBeUndefined();
   });
 
-  test("a Response of another package refuses as well", async () => {
+  test("a Response of another package refuses, too", async () => {
     const foreign = {
       status: 403,
       headers: new Headers(),
@@ -98,7 +98,7 @@ describe("an application that decides", () => {
   test.each(
     [new Response(null, { status: 403 }), "no", {}, 1, undefined, null].map((said) => [describeValue(said), said]),
   )(
-    "an `origin` function that returns %s, or a promise of it, lets nobody in, and is told what to return [C19]",
+    "an `origin` function that returns %s, or a promise of it, lets no client in, and the error says what to return [C19]",
     async (_, said) => {
       for (const origin of [() => said as never, async () => said as never]) {
         stderr.mockClear();
@@ -112,7 +112,7 @@ describe("an application that decides", () => {
     },
   );
 
-  test("who returns nothing is told what to return, by the log or on stderr, byte by byte as well [C19]", async () => {
+  test("for an `upgrade` that returns nothing, the log or stderr says what to return, byte by byte as well [C19]", async () => {
     const words =
       "Cannot decide: upgrade returned undefined; return {} to let the client in, or a Response to refuse it";
     const users = new Map([["ada", { name: "Ada" }]]);
@@ -138,7 +138,7 @@ describe("an application that decides", () => {
     ).toEqual(Array(2).fill(["application-failed", words]));
   });
 
-  test("an object without a prototype, or of another realm, is a decision", async () => {
+  test("an object without a prototype, or of another realm, lets the client in", async () => {
     for (const decision of [Object.create(null), runInNewContext("({ data: 1 })")]) {
       const { port, outcomes } = await upgrading({ upgrade: () => decision });
       (await openRaw(port)).reset();
@@ -152,7 +152,7 @@ describe("an application that decides", () => {
     (await openRaw(port)).reset();
   });
 
-  test("who takes longer than upgradeTimeout is answered for with 503, and its signal aborts [C05]", async () => {
+  test("an `upgrade` that takes longer than upgradeTimeout is answered with 503, and its signal aborts [C05]", async () => {
     const reasons: unknown[] = [];
     const { port } = await upgrading({
       limits: { upgradeTimeout: 20 },
@@ -170,7 +170,7 @@ describe("an application that decides", () => {
     expect(reasons).toHaveLength(1);
   });
 
-  test("a Response whose body never ends is given up like that too", async () => {
+  test("a Response whose body never ends is given up after upgradeTimeout, too", async () => {
     const { port } = await upgrading({
       limits: { upgradeTimeout: 20 },
       upgrade: () => new Response(new ReadableStream()),
@@ -178,7 +178,7 @@ describe("an application that decides", () => {
     expect((await answer(port, {})).status).toBe(503);
   });
 
-  test("a server that closes meanwhile answers 503", async () => {
+  test("a server that closes while upgrade decides answers 503", async () => {
     const closing = new AbortController();
     const { port, outcomes } = await upgrading({ upgrade: () => new Promise(() => {}) }, closing.signal);
     const peer = await sendRaw(port, requestText());
@@ -188,7 +188,7 @@ describe("an application that decides", () => {
   });
 
   test.each(["ends", "resets"])(
-    "a client that %s meanwhile aborts the signal; no answer, no error [C04]",
+    "a client that %s while upgrade decides aborts the signal; nothing is answered or thrown [C04]",
     async (how) => {
       const { opened, open } = gate();
       const signals: AbortSignal[] = [];
@@ -214,7 +214,7 @@ describe("an application that decides", () => {
     },
   );
 
-  test("a stream that can no longer be written to is given up", async () => {
+  test("a stream that cannot be written to any more is given up", async () => {
     const { port, outcomes, sockets } = await upgrading({
       upgrade: ({ request }) => {
         request.socket.end();
@@ -227,7 +227,7 @@ describe("an application that decides", () => {
     await until(() => sockets.size === 0);
   });
 
-  test("resets at any moment are no uncaught error, and leave no listeners and timers behind [C04]", async () => {
+  test("survives a reset at any moment, and leaves no listener and no timer behind [C04]", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { port, outcomes, sockets } = await upgrading({
       upgrade: () =>

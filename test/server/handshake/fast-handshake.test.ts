@@ -59,8 +59,8 @@ async function textOf(socket: Socket): Promise<string> {
   return text;
 }
 
-describe("the first look", () => {
-  test("takes a head that comes in one piece, and leaves the socket as it came", async () => {
+describe("fast handshakes", () => {
+  test("answers a head that comes in one piece, and leaves the socket as it came", async () => {
     const { client, taken, asked } = await looking();
     const socket = await client(handshake);
     await until(() => taken.length === 1);
@@ -72,7 +72,7 @@ describe("the first look", () => {
     expect(asked).toEqual([]);
   });
 
-  test("hands over what is not taken, with the bytes in their order", async () => {
+  test("hands over sockets that are not taken, with their bytes in order", async () => {
     const { client, asked } = await looking();
     const refused = handshake.replace("/taken", "/refused").replace("Upgrade: websocket\r\n", "");
     const socket = await client(refused);
@@ -82,7 +82,7 @@ describe("the first look", () => {
     expect(asked).toEqual(["/refused", "/plain"]);
   });
 
-  test("hands over a head in pieces, wherever it is cut", async () => {
+  test("hands over a head in two pieces, cut at any byte", async () => {
     const { client, asked, taken } = await looking();
     for (let at = 1; at < plain.length; at += 7) {
       const socket = await client(plain.slice(0, at));
@@ -94,13 +94,13 @@ describe("the first look", () => {
     expect(taken).toEqual([]);
   });
 
-  test("a silent socket is handed over, whose timeouts then hold [C05]", async () => {
+  test("hands over a silent socket, whose timeouts then hold [C05]", async () => {
     const { client } = await looking(100);
     const socket = await client();
     expect(await textOf(socket)).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  test("a silent socket that was handed over is served", async () => {
+  test("serves a silent socket after it was handed over", async () => {
     const { client, asked, http } = await looking();
     const socket = await client();
     disableFastHandshakes(http);
@@ -111,7 +111,7 @@ describe("the first look", () => {
     expect(asked).toEqual(["/plain", "/taken"]);
   });
 
-  test("one that ends, or is reset, before it has said anything leaves nothing behind [C04]", async () => {
+  test("leaves nothing behind of a socket that ends or is reset before its first byte [C04]", async () => {
     const { client, http } = await looking();
     const ending = await client();
     ending.end();
@@ -124,7 +124,7 @@ describe("the first look", () => {
     await closed;
   });
 
-  test("a server whose connections somebody else listens to is left as it is", async () => {
+  test("leaves a server alone whose connections have another listener", async () => {
     const http = createServer();
     http.on("connection", () => {});
     const before = http.listeners("connection");
@@ -139,7 +139,7 @@ describe("the first look", () => {
     expect(http.listeners("connection")).toEqual(before);
   });
 
-  test("a head over a small maxHeaderSize is refused, in one segment as in two [C05]", async () => {
+  test("refuses a head over a small maxHeaderSize, in one segment and in two [C05]", async () => {
     const server = await serving({ limits: { maxHeaderSize: 1024 }, routes: { "/": {} } });
     const head = requestText({ headers: { X: "y".repeat(3000) } });
     for (const chunks of [[head], [head.slice(0, 100), head.slice(100)]]) {

@@ -68,11 +68,11 @@ describe("checkOrigin", () => {
     expect(checkOrigin(origin, host, "any", undefined)).toBe(true);
   });
 
-  it("never finds null equal, not even to itself [C09]", () => {
+  it("never finds the origin null equal, not even to itself [C09]", () => {
     expect(checkOrigin("null", "null", ["null"], undefined)).toBe(false);
   });
 
-  it("asks a function, with the request, whatever the origin [G48]", async () => {
+  it("asks a function, with the request, for any origin [G48]", async () => {
     const seen: unknown[] = [];
     const policy: OriginPolicy<{ path: string }> = (origin, request) => {
       seen.push([origin, request.path]);
@@ -90,7 +90,7 @@ describe("checkOrigin", () => {
 });
 
 describe("checkOriginPolicy", () => {
-  it("takes the policies that can work", () => {
+  it("takes every policy that can match", () => {
     for (const policy of ["same-host", "any", list, [], () => true, ["chrome-extension://abc"]] as const) {
       expect(() => checkOriginPolicy(policy)).not.toThrow();
     }
@@ -116,10 +116,13 @@ describe("checkOriginPolicy", () => {
 describe("the hosts that a server answers to", () => {
   const hosts = hostSet(["Example.com", "127.0.0.1", "[::1]"]);
 
-  it.each(["example.com", "EXAMPLE.com:8080", "127.0.0.1:9998", "[::1]", "[::1]:443"])("%s is one [C09]", (host) => {
-    expect(isHostAllowed(host, hosts)).toBe(true);
-    expect(isHostAllowed(host, undefined)).toBe(true);
-  });
+  it.each(["example.com", "EXAMPLE.com:8080", "127.0.0.1:9998", "[::1]", "[::1]:443"])(
+    "%s is a host of the server [C09]",
+    (host) => {
+      expect(isHostAllowed(host, hosts)).toBe(true);
+      expect(isHostAllowed(host, undefined)).toBe(true);
+    },
+  );
 
   it.each([
     "evil.example",
@@ -128,7 +131,7 @@ describe("the hosts that a server answers to", () => {
     "a.example.com",
     "",
     "example.com:80@evil.example",
-  ])("%j is none [C09 C10]", (host) => {
+  ])("%j is no host of the server [C09 C10]", (host) => {
     expect(isHostAllowed(host, hosts)).toBe(false);
   });
 
@@ -136,7 +139,7 @@ describe("the hosts that a server answers to", () => {
     expect(() => hostSet([host])).toThrow(TypeError);
   });
 
-  it("a name that was pointed at the server gets 421, with a page's own origin or none [C09]", async () => {
+  it("answers 421 to a foreign name that points at the server, with that page's origin or none [C09]", async () => {
     const server = await serve({
       host: "127.0.0.1",
       hosts: ["127.0.0.1"],

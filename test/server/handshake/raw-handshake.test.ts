@@ -75,7 +75,7 @@ const text = (payload: string) => frameFrom("client", { opcode: 1, payload });
 const bytesOf = (request: RawRequest, ...behind: Uint8Array[]) =>
   Buffer.concat([Buffer.from(requestText(request), "latin1"), ...behind]);
 
-describe.each(cuts)("%s: a request that is right", (cut) => {
+describe.each(cuts)("a request that is right, %s", (cut) => {
   it.each<[string, RawRequest]>([
     ["as the standard has it", {}],
     ["names in any case", { headers: { Host: "", hOsT: "localhost", Upgrade: "", UPGRADE: "WebSocket" } }],
@@ -100,7 +100,7 @@ describe.each(cuts)("%s: a request that is right", (cut) => {
     peer.reset();
   });
 
-  it("frames glued to the request are read, a Close among them is answered [C16]", async () => {
+  it("reads frames glued to the request, and answers a Close among them [C16]", async () => {
     const close = frameFrom("client", { opcode: 8, payload: Uint8Array.of(0x03, 0xe8) });
     const ping = frameFrom("client", { opcode: 9, payload: "?" });
     const peer = await send(bytesOf({}, text("a"), ping, text("b"), close), cut);
@@ -114,14 +114,14 @@ describe.each(cuts)("%s: a request that is right", (cut) => {
     expect(frames.filter(([opcode]) => opcode === 10)).toEqual([[10, "?"]]);
   });
 
-  it("a glued frame that breaks a rule fails the connection, not the handshake [C16]", async () => {
+  it("fails the connection, not the handshake, for a glued frame that breaks a rule [C16]", async () => {
     const peer = await send(bytesOf({}, Uint8Array.of(0x81, 0x01, 0x61)), cut);
     expect(await readHead(peer)).toMatch(/^HTTP\/1\.1 101 /);
     expect((await peer.nextFrame())?.payload.readUInt16BE(0)).toBe(1002);
     peer.reset();
   });
 
-  it("credentials of HTTP decide, and are asked for [R6455-10.5-1]", async () => {
+  it("asks for credentials of HTTP, and lets them decide [R6455-10.5-1]", async () => {
     const asked = parseResponse(await answered(bytesOf({ path: "/private" }), cut));
     expect([asked.status, asked.headers.get("www-authenticate")]).toEqual([401, 'Basic realm="private"']);
     const wrong = { path: "/private", headers: { Authorization: `Basic ${btoa("user:guess")}` } };
@@ -134,7 +134,7 @@ describe.each(cuts)("%s: a request that is right", (cut) => {
   });
 });
 
-describe.each(cuts)("%s: a request that is wrong", (cut) => {
+describe.each(cuts)("a request that is wrong, %s", (cut) => {
   const none = { Host: "", Upgrade: "", Connection: "", "Sec-WebSocket-Version": "", "Sec-WebSocket-Key": "" };
   it.each<[string, RawRequest | string, number]>([
     ["no field but Host [R6455-4.2.1-2]", { headers: { ...none, Host: "localhost" } }, 426],
@@ -183,7 +183,7 @@ describe.each(cuts)("%s: a request that is wrong", (cut) => {
     expect(response.headers.get("connection")).toMatch(/^close/i);
   });
 
-  it("a head beyond 16 KiB, in one field or in many [C01]", async () => {
+  it("refuses a head beyond 16 KiB, in one field or in many [C01]", async () => {
     for (const headers of [
       { "X-Enormous": "x".repeat(20_000) },
       Object.fromEntries(Array.from({ length: 2001 }, (_, i) => [`X-${i}`, "12345"])),
@@ -193,7 +193,7 @@ describe.each(cuts)("%s: a request that is wrong", (cut) => {
   });
 });
 
-describe("what stands behind a request [C08]", () => {
+describe("bytes behind a request [C08]", () => {
   const second = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
   it.each<[string, RawRequest]>([
@@ -205,7 +205,7 @@ describe("what stands behind a request [C08]", () => {
     ["another origin", { headers: { Origin: "https://evil.example" } }],
     ["another method", { method: "PUT" }],
     ["an application that says no", { path: "/private" }],
-  ])("is never answered as a request after %s", async (_, request) => {
+  ])("are never answered as a request after %s", async (_, request) => {
     for (const behind of [second, requestText(), `0\r\n\r\n${second}`]) {
       const answer = await exchange(server.port, requestText(request) + behind);
       expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
@@ -213,7 +213,7 @@ describe("what stands behind a request [C08]", () => {
     }
   });
 
-  it("is frames after a right one, and HTTP is none", async () => {
+  it("are frames behind a right request, and HTTP among them is none", async () => {
     const peer = await sendRaw(server.port, requestText() + second);
     expect(await readHead(peer)).toMatch(/^HTTP\/1\.1 101 /);
     const frames = await peer.allFrames();

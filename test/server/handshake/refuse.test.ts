@@ -26,7 +26,7 @@ describe("writeRefusal", () => {
     expect(near.destroyed).toBe(true);
   });
 
-  test("a reset after it is no uncaught error [C04]", async () => {
+  test("survives a reset after the answer [C04]", async () => {
     const [near, far] = await socketPair();
     const peer = new RawPeer(far, "client");
     writeRefusal(near, plainRefusal(400, "The reason"));
@@ -34,7 +34,7 @@ describe("writeRefusal", () => {
     await new Promise((resolve) => near.once("close", resolve));
   });
 
-  test("a client that stays is cut off after a second, whatever it sends meanwhile", async () => {
+  test("cuts a client off after a second, also one that sends on", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const socket = new HeldDuplex();
     writeRefusal(socket, plainRefusal(400, "The reason"));
@@ -49,7 +49,7 @@ describe("writeRefusal", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("nothing is done to a stream that is gone", () => {
+  test("does nothing to a destroyed stream", () => {
     const socket = new HeldDuplex();
     socket.destroy();
     writeRefusal(socket, plainRefusal(400, "The reason"));
@@ -68,7 +68,7 @@ describe("writeRefusal", () => {
 });
 
 describe("refuse", () => {
-  test("counts by reason, and tells those who listen [G37]", () => {
+  test("counts by reason, and publishes to subscribers [G37]", () => {
     const refusals = new Map<string, number>();
     const request = {} as IncomingMessage;
     const seen: unknown[] = [];

@@ -13,7 +13,7 @@ test("a busy server says after how many seconds to come back", () => {
 });
 
 describe("a Response", () => {
-  test("is taken with its status, its fields and its body, but not with the fields that frame it", async () => {
+  test("gives its status, fields and body, without the fields that frame it", async () => {
     const response = new Response("no", {
       status: 401,
       headers: { "WWW-Authenticate": "Basic", "Content-Length": "99", Connection: "keep-alive" },

@@ -6,7 +6,7 @@ const head = (...fields: string[]): string =>
   `GET /chat HTTP/1.1\r\n${fields.map((field) => `${field}\r\n`).join("")}\r\n`;
 
 describe("a regular head", () => {
-  test("is read as node:http reads it: names as written, values without the whitespace around them", () => {
+  test("is read as node:http reads it: names as written, values without whitespace around them", () => {
     const text = "GET /a/b?c=%20&d HTTP/1.1\r\nHost: example.com\r\nX-Empty:\r\nx-ONE: \t a:b c \t\r\nX-One:2\r\n\r\n";
     expect(read(text)).toEqual({
       target: "/a/b?c=%20&d",
@@ -15,7 +15,7 @@ describe("a regular head", () => {
   });
 });
 
-describe("what leaves room for two opinions is left to node:http [C01 C02]", () => {
+describe("a head that can be read in two ways is left to node:http [C01 C02]", () => {
   const host = "Host: a";
   test.each([
     ["nothing", ""],
@@ -49,13 +49,13 @@ describe("what leaves room for two opinions is left to node:http [C01 C02]", () 
     expect(read(text)).toBeUndefined();
   });
 
-  test("every beginning", () => {
+  test("every prefix of a head", () => {
     const whole = head(host, "Upgrade: websocket");
     for (let length = 0; length < whole.length; length++) expect(read(whole.slice(0, length))).toBeUndefined();
     expect(read(whole)).toBeDefined();
   });
 
-  test("4 KiB of what nearly fits is judged in no time that grows faster than it", () => {
+  test("4 KiB of what nearly fits take a time that grows no faster than the length", () => {
     for (const filler of ["A", ":", " ", "\r\n", "a:\r\n", "a: \t"]) {
       const text = `GET / HTTP/1.1\r\n${filler.repeat(4000 / filler.length)}\0`;
       expect(read(text)).toBeUndefined();

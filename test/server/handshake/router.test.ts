@@ -71,7 +71,7 @@ describe("Router", () => {
     });
   });
 
-  test("names of Object.prototype are no parameters that were not given [C03]", () => {
+  test("names of Object.prototype are no parameters unless they are given [C03]", () => {
     const { params } = new Router([["/:__proto__/:constructor", 1]]).match("/a/b")!;
     expect(Object.keys(params)).toEqual(["__proto__", "constructor"]);
     expect(params.toString).toBeUndefined();
@@ -98,7 +98,7 @@ test.each([
   );
 });
 
-test("takes any name of a parameter, and characters that clients send as they are", () => {
+test("takes parameters of any name, and characters that clients send unchanged", () => {
   for (const path of ["/:größe x", "//", "/a;b=(c)'!~", "/@:", "/%7e", "/...", "/:../*"]) new Router([[path, 1]]);
 });
 

@@ -35,7 +35,7 @@ const echo: Route = { message: (connection, data) => void connection.send(data) 
 const text = (payload: string) => frameFrom("client", { opcode: 1, payload });
 
 describe("a handshake that is right", () => {
-  test("is answered with 101 and the key's answer, and nothing that was not asked for [R6455-4.2.2-8]", async () => {
+  test("is answered with 101 and the key's answer, and with nothing that was not asked for [R6455-4.2.2-8]", async () => {
     const { port } = await upgrading();
     const peer = await sendRaw(port, requestText());
     expect((await readHead(peer)).split("\r\n").sort()).toEqual(
@@ -77,7 +77,7 @@ describe("a handshake that is right", () => {
     expect(await peer.nextTexts(3)).toEqual(["glued", "byte by byte", "after"]);
   });
 
-  test("more early data than is kept waits in the socket, and none is lost", async () => {
+  test("early data beyond the mark waits in the socket, and none is lost", async () => {
     const { opened, open } = gate();
     const { port } = await upgrading({ ...echo, upgrade: () => opened.then(() => ({})) });
     const peer = await sendRaw(port, requestText());
@@ -91,7 +91,7 @@ describe("a handshake that is right", () => {
     expect(await peer.nextTexts(40)).toEqual(payloads);
   });
 
-  test("what upgrade returns is on the connection, and it sees the request [G50 G65]", async () => {
+  test("upgrade sees the request, and its result is on the connection [G50 G65]", async () => {
     const seen: UpgradeContext[] = [];
     const { port, outcomes } = await upgrading({
       upgrade: (context) => {
@@ -146,7 +146,7 @@ describe("a handshake that is right", () => {
     [["a"], "", undefined],
     [[], "a", undefined],
   ])(
-    "of %j and the client's %j the first of the client's is chosen [R6455-4.2.2-6 G46 G65]",
+    "of %j and the client's %j the client's first is chosen [R6455-4.2.2-6 G46 G65]",
     async (subprotocols, offer, chosen) => {
       const { port, outcomes } = await upgrading({ subprotocols });
       const peer = await sendRaw(port, requestText({ headers: { "Sec-WebSocket-Protocol": offer } }));
@@ -156,7 +156,7 @@ describe("a handshake that is right", () => {
     },
   );
 
-  test("permessage-deflate is agreed when both want it [R6455-4.2.2-7 G49]", async () => {
+  test("permessage-deflate is agreed on when both sides want it [R6455-4.2.2-7 G49]", async () => {
     const headers = { "Sec-WebSocket-Extensions": "unknown, permessage-deflate; client_max_window_bits" };
     for (const compression of [true, false]) {
       const { port, outcomes } = await upgrading({ compression });
@@ -180,7 +180,7 @@ describe("a handshake that is right", () => {
     expect(coreOf((await outcomes[0])!).limits.maxMessageSize).toBe(5);
   });
 
-  test("a stream that is no socket will do, and answers what came before its end", async () => {
+  test("a stream that is no socket is served, and messages before its end are answered", async () => {
     const { http } = await httpServer();
     const socket = Object.assign(new HeldDuplex(), { allowHalfOpen: false });
     const request = { method: "GET", httpVersion: "1.1", url: "/", headers: {}, socket, rawHeaders: [] as string[] };
@@ -266,7 +266,7 @@ describe("a handshake that is wrong", () => {
     expect(response.status).toBe(400);
   });
 
-  test("an origin function decides, sync or async, and what it throws is 500 [C09]", async () => {
+  test("an origin function decides, sync or async, and its exception is 500 [C09]", async () => {
     const seen: unknown[] = [];
     for (const [verdict, status] of [
       [() => true, 101],

@@ -33,7 +33,7 @@ test.each([
   ["binary", 2, false],
   ["binary", 2, true],
 ] as const)(
-  "%s alone, opcode %i, byte by byte %s: the other is failed with 1003 [R6455-7.4.1-1]",
+  "%s alone, opcode %i, byte by byte %s: the other type fails with 1003 [R6455-7.4.1-1]",
   async (accepts, opcode, bytewise) => {
     const reports: CloseReport[] = [];
     const { port } = await serving({
@@ -64,13 +64,13 @@ test.each([
   },
 );
 
-test("a client takes one type alone, too [R6455-7.4.1-1]", async () => {
+test("a client can take one type alone, too [R6455-7.4.1-1]", async () => {
   const { port } = await serving({ routes: { "/": { open: (connection) => void connection.send(Uint8Array.of(1)) } } });
   const connection = await connect(`ws://127.0.0.1:${port}/`, { accepts: "text", message: () => expect.unreachable() });
   expect(await connection.closed).toMatchObject({ sent: refusal, violation: "message-type-not-accepted" });
 });
 
-test("text alone comes as bytes where the route itself says so", async () => {
+test("text alone is delivered as bytes where the route itself asks for it", async () => {
   const { port } = await serving({
     routes: {
       "/": { accepts: "text", text: "bytes", message: (connection, data) => void connection.send(data.subarray(1)) },

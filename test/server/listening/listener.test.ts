@@ -8,7 +8,7 @@ import { answer, says } from "../../support/asking.ts";
 import { openRaw, readHead, requestText, sendRaw } from "../../support/raw-peer.ts";
 import { afterwards, serving } from "../../support/serving.ts";
 
-test("a taken port rejects, and leaves nothing behind", async () => {
+test("serve rejects for a taken port, and leaves nothing behind", async () => {
   const { port } = await serving({ routes: {} });
   const error = await serve({ port, host: "127.0.0.1", routes: {} }).catch((caught: unknown) => caught);
   expect(error).toMatchObject({ code: "EADDRINUSE", syscall: "listen", cause: { code: "EADDRINUSE" } });
@@ -16,14 +16,14 @@ test("a taken port rejects, and leaves nothing behind", async () => {
   expect((error as Error).stack).toContain("listener.test.ts");
 });
 
-test("an address that is not this machine's rejects, and says so", async () => {
+test("serve rejects for an address of another machine, and says so", async () => {
   await expect(serve({ host: "203.0.113.5", routes: {} })).rejects.toThrow(
     /^Cannot serve: the host is not an address of this machine: .*203\.0\.113\.5/,
   );
   await expect(serve({ port: 65_536, routes: {} })).rejects.toThrow(RangeError);
 });
 
-test("listens on a path where it is asked to", async () => {
+test("listens on a Unix socket", async () => {
   const folder = mkdtempSync(join(tmpdir(), "openline-"));
   try {
     const path = join(folder, "socket");
@@ -37,7 +37,7 @@ test("listens on a path where it is asked to", async () => {
   }
 });
 
-test("two listen on one port with reusePort; a runtime that has none says so", async () => {
+test("two servers listen on one port with reusePort; an older runtime rejects it", async () => {
   const options = { host: "127.0.0.1", listenOptions: { reusePort: true } };
   const first = serve({ ...options, routes: { "/": says("first") } });
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);

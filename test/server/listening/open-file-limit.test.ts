@@ -5,13 +5,13 @@ import { fileLimit } from "../../../src/server/listening/open-file-limit.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-test("is known where the system tells it, and the same at each call [D20]", () => {
+test("the limit is known where the system tells it, and the same at each call [D20]", () => {
   expect(fileLimit()).toBeGreaterThan(0);
   expect(Number.isFinite(fileLimit())).toBe(process.platform === "linux");
   expect(fileLimit()).toBe(fileLimit());
 });
 
-test("is no limit where /proc cannot be read, under Node's permission model, and the server serves [D20]", () => {
+test("there is no limit where /proc cannot be read, under Node's permission model, and the server serves [D20]", () => {
   const flags = ["--permission", "--experimental-permission", "--allow-net"].filter((flag) =>
     process.allowedNodeEnvironmentFlags.has(flag),
   );

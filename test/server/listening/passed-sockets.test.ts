@@ -109,7 +109,7 @@ describe.each([
     expect(await exited).toEqual([0, null]);
   });
 
-  test("answers what came before the peer ended its side", async () => {
+  test("answers messages that came before the peer ended its side", async () => {
     const port = await listening(makeServer());
     const peer = await openRaw(port, { path });
     await peer.nextTexts(1);

@@ -117,7 +117,7 @@ describe.each(servers)("a request that asks for h2c, on %s [C17]", (_, start) =>
     peer.socket.destroy();
   });
 
-  test("is heard of by `connection` once", async () => {
+  test("is announced to `connection` listeners once", async () => {
     let accepted = 0;
     const { port } = await start((request, response) => {
       const { server } = request.socket as Socket & { server: import("node:http").Server };
@@ -129,7 +129,7 @@ describe.each(servers)("a request that asks for h2c, on %s [C17]", (_, start) =>
     expect(accepted).toBe(5);
   });
 
-  test("is answered behind another, or not at all", async () => {
+  test("is answered behind an earlier request, or not at all", async () => {
     const answers: ServerResponse[] = [];
     const { port } = await start((_, response) => void answers.push(response));
     const upgrade = requestText({ path: "/second", headers: { Upgrade: "h2c" } });
@@ -168,7 +168,7 @@ describe.each(["before", "after"])("beside an `upgrade` listener of others that 
   const theirs = "HTTP/1.1 418 Theirs\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
   const h2c = (path: string) => requestText({ path, headers: { Upgrade: "h2c" } });
 
-  test("what asks for h2c on a path of ours is plain, though they would answer it later", async () => {
+  test("a request for h2c on a path of ours is plain, though another listener would answer it later", async () => {
     const port = await beside(async (request, socket) => {
       await new Promise(setImmediate);
       if (request.url !== "/ws") socket.end(theirs);
@@ -177,13 +177,13 @@ describe.each(["before", "after"])("beside an `upgrade` listener of others that 
     expect(JSON.parse(parseResponse(answer).body)).toEqual({ ...answered, url: "/ws" });
   });
 
-  test("so is what they do not touch, and its answer ends the connection", async () => {
+  test("a request that no other listener touches is plain, and its answer ends the connection", async () => {
     const port = await beside(() => {}, echo);
     const { headers, body: said } = parseResponse(await exchange(port, h2c("/api")));
     expect([headers.get("connection"), JSON.parse(said).url]).toEqual(["close", "/api"]);
   });
 
-  test("what they take is theirs: answered at once, or later where they listen to the socket", async () => {
+  test("a request that another listener takes is left to it, answered at once or later", async () => {
     const port = await beside(async ({ url }, socket) => {
       socket.on("error", () => {});
       if (url === "/later") await new Promise((resolve) => setTimeout(resolve, 20));
@@ -192,12 +192,12 @@ describe.each(["before", "after"])("beside an `upgrade` listener of others that 
     for (const path of ["/now", "/later"]) expect(parseResponse(await exchange(port, h2c(path))).status).toBe(418);
   });
 
-  test("without a `request` listener, what nobody takes is refused", async () => {
+  test("without a `request` listener, a request that no listener takes is refused", async () => {
     const port = await beside(() => {});
     for (const path of ["/ws", "/api"]) expect(parseResponse(await exchange(port, h2c(path))).status).toBe(426);
   });
 
-  test("a client that is gone within the turn ends nothing", async () => {
+  test("a client that leaves within the turn is no error", async () => {
     const asked: string[] = [];
     const port = await beside(({ url }, socket) => {
       asked.push(url!);
@@ -210,7 +210,7 @@ describe.each(["before", "after"])("beside an `upgrade` listener of others that 
   });
 });
 
-test("its body has to come within the time that the server gives to requests [C17]", async () => {
+test("the body of a plain request has to come within the server's time for requests [C17]", async () => {
   const http = createServer({ requestTimeout: 100, connectionsCheckingInterval: 20 }, echo);
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
@@ -220,7 +220,7 @@ test("its body has to come within the time that the server gives to requests [C1
   expect(parseResponse(await exchange(port, javaRequest("content-length").slice(0, -3))).status).toBe(408);
 });
 
-test("the server asks what it asked before once ours is closed [C17]", async () => {
+test("the HTTP server's own shouldUpgradeCallback is back once ours is closed [C17]", async () => {
   const { http, port } = await httpServer();
   http.on("request", echo);
   const server = await serving({ server: http, routes: { "/": {} } });
@@ -233,7 +233,7 @@ test("the server asks what it asked before once ours is closed [C17]", async () 
 });
 
 describe("over TLS [C17]", () => {
-  test("what no other listener touches is plain", async () => {
+  test("a request that no other listener touches is plain", async () => {
     const http = createTlsServer(certificates.server, echo);
     await once(http.listen(0, "127.0.0.1"), "listening");
     afterwards(() => http.close());

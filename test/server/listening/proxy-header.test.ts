@@ -70,7 +70,7 @@ const malformed: [title: string, header: Buffer][] = [
 ];
 
 describe("readProxyHeader", () => {
-  test.each(taken)("takes %s, whatever follows, and waits for every byte of it", (_, header, address) => {
+  test.each(taken)("takes %s before any bytes, and waits for its last byte", (_, header, address) => {
     const whole = { length: header.length, address };
     expect(readProxyHeader(header)).toEqual(whole);
     for (const rest of ["GET / HTTP/1.1\r\n", header]) {
@@ -97,7 +97,7 @@ describe("readProxyHeader", () => {
     }
   });
 
-  test("never throws, never reads beyond what it says, and says the same of a prefix as of the whole [C20]", () => {
+  test("never throws, never reads beyond its length, and judges a prefix like the whole [C20]", () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc
@@ -124,7 +124,7 @@ describe("readProxyHeader", () => {
     );
   });
 
-  test("every IPv4 and IPv6 address that is written comes back, in both versions alike [C20]", () => {
+  test("reads every IPv4 and IPv6 address that was written, in both versions alike [C20]", () => {
     const address = fc.oneof(fc.ipV4(), fc.ipV6());
     fc.assert(
       fc.property(address, (source) => {

@@ -71,7 +71,7 @@ async function sendTo(port: number, bytes: Buffer, bytewise: boolean): Promise<R
 
 describe.each([false, true])("byte by byte: %s", (bytewise) => {
   test.each(headers)(
-    "%s says who the client is, in one piece with the handshake and a message",
+    "%s gives the client's address, in one piece with the handshake and a message",
     async (_, header, address) => {
       const { port } = await behind();
       for (const [path, said] of [
@@ -121,7 +121,7 @@ describe.each([false, true])("byte by byte: %s", (bytewise) => {
     );
   });
 
-  test("a client that is no trusted proxy cannot say who it is, and gets no answer [C20]", async () => {
+  test("a client that is no trusted proxy cannot give an address, and gets no answer [C20]", async () => {
     const server = await behind({ proxyProtocol: ["10.0.0.0/8", "::1"] });
     for (const text of [line + requestText(), requestText()]) {
       const peer = await sendTo(server.port, Buffer.from(text), bytewise);
@@ -132,7 +132,7 @@ describe.each([false, true])("byte by byte: %s", (bytewise) => {
     expect(server.metrics()).toMatchObject({ refused: { "untrusted-proxy": 2 }, opened: 0 });
   });
 
-  test("control: where every address is trusted, a client is who it says it is [C20]", async () => {
+  test("control: where every address is trusted, a client has the address that it claims [C20]", async () => {
     const { port } = await behind({ proxyProtocol: ["0.0.0.0/0"] });
     const bytes = Buffer.concat([Buffer.from(line + requestText()), question]);
     const peer = await sendTo(port, bytes, bytewise);
@@ -142,14 +142,14 @@ describe.each([false, true])("byte by byte: %s", (bytewise) => {
   });
 });
 
-test("without the option, a header is no HTTP [C20]", async () => {
+test("without the option, a header is refused as malformed HTTP [C20]", async () => {
   const { port } = await serving({ routes });
   for (const header of [line, binaryHeader()]) {
     expect(parseResponse(await exchange(port, header, requestText())).status).toBe(400);
   }
 });
 
-test("a header that does not come in time ends the connection, and one without a byte is no news [C05]", async () => {
+test("a header that does not come in time ends the connection; without a byte of it, nothing is logged [C05]", async () => {
   const server = await behind({ limits: { handshakeTimeout: 50 } });
   const quiet = await sendRaw(server.port);
   quiet.end();
@@ -165,7 +165,7 @@ test("a header that does not come in time ends the connection, and one without a
   await until(() => server.metrics().refused["malformed-proxy-header"] === 1);
 });
 
-test.each(["plain", "tls"])("close ends those whose header has not come: %s", async (kind) => {
+test.each(["plain", "tls"])("close ends connections whose header has not come: %s", async (kind) => {
   const server = await behind(kind === "tls" ? { tls: certificates.server } : {});
   const peer = await sendRaw(server.port, "PRO");
   // Another connection shows that this one was accepted.
@@ -177,7 +177,7 @@ test.each(["plain", "tls"])("close ends those whose header has not come: %s", as
   other.socket.destroy();
 });
 
-test("the address is what is limited, logged, and taken for the first of X-Forwarded-For", async () => {
+test("the header's address is limited, logged, and the first hop of X-Forwarded-For", async () => {
   const records: LogRecord[] = [];
   const server = await behind({
     limits: { maxConnectionsPerAddress: 1 },
@@ -251,7 +251,7 @@ listen openline
       return port;
     }
 
-    test.each(["plain", "tls"])("%s: the client is known, and its messages come back", async (kind) => {
+    test.each(["plain", "tls"])("%s gives the client's address, and messages come back", async (kind) => {
       const records: LogRecord[] = [];
       const server = await behind({
         log: (record) => records.push(record),

@@ -11,7 +11,7 @@ import { exchange, openRaw, parseResponse, requestText, sendRaw } from "../../su
 import { serving } from "../../support/serving.ts";
 import { frameFrom } from "../../support/wire.ts";
 
-test("what is no HTTP is 400; what is no request is nothing", async () => {
+test("bytes that are no HTTP are answered with 400, a connection without a request with nothing", async () => {
   const { port } = await serving({ routes: { "/": echo } });
   expect(parseResponse(await exchange(port, "hello\r\n\r\n")).status).toBe(400);
   const peer = await sendRaw(port);
@@ -22,12 +22,12 @@ test("what is no HTTP is 400; what is no request is nothing", async () => {
   await openRaw(port);
 });
 
-test("a head that does not come in time is 408 [C05]", async () => {
+test("a head that does not come in time is answered with 408 [C05]", async () => {
   const { port } = await serving({ routes: { "/": echo }, limits: { handshakeTimeout: 100 } });
   expect(parseResponse(await exchange(port, "GET / HTTP/1.1\r\nHost: a\r\nX-")).status).toBe(408);
 });
 
-test("plain requests go to request, also those that ask for another protocol", async () => {
+test("plain requests go to the option `request`, also those that ask for another protocol", async () => {
   const { port } = await serving({
     routes: { "/": echo },
     request: (message, response) => void response.end(`${message.method} ${message.url} ${message.headers.upgrade}`),
@@ -74,7 +74,7 @@ describe("the option `request`", () => {
     ],
   ];
 
-  test.each(failing)("that %s ends nothing: 500, and a record", async (_, request) => {
+  test.each(failing)("that %s is answered with 500 and logged", async (_, request) => {
     const records: LogRecord[] = [];
     const { port } = await serving({ routes: {}, request, log: (record) => records.push(record) });
     for (let time = 1; time <= 2; time++) {
@@ -90,7 +90,7 @@ describe("the option `request`", () => {
     });
   });
 
-  test.each(failing)("that %s is told of on stderr once, where there is no log", async (_, request) => {
+  test.each(failing)("that %s is reported on stderr once where there is no log", async (_, request) => {
     const stderr = vi.spyOn(console, "error").mockImplementation(() => {});
     onTestFinished(() => stderr.mockRestore());
     const { port } = await serving({ routes: {}, request });
@@ -98,7 +98,7 @@ describe("the option `request`", () => {
     expect(stderr.mock.calls).toEqual([[expect.stringMatching(/request listener/), new Error("no table")]]);
   });
 
-  test("that throws behind the beginning of an answer cuts it off; behind its end, nothing is lost", async () => {
+  test("that throws within an answer cuts it off; behind the answer's end, nothing is lost", async () => {
     const { port } = await serving({
       routes: {},
       log: () => {},
@@ -114,7 +114,7 @@ describe("the option `request`", () => {
     expect(await asked("/part")).not.toContain("HTTP/1.1 500");
   });
 
-  test("that returns a Response, which nobody writes, is told so", async () => {
+  test("that returns a Response is answered with 500, and the error says how to answer", async () => {
     for (const request of [() => new Response("hello"), async () => new Response("hello")]) {
       const records: LogRecord[] = [];
       const { port } = await serving({
@@ -131,7 +131,7 @@ describe("the option `request`", () => {
     }
   });
 
-  test("control: without our care an exception of a listener ends the process", async () => {
+  test("control: without a guard an exception of a listener ends the process", async () => {
     const program =
       'require("node:http").createServer(() => { throw new Error("no table"); }).listen(0, "127.0.0.1", function () {' +
       'require("node:http").get({ port: this.address().port, host: "127.0.0.1" }).on("error", () => {}); });';

@@ -7,7 +7,7 @@ import { closeStatus, exchange, openRaw, requestText } from "../../support/raw-p
 import { serving } from "../../support/serving.ts";
 
 describe("a shared server", () => {
-  test("several serves and a listener of somebody else live side by side", async () => {
+  test("serves several of our servers beside a listener of another library", async () => {
     const { http, port } = await httpServer();
     await serving({ server: http, routes: { "/a": says("a") } });
     const b = await serving({ server: http, routes: { "/b": says("b") } });
@@ -23,7 +23,7 @@ describe("a shared server", () => {
     expect(await said(port, "/a")).toBe("a");
   });
 
-  test("a path and a protocol that are not ours are left alone while others listen", async () => {
+  test("leaves other paths and protocols alone while another library listens", async () => {
     const { http, port } = await httpServer();
     const theirs: string[] = [];
     await serving({ server: http, routes: { "/a": says("a") } });
@@ -37,7 +37,7 @@ describe("a shared server", () => {
     expect(theirs).toEqual(["websocket /none", "h2c /a", "websocket /a"]);
   });
 
-  test("plain requests and other protocols go to the request listeners, 426 where there are none", async () => {
+  test("leaves plain requests and other protocols to the request listeners, and answers 426 without them", async () => {
     const { http, port } = await httpServer();
     await serving({ server: http, routes: { "/a": says("a") } });
     expect((await answer(port, { path: "/a", headers: { Upgrade: "h2c" } })).status).toBe(426);
@@ -48,7 +48,7 @@ describe("a shared server", () => {
     expect(await exchange(port, requestText({ path: "/a", headers: plain }))).toContain("theirs /a");
   });
 
-  test("close takes only its own routes away, and leaves the server to its owner", async () => {
+  test("close takes only its own routes away, and leaves the HTTP server to its owner", async () => {
     const { http, port } = await httpServer();
     const a = await serving({ server: http, routes: { "/a": says("a") } });
     const b = await serving({ server: http, routes: { "/b": says("b") } });
@@ -68,7 +68,7 @@ describe("a shared server", () => {
     expect(http.listening).toBe(true);
   });
 
-  test("an Upgrade that Node lost is no crash [C01]", async () => {
+  test("survives an Upgrade field that Node has dropped [C01]", async () => {
     const { http, port } = await httpServer();
     http.maxHeadersCount = 2;
     await serving({ server: http, routes: { "/a": says("a") } });
@@ -78,7 +78,7 @@ describe("a shared server", () => {
   });
 });
 
-test("two of one path on an HTTP server: the second is refused while the first lets clients in", async () => {
+test("serve rejects for a path that another of our servers has on the same HTTP server, until that one closes", async () => {
   const http = createHttpServer();
   const rooms = { "/chat": echo, "/rooms/:room": echo };
   const first = await serving({ server: http, routes: rooms });
