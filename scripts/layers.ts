@@ -9,7 +9,7 @@
  * beside src/ that stand for its users reach it by the package's name, never by path.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The layers from the first to the last; "entries" are the files directly in src/. */
@@ -31,8 +31,6 @@ const knownPairs: readonly string[] = [
   "src/connection and src/connection/receiving",
   "src/connection and src/connection/sending",
   "src/connection and src/connection/streams",
-  "src/protocol and src/protocol/frames",
-  "src/protocol and src/protocol/messages",
 ];
 /** Folders that run in pages: what they import must be there, too. */
 const portable: readonly string[] = ["reconnecting", "browser"];
@@ -112,12 +110,15 @@ function cycles(root: string, sources: readonly SourceFile[]): string[] {
   return found;
 }
 
-/** One sentence for each pair of a folder and its parent, or of two folders side by side, that import each other. */
+/**
+ * One sentence for each pair of a folder and its parent, or of two folders side by side, that import each other. An
+ * index.ts does not count: it gathers the names of its folder for users, and no file beside it imports it.
+ */
 function bothWays(root: string, sources: readonly SourceFile[]): string[] {
   const src = join(root, "src");
   const paths = new Set(sources.map(({ path }) => path));
   const arrows = new Map<string, string>();
-  for (const { path, imports } of sources) {
+  for (const { path, imports } of sources.filter((file) => basename(file.path) !== "index.ts")) {
     for (const specifier of imports) {
       const target = resolve(dirname(path), specifier);
       const rooms = specifier.startsWith(".") && paths.has(target) ? roomsBetween(src, path, target) : undefined;

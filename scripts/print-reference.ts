@@ -5,7 +5,12 @@
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type EndpointState, readyStates, type Transition, transitions } from "../src/protocol/endpoint-state.ts";
+import {
+  type EndpointState,
+  readyStates,
+  type Transition,
+  transitions,
+} from "../src/protocol/endpoint/endpoint-state.ts";
 import { type HandshakeRule, handshakeRules } from "../src/protocol/handshake/handshake-error.ts";
 import { type Violation, violations } from "../src/protocol/protocol-error.ts";
 import { settlePage } from "./generated-page.ts";

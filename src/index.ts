@@ -44,7 +44,7 @@ export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/sen
 export { PreparedMessage } from "./connection/sending/prepared-message.ts";
 export type { Sendable } from "./connection/sending/send-queue.ts";
 export { CloseCode } from "./protocol/close-code.ts";
-export type { AcceptedMessages } from "./protocol/endpoint-options.ts";
+export type { AcceptedMessages } from "./protocol/endpoint/endpoint-options.ts";
 export { HandshakeError, type HandshakeRule } from "./protocol/handshake/handshake-error.ts";
 export type { HandshakeResponse, HeaderEntries } from "./protocol/handshake/opening-handshake.ts";
 export type { CompressionOptions } from "./protocol/handshake/permessage-deflate.ts";

@@ -3,7 +3,7 @@
  *
  * It sees all bytes at once, copies freely and knows nothing of the code under test but the names of its rules.
  */
-import type { EndpointEvent } from "../../src/protocol/endpoint-events.ts";
+import type { EndpointEvent } from "../../src/protocol/endpoint/endpoint-events.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { Violation } from "../../src/protocol/protocol-error.ts";
 import { canBecomeUtf8, isWholeUtf8 } from "../../test/support/utf8-table.ts";

@@ -4,8 +4,8 @@
  * What it should do is told by `model`, a slow reading of sections 5, 7 and 8 of all bytes at once. The first byte of an
  * input sets the options; the second gives the rest whole, or cuts it into chunks that are borrowed and spoilt after use.
  */
-import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { EndpointEvent } from "../../src/protocol/endpoint-events.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
+import type { EndpointEvent } from "../../src/protocol/endpoint/endpoint-events.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { violations } from "../../src/protocol/protocol-error.ts";
 import { check, type Outcome, type Target } from "../target.ts";

@@ -20,7 +20,7 @@ import {
 import { type ClientLimits, clientLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
+import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import type { HandshakeResponse, HeaderEntries } from "../protocol/handshake/opening-handshake.ts";
 import {

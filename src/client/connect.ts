@@ -8,8 +8,8 @@ import { captureContext, inOwnContext, settingsIn } from "../connection/async-co
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { Connection, coreOf } from "../connection/connection.ts";
 import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
-import { Endpoint } from "../protocol/endpoint.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
+import { Endpoint } from "../protocol/endpoint/endpoint.ts";
+import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { HandshakeError, type HandshakeRule } from "../protocol/handshake/handshake-error.ts";
 import { fieldValues } from "../protocol/handshake/header-fields.ts";
 import { verifyResponse } from "../protocol/handshake/opening-handshake.ts";

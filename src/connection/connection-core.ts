@@ -8,7 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { CloseCode } from "../protocol/close-code.ts";
-import type { Endpoint } from "../protocol/endpoint.ts";
+import type { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../protocol/protocol-error.ts";
 import { type Clock, realTime } from "../transport/clock.ts";
 import { queueMicrotask } from "../transport/scheduling.ts";

@@ -4,7 +4,7 @@
 
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
+import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { foreignNames } from "../protocol/foreign-names.ts";
 import type { Clock } from "../transport/clock.ts";
 import { canLendReads } from "../transport/shared-reads.ts";

@@ -5,7 +5,7 @@
  * to the second only, so a message is given up when its time is over whenever in that second they came.
  */
 
-import type { Endpoint } from "../protocol/endpoint.ts";
+import type { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { KeepaliveOptions } from "./handlers.ts";
 import type { ConnectionLimits } from "./limits.ts";
 import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "./timer-wheel.ts";

@@ -3,7 +3,7 @@
  */
 
 export { CloseCode, type CloseStatus, isSendableCloseCode } from "./close-code.ts";
-export { Endpoint } from "./endpoint.ts";
+export { Endpoint } from "./endpoint/endpoint.ts";
 export type {
   CloseEvent,
   EndpointEvent,
@@ -12,8 +12,8 @@ export type {
   MessageEvent,
   PartEvent,
   PingPongEvent,
-} from "./endpoint-events.ts";
-export type { EndpointOptions } from "./endpoint-options.ts";
-export { type EndpointState, readyStates, type Transition, transitions } from "./endpoint-state.ts";
+} from "./endpoint/endpoint-events.ts";
+export type { EndpointOptions } from "./endpoint/endpoint-options.ts";
+export { type EndpointState, readyStates, type Transition, transitions } from "./endpoint/endpoint-state.ts";
 export { Opcode, type Role } from "./frames/frame.ts";
 export { ProtocolError, type Violation, violations } from "./protocol-error.ts";

@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import type { TextForm } from "../connection/handlers.ts";
 import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
+import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import type { Topics } from "../topics/topics.ts";
 import { claim } from "./handshake/claim.ts";

@@ -10,7 +10,7 @@ import {
   resolveKeepalive,
 } from "../connection/handlers.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
-import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint-options.ts";
+import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
 import { isToken } from "../protocol/handshake/header-fields.ts";
 import { type CompressionSettings, compressionSettings } from "../protocol/handshake/permessage-deflate.ts";
 import { type ProxyTrust, resolveTrust } from "./handshake/client-address.ts";

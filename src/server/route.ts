@@ -14,7 +14,7 @@ import {
 } from "../connection/handlers.ts";
 import type { ServerLimits } from "../connection/limits.ts";
 import type { OptionTable } from "../protocol/check-options.ts";
-import type { AcceptedMessages } from "../protocol/endpoint-options.ts";
+import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import type { CompressionOptions } from "../protocol/handshake/permessage-deflate.ts";
 import type { TrustProxy } from "./handshake/client-address.ts";
 import type { UpgradeContext, UpgradeResult } from "./handshake/decide.ts";

@@ -7,7 +7,7 @@ import { inOwnContext, settingsIn } from "../connection/async-context.ts";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { coreOf } from "../connection/connection.ts";
 import type { ConnectionSettings } from "../connection/handlers.ts";
-import { Endpoint } from "../protocol/endpoint.ts";
+import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Topics } from "../topics/topics.ts";
 import { ignoreError } from "../transport/ignore-error.ts";
 import { transportOver } from "../transport/transport-over.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Keepalive } from "../../src/connection/keepalive.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { feed, frameFrom, peerOf } from "../support/wire.ts";
 

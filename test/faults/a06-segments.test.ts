@@ -3,7 +3,7 @@ import type { Writable } from "node:stream";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { oldWs } from "../support/old-ws.ts";
 import { KiB, MiB, startTarget, type Target } from "../support/target.ts";

@@ -1,6 +1,6 @@
 /** A08: how the work for a message grows with its fragments, in bytes copied. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { repeated } from "../support/target.ts";
 import { frameFrom, peerOf } from "../support/wire.ts";

@@ -1,7 +1,7 @@
 /** B05 and B06: RSV1 where it may not be, and DEFLATE data that ends too early, too late or for good. */
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeStatus } from "../support/raw-peer.ts";
 import { startTarget } from "../support/target.ts";

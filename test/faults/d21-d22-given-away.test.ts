@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { type Connection, coreOf } from "../../src/connection/connection.ts";
 import { channels } from "../../src/connection/diagnostics.ts";
 import { PreparedMessage, WebSocket } from "../../src/index.ts";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type ConnectionOptions, connectionOver, connectionPair, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";

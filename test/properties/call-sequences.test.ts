@@ -9,7 +9,7 @@ import { Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionSettings } from "../../src/connection/handlers.ts";
 import { connectionLimits } from "../../src/connection/limits.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { leaveTopics, ServerConnection } from "../../src/server/server-connection.ts";
 import { Topics } from "../../src/topics/topics.ts";

@@ -26,9 +26,9 @@ test("those of openline/protocol compile where there are none of Node", async ()
 }, 60_000);
 
 test("control: with a Buffer among them, they do not", async () => {
-  const endpoint = files.get("dist/protocol/endpoint.d.ts")!;
+  const endpoint = files.get("dist/protocol/endpoint/endpoint.d.ts")!;
   const broken = new Map(files).set(
-    "dist/protocol/endpoint.d.ts",
+    "dist/protocol/endpoint/endpoint.d.ts",
     endpoint.replace("chunk: Uint8Array", "chunk: Buffer"),
   );
   expect(await complaints(withoutNode, broken)).toContain("Buffer");

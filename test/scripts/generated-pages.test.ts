@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findGaps, findTests, namedIds, readRules, renderPage } from "../../scripts/check-normative.ts";
 import { writeOrCompare } from "../../scripts/generated-page.ts";
 import { protocolErrorsPage, statesPage } from "../../scripts/print-reference.ts";
-import { transitions } from "../../src/protocol/endpoint-state.ts";
+import { transitions } from "../../src/protocol/endpoint/endpoint-state.ts";
 import { handshakeRules } from "../../src/protocol/handshake/handshake-error.ts";
 import { violations } from "../../src/protocol/protocol-error.ts";
 

@@ -45,6 +45,9 @@ describe("a tree that keeps the rules", () => {
       "src/server/handshake/steps/first.ts": "",
       "src/protocol/frames/frame.ts": 'import "../endpoint.ts";\n',
       "src/protocol/endpoint.ts": "",
+      "src/topics/index.ts": 'export * from "./rounds/round.ts";\n',
+      "src/topics/rounds/round.ts": 'import "../topic.ts";\n',
+      "src/topics/topic.ts": "",
     });
     expect(checkLayers(root)).toEqual([]);
   });

@@ -9,8 +9,8 @@ import { MessageDeflate } from "../../src/connection/compression/message-deflate
 import { Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers, KeepaliveOptions } from "../../src/connection/handlers.ts";
 import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../src/connection/limits.ts";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { EndpointOptions } from "../../src/protocol/endpoint-options.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
+import type { EndpointOptions } from "../../src/protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { Clock } from "../../src/transport/clock.ts";
 import { transportOver } from "../../src/transport/transport-over.ts";

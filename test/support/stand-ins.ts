@@ -6,7 +6,7 @@ import { createInflateRaw, inflateRawSync } from "node:zlib";
 import type { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { Connection, coreOf } from "../../src/connection/connection.ts";
 import { type ConnectionLimits, connectionLimits } from "../../src/connection/limits.ts";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import { FrameDecoder } from "../../src/protocol/frames/frame-decoder.ts";
 import { transportOver } from "../../src/transport/transport-over.ts";
 import { type Answer, acceptance } from "./raw-server.ts";

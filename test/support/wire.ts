@@ -5,8 +5,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { EndpointEvent } from "../../src/protocol/endpoint-events.ts";
+import type { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
+import type { EndpointEvent } from "../../src/protocol/endpoint/endpoint-events.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 
 /** A frame to build; what is left out is what a correct single frame has. */

@@ -2,7 +2,7 @@
  * How long each step of the end may take: one timer, since one step is waited for at a time.
  */
 
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
 import { type ConnectionLimits, longestAnswerDelay } from "../limits.ts";

@@ -5,7 +5,7 @@
  */
 
 import { CloseCode, type CloseStatus } from "../../protocol/close-code.ts";
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
 
 /** How a connection ended; delivered by `closed` and to the `close` handler. */

@@ -5,7 +5,7 @@
  * application has handled what came before. While it is open a connection holds none of this, and most are open.
  */
 
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";

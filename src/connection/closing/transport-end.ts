@@ -3,7 +3,7 @@
  * has to be.
  */
 
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Transport } from "../../transport/transport.ts";
 import { type ConnectionLimits, drainSize, drainTime } from "../limits.ts";
 import type { CloseDeadline } from "./close-deadline.ts";

@@ -2,8 +2,8 @@
  * What was parsed goes to the handler or to a reader, in order: at once where one takes it, else through the inbox.
  */
 
-import type { Endpoint } from "../../protocol/endpoint.ts";
-import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint-events.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
+import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { isThenable, type MessageInfo, whenSettled } from "../handlers.ts";
 import { stateAfter } from "../state-table.ts";
 import { type DeliveryEvent, type DeliveryState, deliveryTransitions } from "./delivery-state.ts";

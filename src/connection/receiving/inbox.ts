@@ -5,8 +5,8 @@
  * whatever the peer sends.
  */
 
-import type { Endpoint } from "../../protocol/endpoint.ts";
-import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint-events.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
+import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import type { MessageData } from "../handlers.ts";
 import { MessageStreams } from "./message-stream.ts";

@@ -6,7 +6,7 @@
  */
 
 import type { Buffer } from "node:buffer";
-import type { EndpointEvent } from "../../protocol/endpoint-events.ts";
+import type { EndpointEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { InflateOutcome, MessageDeflate } from "../compression/message-deflate.ts";
 import { type Counters, channels } from "../diagnostics.ts";

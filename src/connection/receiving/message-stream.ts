@@ -5,7 +5,7 @@
  * Nothing is taken from the inbox that nobody asked for; so reading stops while the application is behind.
  */
 
-import type { MessageEvent, PartEvent } from "../../protocol/endpoint-events.ts";
+import type { MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import type { MessageData } from "../handlers.ts";
 

@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import { Utf8Validator } from "../../protocol/messages/utf8.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import { ignorable } from "./pings.ts";

@@ -7,7 +7,7 @@
 
 import { checkNumber } from "../../protocol/check-number.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";

@@ -6,7 +6,7 @@
  * output waits in the endpoint, where nothing of it is a caller's.
  */
 
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Clock } from "../../transport/clock.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { Transport } from "../../transport/transport.ts";

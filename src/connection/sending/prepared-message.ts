@@ -6,12 +6,10 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Opcode } from "../../protocol/frames/frame.ts";
+import { finBit, Opcode, rsv1Bit } from "../../protocol/frames/frame.ts";
 import { encodeFrame, encodeTextFrame } from "../../protocol/frames/frame-encoder.ts";
 import { OutputBuffer } from "../../protocol/frames/output-buffer.ts";
 
-const fin = 0x80;
-const rsv1 = 0x40;
 /** Longer messages are shared as they are: compressing one at once would hold the event loop for too long. */
 const longestCompressed = 64 * 1024;
 
@@ -63,7 +61,7 @@ export class PreparedMessage {
     if (frame === undefined) {
       const payload = typeof this.data === "string" ? Buffer.from(this.data) : this.data;
       frame = write((output) =>
-        encodeFrame(output, "server", this.#firstByte | rsv1, compression.deflateShared(payload)),
+        encodeFrame(output, "server", this.#firstByte | rsv1Bit, compression.deflateShared(payload)),
       );
       this.#compressed.set(key, frame);
     }
@@ -71,7 +69,7 @@ export class PreparedMessage {
   }
 
   get #firstByte(): number {
-    return fin | (typeof this.data === "string" ? Opcode.Text : Opcode.Binary);
+    return finBit | (typeof this.data === "string" ? Opcode.Text : Opcode.Binary);
   }
 }
 

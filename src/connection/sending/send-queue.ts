@@ -5,7 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
-import type { Endpoint } from "../../protocol/endpoint.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import { lengthOf } from "../../protocol/frames/frame-encoder.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
 import type { SendOptions } from "../handlers.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Violation } from "../protocol-error.ts";
-import { isControl, Opcode, type Role } from "./frame.ts";
+import { finBit, isControl, Opcode, type Role, rsv1Bit } from "./frame.ts";
 
 /** The header of a frame as it was read from the wire. */
 export interface FrameHeader {
@@ -33,8 +33,8 @@ export interface FrameContext {
 /** The first rule that this header breaks, or undefined. */
 export function brokenFrameRule(header: FrameHeader, context: FrameContext): Violation | undefined {
   const opcode = header.firstByte & 0x0f;
-  const fin = (header.firstByte & 0x80) !== 0;
-  const rsv1 = (header.firstByte & 0x40) !== 0;
+  const fin = (header.firstByte & finBit) !== 0;
+  const rsv1 = (header.firstByte & rsv1Bit) !== 0;
   const control = isControl(opcode);
 
   if ((header.firstByte & 0x30) !== 0 || (rsv1 && !context.compression)) return "reserved-bit-set";

@@ -14,6 +14,12 @@ export const Opcode = {
   Pong: 0xa,
 } as const;
 
+/** The bit of a frame's first byte that marks the last frame of a message. */
+export const finBit = 0x80;
+
+/** The bit of a frame's first byte that marks a compressed message (RFC 7692 section 6). */
+export const rsv1Bit = 0x40;
+
 /** One of the six opcodes in use. */
 export type Opcode = (typeof Opcode)[keyof typeof Opcode];
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { reportClose } from "../../../src/connection/closing/close-report.ts";
-import { Endpoint } from "../../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { closeFrame } from "../../support/raw-peer.ts";
 import { feed, frameFrom, peerOf } from "../../support/wire.ts";

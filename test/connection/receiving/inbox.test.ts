@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Inbox } from "../../../src/connection/receiving/inbox.ts";
-import { Endpoint } from "../../../src/protocol/endpoint.ts";
-import type { CloseEvent, MessageEvent } from "../../../src/protocol/endpoint-events.ts";
+import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
+import type { CloseEvent, MessageEvent } from "../../../src/protocol/endpoint/endpoint-events.ts";
 
 const message = (data: string | Uint8Array): MessageEvent => ({
   type: "message",

@@ -6,7 +6,7 @@ import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import { coreOf } from "../../../src/connection/connection.ts";
 import type { MessageData } from "../../../src/connection/handlers.ts";
 import { type MessageStream, MessageStreams } from "../../../src/connection/receiving/message-stream.ts";
-import type { PartEvent } from "../../../src/protocol/endpoint-events.ts";
+import type { PartEvent } from "../../../src/protocol/endpoint/endpoint-events.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, until } from "../../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { newCounters } from "../../../src/connection/diagnostics.ts";
 import { connectionLimits } from "../../../src/connection/limits.ts";
 import { Outbox, processOutbox } from "../../../src/connection/sending/outbox.ts";
-import { Endpoint } from "../../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { realTime } from "../../../src/transport/clock.ts";
 import { transportOver } from "../../../src/transport/transport-over.ts";

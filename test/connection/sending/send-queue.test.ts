@@ -7,7 +7,7 @@ import { connectionLimits } from "../../../src/connection/limits.ts";
 import { Outbox } from "../../../src/connection/sending/outbox.ts";
 import { PreparedMessage } from "../../../src/connection/sending/prepared-message.ts";
 import { checkSendable, SendQueue } from "../../../src/connection/sending/send-queue.ts";
-import { Endpoint } from "../../../src/protocol/endpoint.ts";
+import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { realTime } from "../../../src/transport/clock.ts";
 import { transportOver } from "../../../src/transport/transport-over.ts";

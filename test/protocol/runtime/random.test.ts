@@ -8,7 +8,7 @@ const portable = await withoutNatives(() => import("../../../src/protocol/runtim
 test.each([
   ["native", native],
   ["portable", portable],
-])("%s: fills all of an array, each time with something else [R6455-10.3-2]", (_, { fillRandom }) => {
+])("%s: fills all of an array, each time with something else [R6455-10.3-1]", (_, { fillRandom }) => {
   const words = [new Int32Array(2048), new Int32Array(2048)];
   for (const array of words) fillRandom(array);
   expect(new Set(words.flatMap((array) => [...array])).size).toBeGreaterThan(4000);

@@ -1,10 +1,10 @@
 /** Each kind of event as an endpoint makes it: what `type` says, and that it carries this and nothing else. */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
-import { Endpoint } from "../../src/protocol/endpoint.ts";
-import type { EndpointEvent } from "../../src/protocol/endpoint-events.ts";
-import type { Role } from "../../src/protocol/frames/frame.ts";
-import { type Cuts, feed, frameFrom, peerOf, type WireFrame } from "../support/wire.ts";
+import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
+import type { EndpointEvent } from "../../../src/protocol/endpoint/endpoint-events.ts";
+import type { Role } from "../../../src/protocol/frames/frame.ts";
+import { type Cuts, feed, frameFrom, peerOf, type WireFrame } from "../../support/wire.ts";
 
 type Kinds = { readonly [Type in EndpointEvent["type"]]: readonly [frames: WireFrame[], events: EndpointEvent[]] };
 

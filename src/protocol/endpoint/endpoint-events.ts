@@ -3,8 +3,8 @@
  * these types, and `type` tells them apart.
  */
 
-import type { CloseStatus } from "./close-code.ts";
-import type { Violation } from "./protocol-error.ts";
+import type { CloseStatus } from "../close-code.ts";
+import type { Violation } from "../protocol-error.ts";
 
 /** A whole message: text as a string (or as validated bytes when `textAsBytes` is set), binary as bytes. */
 export interface MessageEvent {

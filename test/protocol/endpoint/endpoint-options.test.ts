@@ -1,8 +1,8 @@
 /** What an endpoint is told, and what it takes for granted. */
 import { constants } from "node:buffer";
 import { expect, test } from "vitest";
-import { EndpointSettings } from "../../src/protocol/endpoint-options.ts";
-import type { Role } from "../../src/protocol/frames/frame.ts";
+import { EndpointSettings } from "../../../src/protocol/endpoint/endpoint-options.ts";
+import type { Role } from "../../../src/protocol/frames/frame.ts";
 
 const roles: readonly Role[] = ["client", "server"];
 

@@ -2,9 +2,9 @@
  * What an endpoint is told when it is made. All connections of a route are told the same, and share one object of it.
  */
 
-import { checkNumber } from "./check-number.ts";
-import type { Role } from "./frames/frame.ts";
-import { longestString } from "./runtime/text.ts";
+import { checkNumber } from "../check-number.ts";
+import type { Role } from "../frames/frame.ts";
+import { longestString } from "../runtime/text.ts";
 
 /** Which messages an endpoint takes from its peer. */
 export type AcceptedMessages = "text" | "binary" | "any";

@@ -1,6 +1,11 @@
 /** The table of states, judged as a graph. */
 import { expect, test } from "vitest";
-import { type EndpointState, readyStates, type Transition, transitions } from "../../src/protocol/endpoint-state.ts";
+import {
+  type EndpointState,
+  readyStates,
+  type Transition,
+  transitions,
+} from "../../../src/protocol/endpoint/endpoint-state.ts";
 
 const states = Object.keys(transitions) as EndpointState[];
 

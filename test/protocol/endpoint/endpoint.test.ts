@@ -1,0 +1,136 @@
+/** The class as users meet it: every member says and does the same as what it stands for. */
+import { Buffer } from "node:buffer";
+import { describe, expect, test } from "vitest";
+import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
+import { EndpointSettings } from "../../../src/protocol/endpoint/endpoint-options.ts";
+import type { Role } from "../../../src/protocol/frames/frame.ts";
+import { closePayload } from "../../support/endpoints.ts";
+import { drain, feed, frameFrom, ownCopy, peerOf, takeBytes, takeFrames } from "../../support/wire.ts";
+
+describe.each<Role>(["server", "client"])("a %s", (role) => {
+  const wire = (...payloads: string[]): Buffer =>
+    Buffer.concat(payloads.map((payload) => frameFrom(peerOf(role), { opcode: 1, payload })));
+
+  test("says at its beginning that it is open and that nothing was received or sent", () => {
+    const endpoint = new Endpoint({ role });
+    expect([endpoint.role, endpoint.lendsBytes]).toEqual([role, false]);
+    expect([endpoint.state, endpoint.readyState]).toEqual(["open", 1]);
+    expect([endpoint.closeSent, endpoint.closeReceived, endpoint.violation]).toEqual([undefined, undefined, undefined]);
+    expect([endpoint.streaming, endpoint.stalled, endpoint.inflating]).toEqual([false, false, false]);
+    expect([endpoint.unparsedLength, endpoint.unfinishedLength, endpoint.messageProgress]).toEqual([0, 0, 0]);
+    expect([endpoint.insideMessage, endpoint.sendingFragments, endpoint.outputRefers]).toEqual([false, false, false]);
+    expect([endpoint.outputLength, endpoint.waitingMessages, endpoint.sharedOutputLength]).toEqual([0, 0, 0]);
+    expect(endpoint.nextEvent()).toBeUndefined();
+    expect(endpoint.takeOutput()).toEqual([]);
+  });
+
+  test("takes its options as they are, or made once for many", () => {
+    const settings = new EndpointSettings({ role, lendsBytes: true });
+    expect([new Endpoint(settings).lendsBytes, new Endpoint({ role, lendsBytes: true }).lendsBytes]).toEqual([
+      true,
+      true,
+    ]);
+    expect(() => new Endpoint({ role, maxMessageSize: Number.NaN })).toThrow(RangeError);
+  });
+
+  test("receives as much of a chunk as it is told, borrowed or not, and goes on after a number of frames", () => {
+    const endpoint = new Endpoint({ role });
+    const bytes = wire("a", "b");
+    const chunk = Buffer.concat([bytes, Buffer.from("none of it")]);
+    endpoint.receive(ownCopy(chunk), true, bytes.length);
+    expect(endpoint.unparsedLength).toBe(bytes.length);
+    expect([endpoint.nextEvent(), endpoint.unparsedLength]).toEqual([
+      { type: "message", text: true, data: "a" },
+      bytes.length / 2,
+    ]);
+    expect([endpoint.nextEvent(0), endpoint.nextEvent(1)]).toEqual([
+      undefined,
+      { type: "message", text: true, data: "b" },
+    ]);
+    endpoint.releaseChunk();
+  });
+
+  test("tells how far a message has come, kept or handed on", () => {
+    const endpoint = new Endpoint({ role });
+    const bytes = frameFrom(peerOf(role), { opcode: 2, payload: "12345678" });
+    feed(endpoint, bytes.subarray(0, 1));
+    expect([endpoint.messageProgress, endpoint.insideMessage]).toEqual([1, true]);
+    feed(endpoint, bytes.subarray(1, bytes.length - 3));
+    expect([endpoint.messageProgress, endpoint.unfinishedLength, endpoint.insideMessage]).toEqual([5, 5, true]);
+    feed(endpoint, bytes.subarray(bytes.length - 3));
+    endpoint.streaming = true;
+    expect(endpoint.streaming).toBe(true);
+    feed(endpoint, frameFrom(peerOf(role), { opcode: 2, fin: false, payload: "part" }));
+    expect([endpoint.messageProgress, endpoint.unfinishedLength, endpoint.insideMessage]).toEqual([4, 0, true]);
+  });
+
+  test("waits for an answer to what has to be inflated", () => {
+    const endpoint = new Endpoint({ role, compression: true });
+    expect(() => endpoint.inflated(new Uint8Array(0))).toThrow("no message waits");
+    feed(endpoint, frameFrom(peerOf(role), { opcode: 1, rsv: 4, payload: "deflated" }));
+    expect([endpoint.inflating, endpoint.unfinishedLength]).toEqual([true, 8]);
+    expect(endpoint.inflated(Buffer.from("text"))).toEqual({ type: "message", text: true, data: "text" });
+    expect(endpoint.inflating).toBe(false);
+  });
+
+  test("sends messages, fragments and control frames, and counts what was not taken", () => {
+    const endpoint = new Endpoint({ role });
+    endpoint.sendMessage("text");
+    endpoint.sendMessage(new Uint8Array(100_000));
+    endpoint.sendCompressed(false, Buffer.from([0]));
+    endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false });
+    expect(endpoint.sendingFragments).toBe(true);
+    endpoint.sendFragment(true, Buffer.from("b"), { first: false, last: true });
+    if (role === "server") endpoint.sendEncoded(frameFrom("server", { opcode: 2, payload: "z".repeat(5000) }));
+    else expect(() => endpoint.sendEncoded(new Uint8Array(2))).toThrow("a client must mask");
+    endpoint.ping(new Uint8Array(0));
+    endpoint.pong(new Uint8Array(0));
+    expect(endpoint.waitingMessages).toBe(role === "server" ? 5 : 4);
+    expect(endpoint.sharedOutputLength).toBe(role === "server" ? 5004 : 0);
+    expect(endpoint.outputRefers).toBe(role === "server");
+    expect(endpoint.outputLength).toBeGreaterThan(100_000);
+    expect(takeFrames(endpoint).map(({ opcode }) => opcode)).toEqual(
+      role === "server" ? [1, 2, 2, 1, 0, 2, 9, 10] : [1, 2, 2, 1, 0, 9, 10],
+    );
+    endpoint.sendMessage("never taken");
+    endpoint.discardOutput();
+    expect(endpoint.outputLength).toBe(0);
+  });
+
+  test("keeps one Pong while it is stalled, and counts it as output", () => {
+    const endpoint = new Endpoint({ role });
+    endpoint.stalled = true;
+    feed(endpoint, frameFrom(peerOf(role), { opcode: 9, payload: "x" }));
+    expect([endpoint.stalled, endpoint.outputLength]).toEqual([true, role === "client" ? 7 : 3]);
+    const [piece] = endpoint.takeOutput(true);
+    endpoint.outputTaken(false);
+    expect(piece).toHaveLength(role === "client" ? 7 : 3);
+  });
+
+  test("closes, answers a Close and fails", () => {
+    const closes = new Endpoint({ role });
+    closes.close(1000, "bye");
+    expect([closes.state, closes.closeSent]).toEqual(["closing", { code: 1000, reason: "bye" }]);
+    const answers = new Endpoint({ role });
+    feed(answers, frameFrom(peerOf(role), { opcode: 8, payload: closePayload(4000) }));
+    expect([answers.readyState, answers.closeReceived]).toEqual([2, { code: 4000, reason: "" }]);
+    answers.echoClose();
+    expect([answers.state, answers.closeSent]).toEqual(["discarding", { code: 4000, reason: "" }]);
+    const fails = new Endpoint({ role });
+    expect(fails.fail("message-too-slow")).toEqual({ type: "failed", violation: "message-too-slow" });
+    expect(fails.violation).toBe("message-too-slow");
+  });
+
+  test("ends with its peer and with its transport", () => {
+    const endpoint = new Endpoint({ role });
+    endpoint.receivePeerEnd();
+    expect(endpoint.state).toBe("discarding");
+    endpoint.receiveEnd();
+    expect([endpoint.state, endpoint.readyState, takeBytes(endpoint).length, drain(endpoint)]).toEqual([
+      "closed",
+      3,
+      0,
+      [],
+    ]);
+  });
+});
