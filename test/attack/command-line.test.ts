@@ -6,6 +6,7 @@ import { commandLine } from "../support/program.ts";
 const command = commandLine("attack/main.ts");
 
 test("a server that runs already is attacked by its URL, and measured by its process", {
+  tags: "slow",
   timeout: 60_000,
 }, async () => {
   const target = peer("openline")!;

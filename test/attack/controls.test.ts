@@ -1,4 +1,8 @@
-/** Each row is seen to fail: against a server with the fault that the row is about. */
+/**
+ * Each row is seen to fail: against a server with the fault that the row is about.
+ *
+ * @module-tag slow
+ */
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { peer } from "../../attack/peers.ts";

@@ -1,4 +1,8 @@
-/** The matrix against our own server, from dist/ and with its defaults, through the command line: every row is held. */
+/**
+ * The matrix against our own server, from dist/ and with its defaults, through the command line: every row is held.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,7 @@
 /**
  * The demo in real browsers: the four views of the page against the built server, as a person would use them.
+ *
+ * @module-tag slow
  */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";

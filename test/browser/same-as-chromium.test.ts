@@ -4,6 +4,8 @@
  * Where Chromium departs from the standard, or the standard leaves a choice, there is no scenario; those are tested by
  * their own: it fires no `error` when an open connection is lost, takes the close codes 0 to 999 and subprotocols that
  * differ in case only, refuses `close(undefined, reason)`, and reads bytes as `ArrayBuffer` from a `WebSocketStream`.
+ *
+ * @module-tag slow
  */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";

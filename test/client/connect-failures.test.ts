@@ -248,10 +248,12 @@ describe("a response that browsers take", () => {
       const server = await serveRaw((request) => `${answer(request)}\x81\x05hello`, options);
       const url = `${"tls" in options ? "wss" : "ws"}://localhost:${server.port}/`;
       const tls = { ca: certificates.ca };
+      // The server does not answer a Close.
+      const limits = { closeTimeout: 100 };
       const connection = await connect(url, { tls });
       const { value } = await connection[Symbol.asyncIterator]().next();
       connection.terminate();
-      const ws = new WebSocket(url, [], { tls });
+      const ws = new WebSocket(url, [], { tls, limits });
       const [{ data }] = (await once(ws as unknown as EventTarget, "message")) as [MessageEvent];
       ws.close();
       expect([value, data]).toEqual(["hello", "hello"]);
@@ -263,7 +265,7 @@ describe("a response that browsers take", () => {
   it("opens with a head of maxHeaderSize, by the class too", async () => {
     const server = await serveRaw((request) => acceptance(request, { "X-A": "a".repeat(100_000) }));
     const url = `ws://127.0.0.1:${server.port}/`;
-    const limits = { maxHeaderSize: 128 * 1024 };
+    const limits = { maxHeaderSize: 128 * 1024, closeTimeout: 100 };
     expect((await handshakeErrorOf(connect(url))).message).toMatch(/its head has more than 65536 bytes$/);
     (await connect(url, { limits })).terminate();
     const ws = new WebSocket(url, [], { limits });

@@ -1,4 +1,8 @@
-/** connect and WebSocket against servers that nobody here wrote: ws, python's websockets, gorilla and nats-server. */
+/**
+ * connect and WebSocket against servers that nobody here wrote: ws, python's websockets, gorilla and nats-server.
+ *
+ * @module-tag slow
+ */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

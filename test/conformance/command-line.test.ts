@@ -47,7 +47,10 @@ test("ids may hold a caret and a star", { timeout: 60_000 }, async () => {
   expect(out.match(/^limits\.top-bit\.2\^63\.\w+ {2}\[must, server and client\]/gm)).toHaveLength(3);
 });
 
-test("results are written, added to by a later run, and made into one page", { timeout: 60_000 }, async () => {
+test("results are written, added to by a later run, and made into one page", {
+  tags: "slow",
+  timeout: 60_000,
+}, async () => {
   const [json, html, table] = ["run.json", "page.html", "table.json"].map((name) => join(folder(), name)) as [
     string,
     string,

@@ -40,7 +40,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect(await target.echoes()).toBe(true);
   });
 
-  test("A01: lengths within the limit take memory only as their bytes arrive", async () => {
+  test("A01: lengths within the limit take memory only as their bytes arrive", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "ours", role });
     const attack = async () => {
       for (const peer of await target.openMany(50)) peer.socket.write(header(role, BigInt(16 * MiB)));
@@ -51,7 +51,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect(grown).toBeLessThan(4 * MiB);
   });
 
-  test("A01 control: without a limit, ws 8.17.0 waits for the rest of 2^31 bytes", async () => {
+  test("A01 control: without a limit, ws 8.17.0 waits for the rest of 2^31 bytes", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "old ws", role, options: { maxPayload: 0 } });
     const peer = await target.open();
     peer.socket.write(header(role, 2n ** 31n));
@@ -61,7 +61,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   });
 });
 
-test("A01 control: a server that trusts lengths grows by what is announced", async () => {
+test("A01 control: a server that trusts lengths grows by what is announced", { tags: "slow" }, async () => {
   const target = await startTarget({ what: "trusts lengths", role: "server" });
   const peer = await target.open();
   const grown = await target.growth(async () => {

@@ -1,4 +1,8 @@
-/** A02: many clients that each hold all but the last byte of a message, at half of the default sizes. */
+/**
+ * A02: many clients that each hold all but the last byte of a message, at half of the default sizes.
+ *
+ * @module-tag slow
+ */
 import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { RawPeer } from "../support/raw-peer.ts";

@@ -1,4 +1,8 @@
-/** A03: Pings from a peer that never reads their answers. */
+/**
+ * A03: Pings from a peer that never reads their answers.
+ *
+ * @module-tag slow
+ */
 import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { MiB, pour, repeated, startTarget, type Target } from "../support/target.ts";

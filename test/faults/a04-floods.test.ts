@@ -36,11 +36,15 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   test.each([
     ["ours without the budget", "ours", { limits: { readBudget: 1e9 } }],
     ["ws 8.17.0", "old ws", {}],
-  ] as const)("A04 control: %s works on all that it has read in one turn", async (_, what, options) => {
-    const target = await startTarget({ what, role, options, spin });
-    const flooder = await target.open();
-    await pour(flooder, repeated(role, count, { opcode: 2, payload: "x" }), 1);
-    await target.until((look) => look.binaryLength === count);
-    expect((await target.look()).mostInATurn).toBeGreaterThan(4 * mostInATurn);
-  });
+  ] as const)(
+    "A04 control: %s works on all that it has read in one turn",
+    { tags: "slow" },
+    async (_, what, options) => {
+      const target = await startTarget({ what, role, options, spin });
+      const flooder = await target.open();
+      await pour(flooder, repeated(role, count, { opcode: 2, payload: "x" }), 1);
+      await target.until((look) => look.binaryLength === count);
+      expect((await target.look()).mostInATurn).toBeGreaterThan(4 * mostInATurn);
+    },
+  );
 });

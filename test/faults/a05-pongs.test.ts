@@ -1,4 +1,8 @@
-/** A05: storms of what needs no answer, and of connections that reset, of which nothing may stay. */
+/**
+ * A05: storms of what needs no answer, and of connections that reset, of which nothing may stay.
+ *
+ * @module-tag slow
+ */
 import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { closeFrame } from "../support/raw-peer.ts";

@@ -25,14 +25,14 @@ async function drip(target: Target, eachLength = 3 * KiB): Promise<void> {
 }
 
 describe.each<Role>(["server", "client"])("%s", (role) => {
-  test("A06: of 12 KiB that arrive a byte at a time less than 1.2 MiB are kept", async () => {
+  test("A06: of 12 KiB that arrive a byte at a time less than 1.2 MiB are kept", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "ours", role });
     await drip(target, 500);
     expect(await target.retention(() => drip(target))).toBeLessThan(1.2 * MiB);
     expect(await target.echoes()).toBe(true);
   });
 
-  test("A06 control: ws 8.17.0 keeps a buffer for each", async () => {
+  test("A06 control: ws 8.17.0 keeps a buffer for each", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "old ws", role });
     await drip(target, 500);
     expect(await target.retention(() => drip(target))).toBeGreaterThan(1.2 * MiB);

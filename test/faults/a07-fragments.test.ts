@@ -20,7 +20,9 @@ async function floodWithFragments(target: Target): Promise<void> {
 }
 
 describe.each<Role>(["server", "client"])("%s", (role) => {
-  test("A07: half a million fragments of a byte take less than 4 MiB, and make a message", async () => {
+  test("A07: half a million fragments of a byte take less than 4 MiB, and make a message", {
+    tags: "slow",
+  }, async () => {
     const target = await startTarget({ what: "ours", role });
     await floodWithFragments(target);
     expect(await target.growth(() => floodWithFragments(target))).toBeLessThan(4 * MiB);
@@ -41,7 +43,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect(await target.echoes()).toBe(true);
   });
 
-  test("A07 control: ws 8.17.0 keeps every fragment, and takes empty ones without end", async () => {
+  test("A07 control: ws 8.17.0 keeps every fragment, and takes empty ones without end", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "old ws", role });
     expect(await target.retention(() => floodWithFragments(target))).toBeGreaterThan(8 * MiB);
     const peer = await target.open();

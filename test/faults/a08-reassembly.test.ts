@@ -1,4 +1,8 @@
-/** A08: how the work for a message grows with its fragments, in bytes copied. */
+/**
+ * A08: how the work for a message grows with its fragments, in bytes copied.
+ *
+ * @module-tag slow
+ */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";

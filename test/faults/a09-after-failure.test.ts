@@ -39,7 +39,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect(await target.echoes()).toBe(true);
   });
 
-  test("A09 control: ws 8.17.0 reads on", async () => {
+  test("A09 control: ws 8.17.0 reads on", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "old ws", role });
     const { peer, bytesRead } = await offender(target);
     const sent = await pour(peer, piece, (8 * MiB) / piece.length);

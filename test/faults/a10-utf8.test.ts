@@ -54,7 +54,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect((await target.look()).messages).toBe(0);
   });
 
-  test("A10 control: ws 8.17.0 without its validation delivers what is not UTF-8", async () => {
+  test("A10 control: ws 8.17.0 without its validation delivers what is not UTF-8", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "old ws", role, options: { skipUTF8Validation: true } });
     for (const bytes of invalid) {
       const peer = await target.open();

@@ -81,7 +81,9 @@ const allDelivered = { delivered: ways.length, codes: new Set([1006]) };
 const allRefused = { delivered: 0, codes: new Set([1009]) };
 
 describe.each<Role>(["server", "client"])("%s", (role) => {
-  test("B01: a bomb of 100 MiB is stopped at the limit of 16, with 1009, and takes 16 more at most", async () => {
+  test("B01: a bomb of 100 MiB is stopped at the limit of 16, with 1009, and takes 16 more at most", {
+    tags: "slow",
+  }, async () => {
     const options = { compression: true, limits: { maxMessageSize: limit } };
     const target = await startTarget({ what: "ours", role, options });
     const { peer, grown } = await growthWithBomb(target, (closes) => closes.length === 1);
@@ -102,7 +104,9 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     },
   );
 
-  test("B01 control: with the limit off, a byte more than those limits is delivered, too", async () => {
+  test("B01 control: with the limit off, a byte more than those limits is delivered, too", {
+    tags: "slow",
+  }, async () => {
     const options = { compression: true, limits: { maxMessageSize: 1024 * MiB } };
     const target = await startTarget({ what: "ours", role, options });
     for (const [length, bytewise] of limits) {
@@ -113,7 +117,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   test.each([
     ["ours", { compression: true, limits: { maxMessageSize: 1024 * MiB } }],
     ["old ws", { perMessageDeflate: true, maxPayload: 0 }],
-  ] as const)("B01 control: without a limit, %s takes all that it claims", async (what, options) => {
+  ] as const)("B01 control: without a limit, %s takes all that it claims", { tags: "slow" }, async (what, options) => {
     const target = await startTarget({ what, role, options });
     const { grown } = await growthWithBomb(target, (_, length) => length === 101 * MiB);
     expect(grown).toBeGreaterThan(64 * MiB);

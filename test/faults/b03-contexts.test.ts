@@ -1,4 +1,8 @@
-/** B03: what a connection costs once it has compressed a message each way. */
+/**
+ * B03: what a connection costs once it has compressed a message each way.
+ *
+ * @module-tag slow
+ */
 import { deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frames/frame.ts";

@@ -1,4 +1,8 @@
-/** B04: very many messages to compress at once. */
+/**
+ * B04: very many messages to compress at once.
+ *
+ * @module-tag slow
+ */
 import { describe, expect, test } from "vitest";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { RawPeer } from "../support/raw-peer.ts";

@@ -74,7 +74,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     expect(await target.echoes()).toBe(true);
   });
 
-  test("B06 control: ws 8.17.0 delivers what is cut off, and what has a byte behind it", async () => {
+  test("B06 control: ws 8.17.0 delivers what is cut off, and what has a byte behind it", { tags: "slow" }, async () => {
     const target = await startTarget({ what: "old ws", role, options: { perMessageDeflate: { threshold: 1000 } } });
     for (const [, payload] of broken.slice(0, 2)) {
       const peer = await target.open(true);

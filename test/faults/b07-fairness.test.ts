@@ -39,7 +39,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   });
 });
 
-test("B07 control: a server that inflates each message at once does all in one turn", async () => {
+test("B07 control: a server that inflates each message at once does all in one turn", { tags: "slow" }, async () => {
   const target = await startTarget({ what: "inflates at once", role: "server" });
   await flood(target, MiB);
   expect((await target.look()).mostInATurn).toBeGreaterThan(16);

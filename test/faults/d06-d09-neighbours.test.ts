@@ -110,11 +110,11 @@ describe("D08 what an idle connection holds", () => {
     return (after.buffers - before.buffers) / 200;
   }
 
-  test("D08: after a message no buffer of its reads stays [G43]", async () => {
+  test("D08: after a message no buffer of its reads stays [G43]", { tags: "slow" }, async () => {
     expect(await heldBy("openline")).toBeLessThan(1024);
   });
 
-  test("D08 control: ws 8.17.0 keeps the whole chunk that the last masking key came in", async () => {
+  test("D08 control: ws 8.17.0 keeps the whole chunk that the last masking key came in", { tags: "slow" }, async () => {
     expect(await heldBy("ws")).toBeGreaterThan(16 * 1024);
   });
 });

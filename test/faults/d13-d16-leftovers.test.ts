@@ -28,7 +28,10 @@ describe("D13 objects of connections that are over", () => {
     return await child.told<Left>();
   };
 
-  test("D13: after many connections, ended in all the usual ways, no more are alive than before", async () => {
+  test("D13: after many connections, ended in all the usual ways, no more are alive than before", {
+    tags: "slow",
+    timeout: 600_000,
+  }, async () => {
     const { more, topics, heap } = await left(cycles, "");
     expect(Object.keys(more)).toContain("Connection");
     // Node keeps the last socket that it has read from, and may have one more under way.
@@ -36,9 +39,9 @@ describe("D13 objects of connections that are over", () => {
     expect(topics).toBe(0);
     // One that stayed would be four times as much.
     expect(heap).toBeLessThan(cycles * 1024);
-  }, 600_000);
+  });
 
-  test("D13 control: an application that keeps each connection is found out", async () => {
+  test("D13 control: an application that keeps each connection is found out", { tags: "slow" }, async () => {
     const { more } = await left(300, "keeping");
     expect(more.Connection).toBeGreaterThanOrEqual(300);
   });

@@ -38,7 +38,9 @@ describe("D19 a process that is stopped for longer than it gives its peers", () 
     return alive.filter(Boolean).length;
   }
 
-  test("D19: nobody who answers is given up; control: by the clock on the wall everybody is", async () => {
+  test("D19: nobody who answers is given up; control: by the clock on the wall everybody is", {
+    tags: "slow",
+  }, async () => {
     const [ours, byTheClock] = await Promise.all([survivors("quick to judge"), survivors("wall clock")]);
     expect(ours).toBe(20);
     expect(byTheClock).toBe(0);
@@ -98,7 +100,9 @@ describe("D20 a process that may open 200 files", () => {
     expect(code).toBeNull();
   });
 
-  test("D20 control: without maxConnections too few files are left to open, and nobody is told to wait", async () => {
+  test("D20 control: without maxConnections too few files are left to open, and nobody is told to wait", {
+    tags: "slow",
+  }, async () => {
     const { answers, canOpen } = await crowded("unlimited");
     expect(answers.filter((status) => status === "503")).toEqual([]);
     expect(canOpen).toBe(false);

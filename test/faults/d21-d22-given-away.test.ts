@@ -424,6 +424,8 @@ describe.each(roles)("D22 memory that is no more what it was once it is sent: as
         };
         const { connection, peer } = await connectionPair(role, {
           handlers: { message, error: (_, error) => void errors.push(error) },
+          // The peer answers the Close and keeps its side of the stream.
+          limits: { closeTimeout: 100 },
         });
         peer.text("go");
         if (ending === "filled again") {

@@ -35,6 +35,7 @@ describe.skipIf(!existsSync("/usr/bin/prlimit"))("D23 a process whose address sp
     [75, 4],
   ])(
     "D23: a message of %i frames of %i MiB ends its own connection with 1011, and others go on",
+    { tags: "slow" },
     async (frames, size) => {
       const child = startChild("limited-server.ts");
       const port = await child.told<number>();

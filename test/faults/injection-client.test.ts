@@ -11,6 +11,7 @@ import {
   checkReport,
   conversation,
   countOutcomes,
+  densities,
   eventually,
   expectAllOutcomes,
   messagesBy,
@@ -255,20 +256,22 @@ function allPlaces(face: Case["face"], secure: boolean, kind: Strike, step: numb
 }
 
 describe.each(strikes)("C04, D01, D16: a server whose transport fails: %s", (kind) => {
-  it("after every byte of a conversation with connect and WebSocket", async () => {
-    const cases = [...allPlaces("connect", false, kind, 1), ...allPlaces("WebSocket", false, kind, 1)];
-    await expectAllOutcomes(cases, kind, check);
-  }, 60_000);
+  for (const [where, step, options] of densities) {
+    it(`after ${where} of a conversation with connect and WebSocket`, options, async () => {
+      const cases = [...allPlaces("connect", false, kind, step), ...allPlaces("WebSocket", false, kind, step)];
+      await expectAllOutcomes(cases, kind, check);
+    });
 
-  it("over TLS, at every 17th byte and at every byte of the closing handshake", async () => {
-    const cases = [...allPlaces("connect", true, kind, 17), ...allPlaces("WebSocket", true, kind, 17)];
-    await expectAllOutcomes(cases, kind, check);
-  }, 60_000);
+    it(`over TLS, after ${where} and at every byte of the closing handshake`, options, async () => {
+      const cases = [...allPlaces("connect", true, kind, 17 * step), ...allPlaces("WebSocket", true, kind, 17 * step)];
+      await expectAllOutcomes(cases, kind, check);
+    });
+  }
 });
 
-describe("C04: a server that does not wait for the client to have read", () => {
-  it.each<Strike>(["cut", "reset", "halfClose"])("%s after every third byte", async (kind) => {
-    const cases = [...allPlaces("connect", false, kind, 3), ...allPlaces("WebSocket", false, kind, 3)];
+describe.each(densities)("C04: a server that does not wait for the client to have read", (where, step, options) => {
+  it.each<Strike>(["cut", "reset", "halfClose"])(`%s after ${where}`, options, async (kind) => {
+    const cases = [...allPlaces("connect", false, kind, step), ...allPlaces("WebSocket", false, kind, step)];
     const counts = await countOutcomes(cases, kind, (one) => check({ ...one, exact: false }));
     expect(counts.refused).toBeGreaterThan(0);
     expect(counts.broken + counts.clean).toBeGreaterThan(0);

@@ -15,6 +15,7 @@ import {
   checkReport,
   conversation,
   countOutcomes,
+  densities,
   eventually,
   expectAllOutcomes,
   inParallel,
@@ -275,21 +276,27 @@ function allPlaces(target: Case["target"], kind: Strike, step: number, paths: re
 }
 
 describe.each(strikes)("C04, D01, D16: a client whose transport fails: %s", (kind) => {
-  it("after every byte of a conversation with an own listener, and behind an async upgrade on a shared server", async () => {
-    const own = allPlaces("own", kind, 1, ["/peer", "/self"]);
-    await expectAllOutcomes([...own, ...allPlaces("shared", kind, 1, ["/late", "/slow"])], kind, checkOpening);
-  }, 60_000);
+  for (const [where, step, options] of densities) {
+    it(
+      `after ${where} of a conversation with an own listener, and behind an async upgrade on a shared server`,
+      options,
+      async () => {
+        const own = allPlaces("own", kind, step, ["/peer", "/self"]);
+        await expectAllOutcomes([...own, ...allPlaces("shared", kind, step, ["/late", "/slow"])], kind, checkOpening);
+      },
+    );
 
-  it("over TLS, at every 13th byte and at every byte of the closing handshake", async () => {
-    await expectAllOutcomes(allPlaces("tls", kind, 13, ["/peer", "/self"]), kind, checkOpening);
-  }, 60_000);
+    it(`over TLS, after ${where} and at every byte of the closing handshake`, options, async () => {
+      await expectAllOutcomes(allPlaces("tls", kind, 13 * step, ["/peer", "/self"]), kind, checkOpening);
+    });
+  }
 });
 
-describe("C04: a client that does not wait for the server to have read", () => {
-  it.each<Strike>(["cut", "reset", "halfClose"])("%s after every byte", async (kind) => {
+describe.each(densities)("C04: a client that does not wait for the server to have read", (where, step, options) => {
+  it.each<Strike>(["cut", "reset", "halfClose"])(`%s after ${where}`, options, async (kind) => {
     const cases = [
-      ...allPlaces("own", kind, 1, ["/peer", "/self"]),
-      ...allPlaces("shared", kind, 1, ["/late", "/slow"]),
+      ...allPlaces("own", kind, step, ["/peer", "/self"]),
+      ...allPlaces("shared", kind, step, ["/late", "/slow"]),
     ];
     const counts = await countOutcomes(cases, kind, (one) => checkOpening({ ...one, exact: false }));
     expect(counts.refused).toBeGreaterThan(0);
@@ -297,35 +304,38 @@ describe("C04: a client that does not wait for the server to have read", () => {
   });
 });
 
-describe("C04, C16: a client that fails while an async upgrade is undecided", () => {
-  it.each(strikes)(
-    "%s after every byte of what follows the request: it is told, and nothing opens",
-    async (kind) => {
-      const cases = (["own", "shared", "tls"] as const).flatMap((target) =>
-        places(lengthOfRequest("/wait"), whole("/wait"), target === "tls" ? 13 : 1).map(
-          (at) => ({ target, path: "/wait", kind, closer: "peer", at, exact: true }) as const,
-        ),
-      );
-      await inParallel(cases, togetherFor(kind), async (one) => {
-        const { entry, answer } = await tell(one);
-        const told = `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
-        expect([entry.upgrades, entry.opened, entry.messages, entry.errors], told).toEqual([1, 0, [], []]);
-        expect(entry.signal!.aborted, told).toBe(true);
-        if (kind === "stall") expect(answer, told).toMatch(/^HTTP\/1\.1 503 /);
-        else expect([answer, String(entry.signal!.reason)], told).toEqual(["", `Error: ${left}`]);
-        expect(getEventListeners(entry.signal!, "abort"), told).toEqual([]);
-      });
-    },
-    30_000,
-  );
-});
+describe.each(densities)(
+  "C04, C16: a client that fails while an async upgrade is undecided",
+  (where, step, options) => {
+    it.each(strikes)(
+      `%s after ${where} of what follows the request: it is told, and nothing opens`,
+      options,
+      async (kind) => {
+        const cases = (["own", "shared", "tls"] as const).flatMap((target) =>
+          places(lengthOfRequest("/wait"), whole("/wait"), target === "tls" ? 13 * step : step).map(
+            (at) => ({ target, path: "/wait", kind, closer: "peer", at, exact: true }) as const,
+          ),
+        );
+        await inParallel(cases, togetherFor(kind), async (one) => {
+          const { entry, answer } = await tell(one);
+          const told = `${JSON.stringify(one)}: ${JSON.stringify(entry)} ${JSON.stringify(answer)}`;
+          expect([entry.upgrades, entry.opened, entry.messages, entry.errors], told).toEqual([1, 0, [], []]);
+          expect(entry.signal!.aborted, told).toBe(true);
+          if (kind === "stall") expect(answer, told).toMatch(/^HTTP\/1\.1 503 /);
+          else expect([answer, String(entry.signal!.reason)], told).toEqual(["", `Error: ${left}`]);
+          expect(getEventListeners(entry.signal!, "abort"), told).toEqual([]);
+        });
+      },
+    );
+  },
+);
 
-describe("C04: a client that fails after it was refused", () => {
-  it.each(strikes)("%s after every byte of what follows its request", async (kind) => {
+describe.each(densities)("C04: a client that fails after it was refused", (where, step, options) => {
+  it.each(strikes)(`%s after ${where} of what follows its request`, options, async (kind) => {
     const refusals = { "/401_": 401, "/403_": 403, "/404_": 404 };
     const cases = (["own", "shared", "tls"] as const).flatMap((target) =>
       Object.keys(refusals).flatMap((path) =>
-        places(lengthOfRequest(path), whole(path), target === "tls" ? 23 : 5).map(
+        places(lengthOfRequest(path), whole(path), step * (target === "tls" ? 23 : 5)).map(
           (at) => ({ target, path, kind, closer: "peer", at, exact: true }) as const,
         ),
       ),
@@ -339,11 +349,11 @@ describe("C04: a client that fails after it was refused", () => {
   });
 });
 
-describe("C04: a client that fails within the TLS handshake", () => {
-  it.each(strikes)("%s after every byte of its first flight", async (kind) => {
+describe.each(densities)("C04: a client that fails within the TLS handshake", (where, step, options) => {
+  it.each(strikes)(`%s after ${where} of its first flight`, options, async (kind) => {
     const flight = await firstFlight();
     expect(flight.length).toBeGreaterThan(200);
-    await inParallel(places(0, flight.length), togetherFor(kind), async (at) => {
+    await inParallel(places(0, flight.length, step), togetherFor(kind), async (at) => {
       const port = portOf("tls", kind === "stall" ? "handshake" : "none");
       const tcp = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
       tcp.on("error", () => {}).resume();
@@ -370,6 +380,7 @@ describe("C04: a client that fails within the TLS handshake", () => {
 describe("C04: a thousand resets", () => {
   it.each(["own", "shared"] as const)(
     "while an async upgrade is undecided, %s listener: no crash, no leak",
+    { tags: "slow" },
     async (target) => {
       const requests: WeakRef<AbortSignal>[] = [];
       await inParallel(

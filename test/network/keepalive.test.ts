@@ -3,6 +3,8 @@
  *
  * The judge is a server and a client at once, in a process and on a host of its own; its peers are bytes over sockets,
  * in a process on another host.
+ *
+ * @module-tag slow
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";

@@ -1,5 +1,5 @@
 /** Whatever promises to settle does, in every order of two calls or events, on both ends of a connection. */
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, type TestContext, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import type { Server } from "../../src/server/server.ts";
@@ -45,7 +45,11 @@ const actions: Readonly<Record<string, (ends: Ends) => unknown>> = {
 const never = new Promise<void>(() => {});
 const limits = { closeTimeout: 100, outboxHighWaterMark: 1000 };
 
-async function open(side: "server" | "client", handling: Handling): Promise<Ends> {
+async function open(
+  side: "server" | "client",
+  handling: Handling,
+  onTestFinished: TestContext["onTestFinished"],
+): Promise<Ends> {
   let told!: (connection: ServerConnection) => void;
   const connected = new Promise<ServerConnection>((resolve) => {
     told = resolve;
@@ -87,26 +91,29 @@ const names = Object.keys(actions);
 
 describe.each(["server", "client"] as const)("called on the %s", (side) => {
   describe.each<Handling>(["idle", "busy", "waits for closed", "loop"])("whose handlers are %s", (handling) => {
-    test.each(names)("every other call or event after %s lets both settle", async (first) => {
-      // The turns between the two differ from pair to pair; all of them for each would take three times as long.
-      const pairs = names.map((second, index) => ({ second, turns: [0, 1, 3][(index + names.indexOf(first)) % 3]! }));
-      // All at once, since most of it is waiting.
-      await Promise.all(
-        pairs.map(async ({ second, turns }) => {
-          const ends = await open(side, handling);
-          const one = Promise.allSettled([actions[first]!(ends)]);
-          for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
-          const other = Promise.allSettled([actions[second]!(ends)]);
-          // What waits for a peer alone may wait as long as the connection lives.
-          await new Promise((resolve) => setTimeout(resolve, 5));
-          await ends.server.close();
-          ends.near.close();
-          await Promise.all([ends.near.closed, ends.far.closed, one, other]);
-          expect([ends.near.readyState, ends.far.readyState], `${first}, ${turns} turns, ${second}`).toEqual([3, 3]);
-          const { opened, closed, connections } = ends.server.metrics();
-          expect(opened - Object.values(closed).reduce((sum, count) => sum + count, 0)).toBe(connections);
-        }),
-      );
-    });
+    test.concurrent.for(names)(
+      "every other call or event after %s lets both settle",
+      async (first, { expect, onTestFinished }) => {
+        // The turns between the two differ from pair to pair; all of them for each would take three times as long.
+        const pairs = names.map((second, index) => ({ second, turns: [0, 1, 3][(index + names.indexOf(first)) % 3]! }));
+        // All at once, since most of it is waiting.
+        await Promise.all(
+          pairs.map(async ({ second, turns }) => {
+            const ends = await open(side, handling, onTestFinished);
+            const one = Promise.allSettled([actions[first]!(ends)]);
+            for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+            const other = Promise.allSettled([actions[second]!(ends)]);
+            // What waits for a peer alone may wait as long as the connection lives.
+            await new Promise((resolve) => setTimeout(resolve, 5));
+            await ends.server.close();
+            ends.near.close();
+            await Promise.all([ends.near.closed, ends.far.closed, one, other]);
+            expect([ends.near.readyState, ends.far.readyState], `${first}, ${turns} turns, ${second}`).toEqual([3, 3]);
+            const { opened, closed, connections } = ends.server.metrics();
+            expect(opened - Object.values(closed).reduce((sum, count) => sum + count, 0)).toBe(connections);
+          }),
+        );
+      },
+    );
   });
 });

@@ -1,4 +1,8 @@
-/** The gate declarations against the package as it is, and against ones that ask for those of Node where they should not. */
+/**
+ * The gate declarations against the package as it is, and against ones that ask for those of Node where they should not.
+ *
+ * @module-tag slow
+ */
 import { beforeAll, expect, test } from "vitest";
 import { all, complaints, installCompilers, packedDeclarations } from "../../scripts/check-declarations.ts";
 

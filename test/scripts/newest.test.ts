@@ -1,4 +1,8 @@
-/** The gate `newest`: which Node it takes, that it says so when there is none, and that its workers run on no other. */
+/**
+ * The gate `newest`: which Node it takes, that it says so when there is none, and that its workers run on no other.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,8 @@
-/** The set-up of a fresh clone, on a small package of its own that needs no network: each step runs when it must, once. */
+/**
+ * The set-up of a fresh clone, on a small package of its own that needs no network: each step runs when it must, once.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

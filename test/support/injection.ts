@@ -241,6 +241,12 @@ export function togetherFor(kind: Strike): number {
   return kind === "stall" ? 1000 : 32;
 }
 
+/** How closely a conversation is struck: at some of its bytes by the everyday tests, at every one by the slow ones. */
+export const densities = [
+  ["some bytes", 13, {}],
+  ["every byte", 1, { tags: "slow" }],
+] as const;
+
 /** Every `step`th number from `from` to `to`, and `to`. */
 export function places(from: number, to: number, step = 1): number[] {
   const all: number[] = [];

@@ -74,7 +74,9 @@ describe.runIf(glibcVersionRuntime)("keepFreedMemory", () => {
     expect(blocks.map(({ length }) => length)).toEqual([0]);
   });
 
-  test("lets long messages be received into memory that is there, which the system would have to find again", () => {
+  test("lets long messages be received into memory that is there, which the system would have to find again", {
+    tags: "slow",
+  }, () => {
     const [kept, control] = [faults(true), faults(false)];
     expect(control).toBeGreaterThan(100_000);
     expect(kept).toBeLessThan(control / 5);
