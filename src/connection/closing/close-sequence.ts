@@ -11,17 +11,10 @@ import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
 import { type Deferred, deferred } from "../deferred.ts";
 import type { ConnectionLimits } from "../limits.ts";
-import { stateAfter } from "../state-table.ts";
+import { illegal } from "../state-table.ts";
 import { CloseDeadline } from "./close-deadline.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
-import {
-  type ClosingEvent,
-  type ClosingState,
-  closingTransitions,
-  type PeerEnd,
-  type PeerEndEvent,
-  peerEndTransitions,
-} from "./closing-state.ts";
+import { type ClosingState, closingStates, peerEnds } from "./closing-state.ts";
 import { TransportEnd } from "./transport-end.ts";
 
 /** What a close sequence asks and tells the connection that ends. */
@@ -72,13 +65,16 @@ export interface ClosingReceiver {
   noteHeld(): void;
 }
 
+const { open, ended, unread, handled } = closingStates;
+const { none, received, answered } = peerEnds;
+
 /** The end of one connection. */
 export class CloseSequence {
   readonly #owner: CloseSequenceOwner;
   readonly #deadline: CloseDeadline;
   readonly #transport: TransportEnd;
-  #state: ClosingState = "open";
-  #peerEnd: PeerEnd = "none";
+  #state = open;
+  #peerEnd = none;
   /** Who began; undefined while neither side has. */
   #initiator: CloseReport["initiator"] | undefined;
   /** What broke, the first thing only. */
@@ -102,7 +98,7 @@ export class CloseSequence {
 
   /** Where this side stands. */
   get state(): ClosingState {
-    return this.#state;
+    return this.#state.name;
   }
 
   /** How it ended; undefined while the transport is there. */
@@ -120,7 +116,7 @@ export class CloseSequence {
   /** Resolves when the `close` handler is done, its promise included. */
   get handled(): Promise<void> {
     this.#handled ??= deferred<void>();
-    if (this.#state === "handled") this.#handled.resolve();
+    if (this.#state === handled) this.#handled.resolve();
     return this.#handled.promise;
   }
 
@@ -173,7 +169,7 @@ export class CloseSequence {
   }
 
   #sendNoMore(): void {
-    if (this.#state === "open") this.#move("closeRequested");
+    if (this.#state === open) this.#state = this.#state.closeRequested ?? illegal(this.#state, "closeRequested");
   }
 
   // A failure, and giving up
@@ -225,7 +221,7 @@ export class CloseSequence {
 
   /** The peer sends nothing more. */
   receivedEnd(): void {
-    if (this.#peerEnd === "none") this.#movePeerEnd("received");
+    if (this.#peerEnd === none) this.#peerEnd = this.#peerEnd.received ?? illegal(this.#peerEnd, "received");
     this.progress();
     this.peerCloseWaits();
   }
@@ -234,19 +230,19 @@ export class CloseSequence {
   #admitEnd(): void {
     const { endpoint, receiving } = this.#owner;
     const { state, unparsedLength, inflating } = endpoint;
-    if (state === "peerClosing" || this.#peerEnd === "answered" || unparsedLength > 0 || inflating) return;
-    if (this.#peerEnd === "received") {
+    if (state === "peerClosing" || this.#peerEnd === answered || unparsedLength > 0 || inflating) return;
+    if (this.#peerEnd === received) {
       this.#endedWithoutClose();
       if (state === "open") this.#owner.callClosing();
     }
     if (state !== "closing" && !receiving.delivery.isReached()) return;
-    this.#movePeerEnd("handled");
+    this.#peerEnd = this.#peerEnd.handled ?? illegal(this.#peerEnd, "handled");
     this.peerCloseReached();
   }
 
   /** All that came before the peer's end is parsed, and no Close was there. */
   #endedWithoutClose(): void {
-    if (this.#peerEnd === "received") this.#movePeerEnd("parsed");
+    if (this.#peerEnd === received) this.#peerEnd = this.#peerEnd.parsed ?? illegal(this.#peerEnd, "parsed");
     this.#initiator ??= "transport";
     this.noteError(new Error("The peer ended the stream without a Close frame"));
   }
@@ -271,8 +267,8 @@ export class CloseSequence {
   /** Takes the next step towards the end, where it is time for it. */
   progress(): void {
     if (this.#report) this.#deliverReport();
-    else if (this.#owner.endpoint.state === "discarding") this.#transport.end(this.#peerEnd !== "none");
-    else if (this.#peerEnd !== "none") this.#admitEnd();
+    else if (this.#owner.endpoint.state === "discarding") this.#transport.end(this.#peerEnd !== none);
+    else if (this.#peerEnd !== none) this.#admitEnd();
   }
 
   /** Throws away what arrives when all is said, up to a limit. */
@@ -289,7 +285,7 @@ export class CloseSequence {
   /** The transport is gone: writes the report. */
   transportClosed(lastReceivedAgo: number): CloseReport {
     const { endpoint, sending } = this.#owner;
-    this.#move("transportClosed");
+    this.#state = this.#state.transportClosed ?? illegal(this.#state, "transportClosed");
     this.#deadline.transportClosed();
     if (!endpoint.closeReceived && !endpoint.violation) {
       this.noteError(new Error("The stream was closed without a Close frame from the peer"));
@@ -309,30 +305,22 @@ export class CloseSequence {
   #deliverReport(): void {
     const { receiving } = this.#owner;
     receiving.delivery.endReaders();
-    if (this.#state !== "ended" && this.#state !== "unread") return;
+    if (this.#state !== ended && this.#state !== unread) return;
     if (receiving.inflates || receiving.delivery.isHandling()) return;
-    if (this.#state === "ended" && receiving.delivery.isBeingRead()) return this.#awaitReader();
-    this.#move("told");
+    if (this.#state === ended && receiving.delivery.isBeingRead()) return this.#awaitReader();
+    this.#state = this.#state.told ?? illegal(this.#state, "told");
     this.#deadline.clear();
     receiving.noteHeld();
     this.#owner.callClose(this.#report!, () => {
-      this.#move("handled");
+      this.#state = this.#state.handled ?? illegal(this.#state, "handled");
       this.#handled?.resolve();
     });
   }
 
   #awaitReader(): void {
     this.#deadline.limitReader(this.#owner.limits.closeTimeout, () => {
-      this.#move("readerLate");
+      this.#state = this.#state.readerLate ?? illegal(this.#state, "readerLate");
       this.progress();
     });
-  }
-
-  #move(event: ClosingEvent): void {
-    this.#state = stateAfter(closingTransitions, this.#state, event);
-  }
-
-  #movePeerEnd(event: PeerEndEvent): void {
-    this.#peerEnd = stateAfter(peerEndTransitions, this.#peerEnd, event);
   }
 }

@@ -5,7 +5,7 @@
  * The two are independent. The close sequence runs on these tables, and the reference prints them.
  */
 
-import type { StateTable } from "../state-table.ts";
+import { type LinkedState, linkStates, type StateTable } from "../state-table.ts";
 
 /**
  * How far this side has come. `open`: messages may be sent. `closeRequested`: no more, since `close` was called and our Close
@@ -28,6 +28,12 @@ export const closingTransitions: StateTable<ClosingState, ClosingEvent> = {
   handled: {},
 };
 
+/** The states of this side, linked. */
+export const closingStates: Readonly<Record<ClosingState, LinkedState<ClosingState, ClosingEvent>>> = linkStates(
+  closingTransitions,
+  { closeRequested: true, transportClosed: true, readerLate: true, told: true, handled: true },
+);
+
 /**
  * How far the end of the peer's side has come. `none`: it may send. `received`: nothing more comes, and not all that came is
  * parsed. `withoutClose`: all is parsed, and there was no Close. `answered`: all is handled, and our end follows.
@@ -44,3 +50,10 @@ export const peerEndTransitions: StateTable<PeerEnd, PeerEndEvent> = {
   withoutClose: { handled: "answered" },
   answered: {},
 };
+
+/** The states of the peer's end, linked. */
+export const peerEnds: Readonly<Record<PeerEnd, LinkedState<PeerEnd, PeerEndEvent>>> = linkStates(peerEndTransitions, {
+  received: true,
+  parsed: true,
+  handled: true,
+});

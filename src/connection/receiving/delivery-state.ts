@@ -4,7 +4,7 @@
  * The two are independent. The message pump runs on these tables, and the reference prints them.
  */
 
-import type { StateTable } from "../state-table.ts";
+import { type LinkedState, linkStates, type StateTable } from "../state-table.ts";
 
 /**
  * When the pump works. `idle`: when bytes come or a reader asks. `working`: it is on the stack now. `yielded`: it has
@@ -29,6 +29,16 @@ export const pumpTransitions: StateTable<PumpState, PumpEvent> = {
   heldYielded: { turned: "held", released: "yielded" },
 };
 
+/** The states of the pump, linked. */
+export const pumpStates: Readonly<Record<PumpState, LinkedState<PumpState, PumpEvent>>> = linkStates(pumpTransitions, {
+  begun: true,
+  ended: true,
+  yielded: true,
+  turned: true,
+  held: true,
+  released: true,
+});
+
 /**
  * Whether a message is handed on. `delivering`: to the handler or to a reader that asks. `awaiting`: not before the promise
  * of a handler has settled. `discarding`: messages are thrown away. `finishing`: they are, and a promise is awaited still.
@@ -48,3 +58,9 @@ export const deliveryTransitions: StateTable<DeliveryState, DeliveryEvent> = {
   discarding: { promised: "finishing", discarded: "discarding" },
   finishing: { settled: "discarding", discarded: "finishing" },
 };
+
+/** The states of delivery, linked. */
+export const deliveryStates: Readonly<Record<DeliveryState, LinkedState<DeliveryState, DeliveryEvent>>> = linkStates(
+  deliveryTransitions,
+  { promised: true, settled: true, discarded: true },
+);

@@ -5,8 +5,8 @@
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { isThenable, type MessageInfo, whenSettled } from "../handlers.ts";
-import { stateAfter } from "../state-table.ts";
-import { type DeliveryEvent, type DeliveryState, deliveryTransitions } from "./delivery-state.ts";
+import { illegal } from "../state-table.ts";
+import { deliveryStates } from "./delivery-state.ts";
 import { Inbox } from "./inbox.ts";
 
 /** What delivery asks and tells the connection it belongs to. */
@@ -44,11 +44,13 @@ export interface PeerCloseListener {
   peerCloseReached(): void;
 }
 
+const { delivering, awaiting, discarding, finishing } = deliveryStates;
+
 /** Delivers for one connection. */
 export class Delivery {
   readonly #owner: DeliveryOwner;
   readonly #pump: DeliveryPump;
-  #state: DeliveryState = "delivering";
+  #state = delivering;
   /** Made for the first message that has to wait, and for the first reader. */
   #inbox: Inbox | undefined;
 
@@ -105,16 +107,16 @@ export class Delivery {
 
   /** Whether messages are thrown away. */
   get discards(): boolean {
-    return this.#state === "discarding" || this.#state === "finishing";
+    return this.#state === discarding || this.#state === finishing;
   }
 
   // For the handlers
 
   /** No message is delivered before the promise of a handler has settled. */
   awaits(result: PromiseLike<unknown>): void {
-    this.#move("promised");
+    this.#state = this.#state.promised ?? illegal(this.#state, "promised");
     const resume = () => {
-      this.#move("settled");
+      this.#state = this.#state.settled ?? illegal(this.#state, "settled");
       this.#pump.run();
     };
     whenSettled(result, resume, (error) => this.#owner.handlerThrew(error));
@@ -122,7 +124,7 @@ export class Delivery {
 
   /** Whether the promise of a handler is awaited. */
   get isAwaiting(): boolean {
-    return this.#state === "awaiting" || this.#state === "finishing";
+    return this.#state === awaiting || this.#state === finishing;
   }
 
   // For the inbox
@@ -154,7 +156,7 @@ export class Delivery {
 
   /** Throws away all messages that were not delivered, and those that will come. */
   discard(): void {
-    this.#move("discarded");
+    this.#state = this.#state.discarded ?? illegal(this.#state, "discarded");
     this.#inbox?.clear();
     this.#pump.cancelInflating();
   }
@@ -187,7 +189,7 @@ export class Delivery {
 
   /** Whether the next message or Close has a handler or a reader to go to. */
   #delivers(): boolean {
-    return this.#state === "delivering" && (this.handlesMessages || this.#inbox?.awaited === true);
+    return this.#state === delivering && (this.handlesMessages || this.#inbox?.awaited === true);
   }
 
   /** Whether all that was parsed is delivered. */
@@ -210,10 +212,6 @@ export class Delivery {
     } catch (error) {
       this.#owner.handlerThrew(error);
     }
-  }
-
-  #move(event: DeliveryEvent): void {
-    this.#state = stateAfter(deliveryTransitions, this.#state, event);
   }
 }
 

@@ -41,6 +41,8 @@ const done: Result = { done: true, value: undefined };
 export class Inbox {
   /** Bytes and UTF-16 units queued, and 64 for each event. */
   size = 0;
+  /** Bytes that a stream made of the connection has taken and its reader has not. */
+  inStream = 0;
   readonly #owner: InboxOwner;
   readonly #events: Queued[] = [];
   /** Iterators that wait; undefined until somebody iterates. */
@@ -86,7 +88,7 @@ export class Inbox {
 
   /** Memory of what was taken from the endpoint and not by a reader. */
   get held(): number {
-    return this.size + this.#events.length * (heldByEvent - eventSize) + (this.#streams?.held ?? 0);
+    return this.size + this.#events.length * (heldByEvent - eventSize) + (this.#streams?.held ?? 0) + this.inStream;
   }
 
   /** Whether a reader has messages before it that it has not handled: one counts as handled when the next is asked for. */

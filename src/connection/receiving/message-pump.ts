@@ -12,10 +12,10 @@ import type { InflateOutcome, MessageDeflate } from "../compression/message-defl
 import { type Counters, channels } from "../diagnostics.ts";
 import type { ConnectionLimits } from "../limits.ts";
 import { type Holder, MemoryBudget } from "../memory-budget.ts";
-import { stateAfter } from "../state-table.ts";
+import { illegal } from "../state-table.ts";
 import { thisTurn } from "../this-turn.ts";
 import { copyOf, Delivery, type DeliveryOwner } from "./delivery.ts";
-import { type PumpEvent, type PumpState, pumpTransitions } from "./delivery-state.ts";
+import { pumpStates } from "./delivery-state.ts";
 import { messageCame } from "./gc-hints.ts";
 import type { MessageReader } from "./inbox.ts";
 import { MessageInflater } from "./message-inflater.ts";
@@ -47,6 +47,7 @@ export interface MessagePumpOwner extends DeliveryOwner {
  */
 export const processAssembly: MemoryBudget = new MemoryBudget();
 
+const { idle, working, holding, held, heldYielded } = pumpStates;
 const noBytes = new Uint8Array(0);
 /** After this many frames of which no message came the clock is read (fault A07). */
 const framesPerLook = 64;
@@ -57,15 +58,13 @@ const longRead = 64 * 1024;
 export class MessagePump implements Holder {
   readonly delivery: Delivery;
   readonly #owner: MessagePumpOwner;
-  #state: PumpState = "idle";
+  #state = idle;
   #reading = true;
   readonly #pace = new ReadPace();
   /** Made for the first compressed message. */
   #inflater: MessageInflater | undefined;
   /** Bytes received and not taken, as the process's cap knows them. */
   #held = 0;
-  /** Bytes that a stream made of this connection has taken and its reader has not. */
-  #inStream = 0;
 
   constructor(owner: MessagePumpOwner) {
     this.#owner = owner;
@@ -88,7 +87,7 @@ export class MessagePump implements Holder {
   #worked(time: number): void {
     const turn = thisTurn();
     turn.longReads += Math.max(time, Number.MIN_VALUE);
-    if (turn.longReads < this.#owner.limits.readBudget || !this.#reading || this.#state !== "idle") return;
+    if (turn.longReads < this.#owner.limits.readBudget || !this.#reading || this.#state !== idle) return;
     this.#goOnInNextTurn();
   }
 
@@ -114,16 +113,16 @@ export class MessagePump implements Holder {
 
   /** A stream reads ahead: so many bytes wait in it now. */
   holdInStream(length: number): void {
-    this.#inStream = length;
+    this.delivery.inbox.inStream = length;
     this.noteHeld();
   }
 
   /** Reads and delivers nothing until `until` has resolved. */
   hold(until: Promise<void>): void {
-    if (this.#state === "holding" || this.#state === "held" || this.#state === "heldYielded") return;
-    this.#move("held");
+    if (this.#state === holding || this.#state === held || this.#state === heldYielded) return;
+    this.#state = this.#state.held ?? illegal(this.#state, "held");
     void until.then(() => {
-      this.#move("released");
+      this.#state = this.#state.released ?? illegal(this.#state, "released");
       this.run();
     });
   }
@@ -133,7 +132,7 @@ export class MessagePump implements Holder {
     this.delivery.discardUnread();
     this.read(true);
     const goesOn = this.#owner.endpoint.unparsedLength > 0 || this.#inflater?.postpones === true;
-    if (goesOn && this.#state === "idle") this.#runInNextTurn();
+    if (goesOn && this.#state === idle) this.#runInNextTurn();
   }
 
   /** Whether a message is being inflated that is to be delivered. */
@@ -154,16 +153,16 @@ export class MessagePump implements Holder {
    * call goes on; where it has worked for long enough, the next turn does.
    */
   run(): void {
-    if (this.#state !== "idle" && this.#state !== "held") return;
+    if (this.#state !== idle && this.#state !== held) return;
     const { outbox } = this.#owner;
-    this.#move("begun");
+    this.#state = this.#state.begun ?? illegal(this.#state, "begun");
     outbox.insideChunk = true;
     let isDone = true;
     try {
       isDone = this.#pump();
     } finally {
       outbox.insideChunk = false;
-      if (isDone) this.#move("ended");
+      if (isDone) this.#state = this.#state.ended ?? illegal(this.#state, "ended");
       else this.#goOnInNextTurn();
     }
     outbox.flush();
@@ -175,7 +174,7 @@ export class MessagePump implements Holder {
   #pump(): boolean {
     const { delivery } = this;
     const { endpoint, limits } = this.#owner;
-    while (this.#state !== "holding") {
+    while (this.#state !== holding) {
       let look = false;
       if (!delivery.deliverNext()) {
         if (this.#inflater?.postpones && !delivery.isPostponing()) {
@@ -190,9 +189,9 @@ export class MessagePump implements Holder {
           look = event === undefined || event.type === "inflate";
         }
       }
-      if (this.#pace.isOver(limits.readBudget, look) && this.#state === "working") return false;
+      if (this.#pace.isOver(limits.readBudget, look) && this.#state === working) return false;
     }
-    this.read(this.#state === "working" && !endpoint.inflating && !this.#isFull());
+    this.read(this.#state === working && !endpoint.inflating && !this.#isFull());
     return true;
   }
 
@@ -214,9 +213,9 @@ export class MessagePump implements Holder {
   }
 
   #runInNextTurn(): void {
-    this.#move("yielded");
+    this.#state = this.#state.yielded ?? illegal(this.#state, "yielded");
     setImmediate(() => {
-      this.#move("turned");
+      this.#state = this.#state.turned ?? illegal(this.#state, "turned");
       this.#pace.restart();
       this.run();
     });
@@ -296,7 +295,7 @@ export class MessagePump implements Holder {
     if (this.#owner.isTold()) return 0;
     const { unparsedLength, unfinishedLength } = this.#owner.endpoint;
     const inflated = this.#inflater === undefined ? 0 : this.#inflater.length;
-    return unparsedLength + unfinishedLength + inflated + this.delivery.held + this.#inStream;
+    return unparsedLength + unfinishedLength + inflated + this.delivery.held;
   }
 
   /** See `Holder`. */
@@ -304,9 +303,5 @@ export class MessagePump implements Holder {
     this.delivery.discard();
     this.#owner.tooMuchHeld();
     this.noteHeld();
-  }
-
-  #move(event: PumpEvent): void {
-    this.#state = stateAfter(pumpTransitions, this.#state, event);
   }
 }
