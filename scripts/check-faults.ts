@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { settlePage } from "./generated-page.ts";
+import { type GeneratedPage, settleAsAsked } from "./generated-page.ts";
 import { readListed, saidBehind } from "./listed-rows.ts";
 import { linkTo, literalsOf, type TestFile, testFiles } from "./test-titles.ts";
 
@@ -98,10 +98,15 @@ export function renderFaults(faults: readonly Fault[], found: ReadonlyMap<string
   ].join("\n");
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** The page of what is committed. */
+export function faultsPage(): GeneratedPage {
   const faults = readFaults(readFileSync(join(root, "docs/reference/faults.txt"), "utf8"));
   const found = findFaultTests(testFiles(root));
-  settlePage(join(root, "docs/reference/faults.md"), renderFaults(faults, found), findFaultGaps(faults, found));
-  const controlled = faults.filter(({ id }) => (found.get(id)?.controls.length ?? 0) > 0).length;
-  console.log(`${faults.length} faults, ${controlled} of them with tests and a control`);
+  return {
+    path: "docs/reference/faults.md",
+    text: renderFaults(faults, found),
+    problems: findFaultGaps(faults, found),
+  };
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) settleAsAsked(root, faultsPage());

@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { settlePage } from "./generated-page.ts";
+import { type GeneratedPage, settleAsAsked } from "./generated-page.ts";
 import { readListed, saidBehind } from "./listed-rows.ts";
 import { filesByIds, idsIn, linkTo, testFiles } from "./test-titles.ts";
 
@@ -78,10 +78,11 @@ export function renderPage(rules: readonly NormativeRule[], tests: ReadonlyMap<s
   ].join("\n");
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** The page of what is committed. */
+export function rulesPage(): GeneratedPage {
   const rules = readRules(readFileSync(join(root, "docs/reference/normative.txt"), "utf8"));
   const tests = findTests(root);
-  settlePage(join(root, "docs/reference/normative.md"), renderPage(rules, tests), findGaps(rules, tests));
-  const tested = rules.filter(({ id }) => tests.has(id)).length;
-  console.log(`${rules.length} rules, ${tested} of them named by tests`);
+  return { path: "docs/reference/normative.md", text: renderPage(rules, tests), problems: findGaps(rules, tests) };
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) settleAsAsked(root, rulesPage());

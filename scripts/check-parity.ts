@@ -8,7 +8,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { settlePage } from "./generated-page.ts";
+import { type GeneratedPage, settleAsAsked } from "./generated-page.ts";
 import { readListed, saidBehind } from "./listed-rows.ts";
 import { brokenLinks, headingsOf } from "./page-links.ts";
 import { filesByIds, idsIn, linkTo, testFiles } from "./test-titles.ts";
@@ -91,11 +91,12 @@ function headingAt(link: string): string | undefined {
   return existsSync(path) ? headingsOf(readFileSync(path, "utf8")).get(anchor) : undefined;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** The page of what is committed. */
+export function parityPage(): GeneratedPage {
   const rows = readParity(readFileSync(join(root, "docs/reference/gorilla-parity.txt"), "utf8"));
   const tests = findParityTests(root);
-  const page = renderParity(rows, tests, headingAt);
-  settlePage(join(root, pagePath), page, [...findParityGaps(rows, tests), ...brokenLinks(root, pagePath, page)]);
-  const shown = rows.filter(({ id, instead }) => instead === undefined && tests.has(id)).length;
-  console.log(`${rows.length} parts of gorilla/websocket, ${shown} of them named by tests`);
+  const text = renderParity(rows, tests, headingAt);
+  return { path: pagePath, text, problems: [...findParityGaps(rows, tests), ...brokenLinks(root, pagePath, text)] };
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) settleAsAsked(root, parityPage());

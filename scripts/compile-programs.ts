@@ -7,6 +7,8 @@ import { compiledFolder } from "./typescript-program.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 export default function compilePrograms(project: TestProject): void {
+  // A run that a test of another run starts finds them compiled.
+  if (process.env[compiledFolder] !== undefined) return;
   process.env[compiledFolder] = `${root}.cache/programs`;
   compile();
   project.onTestsRerun(compile);

@@ -1,5 +1,5 @@
 /**
- * Other versions of Node than the one that runs, as npm packages them: for the gate `newest` and for `npm run bench`.
+ * Other versions of Node than the one that runs, as npm packages them: for `npm run ok` and for `npm run bench`.
  *
  * Each is installed once, into .cache/, and stays there. Plain JavaScript, because the bench runs it before anything is
  * compiled.

@@ -1,56 +1,85 @@
 /**
- * `npm run ok`: every gate a change must pass, one line each; a gate that fails does not stop the ones after it.
+ * `npm run ok`: every gate a change must pass, one line each; a gate that fails does not stop the ones after it. With
+ * `--all` come those that are rare or take long.
  *
- * What a failed gate printed follows its line. The last line counts the tests, in the form that `.ci/run` promises, once:
- * not those again that the gate `newest` repeats. The exit code is 0 only when every gate passed.
+ * What a failed gate printed follows its line, and what each printed is in `.cache/ok/`. The last line counts the tests, in
+ * the form that `.ci/run` promises, once: not those again that other versions of Node repeat. The exit code is 0 only when
+ * every gate passed.
  */
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { styleText } from "node:util";
+import { parseArgs, styleText } from "node:util";
 import { countTests, type TestReport } from "./count-tests.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const reportPath = ".cache/tests.json";
-const newestReportPath = ".cache/newest.json";
+type Gate = readonly [name: string, command: string];
 
-const gates: readonly (readonly [name: string, command: string])[] = [
-  ["build", "node scripts/setup.mjs"],
-  ["types", "tsc -p tsconfig.test.json"],
-  ["lint", "biome lint --error-on-warnings"],
-  ["format", "biome check --linter-enabled=false"],
-  ["layers", "tsx scripts/layers.ts"],
-  ["portable", "tsc -p tsconfig.portable.json"],
-  ["tests", `vitest run --coverage ${reportTo(reportPath)}`],
-  ["newest", `node scripts/newest.mjs ${reportTo(newestReportPath)}`],
-  ["coverage", "tsx scripts/check-coverage.ts"],
-  ["declarations", "tsx scripts/check-declarations.ts"],
-  ["docs", "tsx scripts/check-docs.ts"],
+const root = fileURLToPath(new URL("..", import.meta.url));
+const outputs = ".cache/ok";
+const reportPath = `${outputs}/tests.json`;
+const newestReportPath = `${outputs}/newest.json`;
+
+/** The gates of one step run beside each other, as many at once as there are processors; the steps, one after another. */
+const steps: readonly (readonly Gate[])[] = [
+  [["build", "node scripts/setup.mjs"]],
   [
-    "rules",
-    "tsx scripts/check-normative.ts --check && tsx scripts/check-faults.ts --check && tsx scripts/check-parity.ts --check",
+    ["docs", "tsx scripts/check-docs.ts"],
+    ["declarations", "tsx scripts/check-declarations.ts"],
+    ["lint", "biome lint --error-on-warnings"],
+    ["format", "biome check --linter-enabled=false"],
+    ["types", "tsc -p tsconfig.test.json"],
+    ["portable", "tsc -p tsconfig.portable.json"],
+    ["layers", "tsx scripts/layers.ts"],
+    ["pages", "tsx scripts/pages.ts --check"],
   ],
-  ["pages", "tsx scripts/print-reference.ts --check"],
-  ["conformance", "tsx conformance/main.ts"],
-  ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
-  ["soak", "tsx soak/main.ts --minutes 3 --connections 2000 --rate 1500 --churn 20"],
+  [["tests", `vitest run --coverage ${reportTo(reportPath)}`]],
+  [["newest", `node scripts/newest.mjs --tags-filter=!slow ${reportTo(newestReportPath)}`]],
+  [["coverage", "tsx scripts/check-coverage.ts"]],
+  [["conformance", "tsx conformance/main.ts"]],
+  [
+    ["soak", "tsx soak/main.ts --minutes 2 --connections 2000 --rate 1500 --churn 20"],
+    ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
+  ],
 ];
 
+/** What `--all` adds: whole test runs on other versions of Node, and what takes many minutes. */
+const rareSteps: readonly (readonly Gate[])[] = [
+  [["Node 26", "node scripts/newest.mjs 26"]],
+  [["Node 24", "node scripts/newest.mjs 24"]],
+  [["Node 22", "node scripts/newest.mjs 22"]],
+  [["all cases", "tsx conformance/main.ts --all"]],
+  [["long fuzz", "tsx fuzz/main.ts --minutes 20"]],
+  [["long soak", "tsx soak/main.ts --minutes 60"]],
+  [["mutation", "tsx mutation/main.ts"]],
+];
+
+const { values } = parseArgs({ options: { all: { type: "boolean", default: false } } });
 process.chdir(root);
-for (const path of [reportPath, newestReportPath]) rmSync(path, { force: true });
+rmSync(outputs, { recursive: true, force: true });
+mkdirSync(outputs, { recursive: true });
 const failed: string[] = [];
-for (const [name, command] of gates) {
-  const startedAt = performance.now();
-  const { exitCode, output } = await run(command);
-  const seconds = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
-  console.log(`${mark(exitCode === 0)} ${name.padEnd(7)} ${seconds.padStart(7)}${detail(name, output)}`);
-  if (exitCode === 0) continue;
-  failed.push(name);
-  console.log(`${output.trimEnd()}\n`);
+for (const step of values.all ? [...steps, ...rareSteps] : steps) {
+  const waiting = [...step];
+  const passNext = async (): Promise<void> => {
+    for (let gate = waiting.shift(); gate !== undefined; gate = waiting.shift()) await pass(gate);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, passNext));
 }
 if (failed.length > 0) console.log(`Not ok: ${failed.join(", ")}`);
 console.log(countTests(readReport(reportPath)));
 process.exitCode = failed.length > 0 ? 1 : 0;
+
+async function pass([name, command]: Gate): Promise<void> {
+  const startedAt = performance.now();
+  const { exitCode, output } = await run(command);
+  const seconds = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
+  writeFileSync(`${outputs}/${name.replace(" ", "-")}.txt`, output);
+  console.log(`${mark(exitCode === 0)} ${name.padEnd(12)} ${seconds.padStart(7)}${detail(name, output)}`);
+  if (exitCode === 0) return;
+  failed.push(name);
+  console.log(`${output.trimEnd()}\n`);
+}
 
 function run(command: string): Promise<{ exitCode: number | null; output: string }> {
   return new Promise((resolve, reject) => {

@@ -3,7 +3,6 @@
  *
  * With `--check` it writes nothing and exits 1 when a committed page is stale.
  */
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   type EndpointState,
@@ -13,7 +12,7 @@ import {
 } from "../src/protocol/endpoint/endpoint-state.ts";
 import { type HandshakeRule, handshakeRules } from "../src/protocol/handshake/handshake-error.ts";
 import { type Violation, violations } from "../src/protocol/protocol-error.ts";
-import { settlePage } from "./generated-page.ts";
+import { type GeneratedPage, settleAsAsked } from "./generated-page.ts";
 
 const madeBy = "This page is made from the tables that the code runs on, by `npx tsx scripts/print-reference.ts`.";
 
@@ -104,8 +103,14 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
+/** All pages of tables. */
+export function referencePages(): GeneratedPage[] {
+  return [
+    { path: "docs/reference/protocol-errors.md", text: protocolErrorsPage(), problems: [] },
+    { path: "docs/reference/states.md", text: statesPage(), problems: [] },
+  ];
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const folder = fileURLToPath(new URL("../docs/reference", import.meta.url));
-  settlePage(join(folder, "protocol-errors.md"), protocolErrorsPage());
-  settlePage(join(folder, "states.md"), statesPage());
+  settleAsAsked(fileURLToPath(new URL("..", import.meta.url)), ...referencePages());
 }

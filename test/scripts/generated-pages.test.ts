@@ -28,7 +28,7 @@ function put(path: string, text: string): void {
 describe("writeOrCompare", () => {
   test("writes, then finds the page fresh, then stale, and stale when it is missing", () => {
     const path = join(folder, "deep/page.md");
-    expect(writeOrCompare(path, "a\nb\n", true)).toEqual(["page.md is stale: run the script that writes it"]);
+    expect(writeOrCompare(path, "a\nb\n", true)).toEqual(["page.md is stale: npm run fix writes it"]);
     expect(writeOrCompare(path, "a\nb\n", false)).toEqual([]);
     expect(readFileSync(path, "utf8")).toBe("a\nb\n");
     expect(writeOrCompare(path, "a\nb\n", true)).toEqual([]);

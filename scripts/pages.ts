@@ -1,0 +1,19 @@
+/**
+ * All pages that are made from the code: `npm run fix` writes them, and `npm test` and the gate `pages`, with `--check`, fail
+ * when one is stale or what it is made from has a gap.
+ */
+import { fileURLToPath } from "node:url";
+import { faultsPage } from "./check-faults.ts";
+import { rulesPage } from "./check-normative.ts";
+import { parityPage } from "./check-parity.ts";
+import { type GeneratedPage, settleAsAsked } from "./generated-page.ts";
+import { referencePages } from "./print-reference.ts";
+
+/** Every page, of what is committed. */
+export function allPages(): GeneratedPage[] {
+  return [rulesPage(), faultsPage(), parityPage(), ...referencePages()];
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  settleAsAsked(fileURLToPath(new URL("..", import.meta.url)), ...allPages());
+}
