@@ -155,9 +155,17 @@ function areUsual(options: SendOptions): boolean {
 
 const sendTable: OptionTable<SendOptions> = { compress: "boolean", copy: "boolean", timeout: "any" };
 
-/** Throws a TypeError for what are no options of `send`, such as the callback or the options of other libraries. */
-export function checkSendOptions(options: SendOptions): void {
-  if (areUsual(options)) return;
+/**
+ * The timeout among the options of `send`. Throws a TypeError for what are none of them, such as the callback or the
+ * options of other libraries, and a RangeError for a timeout that cannot be.
+ */
+export function checkSendOptions(options: SendOptions): number | undefined {
+  if (!areUsual(options)) refuseUnusual(options);
+  const { timeout } = options;
+  return timeout === undefined ? undefined : checkNumber("send", "timeout", timeout, { least: 1, endless: true });
+}
+
+function refuseUnusual(options: SendOptions): void {
   if (typeof options === "function") {
     throw new TypeError(
       "Cannot send: there is no callback; `await connection.ready` waits until there is room for more",

@@ -5,7 +5,6 @@
  * sent meanwhile stands in line behind them.
  */
 
-import { checkNumber } from "../../protocol/check-number.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
@@ -21,7 +20,14 @@ import { CutOff, FragmentSender, type Fragments, type SendFragmentsOptions } fro
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
-import { checkSendable, type Load, type Sendable, SendQueue, type SendQueueOwner } from "./send-queue.ts";
+import {
+  checkSendable,
+  type Load,
+  type Outgoing,
+  type Sendable,
+  SendQueue,
+  type SendQueueOwner,
+} from "./send-queue.ts";
 
 /** What a sender asks and tells the connection it belongs to. */
 export interface MessageSenderOwner {
@@ -83,23 +89,25 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   send(data: Sendable, options: SendOptions | undefined): boolean {
     const owner = this.#owner;
     const message = checkSendable(data);
-    let timeout: number | undefined;
-    if (options !== undefined) {
-      checkSendOptions(options);
-      timeout = options.timeout;
-      if (timeout !== undefined) checkNumber("send", "timeout", timeout, { least: 1, endless: true });
-    }
+    if (options !== undefined) return this.#sendWith(options, message);
     if (!owner.isOpen() || this.#refusesMore()) return false;
     owner.counters.messagesSent++;
     // Nearly all that is sent needs nothing of what a queue holds.
     const plain = typeof message === "string" || message instanceof Uint8Array;
-    const compresses = owner.deflate !== undefined && this.compress;
-    if (plain && options === undefined && this.#queue === undefined && !compresses) {
+    if (plain && this.#queue === undefined && owner.deflate === undefined) {
       owner.endpoint.sendMessage(message);
       this.outbox.changed();
     } else {
-      this.#makeQueue().send(message, options);
+      this.#makeQueue().send(message, undefined);
     }
+    return !this.outbox.reachesHigh();
+  }
+
+  #sendWith(options: SendOptions, message: Outgoing): boolean {
+    const timeout = checkSendOptions(options);
+    if (!this.#owner.isOpen() || this.#refusesMore()) return false;
+    this.#owner.counters.messagesSent++;
+    this.#makeQueue().send(message, options);
     if (timeout !== undefined) this.afterwards(this.outbox.leaveWithin(timeout));
     return !this.outbox.reachesHigh();
   }
