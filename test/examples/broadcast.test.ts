@@ -1,0 +1,34 @@
+/** The example broadcast: every message reaches every connection, and where it cannot the client says why. */
+import { spawnSync } from "node:child_process";
+import { afterEach, expect, test } from "vitest";
+import { startExample, stopExamples } from "./example-process.ts";
+
+afterEach(stopExamples);
+
+test.each([[[]], [["compressed"]]])("with %j, each of 300 connections gets each of 20 messages", async (args) => {
+  const server = startExample("broadcast", { args });
+  const env = { PORT: String(await server.port()) };
+  const client = await startExample("broadcast", { script: "client", args: ["300", "20"], env }).ended;
+  expect(client.code, client.output).toBe(0);
+  expect(client.output).toMatch(/^300 connections in \d+\.\d\d s\n6000 deliveries in \d+\.\d\d s\n$/);
+  expect((await server.stop()).output).toMatch(/\n6000 deliveries: \d+\.\d\d µs of CPU each, \d+ MiB\n$/);
+});
+
+test("without a server the client says what to start", async () => {
+  const { code, output } = await startExample("broadcast", { script: "client", env: { PORT: "1" } }).ended;
+  expect([code, output]).toEqual([1, expect.stringMatching(/nothing listens.*\nStart the server first: npm start\n$/)]);
+});
+
+test.skipIf(process.platform === "win32")("where too few files may be open the client says so", async () => {
+  const server = startExample("broadcast");
+  const folder = new URL("../../examples/broadcast/", import.meta.url);
+  const { status, stderr } = spawnSync("sh", ["-c", `ulimit -n 150 && exec "${process.execPath}" client.js 300`], {
+    cwd: folder,
+    env: { ...process.env, PORT: String(await server.port()) },
+    encoding: "utf8",
+  });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(
+    /\n\d+ of 300 are open\. Raise the limit on open files for both programs \(ulimit -n 20000\), or/,
+  );
+});
