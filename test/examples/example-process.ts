@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { linkPackage, readExamples } from "../../scripts/example.mjs";
 
@@ -33,6 +34,11 @@ export interface ExampleOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** The folder of the repository. */
+export const root: string = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Where the example auth puts its certificates: each test file has its own. */
+const certificates = `${root}.cache/certificates-${process.pid}`;
 const running = new Set<ChildProcess>();
 
 /** Starts a script of the example, on port 0 unless `env` says otherwise. */
@@ -42,8 +48,7 @@ export function startExample(name: string, options: ExampleOptions = {}): Exampl
   const scripts = readExamples().get(name)?.scripts as Record<string, string> | undefined;
   const [program, ...words] = scripts?.[script]?.split(" ") ?? [];
   if (program !== "node") throw new Error(`Cannot start ${name}: its script "${script}" does not begin with node`);
-  const cwd = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
-  return startProcess(process.execPath, [...words, ...args], { cwd, env });
+  return startProcess(process.execPath, [...words, ...args], { cwd: `${root}examples/${name}`, env });
 }
 
 /** Starts a program in a process group of its own, and collects what it prints and how it ends. */
@@ -52,7 +57,8 @@ export function startProcess(
   args: readonly string[],
   { cwd, env }: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
 ): ExampleProcess {
-  const child = spawn(program, args, { cwd, env: { ...process.env, PORT: "0", ...env }, detached: true });
+  const variables = { ...process.env, PORT: "0", CERTIFICATES: certificates, ...env };
+  const child = spawn(program, args, { cwd, env: variables, detached: true });
   let output = "";
   let look = () => {};
   for (const stream of [child.stdout, child.stderr]) {
@@ -99,14 +105,11 @@ function signalGroup({ pid = 0 }: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** Kills what a test left running. */
+/** Kills what a test left running, and removes what it left in files. */
 export async function stopExamples(): Promise<void> {
   for (const child of [...running]) {
     signalGroup(child, "SIGKILL");
     if (running.has(child)) await once(child, "close");
   }
+  rmSync(certificates, { recursive: true, force: true });
 }
-
-process.on("exit", () => {
-  for (const child of running) signalGroup(child, "SIGKILL");
-});

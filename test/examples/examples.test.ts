@@ -3,13 +3,11 @@ import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { readExamples } from "../../scripts/example.mjs";
 import { freePort } from "../support/program.ts";
-import { type ExampleProcess, startProcess, stopExamples } from "./example-process.ts";
+import { type ExampleProcess, root, startProcess, stopExamples } from "./example-process.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 const examples = readExamples();
 const names = [...examples.keys()];

@@ -13,18 +13,21 @@ const all = "document.body.innerText";
 describeWith("chromium", "the pages of the examples", (path) => {
   let browser: Browser;
   let tabs: Tab[] = [];
+  /** What a test makes Chromium complain about on purpose. */
+  let expectedComplaint = /(?!)/;
   const folder = mkdtempSync(join(tmpdir(), "openline-example-"));
 
   beforeAll(async () => {
     browser = await openChromium(path);
   });
   afterEach(async () => {
-    for (const tab of tabs) {
-      expect(await tab.complaints()).toEqual([]);
-      await tab.close();
-    }
+    const complaints = (await Promise.all(tabs.map((tab) => tab.complaints()))).flat();
+    const unexpected = complaints.filter((complaint) => !expectedComplaint.test(complaint));
+    for (const tab of tabs) await tab.close();
     tabs = [];
+    expectedComplaint = /(?!)/;
     await stopExamples();
+    expect(unexpected).toEqual([]);
   });
   afterAll(async () => {
     await browser?.close();
@@ -101,5 +104,59 @@ describeWith("chromium", "the pages of the examples", (path) => {
     await tab.until(`${status}.startsWith("Gone") && ${text} === "second"`);
     writeFileSync(file, "third");
     await tab.until(`${text} === "third" && ${status}.startsWith("As it is")`);
+  });
+
+  test("auth: a certificate is asked for, the other ways need a login; a token renews a connection, or it ends", async () => {
+    const tab = await visit(startExample("auth", { env: { TOKEN_SECONDS: "3" } }));
+    const stateOf = (way: string) => `document.querySelector("#${way} p").textContent`;
+    const press = (way: string, button: string) => tab.click(`#${way} button:text("${button}")`);
+    expectedComplaint = /WebSocket connection to .* failed|status of 401 .*\/(ticket|token)$/;
+    for (const way of ["cookie", "ticket", "bearer"]) {
+      await press(way, "Connect");
+      await tab.until(`${stateOf(way)} === "closed with 1006 "`);
+    }
+    await press("first-message", "Connect");
+    await tab.until(`${stateOf("first-message")} === "closed with 1008 This is no token of yours"`);
+
+    await tab.click("#login");
+    await tab.until(`document.querySelector("#login").textContent === "Logged in as Ada"`);
+    await press("certificate", "Connect");
+    await tab.until(`${stateOf("certificate")} === "closed with 1006 "`);
+    for (const way of ["cookie", "ticket", "bearer", "first-message"]) {
+      await press(way, "Connect");
+      await tab.until(`${stateOf(way)}.startsWith("Ada, until ")`);
+      await press(way, "Renew");
+    }
+    for (const way of ["cookie", "ticket", "bearer", "first-message"]) {
+      await tab.until(`${stateOf(way)} === "closed with 4001 The token has expired"`);
+    }
+  });
+
+  test("rooms: those in a room see who is there, what is said and who leaves; another room is beside it", async () => {
+    const server = startExample("rooms");
+    const [ada, grace] = [await visit(server), await visit(server)];
+    const join = async (tab: Tab, name: string, room: string) => {
+      if (name !== "") await tab.type("[name=user]", name);
+      await tab.type("[name=room]", room);
+      await tab.press("Enter");
+      await tab.until(`document.getElementById("${room}") !== null`);
+    };
+    const here = (room: string) => `document.querySelector("#${room} p").textContent`;
+    const last = (room: string) => `document.querySelector("#${room} li").textContent`;
+    await join(ada, "Ada", "tea");
+    await join(grace, "<i>Grace</i>", "tea");
+    await ada.until(`${here("tea")} === "Here: <i>Grace</i>, Ada" && ${last("tea")} === "<i>Grace</i>: came in"`);
+    await join(ada, "", "coffee");
+    await ada.until(`${here("coffee")} === "Here: Ada"`);
+    await ada.type("#tea input", "Is there any left?");
+    await ada.press("Enter");
+    for (const tab of [ada, grace]) await tab.until(`${last("tea")} === "Ada: Is there any left?"`);
+    expect(await grace.read(`document.getElementById("coffee")`)).toBe(null);
+    await ada.click("#tea button[type=button]");
+    await grace.until(`${here("tea")} === "Here: <i>Grace</i>" && ${last("tea")} === "Ada: has left"`);
+    await join(ada, "", "tea");
+    tabs.splice(tabs.indexOf(grace), 1);
+    await grace.close();
+    await ada.until(`${here("tea")} === "Here: Ada" && ${last("tea")} === "<i>Grace</i>: has left"`);
   });
 });
