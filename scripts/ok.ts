@@ -38,7 +38,7 @@ const steps: readonly (readonly Gate[])[] = [
   [["coverage", "tsx scripts/check-coverage.ts"]],
   [["conformance", "tsx conformance/main.ts"]],
   [
-    ["soak", "tsx soak/main.ts --minutes 2 --connections 2000 --rate 1500 --churn 20"],
+    ["soak", "tsx soak/main.ts --minutes 3 --connections 2000 --rate 1500 --churn 20"],
     ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
   ],
 ];
