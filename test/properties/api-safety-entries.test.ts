@@ -6,14 +6,17 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import {
   accept,
   type Connection,
+  closedWith,
   connect,
   HandshakeError,
+  isWebSocketUpgrade,
   PreparedMessage,
   prometheusText,
   route,
   type Server,
   type ServerConnection,
   serve,
+  subprotocolsOf,
   Topics,
   WebSocket,
   WebSocketError,
@@ -285,13 +288,17 @@ describe("serve, accept and route", () => {
     }
   });
 
-  test("accept, route and prometheusText with any value", async () => {
+  test("accept, route and the functions beside them with any value", async () => {
     for (const value of anyValues) {
       const calls = [
         () => accept(value.make() as never, value.make() as never, value.make() as never, value.make() as never),
         () => serve(value.make() as never).then((one) => one.close()),
         () => void route(value.make() as never),
         () => prometheusText(value.make() as never),
+        () => isWebSocketUpgrade(value.make() as never),
+        () => subprotocolsOf(value.make() as never),
+        () => closedWith(value.make() as never, value.make() as never),
+        () => closedWith({ code: value.make() as never }),
       ];
       for (const call of calls) {
         const { threw } = await outcomeOf(call);
