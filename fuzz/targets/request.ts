@@ -4,13 +4,9 @@
  * An input is the head of a request, as `readHead` takes it apart. What is accepted is answered, and the answer verified.
  */
 import { handshakeRules } from "../../src/protocol/handshake/handshake-error.ts";
-import {
-  createRefusal,
-  createResponse,
-  type VerifiedRequest,
-  verifyRequest,
-  verifyResponse,
-} from "../../src/protocol/handshake/opening-handshake.ts";
+import { createRefusal } from "../../src/protocol/handshake/refusal.ts";
+import { type VerifiedRequest, verifyRequest } from "../../src/protocol/handshake/request.ts";
+import { createResponse, verifyResponse } from "../../src/protocol/handshake/response.ts";
 import { check, latin1, type Outcome, type Target } from "../target.ts";
 import { type Head, lists, readHead, valuesOf } from "./head.ts";
 

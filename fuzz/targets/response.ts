@@ -5,7 +5,7 @@
  * its first byte says whether extensions were offered at all.
  */
 import { HandshakeError, handshakeRules } from "../../src/protocol/handshake/handshake-error.ts";
-import { secWebSocketAccept, verifyResponse } from "../../src/protocol/handshake/opening-handshake.ts";
+import { secWebSocketAccept, verifyResponse } from "../../src/protocol/handshake/response.ts";
 import { check, latin1, type Outcome, type Target } from "../target.ts";
 import { lists, readHead, valuesOf } from "./head.ts";
 

@@ -8,11 +8,8 @@ import type { LookupAddress } from "node:dns";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { fieldValues } from "../protocol/handshake/header-fields.ts";
-import {
-  type CreatedRequest,
-  createRequestHeaders,
-  type HandshakeResponse,
-} from "../protocol/handshake/opening-handshake.ts";
+import { type CreatedRequest, createRequestHeaders } from "../protocol/handshake/request.ts";
+import type { HandshakeResponse } from "../protocol/handshake/response.ts";
 import type { ResponseHead } from "../protocol/handshake/response-head.ts";
 import type { ConnectTrace } from "./connect-channels.ts";
 import type { CookieJar, ResolvedConnectOptions } from "./connect-options.ts";

@@ -22,13 +22,14 @@ import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import type { HandshakeResponse, HeaderEntries } from "../protocol/handshake/opening-handshake.ts";
+import type { HeaderEntries } from "../protocol/handshake/added-fields.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
   compressionSettings,
   offerDeflate,
 } from "../protocol/handshake/permessage-deflate.ts";
+import type { HandshakeResponse } from "../protocol/handshake/response.ts";
 import { checkPem } from "../transport/tls-files.ts";
 import type { DialTarget } from "./dialing/dial.ts";
 import { headerPairs } from "./dialing/http-request.ts";

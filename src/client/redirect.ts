@@ -7,7 +7,7 @@
 
 import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
 import { fieldValues } from "../protocol/handshake/header-fields.ts";
-import type { HandshakeResponse } from "../protocol/handshake/opening-handshake.ts";
+import type { HandshakeResponse } from "../protocol/handshake/response.ts";
 import type { TlsOptions } from "./dialing/secure.ts";
 import { parseWebSocketUrl } from "./dialing/url.ts";
 

@@ -5,7 +5,9 @@
  */
 
 import type * as HeaderFields from "../../src/protocol/handshake/header-fields.ts";
-import type * as OpeningHandshake from "../../src/protocol/handshake/opening-handshake.ts";
+import type * as Refusal from "../../src/protocol/handshake/refusal.ts";
+import type * as Request from "../../src/protocol/handshake/request.ts";
+import type * as Response from "../../src/protocol/handshake/response.ts";
 import type * as ResponseHead from "../../src/protocol/handshake/response-head.ts";
 import type * as Protocol from "../../src/protocol/index.ts";
 import type * as Natives from "../../src/protocol/runtime/natives.ts";
@@ -14,7 +16,9 @@ import type * as Natives from "../../src/protocol/runtime/natives.ts";
 const modules = {
   protocol: "index.js",
   fields: "handshake/header-fields.js",
-  handshake: "handshake/opening-handshake.js",
+  refusals: "handshake/refusal.js",
+  requests: "handshake/request.js",
+  responses: "handshake/response.js",
   head: "handshake/response-head.js",
   natives: "runtime/natives.js",
 } as const;
@@ -22,7 +26,9 @@ const modules = {
 interface Modules {
   readonly protocol: typeof Protocol;
   readonly fields: typeof HeaderFields;
-  readonly handshake: typeof OpeningHandshake;
+  readonly refusals: typeof Refusal;
+  readonly requests: typeof Request;
+  readonly responses: typeof Response;
   readonly head: typeof ResponseHead;
   readonly natives: typeof Natives;
 }
@@ -42,7 +48,7 @@ export function programText(base: string): string {
 }
 
 /** The program; it must use nothing but its argument and what all runtimes have. */
-function run({ protocol, fields, handshake, head, natives }: Modules): Outcome {
+function run({ protocol, fields, refusals, requests, responses, head, natives }: Modules): Outcome {
   const { Endpoint } = protocol;
   const lines: string[] = [];
   const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -87,7 +93,7 @@ function run({ protocol, fields, handshake, head, natives }: Modules): Outcome {
     }
   };
 
-  const request = handshake.createRequestHeaders({
+  const request = requests.createRequestHeaders({
     url: new URL("ws://example.com:8080/chat?x"),
     subprotocols: ["chat", "superchat"],
     extensions: "permessage-deflate; client_max_window_bits",
@@ -100,10 +106,10 @@ function run({ protocol, fields, handshake, head, natives }: Modules): Outcome {
     name === "Sec-WebSocket-Key" ? [name, "dGhlIHNhbXBsZSBub25jZQ=="] : [name, value],
   );
   const received = { method: "GET", httpVersion: "1.1", target: "/chat?x", rawHeaders: rawHeaders.flat() };
-  log(handshake.verifyRequest(received));
-  log(handshake.verifyRequest({ ...received, method: "POST" }));
+  log(requests.verifyRequest(received));
+  log(requests.verifyRequest({ ...received, method: "POST" }));
   const secWebSocketKey = "dGhlIHNhbXBsZSBub25jZQ==";
-  const response = handshake.createResponse({ secWebSocketKey, subprotocol: "chat", headers: [["X", "é"]] });
+  const response = responses.createResponse({ secWebSocketKey, subprotocol: "chat", headers: [["X", "é"]] });
   log(response);
   const reader = new head.ResponseHeadReader(4096);
   const wire = Uint8Array.from(`${response}rest`, (character) => character.charCodeAt(0));
@@ -112,11 +118,11 @@ function run({ protocol, fields, handshake, head, natives }: Modules): Outcome {
     if (read === undefined) continue;
     log(read.response, read.rest, read.problem);
     const expected = { secWebSocketKey, subprotocols: ["chat"], extensionsOffered: false };
-    log(handshake.verifyResponse(read.response, expected));
-    log(thrown(() => handshake.verifyResponse(read.response, { ...expected, secWebSocketKey: "other" })));
+    log(responses.verifyResponse(read.response, expected));
+    log(thrown(() => responses.verifyResponse(read.response, { ...expected, secWebSocketKey: "other" })));
     break;
   }
-  log(handshake.createRefusal({ status: 403, headers: [["X", "é"]], body: "nö" }));
+  log(refusals.createRefusal({ status: 403, headers: [["X", "é"]], body: "nö" }));
   log(
     fields.parseExtensionList(['a; b=c; d="e", f']),
     fields.parseTokenList(["a,, b"]),

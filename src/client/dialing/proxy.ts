@@ -7,8 +7,9 @@
 
 import { BlockList, isIP } from "node:net";
 import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
+import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
-import { createProxyHeaders, type HeaderEntries } from "../../protocol/handshake/opening-handshake.ts";
+import { createProxyHeaders } from "../../protocol/handshake/tunnel-request.ts";
 import { checkPem } from "../../transport/tls-files.ts";
 import { type HeaderPairs, headerPairs } from "./http-request.ts";
 import type { TlsOptions } from "./secure.ts";

@@ -3,7 +3,7 @@
  */
 
 import { fieldValues } from "../../protocol/handshake/header-fields.ts";
-import type { HandshakeResponse } from "../../protocol/handshake/opening-handshake.ts";
+import type { HandshakeResponse } from "../../protocol/handshake/response.ts";
 import { shownUrl } from "./url.ts";
 
 /** The number of characters of a body that an error's message shows. */

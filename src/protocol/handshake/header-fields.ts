@@ -62,6 +62,13 @@ export function fieldValues(rawHeaders: readonly string[], name: string): readon
   return values ?? noValues;
 }
 
+/** Returns how many characters the lines have together. */
+export function totalLength(lines: readonly string[]): number {
+  let length = 0;
+  for (const line of lines) length += line.length;
+  return length;
+}
+
 /** The tokens of a list field, all of its lines read as one list; at least one, at most `limit`. */
 export function parseTokenList(
   lines: readonly string[],
@@ -73,6 +80,11 @@ export function parseTokenList(
 /** The products of `Upgrade` (RFC 9110 section 7.8), each a protocol name with an optional `/version`. */
 export function parseProductList(lines: readonly string[]): string[] | ListProblem {
   return parseList(lines, Number.POSITIVE_INFINITY, productCharacter);
+}
+
+/** Whether a list that was read holds the token, which is given in lower case, in any case. */
+export function hasToken(tokens: readonly string[] | ListProblem, token: string): boolean {
+  return typeof tokens !== "string" && tokens.some((candidate) => candidate.toLowerCase() === token);
 }
 
 /** The elements of `Sec-WebSocket-Extensions`, all of its lines read as one list; at least one, at most `limit`. */

@@ -6,7 +6,7 @@
 
 import { joinBytes } from "../runtime/memory.ts";
 import { fieldValues, parseTokenList } from "./header-fields.ts";
-import type { HandshakeResponse } from "./opening-handshake.ts";
+import type { HandshakeResponse } from "./response.ts";
 
 /** What comes next of a body in chunks. */
 type ChunkStep = "size" | "rest of the size's line" | "data" | "end of the data";

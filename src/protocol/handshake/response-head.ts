@@ -9,7 +9,7 @@
 import { decodeLatin1 } from "../runtime/text.ts";
 import { HandshakeError } from "./handshake-error.ts";
 import { isFieldValue, isToken, trimWhitespace } from "./header-fields.ts";
-import type { HandshakeResponse } from "./opening-handshake.ts";
+import type { HandshakeResponse } from "./response.ts";
 
 /** The head of a final response. */
 export type ResponseHead = {

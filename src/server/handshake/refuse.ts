@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream";
 import { channels } from "../../connection/diagnostics.ts";
 import { drainTime } from "../../connection/limits.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
-import { createRefusal } from "../../protocol/handshake/opening-handshake.ts";
+import { createRefusal } from "../../protocol/handshake/refusal.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
 import { otherEnd } from "./client-address.ts";
 import type { RefusalReason, Refused } from "./refused.ts";

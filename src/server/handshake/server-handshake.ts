@@ -7,8 +7,9 @@
 
 import { type AsyncContext, captureContext } from "../../connection/async-context.ts";
 import type { ServerLimits } from "../../connection/limits.ts";
-import { createResponse, type VerifiedRequest, verifyRequest } from "../../protocol/handshake/opening-handshake.ts";
 import { acceptDeflate, type CompressionSettings } from "../../protocol/handshake/permessage-deflate.ts";
+import { type VerifiedRequest, verifyRequest } from "../../protocol/handshake/request.ts";
+import { createResponse } from "../../protocol/handshake/response.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
 import { type DecidingRoute, type DecisionTarget, decide, type UpgradeResult } from "./decide.ts";
 import { checkOrigin, isHostAllowed, type OriginPolicy } from "./origin.ts";

@@ -7,7 +7,7 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe } from "../../protocol/check-options.ts";
 import { fieldLimits, fieldValues, parseProductList, parseTokenList } from "../../protocol/handshake/header-fields.ts";
-import type { HandshakeRequest } from "../../protocol/handshake/opening-handshake.ts";
+import type { HandshakeRequest } from "../../protocol/handshake/request.ts";
 
 /** An upgrade request: the arguments of the `upgrade` event, and the client's address. */
 export interface UpgradeRequest {

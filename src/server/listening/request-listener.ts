@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import { isThenable } from "../../connection/handlers.ts";
 import type { ServerLimits } from "../../connection/limits.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
-import { verifyRequest } from "../../protocol/handshake/opening-handshake.ts";
+import { verifyRequest } from "../../protocol/handshake/request.ts";
 import { isResponse, plainRefusal, Refused } from "../handshake/refused.ts";
 import { handshakeOf, pathOf } from "../handshake/upgrade-request.ts";
 

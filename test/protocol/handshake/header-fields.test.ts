@@ -3,12 +3,14 @@ import { describe, expect, it } from "vitest";
 import {
   fieldLimits,
   fieldValues,
+  hasToken,
   isFieldValue,
   isToken,
   parseAuthority,
   parseExtensionList,
   parseProductList,
   parseTokenList,
+  totalLength,
 } from "../../../src/protocol/handshake/header-fields.ts";
 
 /** The token characters, written out from RFC 9110 section 5.6.2 and not from the source. */
@@ -387,5 +389,16 @@ describe("C02: the cost of parsing grows with the length alone", () => {
       }
     };
     expect(countReads(" ".repeat(1000), quadratic)).toBeGreaterThan(6 * 1000 + 16);
+  });
+});
+
+describe("a list that was read", () => {
+  it("holds a token in any case, and none where the list is malformed", () => {
+    const found = [["a", "Upgrade"], ["upgrades"], [], "malformed"] as const;
+    expect(found.map((list) => hasToken(list, "upgrade"))).toEqual([true, false, false, false]);
+  });
+
+  it("is as long as all of its lines together", () => {
+    expect([totalLength([]), totalLength(["ab", "", "c"])]).toEqual([0, 3]);
   });
 });
