@@ -1,6 +1,6 @@
 /// <reference types="node" preserve="true" />
 /**
- * The entry `openline`: serve, accept and connect.
+ * The entry `openline`: serve, accept and connect, once or again and again.
  */
 
 export { connect } from "./client/connect.ts";
@@ -9,6 +9,11 @@ export type { ConnectOptions, CookieJar } from "./client/connect-options.ts";
 export type { DialTarget } from "./client/dialing/dial.ts";
 export type { ProxyChoice, ProxyOptions } from "./client/dialing/proxy.ts";
 export type { TlsOptions } from "./client/dialing/secure.ts";
+export { type ReconnectingOptions, reconnecting } from "./client/reconnecting/reconnecting.ts";
+export {
+  ReconnectingWebSocket,
+  type ReconnectingWebSocketOptions,
+} from "./client/reconnecting/reconnecting-websocket.ts";
 export { CloseEvent, type CloseEventInit, type ErrorEvent } from "./client/whatwg/events.ts";
 export {
   WebSocket,
@@ -50,6 +55,23 @@ export { HandshakeError, type HandshakeRule } from "./protocol/handshake/handsha
 export type { CompressionOptions } from "./protocol/handshake/permessage-deflate.ts";
 export type { HandshakeResponse } from "./protocol/handshake/response.ts";
 export { ProtocolError, type Violation } from "./protocol/protocol-error.ts";
+export type { HeartbeatOptions } from "./reconnecting/heartbeat.ts";
+export type { QueueOptions, SocketData, UnsentReason } from "./reconnecting/message-queue.ts";
+export type { Attempt, End, Provided } from "./reconnecting/policy/attempt.ts";
+export type { ReconnectOptions } from "./reconnecting/policy/backoff.ts";
+export type { RetryState } from "./reconnecting/policy/retry-states.ts";
+export { ReconnectError } from "./reconnecting/reconnect-error.ts";
+export type {
+  ReconnectingCloseEvent,
+  ReconnectingErrorEvent,
+  ReconnectingHandler,
+  ReconnectingOpenEvent,
+  ReconnectingWebSocketEventMap,
+  SocketClass,
+  SocketLike,
+  UnsentEvent,
+} from "./reconnecting/reconnecting-websocket.ts";
+export type { Resume, Wire } from "./reconnecting/wire.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { DrainOptions } from "./server/drain.ts";
 export type { TrustProxy } from "./server/handshake/client-address.ts";

@@ -132,7 +132,7 @@ const tlsOfClient = "options of TLS go into tls, such as tls: { ca }, the PEM te
 const inUrl = "it is a part of the URL";
 const ownSocket = "the socket is made by createConnection: ({ host, port }) => net.connect({ host, port, … })";
 const forServers = "it is for servers";
-const noReconnecting = "a connection does not come back by itself: connect again";
+const noReconnecting = "reconnecting(url, { reconnect }) and ReconnectingWebSocket come back by themselves";
 const handshakeTime = "the option is handshakeTimeout, in milliseconds";
 
 const ofClients: ForeignNames = {

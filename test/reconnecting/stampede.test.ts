@@ -16,8 +16,8 @@ function withJitter(options: ReconnectOptions = {}): Policy {
   const settings = resolveReconnect(options);
   return (failures, random) => {
     const end = endOf(noClose, { opened: failures === 0, bufferedAmount: 0 });
-    const usual = { now: 0, wokeAt: undefined, renewable: true, everOpened: true };
-    return waitAfter(end, { ...usual, failures, random, settings })!.delay;
+    const usual = { now: 0, wokeAt: Number.NEGATIVE_INFINITY, last: undefined, provides: true, everOpened: true };
+    return waitAfter(end, { ...usual, failures, random, settings })![0];
   };
 }
 

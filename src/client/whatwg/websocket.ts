@@ -13,9 +13,9 @@ import { type Connection, coreOf } from "../../connection/connection.ts";
 import type { MessageData } from "../../connection/handlers.ts";
 import { isBlob } from "../../connection/sending/send-queue.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
+import { EventHandlers } from "../../reconnecting/event-handlers.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import { bytesOf } from "./buffer-source.ts";
-import { EventHandlers } from "./event-handlers.ts";
 import {
   type CloseEvent,
   CloseEvent as CloseEventClass,

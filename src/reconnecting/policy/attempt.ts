@@ -61,6 +61,5 @@ export const noClose: Closed = { code: 1006, reason: "", wasClean: false };
 
 /** The end that this was; a hint in the reason is read here. */
 export function endOf({ code, reason, wasClean }: Closed, details: Omit<End, keyof Closed>): End {
-  const retryAfter = retryAfterInReason(reason);
-  return { code, reason, wasClean, ...details, ...(retryAfter !== undefined && { retryAfter }) };
+  return { code, reason, wasClean, ...details, ...retryAfterInReason(reason) };
 }

@@ -4,8 +4,8 @@
  * All that a server loses with it comes back spread over the first delay, so that the first wave fits the server.
  */
 
-import { checkNumber, longestTimer } from "../../protocol/check-number.ts";
 import type { End } from "./attempt.ts";
+import { withDefaults } from "./with-defaults.ts";
 
 /** When and how often to come back; times in milliseconds. */
 export interface ReconnectOptions {
@@ -35,30 +35,17 @@ export interface ReconnectOptions {
 export type ReconnectSettings = Required<Omit<ReconnectOptions, "shouldReconnect">> &
   Pick<ReconnectOptions, "shouldReconnect">;
 
-/** Fills in the defaults; throws a RangeError for a number that cannot be. */
+/** Fills in the defaults; throws a RangeError for what is no number, or too small a one. */
 export function resolveReconnect(given: ReconnectOptions = {}): ReconnectSettings {
-  const time = { least: 1, most: longestTimer };
-  const number = (name: keyof typeof defaults, rule: Parameters<typeof checkNumber>[3]) =>
-    checkNumber("reconnect", name, given[name] ?? defaults[name], rule);
-  return {
-    firstDelay: number("firstDelay", time),
-    factor: number("factor", { least: 1 }),
-    maxDelay: number("maxDelay", time),
-    stableAfter: number("stableAfter", { least: 0, endless: true }),
-    handshakeTimeout: number("handshakeTimeout", { ...time, endless: true }),
-    maxAttempts: number("maxAttempts", { least: 1, endless: true }),
-    ...(given.shouldReconnect && { shouldReconnect: given.shouldReconnect }),
-  };
+  return withDefaults("reconnect", given, {
+    firstDelay: 2000,
+    factor: 1.6,
+    maxDelay: 30_000,
+    stableAfter: 10_000,
+    handshakeTimeout: 10_000,
+    maxAttempts: Number.POSITIVE_INFINITY,
+  });
 }
-
-const defaults = {
-  firstDelay: 2000,
-  factor: 1.6,
-  maxDelay: 30_000,
-  stableAfter: 10_000,
-  handshakeTimeout: 10_000,
-  maxAttempts: Number.POSITIVE_INFINITY,
-} as const;
 
 /** The longest wait after so many failures in a row; the wait is random below it. */
 export function backoffCeiling(

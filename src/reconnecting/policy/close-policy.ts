@@ -10,34 +10,22 @@ import { backoffCeiling, type ReconnectSettings } from "./backoff.ts";
 /** What an end leads to, besides the hint of a server and a wake of this machine. */
 export type Rule = "backoff" | "restart" | "later" | "renew" | "never" | "neverAtFirst";
 
-/** A range of close codes or statuses, both ends included, and its rule. */
-export type Row = readonly [first: number, last: number, rule: Rule];
+/** The numbers as their digits, and the rule for them. */
+export type Row = readonly [numbers: RegExp, rule: Rule];
 
-/** The rule of a close code is that of the first row which holds it, else `backoff`. */
+/** The rule of a close code is that of the first row which matches, else `backoff`. */
 export const closeCodeRules: readonly Row[] = [
-  [1008, 1008, "never"],
-  [1010, 1010, "never"],
-  [1012, 1012, "restart"],
-  [1013, 1013, "later"],
-  [3000, 3000, "renew"],
-  [3003, 3003, "never"],
-  [4401, 4401, "renew"],
-  [4408, 4408, "backoff"],
-  [4425, 4425, "backoff"],
-  [4429, 4429, "backoff"],
-  [4400, 4499, "never"],
+  [/^(3000|4401)$/, "renew"],
+  [/^(1008|1010|3003|44(?!08|25|29)..)$/, "never"],
+  [/^1012$/, "restart"],
+  [/^1013$/, "later"],
 ];
 
-/** The rule of an HTTP status, by which Node learns of a refusal, is that of the first row, else `backoff`. */
+/** The rule of an HTTP status, by which Node learns of a refusal, is that of the first row which matches. */
 export const statusRules: readonly Row[] = [
-  [401, 401, "renew"],
-  [403, 403, "never"],
-  [407, 407, "never"],
-  [408, 408, "backoff"],
-  [410, 410, "never"],
-  [425, 425, "backoff"],
-  [429, 429, "backoff"],
-  [400, 499, "neverAtFirst"],
+  [/^401$/, "renew"],
+  [/^4(03|07|10)$/, "never"],
+  [/^4(?!08|25|29)..$/, "neverAtFirst"],
 ];
 
 /** What counts besides the end; times in milliseconds of one monotonic clock. */
@@ -48,50 +36,50 @@ export interface Circumstances {
   /** A number from 0 to below 1. */
   readonly random: number;
   /** When this machine last woke: from sleep, from being hidden or frozen, or to a network. */
-  readonly wokeAt: number | undefined;
-  /** Whether a provider can give another token, and has not done so in vain. */
-  readonly renewable: boolean;
+  readonly wokeAt: number;
+  /** How the attempt or connection before this one ended. */
+  readonly last: End | undefined;
+  /** Whether a provider may give another token. */
+  readonly provides: boolean;
   /** Whether there was ever a connection. */
   readonly everOpened: boolean;
   readonly settings: ReconnectSettings;
+  /** The table of statuses, where the runtime tells any. */
+  readonly statusRules?: readonly Row[] | undefined;
 }
 
-/** How long to wait in milliseconds, and how long even if this machine wakes meanwhile. */
-export interface Wait {
-  readonly delay: number;
-  readonly atLeast: number;
-}
-
-/** How long after a wake a loss is taken for its consequence. */
-const wakeLasts = 2000;
+/** How long to wait, and how long even if this machine wakes meanwhile; milliseconds. */
+export type Wait = readonly [delay: number, atLeast: number];
 
 /** The rule of this end. */
-export function ruleOf({ code, status, opened }: Pick<End, "code" | "status" | "opened">): Rule {
-  const [value, rows] = opened || status === undefined ? [code, closeCodeRules] : [status, statusRules];
-  return rows.find(([first, last]) => first <= value && value <= last)?.[2] ?? "backoff";
+export function ruleOf({ code, status }: Pick<End, "code" | "status">, rulesOfStatuses: readonly Row[] = []): Rule {
+  const rows = status ? rulesOfStatuses : closeCodeRules;
+  return rows.find(([numbers]) => numbers.test(`${status ?? code}`))?.[1] ?? "backoff";
 }
 
 /** The wait before the next attempt; undefined for never. */
 export function waitAfter(end: End, circumstances: Circumstances): Wait | undefined {
-  const { failures, now, random, wokeAt, renewable, everOpened, settings } = circumstances;
-  if (failures >= settings.maxAttempts) return undefined;
-  if (end.opened && end.code === 1006 && wokeAt !== undefined && now - wokeAt <= wakeLasts) {
-    return { delay: random * 1000, atLeast: 0 };
+  const { failures, now, random, wokeAt, last, provides, everOpened, settings, statusRules: rows } = circumstances;
+  const { code, opened, retryAfter } = end;
+  // The loss comes of the wake.
+  if (opened && code === 1006 && now - wokeAt <= 2000) return [random * 1000, 0];
+  if (retryAfter !== undefined) {
+    const hint = retryAfter * 1000;
+    return [hint + random * Math.max(settings.firstDelay, hint), hint];
   }
-  if (end.retryAfter !== undefined) {
-    const hint = end.retryAfter * 1000;
-    return { delay: hint + random * Math.max(settings.firstDelay, hint), atLeast: hint };
-  }
-  const rule = ruleOf(end);
-  if (rule === "restart") return { delay: random * 10_000, atLeast: 0 };
-  if (rule === "later") return { delay: 30_000 + random * 30_000, atLeast: 30_000 };
-  if (rule === "never" || (rule === "renew" && !renewable) || (rule === "neverAtFirst" && !everOpened)) {
-    return undefined;
-  }
-  return backoffAfter(failures, circumstances);
+  const rule = ruleOf(end, rows);
+  if (rule === "restart") return [random * 10_000, 0];
+  if (rule === "later") return [30_000 + random * 30_000, 30_000];
+  const refusedBefore = failures > 0 && last && ruleOf(last, rows) === rule;
+  if (rule === "never" || (rule === "renew" && (!provides || refusedBefore))) return undefined;
+  return rule === "neverAtFirst" && !everOpened ? undefined : backoffAfter(circumstances);
 }
 
 /** The wait that grows with the failures, for what no other row holds. */
-export function backoffAfter(failures: number, { random, settings }: Pick<Circumstances, "random" | "settings">): Wait {
-  return { delay: random * backoffCeiling(failures, settings), atLeast: 0 };
+export function backoffAfter({
+  failures,
+  random,
+  settings,
+}: Pick<Circumstances, "failures" | "random" | "settings">): Wait {
+  return [random * backoffCeiling(failures, settings), 0];
 }

@@ -34,6 +34,6 @@ export const retryReadyStates: Readonly<Record<RetryState, 0 | 1 | 2 | 3>> = {
 /** The state after the transition; throws where the table has none. */
 export function nextState(state: RetryState, transition: RetryTransition): RetryState {
   const next = retryTransitions[state][transition];
-  if (next === undefined) throw new Error(`There is no way "${transition}" from the state "${state}"`);
+  if (!next) throw new Error(`Cannot change: ${state} is not ${transition}`);
   return next;
 }

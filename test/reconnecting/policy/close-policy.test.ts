@@ -2,15 +2,17 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type End, endOf, noClose } from "../../../src/reconnecting/policy/attempt.ts";
 import { resolveReconnect } from "../../../src/reconnecting/policy/backoff.ts";
-import { type Circumstances, ruleOf, waitAfter } from "../../../src/reconnecting/policy/close-policy.ts";
+import { type Circumstances, ruleOf, statusRules, waitAfter } from "../../../src/reconnecting/policy/close-policy.ts";
 
 const usual: Circumstances = {
   failures: 0,
   now: 100_000,
   random: 0.5,
-  wokeAt: undefined,
-  renewable: true,
+  wokeAt: Number.NEGATIVE_INFINITY,
+  last: undefined,
+  provides: true,
   everOpened: true,
+  statusRules,
   settings: resolveReconnect({ firstDelay: 1000, factor: 2 }),
 };
 
@@ -27,7 +29,7 @@ function refused(status?: number, retryAfter?: number): End {
   });
 }
 
-const backoff = { delay: 500, atLeast: 0 };
+const backoff = [500, 0];
 
 describe("backoff", () => {
   const codes = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 1014, 3001, 3500, 4000, 4001, 4399, 4500, 4999];
@@ -50,7 +52,7 @@ describe("backoff", () => {
     for (const [failures, ceiling] of [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000].entries()) {
       for (const random of [0, 0.25, 0.999]) {
         const wait = waitAfter(closed(1006), { ...usual, failures, random });
-        expect(wait).toEqual({ delay: random * ceiling, atLeast: 0 });
+        expect(wait).toEqual([random * ceiling, 0]);
       }
     }
   });
@@ -69,23 +71,28 @@ describe("never", () => {
   test.each([400, 404, 409, 426])("after a refusal with status %i before the first connection", (status) => {
     expect(waitAfter(refused(status), { ...usual, everOpened: false })).toBeUndefined();
   });
-
-  test("after so many failures in a row as the option maxAttempts says, a hint or a wake notwithstanding", () => {
-    const settings = { ...usual.settings, maxAttempts: 3 };
-    expect(waitAfter(closed(1006), { ...usual, settings, failures: 2 })).toBeDefined();
-    for (const end of [closed(1006), closed(1012), closed(1000, "retry-after=1")]) {
-      expect(waitAfter(end, { ...usual, settings, failures: 3, wokeAt: usual.now })).toBeUndefined();
-    }
-  });
 });
 
 describe("a token that is refused", () => {
   const ends = [closed(3000), closed(4401), refused(401)];
   test("is renewed once where there is a provider, then never [partykit#409] [realtime-js#123]", () => {
     for (const end of ends) {
-      expect(waitAfter(end, usual)).toEqual(backoff);
-      expect(waitAfter(end, { ...usual, renewable: false })).toBeUndefined();
+      expect(waitAfter(end, { ...usual, failures: 1 })).toEqual([1000, 0]);
+      for (const last of ends) expect(waitAfter(end, { ...usual, failures: 1, last })).toBeUndefined();
+      expect(waitAfter(end, { ...usual, provides: false })).toBeUndefined();
     }
+  });
+
+  test("is renewed again after a stable connection, and after a loss", () => {
+    for (const end of ends) {
+      expect(waitAfter(end, { ...usual, last: end })).toBeDefined();
+      expect(waitAfter(end, { ...usual, failures: 2, last: closed(1006) })).toBeDefined();
+    }
+  });
+
+  test("is nothing special in a runtime that tells no status", () => {
+    const { statusRules: _, ...page } = usual;
+    expect(waitAfter(refused(401), { ...page, provides: false })).toEqual(backoff);
   });
 });
 
@@ -94,32 +101,29 @@ describe("a server's word", () => {
     for (const code of [1000, 1001, 1008, 1012, 1013, 4403]) {
       for (const random of [0, 0.5, 0.999]) {
         const wait = waitAfter(closed(code, "busy; retry-after=20"), { ...usual, random });
-        expect(wait).toEqual({ delay: 20_000 + random * 20_000, atLeast: 20_000 });
+        expect(wait).toEqual([20_000 + random * 20_000, 20_000]);
       }
     }
   });
 
   test("a short one is spread over the first delay", () => {
-    expect(waitAfter(closed(1012, "retry-after=0"), usual)).toEqual({ delay: 500, atLeast: 0 });
+    expect(waitAfter(closed(1012, "retry-after=0"), usual)).toEqual([500, 0]);
   });
 
   test.each([429, 503])("Retry-After beside the status %i counts the same", (status) => {
-    expect(waitAfter(refused(status, 5), usual)).toEqual({ delay: 7500, atLeast: 5000 });
+    expect(waitAfter(refused(status, 5), usual)).toEqual([7500, 5000]);
   });
 
   test("1012 without it is random below 10 s: a rolling deploy does not cost half a minute", () => {
     for (const random of [0, 0.5, 0.999]) {
-      expect(waitAfter(closed(1012), { ...usual, random, failures: 9 })).toEqual({
-        delay: random * 10_000,
-        atLeast: 0,
-      });
+      expect(waitAfter(closed(1012), { ...usual, random, failures: 9 })).toEqual([random * 10_000, 0]);
     }
   });
 
   test("1013 without it is from 30 to 60 s, and 30 s also after a wake", () => {
     for (const random of [0, 0.5, 0.999]) {
       const wait = waitAfter(closed(1013), { ...usual, random });
-      expect(wait).toEqual({ delay: 30_000 + random * 30_000, atLeast: 30_000 });
+      expect(wait).toEqual([30_000 + random * 30_000, 30_000]);
     }
   });
 });
@@ -128,15 +132,15 @@ describe("a loss of this machine's own", () => {
   test("within 2 s of a wake is random below 1 s", () => {
     const circumstances = { ...usual, failures: 8, random: 0.25 };
     for (const ago of [0, 5, 2000]) {
-      expect(waitAfter(closed(1006), { ...circumstances, wokeAt: usual.now - ago })?.delay).toBe(250);
+      expect(waitAfter(closed(1006), { ...circumstances, wokeAt: usual.now - ago })?.[0]).toBe(250);
     }
-    expect(waitAfter(closed(1006), { ...circumstances, wokeAt: usual.now - 2001 })?.delay).toBe(7500);
+    expect(waitAfter(closed(1006), { ...circumstances, wokeAt: usual.now - 2001 })?.[0]).toBe(7500);
   });
 
   test("is none where the server closed, or where an attempt failed", () => {
     const woken = { ...usual, failures: 8, wokeAt: usual.now };
-    expect(waitAfter(closed(1011), woken)?.delay).toBe(15_000);
-    expect(waitAfter(refused(), woken)?.delay).toBe(15_000);
+    expect(waitAfter(closed(1011), woken)?.[0]).toBe(15_000);
+    expect(waitAfter(refused(), woken)?.[0]).toBe(15_000);
   });
 });
 
@@ -160,12 +164,13 @@ test("every code and every status has a rule, and every wait is finite, not nega
           ...(answer !== undefined && { status: answer }),
           ...(seconds !== undefined && { retryAfter: seconds }),
         };
-        expect(["backoff", "restart", "later", "renew", "never", "neverAtFirst"]).toContain(ruleOf(end));
+        expect(["backoff", "restart", "later", "renew", "never", "neverAtFirst"]).toContain(ruleOf(end, statusRules));
         const wait = waitAfter(end, { ...usual, random: chance, failures });
-        if (wait === undefined) return expect(["never", "neverAtFirst"]).toContain(ruleOf(end));
-        expect(wait.delay).toBeGreaterThanOrEqual(wait.atLeast);
-        expect(wait.atLeast).toBeGreaterThanOrEqual(0);
-        expect(wait.delay).toBeLessThanOrEqual(1_200_000);
+        if (wait === undefined) return expect(["never", "neverAtFirst"]).toContain(ruleOf(end, statusRules));
+        const [delay, atLeast] = wait;
+        expect(delay).toBeGreaterThanOrEqual(atLeast);
+        expect(atLeast).toBeGreaterThanOrEqual(0);
+        expect(delay).toBeLessThanOrEqual(1_200_000);
       },
     ),
   );

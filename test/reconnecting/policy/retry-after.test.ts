@@ -12,7 +12,7 @@ test.each([
   ["retry-after=99999", 600],
   ["retry-after=1 retry-after=2", 2],
 ])("a hint at the end of the reason %j is %d s", (reason, seconds) => {
-  expect(retryAfterInReason(reason)).toBe(seconds);
+  expect(retryAfterInReason(reason)).toEqual({ retryAfter: seconds });
 });
 
 test.each([

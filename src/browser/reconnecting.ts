@@ -1,0 +1,55 @@
+/** Connections one after another, in a page or a worker. */
+
+import { runtimeClock } from "../reconnecting/clock.ts";
+import { type Provided, provide } from "../reconnecting/policy/attempt.ts";
+import { type ReconnectOptions, resolveReconnect } from "../reconnecting/policy/backoff.ts";
+import { checkResume, sessions } from "../reconnecting/reconnecting.ts";
+import { parseUrl } from "../reconnecting/socket-arguments.ts";
+import type { Resume } from "../reconnecting/wire.ts";
+import { type ConnectOptions, connect } from "./connect.ts";
+import type { Connection, MessageData } from "./connection.ts";
+import { watchPage } from "./surroundings.ts";
+
+/** The options of `reconnecting`: those of `connect`, and when to come back. */
+export interface ReconnectingOptions extends Omit<ConnectOptions, "handshakeTimeout" | "subprotocols"> {
+  /** Offered in order of preference; a function is asked before each attempt. Default none. */
+  readonly subprotocols?: Provided<readonly string[] | undefined>;
+  /** When and how often to come back. */
+  readonly reconnect?: ReconnectOptions;
+  /** Resuming without loss; then the messages are read by a loop, not by handlers. Default none. */
+  readonly resume?: Resume<MessageData>;
+}
+
+/**
+ * Connections one after another: `for await (const connection of reconnecting(url))` comes round again, later, whenever
+ * the connection has ended.
+ *
+ * Coming round closes the connection, and so does leaving the loop. Throws a `ReconnectError` into the loop when the server
+ * has judged this client or the attempts are used up, and the signal's reason when it aborts. The call itself throws a
+ * SyntaxError for a URL that cannot be, a RangeError or a TypeError for options that cannot.
+ */
+export function reconnecting(
+  url: Provided<string | URL>,
+  options: ReconnectingOptions = {},
+): AsyncIterable<Connection> {
+  const { subprotocols, reconnect, resume, signal, ...rest } = options;
+  if (typeof url !== "function") parseUrl(url);
+  checkResume(options);
+  return sessions({
+    clock: runtimeClock,
+    watchWakes: watchPage,
+    settings: resolveReconnect(reconnect),
+    provides: typeof url === "function" || typeof subprotocols === "function",
+    resume,
+    signal,
+    dial: async (attempt) => {
+      const [target, offered = []] = await Promise.all([provide(url, attempt), provide(subprotocols, attempt)]);
+      return connect(target, {
+        ...rest,
+        subprotocols: offered,
+        signal: attempt.signal,
+        handshakeTimeout: Number.POSITIVE_INFINITY,
+      });
+    },
+  });
+}

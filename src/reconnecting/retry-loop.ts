@@ -1,0 +1,239 @@
+/**
+ * What comes back: the state, the failures in a row, and when the next attempt is due.
+ *
+ * How to dial, and what to tell the program, is its host's part. Each attempt that the loop begins comes to `opened` or to
+ * `ended`, once; the host looks at the attempt's signal before it reports, since a given up one has ended already. Closures
+ * instead of a class: with private members it is 230 bytes more of a page.
+ */
+
+import { type Clock, sleptPast } from "./clock.ts";
+import type { Attempt, End } from "./policy/attempt.ts";
+import type { ReconnectSettings } from "./policy/backoff.ts";
+import { backoffAfter, type Row, waitAfter } from "./policy/close-policy.ts";
+import { nextState, type RetryState, type RetryTransition } from "./policy/retry-states.ts";
+import type { WakeListener } from "./retry-triggers.ts";
+
+/** Who dials, and is told. */
+export interface RetryHost {
+  /** Begins an attempt. */
+  dial(attempt: Attempt): void;
+  /** The attempt under way has failed without its socket: the host drops that, and reports the end. */
+  failed(error: unknown): void;
+  /** `shouldReconnect` threw, or its promise was rejected. */
+  complained(error: unknown): void;
+  /** A connection or an attempt has ended; the state says whether another follows. */
+  lost?(end: End): void;
+  /** There is no next attempt. */
+  gaveUp(end: End): void;
+  /** The state has changed. */
+  changed?(): void;
+  /** The connection or the attempt is to be left, with no word to `ended`: the next one begins. */
+  drop?(opened: boolean): void;
+  /** This machine woke while the connection is open. */
+  woken?(): void;
+}
+
+/** What a loop is made of. */
+export interface RetryParts {
+  readonly settings: ReconnectSettings;
+  readonly clock: Clock;
+  /** Whether a provider may give another token. */
+  readonly provides: boolean;
+  /** Asked once before each attempt. */
+  readonly resume?: { attempt(): unknown } | undefined;
+  /** The table of statuses, where the runtime tells any. */
+  readonly statusRules?: readonly Row[] | undefined;
+  /** Tells of wakes until the returned function is called. */
+  readonly watchWakes?: ((woken: WakeListener) => () => void) | undefined;
+}
+
+/** See the head of this file. */
+export interface RetryLoop {
+  readonly state: RetryState;
+  /** When the next attempt is due, in milliseconds since the epoch; 0 unless waiting. */
+  readonly retryAt: number;
+  /** Failures in a row; none once a connection is stable. */
+  readonly failures: number;
+  /** Begins the first attempt, unless it is closed already. */
+  start(): void;
+  /** The attempt under way has come to a connection. */
+  opened(): void;
+  /** The attempt under way, or the connection, has ended; nothing when closed. */
+  ended(end: End): void;
+  /** Tries at once, and forgets failures and hints; nothing when closing or closed. */
+  reconnect(): void;
+  /** A timer came so late that this machine must have slept. */
+  slept(): void;
+  /** The program closes the connection, whose end is still to come. */
+  leave(): void;
+  /** Ends at once; whether it had not ended before. */
+  close(): boolean;
+}
+
+/** What a timer can wait, about 25 days; beyond it, it would not wait at all. */
+const longestTimer = 2 ** 31 - 1;
+
+/** Makes a loop that has not started. */
+export function retryLoop(
+  host: RetryHost,
+  { settings, clock, provides, resume, statusRules, watchWakes }: RetryParts,
+): RetryLoop {
+  const { handshakeTimeout, maxAttempts, shouldReconnect, stableAfter } = settings;
+  let state: RetryState = "connecting";
+  let number = 0;
+  let failures = 0;
+  let last: End | undefined;
+  let everOpened = false;
+  let begunAt = 0;
+  let openedAt = 0;
+  let wokeAt = Number.NEGATIVE_INFINITY;
+  /** While waiting: when the next attempt is due, 0 once it is; before when no wake brings it on; the first as a date. */
+  let dueAt = 0;
+  let earliest = 0;
+  let retryAt = 0;
+  /** The end for which `shouldReconnect` is being asked. */
+  let undecided: End | undefined;
+  let timer: unknown;
+  let giveUp: AbortController;
+  let unwatch: (() => void) | undefined;
+
+  const move = (transition: RetryTransition) => {
+    state = nextState(state, transition);
+    host.changed?.();
+  };
+  const isStable = () => state === "open" && clock.now() - openedAt >= stableAfter;
+  const slept = () => {
+    wokeAt = clock.now();
+  };
+  const after = (delay: number, run: () => void) => {
+    clock.clearTimer(timer);
+    timer = clock.setTimer(run, Math.min(delay, longestTimer));
+  };
+  /** Leaves what is under way, a wait or an attempt. */
+  const stop = () => {
+    clock.clearTimer(timer);
+    undecided = undefined;
+    if (state === "connecting") giveUp?.abort();
+  };
+  const finish = () => {
+    stop();
+    unwatch?.();
+    move("ended");
+  };
+
+  const begin = () => {
+    giveUp = new AbortController();
+    begunAt = clock.now();
+    after(handshakeTimeout, () => {
+      host.failed(new DOMException(`Cannot connect: it took longer than ${handshakeTimeout} ms`, "TimeoutError"));
+    });
+    try {
+      host.dial({ number: ++number, ...(last && { last }), signal: giveUp.signal, resume: resume?.attempt() });
+    } catch (error) {
+      host.failed(error);
+    }
+  };
+  const due = () => {
+    stop();
+    move("due");
+    // A listener may have closed.
+    if (state === "connecting") begin();
+  };
+  const wait = (delay: number) => {
+    dueAt = clock.now() + delay;
+    retryAt = clock.date() + delay;
+    after(delay, () => {
+      if (sleptPast(clock, retryAt)) slept();
+      dueAt = 0;
+      if (!undecided) due();
+    });
+  };
+  const wake = (online: boolean) => {
+    slept();
+    if (state === "open") host.woken?.();
+    if (state !== "waiting") return;
+    // All machines of an office find their network in the same moment. No two attempts begin within a second by wakes.
+    const at = Math.max(wokeAt + (online ? clock.random() * 1000 : 0), earliest, begunAt + 1000);
+    if (at < dueAt) wait(at - wokeAt);
+  };
+  const ask = async (end: End, otherwise: boolean) => {
+    undecided = end;
+    let goesOn = otherwise;
+    try {
+      goesOn = await shouldReconnect!(end, failures);
+    } catch (error) {
+      host.complained(error);
+    }
+    if (undecided !== end) return;
+    undecided = undefined;
+    if (!goesOn) {
+      finish();
+      host.gaveUp(end);
+    } else if (!dueAt) due();
+  };
+
+  return {
+    get state() {
+      return state;
+    },
+    get retryAt() {
+      return state === "waiting" ? retryAt : 0;
+    },
+    get failures() {
+      return isStable() ? 0 : failures;
+    },
+    start() {
+      if (state !== "connecting") return;
+      unwatch = watchWakes?.(wake);
+      begin();
+    },
+    opened() {
+      clock.clearTimer(timer);
+      everOpened = true;
+      openedAt = clock.now();
+      move("opened");
+    },
+    ended(end) {
+      if (state === "closed") return;
+      failures = isStable() ? 0 : failures + 1;
+      const now = clock.now();
+      const random = clock.random();
+      const circumstances = { failures, now, random, wokeAt, last, provides, everOpened, settings, statusRules };
+      const next = waitAfter(end, circumstances);
+      last = end;
+      if (state === "closing" || failures >= maxAttempts || !(next || shouldReconnect)) {
+        finish();
+        host.lost?.(end);
+        host.gaveUp(end);
+        return;
+      }
+      stop();
+      const [delay, atLeast] = next ?? backoffAfter(circumstances);
+      earliest = now + atLeast;
+      wait(delay);
+      move("lost");
+      host.lost?.(end);
+      // A listener may have done something else.
+      if (shouldReconnect && state === "waiting") void ask(end, !!next);
+    },
+    reconnect() {
+      const was = state;
+      if (!number || was === "closing" || was === "closed") return;
+      stop();
+      if (was !== "waiting") {
+        move("lost");
+        host.drop?.(was === "open");
+      }
+      failures = 0;
+      last = undefined;
+      if (state === "waiting") due();
+    },
+    slept,
+    leave: () => move("leaving"),
+    close() {
+      const ends = state !== "closed";
+      if (ends) finish();
+      return ends;
+    },
+  };
+}
