@@ -3,7 +3,7 @@
 import type { Connection } from "../../connection/connection.ts";
 import type { MessageData, TextForm } from "../../connection/handlers.ts";
 import type { AcceptedMessages } from "../../protocol/endpoint/endpoint-options.ts";
-import type { HeaderEntries } from "../../protocol/handshake/opening-handshake.ts";
+import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import { runtimeClock } from "../../reconnecting/clock.ts";
 import { type Attempt, type Provided, provide } from "../../reconnecting/policy/attempt.ts";
 import { type ReconnectOptions, resolveReconnect } from "../../reconnecting/policy/backoff.ts";
