@@ -25,13 +25,6 @@ const layers: readonly (readonly string[])[] = [
   ["entries"],
   ["cli"],
 ];
-/** Pairs of folders that still import each other; each is to go, and none may come. */
-const knownPairs: readonly string[] = [
-  "src/connection and src/connection/closing",
-  "src/connection and src/connection/receiving",
-  "src/connection and src/connection/sending",
-  "src/connection and src/connection/streams",
-];
 /** Folders that run in pages: what they import must be there, too. */
 const portable: readonly string[] = ["reconnecting", "browser"];
 /** Names that a pure file does not use: timers, clocks and loggers, and globals that only Node has. */
@@ -130,8 +123,7 @@ function bothWays(root: string, sources: readonly SourceFile[]): string[] {
   return [...arrows].flatMap(([key, example]) => {
     const [from = "", to = ""] = key.split(" → ");
     const back = from < to ? arrows.get(`${to} → ${from}`) : undefined;
-    const pair = `src/${from} and src/${to}`;
-    return back === undefined || knownPairs.includes(pair) ? [] : [`${pair} import each other: ${example} and ${back}`];
+    return back === undefined ? [] : [`src/${from} and src/${to} import each other: ${example} and ${back}`];
   });
 }
 

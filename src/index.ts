@@ -32,21 +32,15 @@ export {
 export type { CloseReport } from "./connection/closing/close-report.ts";
 export { closedWith } from "./connection/closing/closed-with.ts";
 export type { Connection } from "./connection/connection.ts";
-export type {
-  AcceptsOption,
-  ConnectionHandlers,
-  ConnectionOptions,
-  DataOf,
-  KeepaliveOptions,
-  MessageData,
-  MessageInfo,
-  SendOptions,
-  TextForm,
-} from "./connection/handlers.ts";
-export type { ClientLimits, ConnectionLimits, ServerLimits } from "./connection/limits.ts";
+export type { ConnectionHandlers } from "./connection/handlers/handlers.ts";
+export type { ConnectionOptions, TextForm } from "./connection/options/connection-options.ts";
+export type { AcceptsOption, DataOf, MessageData, MessageInfo } from "./connection/options/delivery-options.ts";
+export type { KeepaliveOptions } from "./connection/options/keepalive-options.ts";
+export type { ClientLimits, ConnectionLimits, ServerLimits } from "./connection/options/limits.ts";
 export type { MessageStream } from "./connection/receiving/message-stream.ts";
 export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/sending/fragment-sender.ts";
 export { PreparedMessage } from "./connection/sending/prepared-message.ts";
+export type { SendOptions } from "./connection/sending/send-options.ts";
 export type { Sendable } from "./connection/sending/send-queue.ts";
 export { CloseCode } from "./protocol/close-code.ts";
 export type { AcceptedMessages } from "./protocol/endpoint/endpoint-options.ts";

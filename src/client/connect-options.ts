@@ -4,20 +4,20 @@
 
 import type { Duplex } from "node:stream";
 import type { Connection } from "../connection/connection.ts";
+import { type ConnectionHandlers, handlerTable } from "../connection/handlers/handlers.ts";
 import {
-  type AcceptsOption,
-  type ConnectionHandlers,
   type ConnectionOptions,
   connectionOptionTable,
+  type TextForm,
+} from "../connection/options/connection-options.ts";
+import {
+  type AcceptsOption,
   type DataOf,
   type Delivery,
-  handlerTable,
-  type KeepaliveOptions,
   resolveDelivery,
-  resolveKeepalive,
-  type TextForm,
-} from "../connection/handlers.ts";
-import { type ClientLimits, clientLimits, limitsBeside, resolveLimits } from "../connection/limits.ts";
+} from "../connection/options/delivery-options.ts";
+import { type KeepaliveOptions, resolveKeepalive } from "../connection/options/keepalive-options.ts";
+import { type ClientLimits, clientLimits, limitsBeside, resolveLimits } from "../connection/options/limits.ts";
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";

@@ -4,10 +4,12 @@
  * Every failure on the way is one rejection. No stream, timer or listener outlives it.
  */
 
-import { captureContext, inOwnContext, settingsIn } from "../connection/async-context.ts";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { Connection, coreOf } from "../connection/connection.ts";
-import type { ConnectionSettings, TextForm } from "../connection/handlers.ts";
+import { captureContext, inOwnContext } from "../connection/event-loop/async-context.ts";
+import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
+import { settingsIn } from "../connection/handlers/handlers-in-context.ts";
+import type { TextForm } from "../connection/options/connection-options.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { HandshakeError, type HandshakeRule } from "../protocol/handshake/handshake-error.ts";

@@ -7,7 +7,7 @@
  * handshakes wait for each other.
  */
 
-import { deferred } from "../connection/deferred.ts";
+import { deferred } from "../connection/event-loop/deferred.ts";
 
 /** The limit on handshakes that are under way together. Browsers limit them to 255 and 200. */
 export const maxHandshakes: number = 255;

@@ -13,21 +13,18 @@ import type { Violation } from "../protocol/protocol-error.ts";
 import { type Clock, realTime } from "../transport/clock.ts";
 import { queueMicrotask } from "../transport/scheduling.ts";
 import type { Transport, TransportListener } from "../transport/transport.ts";
-import { cleanContext } from "./async-context.ts";
 import type { CloseReport } from "./closing/close-report.ts";
 import { CloseSequence, type CloseSequenceOwner } from "./closing/close-sequence.ts";
 import type { MessageDeflate } from "./compression/message-deflate.ts";
-import { type Counters, channels, newCounters } from "./diagnostics.ts";
-import { errorOf, tellOf } from "./handler-errors.ts";
-import {
-  type ConnectionHandlers,
-  type ConnectionSettings,
-  isThenable,
-  type KeepaliveOptions,
-  whenSettled,
-} from "./handlers.ts";
+import { cleanContext } from "./event-loop/async-context.ts";
+import { isThenable, whenSettled } from "./event-loop/thenable.ts";
+import type { ConnectionSettings } from "./handlers/connection-settings.ts";
+import { errorOf, tellOf } from "./handlers/handler-errors.ts";
+import type { ConnectionHandlers } from "./handlers/handlers.ts";
 import { Keepalive, type KeptAlive } from "./keepalive.ts";
-import type { ConnectionLimits } from "./limits.ts";
+import type { KeepaliveOptions } from "./options/keepalive-options.ts";
+import type { ConnectionLimits } from "./options/limits.ts";
+import { type Counters, channels, newCounters } from "./process-wide/diagnostics.ts";
 import { MessagePump, type MessagePumpOwner } from "./receiving/message-pump.ts";
 import { MessageSender, type MessageSenderOwner } from "./sending/message-sender.ts";
 import type { Outbox } from "./sending/outbox.ts";

@@ -6,9 +6,9 @@
  */
 
 import type { Endpoint } from "../protocol/endpoint/endpoint.ts";
-import type { KeepaliveOptions } from "./handlers.ts";
-import type { ConnectionLimits } from "./limits.ts";
-import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "./timer-wheel.ts";
+import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "./event-loop/timer-wheel.ts";
+import type { KeepaliveOptions } from "./options/keepalive-options.ts";
+import type { ConnectionLimits } from "./options/limits.ts";
 
 /** How often a Pong says that we live while we do not read, in milliseconds. */
 const unsolicitedPongInterval = 20_000;

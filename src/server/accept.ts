@@ -4,8 +4,8 @@
 
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { TextForm } from "../connection/handlers.ts";
-import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
+import type { TextForm } from "../connection/options/connection-options.ts";
+import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/options/limits.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";

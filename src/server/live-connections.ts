@@ -4,7 +4,7 @@
 
 import type { CloseReport } from "../connection/closing/close-report.ts";
 import { coreOf } from "../connection/connection.ts";
-import { deferred } from "../connection/deferred.ts";
+import { deferred } from "../connection/event-loop/deferred.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The connections of one server. */

@@ -7,7 +7,7 @@
 
 import type { IncomingMessage } from "node:http";
 import type { CloseReport } from "../connection/closing/close-report.ts";
-import { errorOf, print } from "../connection/handler-errors.ts";
+import { errorOf, print } from "../connection/handlers/handler-errors.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { otherEnd } from "./handshake/client-address.ts";
 import { placeOf, type RefusedRecord } from "./handshake/refuse.ts";

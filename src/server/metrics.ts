@@ -2,7 +2,7 @@
  * The numbers of a server, and the text in which Prometheus reads them.
  */
 
-import type { Counters } from "../connection/diagnostics.ts";
+import type { Counters } from "../connection/process-wide/diagnostics.ts";
 
 /** The numbers of a server. Counts begin with the server. */
 export interface ServerMetrics extends Readonly<Counters> {

@@ -3,13 +3,10 @@
  */
 
 import type { IncomingMessage } from "node:http";
-import {
-  type ConnectionSettings,
-  type KeepaliveOptions,
-  resolveDelivery,
-  resolveKeepalive,
-} from "../connection/handlers.ts";
-import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
+import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
+import { resolveDelivery } from "../connection/options/delivery-options.ts";
+import { type KeepaliveOptions, resolveKeepalive } from "../connection/options/keepalive-options.ts";
+import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/options/limits.ts";
 import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
 import { isToken } from "../protocol/handshake/header-fields.ts";
 import { type CompressionSettings, compressionSettings } from "../protocol/handshake/permessage-deflate.ts";

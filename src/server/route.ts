@@ -3,16 +3,14 @@
  */
 
 import type { IncomingMessage } from "node:http";
+import { type ConnectionHandlers, handlerTable } from "../connection/handlers/handlers.ts";
 import {
-  type AcceptsOption,
-  type ConnectionHandlers,
   type ConnectionOptions,
   connectionOptionTable,
-  type DataOf,
-  handlerTable,
   type TextForm,
-} from "../connection/handlers.ts";
-import type { ServerLimits } from "../connection/limits.ts";
+} from "../connection/options/connection-options.ts";
+import type { AcceptsOption, DataOf } from "../connection/options/delivery-options.ts";
+import type { ServerLimits } from "../connection/options/limits.ts";
 import type { OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import type { CompressionOptions } from "../protocol/handshake/permessage-deflate.ts";

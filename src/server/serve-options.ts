@@ -5,7 +5,7 @@
 import { Server as HttpServer, type RequestListener } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import { Server as NetServer } from "node:net";
-import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/limits.ts";
+import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/options/limits.ts";
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";

@@ -7,7 +7,7 @@
 
 import type { Server as HttpServer } from "node:http";
 import type { SecureContextOptions } from "node:tls";
-import { newCounters } from "../connection/diagnostics.ts";
+import { newCounters } from "../connection/process-wide/diagnostics.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { closeEvenly, type DrainOptions, resolveDrain } from "./drain.ts";

@@ -3,10 +3,11 @@
  */
 
 import type { Socket } from "node:net";
-import { inOwnContext, settingsIn } from "../connection/async-context.ts";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { coreOf } from "../connection/connection.ts";
-import type { ConnectionSettings } from "../connection/handlers.ts";
+import { inOwnContext } from "../connection/event-loop/async-context.ts";
+import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
+import { settingsIn } from "../connection/handlers/handlers-in-context.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Topics } from "../topics/topics.ts";
 import { ignoreError } from "../transport/ignore-error.ts";

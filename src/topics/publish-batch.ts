@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { type Deferred, deferred } from "../connection/deferred.ts";
+import { type Deferred, deferred } from "../connection/event-loop/deferred.ts";
 import type { PreparedMessage } from "../connection/sending/prepared-message.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 

@@ -11,8 +11,8 @@
 
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
-import { cleanContext } from "../connection/async-context.ts";
-import { resolveLimits, type ServerLimits, serverLimits } from "../connection/limits.ts";
+import { cleanContext } from "../connection/event-loop/async-context.ts";
+import { resolveLimits, type ServerLimits, serverLimits } from "../connection/options/limits.ts";
 import { PreparedMessage } from "../connection/sending/prepared-message.ts";
 import { kindOfUnsendable } from "../connection/sending/send-queue.ts";
 import { describe } from "../protocol/check-options.ts";

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { type Connection, coreOf } from "../../src/connection/connection.ts";
-import type { ConnectionHandlers, MessageData } from "../../src/connection/handlers.ts";
-import { longestAnswerDelay } from "../../src/connection/limits.ts";
+import type { ConnectionHandlers } from "../../src/connection/handlers/handlers.ts";
+import type { MessageData } from "../../src/connection/options/delivery-options.ts";
+import { longestAnswerDelay } from "../../src/connection/options/limits.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "../support/connection-pair.ts";

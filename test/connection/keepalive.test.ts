@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Keepalive } from "../../src/connection/keepalive.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
+import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { feed, frameFrom, peerOf } from "../support/wire.ts";

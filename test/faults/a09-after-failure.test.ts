@@ -1,6 +1,6 @@
 /** A09: what is still done for a peer that broke a rule. */
 import { describe, expect, test } from "vitest";
-import { drainSize } from "../../src/connection/limits.ts";
+import { drainSize } from "../../src/connection/options/limits.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { readBuffer } from "../../src/protocol/frames/mask-wasm.ts";
 import { closeStatus, type RawPeer } from "../support/raw-peer.ts";

@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import { type Connection, coreOf } from "../../src/connection/connection.ts";
-import { resolveKeepalive } from "../../src/connection/handlers.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
+import { resolveKeepalive } from "../../src/connection/options/keepalive-options.ts";
+import { connectionLimits } from "../../src/connection/options/limits.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { type ConnectionOptions, connectionOver, until } from "../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";

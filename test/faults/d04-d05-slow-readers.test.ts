@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import type { Connection } from "../../src/connection/connection.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
+import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { processOutbox } from "../../src/connection/sending/outbox.ts";
 import { connect } from "../../src/index.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";

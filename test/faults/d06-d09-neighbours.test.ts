@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import { coreOf } from "../../src/connection/connection.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
+import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { type ConnectOptions, connect, type Route } from "../../src/index.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { Server } from "../../src/server/server.ts";

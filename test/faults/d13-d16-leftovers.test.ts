@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { serverLimits } from "../../src/connection/limits.ts";
+import { serverLimits } from "../../src/connection/options/limits.ts";
 import { type Connection, connect, type Route } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
 import { openRaw, type RawPeer, requestText, sendRaw } from "../support/raw-peer.ts";

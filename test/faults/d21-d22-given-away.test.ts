@@ -6,7 +6,7 @@ import { MessageChannel } from "node:worker_threads";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { type Connection, coreOf } from "../../src/connection/connection.ts";
-import { channels } from "../../src/connection/diagnostics.ts";
+import { channels } from "../../src/connection/process-wide/diagnostics.ts";
 import { PreparedMessage, WebSocket } from "../../src/index.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";

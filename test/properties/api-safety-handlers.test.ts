@@ -4,7 +4,7 @@
  */
 import { describe, expect, test, vi } from "vitest";
 import type { Connection } from "../../src/connection/connection.ts";
-import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
+import type { ConnectionHandlers } from "../../src/connection/handlers/handlers.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { anyValues } from "../support/any-values.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";

@@ -15,7 +15,7 @@ import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Connection, coreOf } from "../../src/connection/connection.ts";
-import { channels } from "../../src/connection/diagnostics.ts";
+import { channels } from "../../src/connection/process-wide/diagnostics.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { readBuffer } from "../../src/protocol/frames/mask-wasm.ts";

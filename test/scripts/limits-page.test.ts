@@ -1,7 +1,12 @@
 /** The page of the limits names each limit of the code once, with its default, and no other; SECURITY.md names some. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { clientLimits, connectionLimits, type ServerLimits, serverLimits } from "../../src/connection/limits.ts";
+import {
+  clientLimits,
+  connectionLimits,
+  type ServerLimits,
+  serverLimits,
+} from "../../src/connection/options/limits.ts";
 
 const page = readFileSync(new URL("../../docs/guides/limits.md", import.meta.url), "utf8");
 const security = readFileSync(new URL("../../SECURITY.md", import.meta.url), "utf8");

@@ -2,7 +2,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import type { Connection } from "../../src/connection/connection.ts";
-import type { MessageData } from "../../src/connection/handlers.ts";
+import type { MessageData } from "../../src/connection/options/delivery-options.ts";
 import { Cluster, type Counts, type Sharing, type WorkerProcess } from "../support/cluster.ts";
 import { gate } from "../support/connection-pair.ts";
 import { sendRaw } from "../support/raw-peer.ts";

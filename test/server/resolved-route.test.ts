@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { serverLimits } from "../../src/connection/limits.ts";
+import { serverLimits } from "../../src/connection/options/limits.ts";
 import { connectionSettings, resolveRoute } from "../../src/server/resolved-route.ts";
 import { upgrade } from "../../src/server/upgrade.ts";
 import { Topics } from "../../src/topics/topics.ts";

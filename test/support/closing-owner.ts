@@ -1,7 +1,7 @@
 /** A connection as the parts see it that end one: a real endpoint and a stream in memory, all else as a test says. */
 import { Buffer } from "node:buffer";
 import { expect } from "vitest";
-import { connectionLimits } from "../../src/connection/limits.ts";
+import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { realTime } from "../../src/transport/clock.ts";

@@ -2,7 +2,7 @@
  * A connection brought into each state that a call can find it in, with what it sends read by a raw peer.
  */
 import { type Connection, coreOf } from "../../src/connection/connection.ts";
-import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
+import type { ConnectionHandlers } from "../../src/connection/handlers/handlers.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, gate, until } from "./connection-pair.ts";
 import { HeldDuplex, nextTurn } from "./held-duplex.ts";

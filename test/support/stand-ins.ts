@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { createInflateRaw, inflateRawSync } from "node:zlib";
 import type { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { Connection, coreOf } from "../../src/connection/connection.ts";
-import { type ConnectionLimits, connectionLimits } from "../../src/connection/limits.ts";
+import { type ConnectionLimits, connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import { FrameDecoder } from "../../src/protocol/frames/frame-decoder.ts";
 import { transportOver } from "../../src/transport/transport-over.ts";

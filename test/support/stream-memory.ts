@@ -7,7 +7,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { Connection, coreOf } from "../../src/connection/connection.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
+import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { transportOver } from "../../src/transport/transport-over.ts";

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import { drainTime } from "../../connection/limits.ts";
+import { drainTime } from "../../connection/options/limits.ts";
 import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
 import { ResponseBodyReader } from "../../protocol/handshake/response-body.ts";

@@ -1,7 +1,8 @@
 /** Connections one after another, in Node: each is opened by `connect`, with what that can. */
 
 import type { Connection } from "../../connection/connection.ts";
-import type { MessageData, TextForm } from "../../connection/handlers.ts";
+import type { TextForm } from "../../connection/options/connection-options.ts";
+import type { MessageData } from "../../connection/options/delivery-options.ts";
 import type { AcceptedMessages } from "../../protocol/endpoint/endpoint-options.ts";
 import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import { runtimeClock } from "../../reconnecting/clock.ts";

@@ -8,7 +8,7 @@
 import { types } from "node:util";
 import type { CloseReport } from "../../connection/closing/close-report.ts";
 import { type Connection, coreOf } from "../../connection/connection.ts";
-import type { MessageData } from "../../connection/handlers.ts";
+import type { MessageData } from "../../connection/options/delivery-options.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import { bytesOf } from "./buffer-source.ts";

@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import { types } from "node:util";
 import type { CloseReport } from "../../connection/closing/close-report.ts";
 import { type Connection, coreOf } from "../../connection/connection.ts";
-import type { MessageData } from "../../connection/handlers.ts";
+import type { MessageData } from "../../connection/options/delivery-options.ts";
 import { isBlob } from "../../connection/sending/send-queue.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import { EventHandlers } from "../../reconnecting/event-handlers.ts";

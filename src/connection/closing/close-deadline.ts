@@ -5,7 +5,7 @@
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
-import { type ConnectionLimits, longestAnswerDelay } from "../limits.ts";
+import { type ConnectionLimits, longestAnswerDelay } from "../options/limits.ts";
 
 /** What a deadline asks and tells the close sequence. */
 export interface CloseDeadlineOwner {

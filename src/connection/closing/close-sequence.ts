@@ -7,11 +7,11 @@
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
+import { illegal } from "../../protocol/state-table.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
-import { type Deferred, deferred } from "../deferred.ts";
-import type { ConnectionLimits } from "../limits.ts";
-import { illegal } from "../state-table.ts";
+import { type Deferred, deferred } from "../event-loop/deferred.ts";
+import type { ConnectionLimits } from "../options/limits.ts";
 import { CloseDeadline } from "./close-deadline.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
 import { type ClosingState, closingStates, peerEnds } from "./closing-state.ts";

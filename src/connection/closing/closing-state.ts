@@ -5,7 +5,7 @@
  * The two are independent. The close sequence runs on these tables, and the reference prints them.
  */
 
-import { type LinkedState, linkStates, type StateTable } from "../state-table.ts";
+import { type LinkedState, linkStates, type StateTable } from "../../protocol/state-table.ts";
 
 /**
  * How far this side has come. `open`: messages may be sent. `closeRequested`: no more, since `close` was called and our Close

@@ -5,7 +5,7 @@
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Transport } from "../../transport/transport.ts";
-import { type ConnectionLimits, drainSize, drainTime } from "../limits.ts";
+import { type ConnectionLimits, drainSize, drainTime } from "../options/limits.ts";
 import type { CloseDeadline } from "./close-deadline.ts";
 
 /** What the end of the transport asks of the connection that ends. */

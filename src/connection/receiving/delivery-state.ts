@@ -4,7 +4,7 @@
  * The two are independent. The message pump runs on these tables, and the reference prints them.
  */
 
-import { type LinkedState, linkStates, type StateTable } from "../state-table.ts";
+import { type LinkedState, linkStates, type StateTable } from "../../protocol/state-table.ts";
 
 /**
  * When the pump works. `idle`: when bytes come or a reader asks. `working`: it is on the stack now. `yielded`: it has

@@ -4,8 +4,9 @@
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
-import { isThenable, type MessageInfo, whenSettled } from "../handlers.ts";
-import { illegal } from "../state-table.ts";
+import { illegal } from "../../protocol/state-table.ts";
+import { isThenable, whenSettled } from "../event-loop/thenable.ts";
+import type { MessageInfo } from "../options/delivery-options.ts";
 import { deliveryStates } from "./delivery-state.ts";
 import { Inbox } from "./inbox.ts";
 

@@ -7,8 +7,8 @@
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
-import { type Deferred, deferred } from "../deferred.ts";
-import type { MessageData } from "../handlers.ts";
+import { type Deferred, deferred } from "../event-loop/deferred.ts";
+import type { MessageData } from "../options/delivery-options.ts";
 import { MessageStreams } from "./message-stream.ts";
 
 type Queued = MessageEvent | PartEvent | CloseEvent;

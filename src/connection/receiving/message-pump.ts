@@ -7,13 +7,13 @@
 
 import type { Buffer } from "node:buffer";
 import type { EndpointEvent } from "../../protocol/endpoint/endpoint-events.ts";
+import { illegal } from "../../protocol/state-table.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { InflateOutcome, MessageDeflate } from "../compression/message-deflate.ts";
-import { type Counters, channels } from "../diagnostics.ts";
-import type { ConnectionLimits } from "../limits.ts";
-import { type Holder, MemoryBudget } from "../memory-budget.ts";
-import { illegal } from "../state-table.ts";
-import { thisTurn } from "../this-turn.ts";
+import { thisTurn } from "../event-loop/this-turn.ts";
+import type { ConnectionLimits } from "../options/limits.ts";
+import { type Counters, channels } from "../process-wide/diagnostics.ts";
+import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
 import { copyOf, Delivery, type DeliveryOwner } from "./delivery.ts";
 import { pumpStates } from "./delivery-state.ts";
 import { messageCame } from "./gc-hints.ts";

@@ -6,8 +6,8 @@
  */
 
 import type { MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
-import { type Deferred, deferred } from "../deferred.ts";
-import type { MessageData } from "../handlers.ts";
+import { type Deferred, deferred } from "../event-loop/deferred.ts";
+import type { MessageData } from "../options/delivery-options.ts";
 
 /**
  * One message while it arrives: its parts, text as strings cut between characters and binary as bytes.

@@ -11,15 +11,15 @@ import type { Violation } from "../../protocol/protocol-error.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
-import { type Deferred, deferred } from "../deferred.ts";
-import type { Counters } from "../diagnostics.ts";
-import { makeKnown } from "../handler-errors.ts";
-import { checkSendOptions, type SendOptions } from "../handlers.ts";
-import type { ConnectionLimits } from "../limits.ts";
+import { type Deferred, deferred } from "../event-loop/deferred.ts";
+import { makeKnown } from "../handlers/handler-errors.ts";
+import type { ConnectionLimits } from "../options/limits.ts";
+import type { Counters } from "../process-wide/diagnostics.ts";
 import { CutOff, FragmentSender, type Fragments, type SendFragmentsOptions } from "./fragment-sender.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
+import { checkSendOptions, type SendOptions } from "./send-options.ts";
 import {
   checkSendable,
   type Load,

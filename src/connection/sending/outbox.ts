@@ -10,12 +10,12 @@ import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Clock } from "../../transport/clock.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { Transport } from "../../transport/transport.ts";
-import { cleanContext } from "../async-context.ts";
-import { type Deferred, deferred } from "../deferred.ts";
-import type { Counters } from "../diagnostics.ts";
-import type { ConnectionLimits } from "../limits.ts";
-import { type Holder, MemoryBudget } from "../memory-budget.ts";
-import { type Turn, thisTurn } from "../this-turn.ts";
+import { cleanContext } from "../event-loop/async-context.ts";
+import { type Deferred, deferred } from "../event-loop/deferred.ts";
+import { type Turn, thisTurn } from "../event-loop/this-turn.ts";
+import type { ConnectionLimits } from "../options/limits.ts";
+import type { Counters } from "../process-wide/diagnostics.ts";
+import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
 import { SendDeadlines } from "./send-deadlines.ts";
 import { WriteTimeout } from "./write-timeout.ts";
 

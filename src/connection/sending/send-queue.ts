@@ -8,9 +8,9 @@ import { types } from "node:util";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import { lengthOf } from "../../protocol/frames/frame-encoder.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
-import type { SendOptions } from "../handlers.ts";
 import type { Outbox } from "./outbox.ts";
 import { PreparedMessage } from "./prepared-message.ts";
+import type { SendOptions } from "./send-options.ts";
 
 /** What can be sent: text, bytes in any form, or a message prepared for many. */
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob | PreparedMessage;

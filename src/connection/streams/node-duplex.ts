@@ -7,7 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
-import type { MessageData } from "../handlers.ts";
+import type { MessageData } from "../options/delivery-options.ts";
 import {
   endError,
   finishedCodes,

@@ -9,9 +9,10 @@ import { CloseCode } from "../../protocol/close-code.ts";
 import { violations } from "../../protocol/protocol-error.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { CloseReport } from "../closing/close-report.ts";
-import { type Deferred, deferred } from "../deferred.ts";
-import type { MessageData, SendOptions } from "../handlers.ts";
+import { type Deferred, deferred } from "../event-loop/deferred.ts";
+import type { MessageData } from "../options/delivery-options.ts";
 import type { MessageReader } from "../receiving/inbox.ts";
+import type { SendOptions } from "../sending/send-options.ts";
 import type { Sendable } from "../sending/send-queue.ts";
 
 /** What the streams see of their connection. */

@@ -10,7 +10,7 @@ import type { Buffer } from "node:buffer";
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
-import type { ServerLimits } from "../../connection/limits.ts";
+import type { ServerLimits } from "../../connection/options/limits.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
 import { type RequestHead, readRequestHead } from "./request-head.ts";
 

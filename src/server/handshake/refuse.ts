@@ -6,8 +6,8 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { channels } from "../../connection/diagnostics.ts";
-import { drainTime } from "../../connection/limits.ts";
+import { drainTime } from "../../connection/options/limits.ts";
+import { channels } from "../../connection/process-wide/diagnostics.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
 import { createRefusal } from "../../protocol/handshake/refusal.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";

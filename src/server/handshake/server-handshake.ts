@@ -5,8 +5,8 @@
  * Nothing that a peer sends makes it throw. The 101 is left to the caller to write, together with the connection's start.
  */
 
-import { type AsyncContext, captureContext } from "../../connection/async-context.ts";
-import type { ServerLimits } from "../../connection/limits.ts";
+import { type AsyncContext, captureContext } from "../../connection/event-loop/async-context.ts";
+import type { ServerLimits } from "../../connection/options/limits.ts";
 import { acceptDeflate, type CompressionSettings } from "../../protocol/handshake/permessage-deflate.ts";
 import { type VerifiedRequest, verifyRequest } from "../../protocol/handshake/request.ts";
 import { createResponse } from "../../protocol/handshake/response.ts";

@@ -6,7 +6,7 @@ import { createServer, type Server as HttpServer } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
 import type { ListenOptions, Socket } from "node:net";
 import { createSecureContext, type SecureContextOptions, Server as TlsServer } from "node:tls";
-import type { ServerLimits } from "../../connection/limits.ts";
+import type { ServerLimits } from "../../connection/options/limits.ts";
 import { describe, type OptionTable } from "../../protocol/check-options.ts";
 import { checkPem } from "../../transport/tls-files.ts";
 import { destroyUnread } from "./proxied-sockets.ts";

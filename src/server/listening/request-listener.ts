@@ -4,8 +4,8 @@
 
 import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { isThenable } from "../../connection/handlers.ts";
-import type { ServerLimits } from "../../connection/limits.ts";
+import { isThenable } from "../../connection/event-loop/thenable.ts";
+import type { ServerLimits } from "../../connection/options/limits.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
 import { verifyRequest } from "../../protocol/handshake/request.ts";
 import { isResponse, plainRefusal, Refused } from "../handshake/refused.ts";

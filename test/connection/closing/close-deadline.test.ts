@@ -1,7 +1,7 @@
 /** How long each step of the end may take, in both roles. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CloseDeadline } from "../../../src/connection/closing/close-deadline.ts";
-import { longestAnswerDelay } from "../../../src/connection/limits.ts";
+import { longestAnswerDelay } from "../../../src/connection/options/limits.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { closeTimeout, closingOwner } from "../../support/closing-owner.ts";
 

@@ -1,7 +1,7 @@
 /** Each step towards the end of a connection, in both roles, over a stream in memory. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CloseSequence } from "../../../src/connection/closing/close-sequence.ts";
-import { drainSize, longestAnswerDelay } from "../../../src/connection/limits.ts";
+import { drainSize, longestAnswerDelay } from "../../../src/connection/options/limits.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { closeTimeout, closingOwner } from "../../support/closing-owner.ts";
 import { takeBytes } from "../../support/wire.ts";

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CloseDeadline } from "../../../src/connection/closing/close-deadline.ts";
 import { TransportEnd } from "../../../src/connection/closing/transport-end.ts";
-import { drainSize, drainTime } from "../../../src/connection/limits.ts";
+import { drainSize, drainTime } from "../../../src/connection/options/limits.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { closeTimeout, closingOwner } from "../../support/closing-owner.ts";
 

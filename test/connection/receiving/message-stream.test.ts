@@ -4,7 +4,7 @@ import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import { coreOf } from "../../../src/connection/connection.ts";
-import type { MessageData } from "../../../src/connection/handlers.ts";
+import type { MessageData } from "../../../src/connection/options/delivery-options.ts";
 import { type MessageStream, MessageStreams } from "../../../src/connection/receiving/message-stream.ts";
 import type { PartEvent } from "../../../src/protocol/endpoint/endpoint-events.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { newCounters } from "../../../src/connection/diagnostics.ts";
-import { connectionLimits } from "../../../src/connection/limits.ts";
+import { connectionLimits } from "../../../src/connection/options/limits.ts";
+import { newCounters } from "../../../src/connection/process-wide/diagnostics.ts";
 import { Outbox, processOutbox } from "../../../src/connection/sending/outbox.ts";
 import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";

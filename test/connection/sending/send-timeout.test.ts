@@ -1,7 +1,7 @@
 /** The option `timeout` of `send`: a message that has not left in time ends its connection. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { coreOf } from "../../../src/connection/connection.ts";
-import type { SendOptions } from "../../../src/connection/handlers.ts";
+import type { SendOptions } from "../../../src/connection/sending/send-options.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair } from "../../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";

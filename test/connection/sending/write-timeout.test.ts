@@ -1,7 +1,7 @@
 /** What counts as movement of a transport that is full, and when its connection is given up. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { coreOf } from "../../../src/connection/connection.ts";
-import { connectionLimits } from "../../../src/connection/limits.ts";
+import { connectionLimits } from "../../../src/connection/options/limits.ts";
 import { WriteTimeout } from "../../../src/connection/sending/write-timeout.ts";
 import { type Clock, realTime } from "../../../src/transport/clock.ts";
 import { connectionOver, until } from "../../support/connection-pair.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { coreOf } from "../../../src/connection/connection.ts";
-import type { MessageData } from "../../../src/connection/handlers.ts";
+import type { MessageData } from "../../../src/connection/options/delivery-options.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { connectionOver, connectionPair, until } from "../../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";

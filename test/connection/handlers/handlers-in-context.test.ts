@@ -3,14 +3,15 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { typescriptProgram } from "../../scripts/typescript-program.ts";
-import { connect } from "../../src/client/connect.ts";
-import { captureContext, settingsIn } from "../../src/connection/async-context.ts";
-import type { Connection } from "../../src/connection/connection.ts";
-import type { ConnectionHandlers } from "../../src/connection/handlers.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
-import { serve } from "../../src/server/server.ts";
-import { until } from "../support/connection-pair.ts";
+import { typescriptProgram } from "../../../scripts/typescript-program.ts";
+import { connect } from "../../../src/client/connect.ts";
+import type { Connection } from "../../../src/connection/connection.ts";
+import { captureContext } from "../../../src/connection/event-loop/async-context.ts";
+import type { ConnectionHandlers } from "../../../src/connection/handlers/handlers.ts";
+import { settingsIn } from "../../../src/connection/handlers/handlers-in-context.ts";
+import { connectionLimits } from "../../../src/connection/options/limits.ts";
+import { serve } from "../../../src/server/server.ts";
+import { until } from "../../support/connection-pair.ts";
 
 const storage = new AsyncLocalStorage<string>();
 
@@ -80,7 +81,7 @@ describe.each([true, false])("asyncContext: %s", (asyncContext) => {
 });
 
 describe("a store that a handler enters, where nobody used one before", () => {
-  const program = fileURLToPath(new URL("../support/first-context.ts", import.meta.url));
+  const program = fileURLToPath(new URL("../../support/first-context.ts", import.meta.url));
 
   test.each([
     ["upgrade", false],

@@ -5,8 +5,9 @@
  * never throws.
  */
 
-import { channels } from "./diagnostics.ts";
-import { type ConnectionSettings, isThenable, whenSettled } from "./handlers.ts";
+import { isThenable, whenSettled } from "../event-loop/thenable.ts";
+import { channels } from "../process-wide/diagnostics.ts";
+import type { ConnectionSettings } from "./connection-settings.ts";
 
 /** Errors that a connection has failed for: thrown on by a handler, they are no news. */
 const known = new WeakSet<object>();

@@ -6,33 +6,9 @@
  * connection and a third of a microsecond a call (measured on Node 20): without it nothing is done at all.
  */
 
-import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
-import type { ConnectionHandlers, ConnectionSettings } from "./handlers.ts";
-
-/** Calls a function in the async context in which it was made. */
-export type AsyncContext = <Result>(call: () => Result) => Result;
-
-/**
- * Calls a function in the async context of the time when this module was loaded, which is nobody's: for work that many
- * connections share, which would else run in the context of the one that happened to begin it.
- */
-export const cleanContext: AsyncContext = AsyncLocalStorage.snapshot();
-
-/**
- * Calls a function in an async resource of its own, in the context of the moment: what it enters (`enterWith`) stays
- * with it and with what follows from it.
- *
- * Where a promise was made before the process first used an `AsyncLocalStorage`, Node continues it in the resource of the
- * whole process; a store that is entered there would be every later connection's.
- */
-export function inOwnContext<Result>(call: () => Result): Result {
-  return new AsyncResource("OPENLINE").runInAsyncScope(call);
-}
-
-/** The async context of the moment. */
-export function captureContext(): AsyncContext {
-  return AsyncLocalStorage.snapshot();
-}
+import type { AsyncContext } from "../event-loop/async-context.ts";
+import type { ConnectionSettings } from "./connection-settings.ts";
+import type { ConnectionHandlers } from "./handlers.ts";
 
 const names: Record<keyof ConnectionHandlers<unknown>, true> = {
   open: true,

@@ -5,7 +5,7 @@ import {
   connectionLimits,
   resolveLimits,
   serverLimits,
-} from "../../src/connection/limits.ts";
+} from "../../../src/connection/options/limits.ts";
 
 describe("the table of limits", () => {
   test("has the documented defaults, in bytes and milliseconds", () => {

@@ -2,7 +2,7 @@
  * The present turn of the event loop, and what all connections have done in it.
  */
 
-import { setImmediate } from "../transport/scheduling.ts";
+import { setImmediate } from "../../transport/scheduling.ts";
 
 /** One turn of the event loop. */
 export interface Turn {

@@ -1,10 +1,11 @@
 /** Whatever is thrown becomes an Error that somebody is told of, and telling never throws. */
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
-import { channels } from "../../src/connection/diagnostics.ts";
-import { errorOf, makeKnown, tellOf } from "../../src/connection/handler-errors.ts";
-import type { ConnectionHandlers, ConnectionSettings } from "../../src/connection/handlers.ts";
-import { connectionLimits } from "../../src/connection/limits.ts";
-import { until } from "../support/connection-pair.ts";
+import type { ConnectionSettings } from "../../../src/connection/handlers/connection-settings.ts";
+import { errorOf, makeKnown, tellOf } from "../../../src/connection/handlers/handler-errors.ts";
+import type { ConnectionHandlers } from "../../../src/connection/handlers/handlers.ts";
+import { connectionLimits } from "../../../src/connection/options/limits.ts";
+import { channels } from "../../../src/connection/process-wide/diagnostics.ts";
+import { until } from "../../support/connection-pair.ts";
 
 const connection = { name: "a connection" };
 type Self = typeof connection;

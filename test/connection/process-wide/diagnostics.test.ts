@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, test } from "vitest";
-import { channels, newCounters } from "../../src/connection/diagnostics.ts";
+import { channels, newCounters } from "../../../src/connection/process-wide/diagnostics.ts";
 
 test("counters begin at zero, each its own", () => {
   const counters = newCounters();

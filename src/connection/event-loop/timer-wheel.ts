@@ -6,7 +6,7 @@
  * never shorter than a second: what happened n + 1 ticks ago is more than n seconds ago.
  */
 
-import { setImmediate } from "../transport/scheduling.ts";
+import { setImmediate } from "../../transport/scheduling.ts";
 import { cleanContext } from "./async-context.ts";
 
 const slotCount = 64;

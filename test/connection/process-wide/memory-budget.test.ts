@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Holder, MemoryBudget } from "../../src/connection/memory-budget.ts";
+import { type Holder, MemoryBudget } from "../../../src/connection/process-wide/memory-budget.ts";
 
 /** A holder that notes that it had to let go. */
 function holder(then: () => void = () => {}): Holder & { count: number } {

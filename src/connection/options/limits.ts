@@ -4,9 +4,9 @@
  * Sizes are bytes, times milliseconds. What a peer does beyond a limit is answered as the comment on it says.
  */
 
-import { checkNumber, type NumberKind, timerLength } from "../protocol/check-number.ts";
-import { unknownName } from "../protocol/check-options.ts";
-import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
+import { checkNumber, type NumberKind, timerLength } from "../../protocol/check-number.ts";
+import { unknownName } from "../../protocol/check-options.ts";
+import { type ForeignNames, foreignNames } from "../../protocol/foreign-names.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

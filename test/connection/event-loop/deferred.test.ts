@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { deferred } from "../../src/connection/deferred.ts";
+import { deferred } from "../../../src/connection/event-loop/deferred.ts";
 
 test("a deferred's promise settles when it is resolved, with the first value only", async () => {
   const { promise, resolve } = deferred<number>();

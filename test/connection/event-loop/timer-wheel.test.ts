@@ -1,10 +1,16 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "../../src/connection/timer-wheel.ts";
-import { socketPair } from "../support/raw-peer.ts";
+import {
+  currentTick,
+  tickLength,
+  unwatch,
+  type Watched,
+  watchAfter,
+} from "../../../src/connection/event-loop/timer-wheel.ts";
+import { socketPair } from "../../support/raw-peer.ts";
 
 // Here a turn of the event loop is a part of the time that is replaced.
-vi.mock("../../src/transport/scheduling.ts", () => ({
+vi.mock("../../../src/transport/scheduling.ts", () => ({
   setImmediate: (task: () => void) => globalThis.setImmediate(task),
 }));
 

@@ -1,0 +1,29 @@
+/** What all connections of one route, or of one `connect`, share. */
+
+import type { Clock } from "../../transport/clock.ts";
+import type { CloseReport } from "../closing/close-report.ts";
+import type { KeepaliveOptions } from "../options/keepalive-options.ts";
+import type { ConnectionLimits } from "../options/limits.ts";
+import type { Counters } from "../process-wide/diagnostics.ts";
+import type { ConnectionHandlers } from "./handlers.ts";
+
+/** What all connections of one route share. */
+export interface ConnectionSettings<Connection> {
+  readonly limits: ConnectionLimits;
+  readonly handlers: ConnectionHandlers<Connection>;
+  /** What `handlers` of one connection were made from: an error is reported once for all of them. */
+  readonly sharedHandlers?: object;
+  readonly keepalive: Required<KeepaliveOptions> | undefined;
+  /** The time it lives by; without it, that of the process. */
+  readonly clock?: Clock;
+  /** Where messages and bytes are counted. */
+  readonly counters?: Counters;
+  /** Called when the connection begins, before the `open` handler. */
+  began?(connection: Connection): void;
+  /** Called with each exception of a handler; without it the first of a route goes to stderr. */
+  threw?(connection: Connection, error: Error): void;
+  /** Called when the transport is gone, before the `close` handler. */
+  ended?(connection: Connection, report: CloseReport): void;
+  /** Called when the `close` handler is done. */
+  handled?(connection: Connection): void;
+}
