@@ -5,8 +5,8 @@
 
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
+import { lengthOf } from "../../protocol/bytes.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
-import { lengthOf } from "../../protocol/frames/frame-encoder.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
 import type { Outbox } from "./outbox.ts";
 import { PreparedMessage } from "./prepared-message.ts";

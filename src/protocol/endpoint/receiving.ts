@@ -5,9 +5,10 @@
  * connection fails, and other connections go on (fault D23).
  */
 
+import { viewPlain } from "../bytes.ts";
 import { decodeClosePayload } from "../close-code.ts";
 import { finBit, isControl, Opcode, rsv1Bit } from "../frames/frame.ts";
-import { type FrameDecoder, giveDecoder, plainBytes, takeDecoder } from "../frames/frame-decoder.ts";
+import { type FrameDecoder, giveDecoder, takeDecoder } from "../frames/frame-decoder.ts";
 import { brokenFrameRule } from "../frames/frame-rules.ts";
 import { freeMemory } from "../messages/free-memory.ts";
 import { MessageAssembler } from "../messages/message-assembler.ts";
@@ -183,7 +184,7 @@ function finish(endpoint: EndpointRecord, message: MessageAssembler): EndpointEv
     return { type: "inflate", payload };
   }
   if (!message.text || endpoint.settings.textAsBytes) {
-    return { type: "message", text: message.text, data: plainBytes(payload) };
+    return { type: "message", text: message.text, data: viewPlain(payload) };
   }
   const data = decodeUtf8(payload, 0, payload.length);
   freeMemory(payload);
@@ -232,14 +233,14 @@ function deliver(
     return { type: "message", text, data };
   }
   if (text && (seen & 0x80) !== 0 && !isUtf8(chunk.subarray(start, end))) return fail(endpoint, "text-not-utf8");
-  if (decoder === undefined) return { type: "message", text, data: plainBytes(chunk) };
+  if (decoder === undefined) return { type: "message", text, data: viewPlain(chunk) };
   return { type: "message", text, data: lendsBytes ? decoder.lendPayload() : decoder.takePayload() };
 }
 
 /** Reads a part of a control frame; undefined while its payload is incomplete. */
 function readControl(endpoint: EndpointRecord, decoder: FrameDecoder): EndpointEvent | undefined {
   const part = decoder.takePayload();
-  const payload = endpoint.controlPart === undefined ? part : plainBytes(joinBytes([endpoint.controlPart, part]));
+  const payload = endpoint.controlPart === undefined ? part : viewPlain(joinBytes([endpoint.controlPart, part]));
   endpoint.controlPart = decoder.remaining > 0 ? payload : undefined;
   if (decoder.remaining > 0) return undefined;
   const opcode = decoder.firstByte & 0x0f;

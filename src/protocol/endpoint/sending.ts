@@ -5,8 +5,9 @@
  * returns false, and sends nothing, unless the state is `open` or `peerClosing`.
  */
 
+import { lengthOf, requireBytes } from "../bytes.ts";
 import { finBit, Opcode, rsv1Bit } from "../frames/frame.ts";
-import { encodeFrame, encodeTextFrame, lengthOf, requireBytes } from "../frames/frame-encoder.ts";
+import { encodeFrame, encodeTextFrame } from "../frames/frame-encoder.ts";
 import { failBetweenEvents } from "./closing.ts";
 import { sendOwedPong } from "./pongs.ts";
 import type { EndpointRecord } from "./record.ts";

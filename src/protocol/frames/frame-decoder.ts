@@ -6,6 +6,7 @@
  * what `takePayload` hands out is nobody else's, so the application may do with it as it likes (fault D21).
  */
 
+import { viewPlain } from "../bytes.ts";
 import { allocateBytes, copyRange } from "../runtime/memory.ts";
 import type { FrameHeader } from "./frame-rules.ts";
 import { mask } from "./mask.ts";
@@ -19,7 +20,7 @@ const longestHeader = 14;
  */
 const shortCopy = 64;
 /** The shared read buffer as a plain array, of which V8 copies a part most quickly. */
-const plainReads = plainBytes(readBuffer);
+const plainReads = viewPlain(readBuffer);
 const decodersKept = 32;
 const pool: FrameDecoder[] = [];
 
@@ -151,7 +152,7 @@ export class FrameDecoder implements FrameHeader {
       this.#exclusive = false;
       return this.#view();
     }
-    const bytes = chunk === readBuffer ? plainReads : plainBytes(chunk);
+    const bytes = chunk === readBuffer ? plainReads : viewPlain(chunk);
     return bytes.slice(start, end);
   }
 
@@ -225,9 +226,4 @@ export class FrameDecoder implements FrameHeader {
 /** The unsigned word at `at`, its top byte first. */
 function readWord(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
-}
-
-/** The same memory, without what a `Buffer` adds to an array of bytes. */
-export function plainBytes({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer as ArrayBuffer, byteOffset, length);
 }

@@ -5,6 +5,7 @@
  * own: the caller's bytes are never written to.
  */
 
+import { lengthOf, viewBytes } from "../bytes.ts";
 import { allocateBytes, copyBytes } from "../runtime/memory.ts";
 import { encodeUtf8, writeUtf8 } from "../runtime/text.ts";
 import type { Role } from "./frame.ts";
@@ -18,9 +19,6 @@ export const longestCopied: number = 64 * 1024;
 const longestHeader = 14;
 /** Called as a function, not looked up as a method: 2 % of an echo (measured). */
 const setBytes = Uint8Array.prototype.set;
-const readLength = getterOf<number>("length");
-const readOffset = getterOf<number>("byteOffset");
-const readBuffer = getterOf<ArrayBuffer>("buffer");
 /** Up to this many UTF-16 units an ASCII string is written faster here than by a call into the runtime (measured). */
 const shortText = 16;
 /** A string of this many units fits a 16-bit length, and so a slab, even if each takes three bytes. */
@@ -53,32 +51,9 @@ export function encodeFrame(
   output.position = start + length;
 }
 
-/**
- * The length that memory really has, in elements; a TypeError for what is no typed array. What an object says of itself
- * may be anything, and a frame as long as that would carry memory of others (fault D10).
- */
-export function lengthOf(bytes: Uint8Array): number {
-  try {
-    return readLength.call(bytes);
-  } catch {
-    throw new TypeError("Cannot send: the data is not a Uint8Array");
-  }
-}
-
-/** The same memory, seen by nothing that could say otherwise; a TypeError for what is not made of bytes. */
-function viewOf(bytes: Uint8Array): Uint8Array {
-  requireBytes(bytes);
-  return new Uint8Array(readBuffer.call(bytes), readOffset.call(bytes), lengthOf(bytes));
-}
-
 /** Whether they lie where sockets read into next: a message may be lent from there. */
 function isLent(bytes: Uint8Array): boolean {
   return bytes.buffer === sharedReads.buffer;
-}
-
-/** Throws a TypeError for what is not made of bytes: its length would spoil the output. */
-export function requireBytes(payload: Uint8Array): void {
-  if (payload.BYTES_PER_ELEMENT !== 1) throw new TypeError("Cannot send: the data is not a Uint8Array");
 }
 
 /** Writes one frame whose payload is the UTF-8 of `text`; a lone surrogate becomes U+FFFD. */
@@ -107,7 +82,7 @@ function encodeLongFrame(
   payload: Uint8Array,
   long: LongPayload,
 ): void {
-  const view = viewOf(payload);
+  const view = viewBytes(payload);
   const key = role === "client" ? createMaskingKey() : 0;
   // Copied first: should there be no memory for that, no head may stay behind.
   const copy =
@@ -170,9 +145,4 @@ function maskedCopy(payload: Uint8Array, key: number): Uint8Array {
   const copy = allocateBytes(payload.length);
   maskCopy(payload, copy, 0, key);
   return copy;
-}
-
-/** The runtime's own getter of every typed array. */
-function getterOf<Value>(name: "buffer" | "byteOffset" | "length"): (this: Uint8Array) => Value {
-  return Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)!.get!;
 }

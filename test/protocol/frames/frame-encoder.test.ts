@@ -1,13 +1,9 @@
 /** Frames in both roles, read back by a reader that shares no code with the encoder. */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
+import { requireBytes } from "../../../src/protocol/bytes.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
-import {
-  encodeFrame,
-  encodeTextFrame,
-  longestCopied,
-  requireBytes,
-} from "../../../src/protocol/frames/frame-encoder.ts";
+import { encodeFrame, encodeTextFrame, longestCopied } from "../../../src/protocol/frames/frame-encoder.ts";
 import { readBuffer } from "../../../src/protocol/frames/mask-wasm.ts";
 import { OutputBuffer } from "../../../src/protocol/frames/output-buffer.ts";
 import { readFrames } from "../../support/wire.ts";
