@@ -69,6 +69,11 @@ export class AnyDuplex extends StreamTransport {
     this.#destroy(undefined);
   }
 
+  override reset(): void {
+    super.reset();
+    this.#limitClose();
+  }
+
   override streamClosed(): void {
     this.#cancelClose?.();
     const { listener } = this;
@@ -85,14 +90,18 @@ export class AnyDuplex extends StreamTransport {
   }
 
   #destroy(error: Error | undefined): void {
-    let longest = longestClose;
     try {
       this.stream.destroy(error);
+      this.#limitClose();
     } catch (thrown) {
       this.listener.transportFailed(error ?? asError(thrown));
-      longest = 0;
+      this.#limitClose(0);
     }
-    if (this.listener !== noListener) this.#cancelClose ??= realTime.after(longest, () => this.streamClosed());
+  }
+
+  /** Takes the stream for closed if it has not said so by then. */
+  #limitClose(after = longestClose): void {
+    if (this.listener !== noListener) this.#cancelClose ??= realTime.after(after, () => this.streamClosed());
   }
 }
 

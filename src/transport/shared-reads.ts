@@ -49,7 +49,7 @@ export function shareReads(socket: Socket, receive: ReceiveShared): boolean {
  */
 export function unshareReads(socket: Socket): boolean {
   const bare = socket as unknown as BareSocket;
-  if (keys === undefined || bare[keys.buffer] !== readBuffer) return false;
+  if (keys === undefined || bare[keys.buffer] !== readBuffer || bare[keys.callback] === pushCopy) return false;
   bare[keys.callback] = pushCopy;
   // The stream waits for what it asked for when reading began, which went past it: it may ask again.
   socket.push(Buffer.alloc(0));

@@ -26,8 +26,4 @@ export class StreamSocket extends StreamTransport<Socket> {
   override get readsAtOnce(): boolean {
     return this.stream.writableLength === 0 && this.stream.writableCorked === 0;
   }
-
-  override reset(): void {
-    this.stream.resetAndDestroy();
-  }
 }

@@ -126,7 +126,12 @@ export abstract class StreamTransport<Stream extends Duplex = Duplex> implements
   }
 
   reset(): void {
-    this.destroy();
+    try {
+      socketOf(this.stream).resetAndDestroy!();
+    } catch {
+      // It is no socket, or one that knows no reset: of TLS, of Unix.
+      this.destroy();
+    }
   }
 
   unref(): void {

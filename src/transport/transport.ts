@@ -7,7 +7,7 @@
  * Bytes written are the transport's until they have left: `write` says "left" where that is at once, and then their memory
  * is the caller's again. After "full" nothing more may be written until `transportDrained`. Order is kept, `end` included.
  *
- * `listen` comes before every other call but the getters, once. Nothing is received before the first `resume`; a transport
+ * `listen` comes once and before every other call but the getters, with `resume` or `pause` in the same turn. A transport
  * that has ended or is destroyed by then shows it (`peerEnded`, `destroyed`) and may say so no more. Each method may be
  * called from inside each call of the listener, also `destroy`, and none of them throws. Inside a method the listener may
  * hear `received`, from a transport that answers at once, and nothing else.
@@ -72,7 +72,7 @@ export interface Transport {
 
   /** Receives nothing until `resume`; what has arrived stays with the transport and holds back the peer. */
   pause(): void;
-  /** Receives what arrives; the first call begins. */
+  /** Receives what arrives. */
   resume(): void;
   /** Ends this side behind what was written. */
   end(): void;

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { shareReads } from "../../src/transport/shared-reads.ts";
+import { shareReads, unshareReads } from "../../src/transport/shared-reads.ts";
 import { until } from "../support/connection-pair.ts";
 import { HeldDuplex } from "../support/held-duplex.ts";
 
@@ -89,5 +89,58 @@ describe("shareReads", () => {
     busy.server.close();
     busy.near.unshift(Buffer.from("unread"));
     expect(shareReads(busy.near, () => true)).toBe(false);
+  });
+});
+
+describe("unshareReads", () => {
+  /** A socket that shares its reads, of which one was made. */
+  async function shared(): Promise<{ near: Socket; far: Socket }> {
+    const { near, far, server } = await accepted();
+    server.close();
+    let read = 0;
+    shareReads(near, (length) => {
+      read += length;
+      return true;
+    });
+    near.resume();
+    far.write("shared");
+    await until(() => read === 6);
+    return { near, far };
+  }
+
+  test.each(["flowing", "paused"])("makes it an ordinary stream again while it is %s", async (state) => {
+    const { near, far } = await shared();
+    if (state === "paused") near.pause();
+    expect(unshareReads(near)).toBe(true);
+    expect(unshareReads(near)).toBe(false);
+    const chunks: Buffer[] = [];
+    near.on("data", (chunk) => void chunks.push(chunk));
+    near.resume();
+    for (const text of ["one", "two"]) {
+      const before = chunks.length;
+      far.write(text);
+      await until(() => chunks.length > before);
+    }
+    expect(Buffer.concat(chunks).toString()).toBe("onetwo");
+  });
+
+  test("whose reader asks for chunks, and is not given more than it takes", async () => {
+    const { near, far } = await shared();
+    near.pause();
+    unshareReads(near);
+    const size = 20_000_000;
+    far.end(Buffer.alloc(size, "x"));
+    let length = 0;
+    for await (const chunk of near) {
+      expect(near.readableLength).toBeLessThan(1024 * 1024);
+      length += (chunk as Buffer).length;
+    }
+    expect(length).toBe(size);
+  });
+
+  test("leaves alone what shares nothing", async () => {
+    const { near, server } = await accepted();
+    server.close();
+    expect(unshareReads(near)).toBe(false);
   });
 });
