@@ -37,8 +37,9 @@ export interface ExampleOptions {
 /** The folder of the repository. */
 export const root: string = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Where the example auth puts its certificates: each test file has its own. */
-const certificates = `${root}.cache/certificates-${process.pid}`;
+/** Where examples put files: each test file has its own. */
+const scratch = `${root}.cache/examples-${process.pid}`;
+const places = { CERTIFICATES: `${scratch}/certificates`, UPLOADS: `${scratch}/uploads` };
 const running = new Set<ChildProcess>();
 
 /** Starts a script of the example, on port 0 unless `env` says otherwise. */
@@ -57,7 +58,7 @@ export function startProcess(
   args: readonly string[],
   { cwd, env }: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
 ): ExampleProcess {
-  const variables = { ...process.env, PORT: "0", CERTIFICATES: certificates, ...env };
+  const variables = { ...process.env, PORT: "0", ...places, ...env };
   const child = spawn(program, args, { cwd, env: variables, detached: true });
   let output = "";
   let look = () => {};
@@ -111,5 +112,5 @@ export async function stopExamples(): Promise<void> {
     signalGroup(child, "SIGKILL");
     if (running.has(child)) await once(child, "close");
   }
-  rmSync(certificates, { recursive: true, force: true });
+  rmSync(scratch, { recursive: true, force: true });
 }
