@@ -1,9 +1,9 @@
 /**
- * The place in a program where a connection was opened, for the stack of errors that occur when the program's own frames
- * have left the stack.
+ * The place in a program where a connection was opened, for the stack of errors that occur when the program's own
+ * frames have left the stack.
  *
- * A capture costs about 5 µs in Node 20, where a handshake over loopback costs 380 µs for both ends together. The frames
- * become text only for an error.
+ * A capture costs about 5 µs in Node 20, where a handshake over loopback costs 380 µs for both ends together. The
+ * frames become text only for an error.
  */
 
 /** Captured frames. The first line of `stack` is no frame. */

@@ -194,7 +194,7 @@ async function storeCookies(url: URL, { rawHeaders }: HandshakeResponse, jar: Co
     try {
       await jar.setCookie(cookie, httpUrl(url));
     } catch {
-      // A jar throws for a cookie that it refuses, such as one for another domain; the server may be right all the same.
+      // A jar throws for a cookie that it refuses, such as one for another domain. That is no reason to fail.
     }
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The steps of opening handshakes, published on channels of `node:diagnostics_channel`.
  *
- * Without a subscriber nothing is made or kept. All messages of one handshake have the same object as `attempt`, which tells
- * apart handshakes that run together and has the time of each step.
+ * Without a subscriber nothing is made or kept. All messages of one handshake have the same object as `attempt`, which
+ * tells apart handshakes that run together and has the time of each step.
  */
 
 import { type Channel, channel } from "node:diagnostics_channel";
@@ -21,8 +21,9 @@ export interface ConnectAttempt {
 /**
  * The channels by step; their names are `openline:connect:start` and so on. Every message has `attempt`.
  *
- * Besides, `socket` and `secure` have `{ socket }`, the stream to the server behind a proxy's tunnel, before and after TLS;
- * `response` has `{ response }`, the head of the final response; `open` has `{ connection }`, and `failed` `{ error }`.
+ * Besides, `socket` and `secure` have `{ socket }`, the stream to the server behind a proxy's tunnel, before and after
+ * TLS; `response` has `{ response }`, the head of the final response; `open` has `{ connection }`; `failed` has
+ * `{ error }`.
  */
 export const connectChannels: Readonly<Record<ConnectStep, Channel>> = {
   start: channel("openline:connect:start"),

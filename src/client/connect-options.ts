@@ -65,8 +65,8 @@ export interface ConnectOptions<Accepted extends AcceptedMessages = AcceptedMess
   readonly tls?: TlsOptions;
   /**
    * The proxy to go through, or a function that chooses one; false for none. Default: the environment's, which is
-   * `http_proxy` for ws, `https_proxy` for wss, then `all_proxy`, each also in upper case. Hosts that `no_proxy` names and
-   * the loopback interface are reached without a proxy.
+   * `http_proxy` for ws, `https_proxy` for wss, then `all_proxy`, each also in upper case. Hosts that `no_proxy` names
+   * and the loopback interface are reached without a proxy.
    */
   readonly proxy?: ProxyOption;
   /** A Unix domain socket or Windows pipe to connect to in place of the URL's host and port, without a proxy. */

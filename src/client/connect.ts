@@ -38,14 +38,14 @@ interface Agreement {
 }
 
 /**
- * Opens a connection to a ws or wss URL; http and https stand for ws and wss. Resolves when the opening handshake is done.
+ * Opens a connection to a ws or wss URL; http and https stand for ws and wss. Resolves after the opening handshake.
  *
- * Messages go to `options.message`; without it they wait until they are read. The first one is delivered after the promise
- * has resolved.
+ * Messages go to `options.message`; without it they wait until they are read. The first one is delivered after the
+ * promise has resolved.
  *
- * Rejects with a `HandshakeError` that names the broken rule and, where the server answered, has status, headers and the
- * first KiB of the body. Rejects with the signal's reason when it aborts, and with a TypeError or a RangeError for options
- * that cannot be.
+ * Rejects with a `HandshakeError` that names the broken rule and, where the server answered, has status, headers and
+ * the first KiB of the body. Rejects with the signal's reason when it aborts, and with a TypeError or a RangeError for
+ * options that cannot be.
  */
 export function connect<Accepted extends AcceptedMessages = "any", Text extends TextForm = "string">(
   url: string | URL,
@@ -60,8 +60,8 @@ interface ConnectManner {
   // biome-ignore lint/complexity/noBannedTypes: a class or a function, of whatever arguments
   readonly entry: Function;
   /**
-   * Whether the rules of WHATWG WebSockets hold: bad ports are refused, and so is a server that chooses none of the offered
-   * subprotocols.
+   * Whether the rules of WHATWG WebSockets hold: bad ports are refused, and so is a server that chooses none of the
+   * offered subprotocols.
    */
   readonly asBrowsers: boolean;
   /** A second signal that gives the handshake up. */

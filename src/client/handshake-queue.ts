@@ -2,9 +2,9 @@
  * The queue of opening handshakes: one per remote address and port at a time, and a limit on all together (RFC 6455
  * section 4.1, R6455-4.1-2 and R6455-4.1-3).
  *
- * A handshake that may go to several addresses waits for all of them, and then for one of the places that all handshakes
- * share. It enters the queues of its addresses in one step, and waits for nothing once it has a place, so no two
- * handshakes wait for each other.
+ * A handshake that may go to several addresses waits for all of them, and then for one of the places that all
+ * handshakes share. It enters the queues of its addresses in one step, and waits for nothing once it has a place, so no
+ * two handshakes wait for each other.
  */
 
 import { deferred } from "../connection/event-loop/deferred.ts";

@@ -1,8 +1,8 @@
 /**
  * Redirects, and the parts of a request that may follow them (RFC 6455 section 4.1, RFC 9110 section 15.4).
  *
- * Possible secrets, which are all header fields of the caller and its certificate, never go to another host nor from wss to
- * ws. They stay away when a later redirect returns to the first host (fault C12).
+ * Possible secrets, which are all header fields of the caller and its certificate, never go to another host nor from
+ * wss to ws. They stay away when a later redirect returns to the first host (fault C12).
  */
 
 import { HandshakeError } from "../protocol/handshake/handshake-error.ts";
@@ -14,7 +14,9 @@ import { parseWebSocketUrl } from "./dialing/url.ts";
 /** The URL of an opening handshake. */
 export interface Destination {
   readonly url: URL;
-  /** Whether the caller's header fields and certificate may go there: no redirect has left the host that it addressed. */
+  /**
+   * Whether the caller's header fields and certificate may go there: no redirect has left the host that it addressed.
+   */
   readonly trusted: boolean;
 }
 

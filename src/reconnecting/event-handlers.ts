@@ -1,8 +1,8 @@
 /**
  * Event handler attributes such as `onmessage` (HTML section 8.1.8.1).
  *
- * A handler is a listener whose callback can be exchanged. It keeps its place among the other listeners until it is set to
- * null. An object that is not callable can be set and read, and does nothing.
+ * A handler is a listener whose callback can be exchanged. It keeps its place among the other listeners until it is set
+ * to null. An object that is not callable can be set and read, and does nothing.
  */
 
 type Callback = (this: EventTarget, event: Event) => unknown;

@@ -36,12 +36,12 @@ const acceptForeign: ForeignNames = { ...limitsBeside(serverLimits), ...foreignN
 /**
  * Answers an upgrade request that `node:http` hands over with its `upgrade` event.
  *
- * Resolves with the connection; with undefined when the request was refused, after the response was sent. Messages go to
- * `options.message`; without it they wait until they are read.
+ * Resolves with the connection; with undefined when the request was refused, after the response was sent. Messages go
+ * to `options.message`; without it they wait until they are read.
  *
- * Rejects with a TypeError or a RangeError for options that cannot be, and with an Error when another listener, `serve` or
- * an earlier call has answered the request. Nothing that a client sends makes it reject. The options are checked at every
- * call, which takes about a tenth of a handshake, so they may change from call to call.
+ * Rejects with a TypeError or a RangeError for options that cannot be, and with an Error when another listener, `serve`
+ * or an earlier call has answered the request. Nothing that a client sends makes it reject. The options are checked at
+ * every call, which takes about a tenth of a handshake, so they may change from call to call.
  */
 export async function accept<
   Data = unknown,

@@ -1,5 +1,6 @@
 /**
- * Draining: clients are sent away one after another, so that they do not reach the other servers all at once (fault D06).
+ * Draining: clients are sent away one after another, so that they do not reach the other servers all at once (fault
+ * D06).
  */
 
 import { checkNumber, timerLength } from "../protocol/check-number.ts";
@@ -15,11 +16,13 @@ export interface DrainOptions {
   readonly code?: number;
   /** The `Retry-After` of the 503 for new handshakes, in whole seconds. Default 5. */
   readonly retryAfter?: number;
-  /** The time after the call at which clients that are left are cut off; Infinity for never. Default `over` plus 30 s. */
+  /**
+   * The time after the call at which clients that are left are cut off; Infinity for never. Default `over` plus 30 s.
+   */
   readonly deadline?: number;
   /**
-   * Whether the own listener is closed at once instead of at the end. It is for several processes on one port: the others
-   * then take the new connections, which this one would refuse. Default false.
+   * Whether the own listener is closed at once instead of at the end. It is for several processes on one port: the
+   * others then take the new connections, which this one would refuse. Default false.
    */
   readonly stopListening?: boolean;
 }

@@ -1,7 +1,8 @@
 /**
  * The opening handshakes of one server: the route that each is for, whether there is room, and the connection it opens.
  *
- * The listeners of the HTTP server hand requests over; each is answered here, counted, and refused where there is no room.
+ * The listeners of the HTTP server hand requests over; each is answered here, counted, and refused where there is no
+ * room.
  */
 
 import { setMaxListeners } from "node:events";

@@ -53,8 +53,8 @@ export class LiveConnections {
   /**
    * Resolves when the given connections are closed, and their handlers and those of all closed connections are done.
    *
-   * At the time `until` of `performance.now()`, the connections that are left are cut off. Then it resolves when they are
-   * closed; no handler is waited for any more, nor in a later call.
+   * At the time `until` of `performance.now()`, the connections that are left are cut off. Then it resolves when they
+   * are closed; no handler is waited for any more, nor in a later call.
    */
   async allGone(connections: readonly ServerConnection[], until: number): Promise<void> {
     const awaited = [...connections, ...this.#unhandled].filter((connection) => !this.#givenUp.has(connection));

@@ -43,7 +43,9 @@ export interface ListenerErrorRecord extends LogEntry {
   readonly error: Error;
 }
 
-/** The record of an exception or a rejection of `request`: 500 was answered, or an answer that had begun was cut off. */
+/**
+ * The record of an exception or a rejection of `request`: 500 was answered, or an answer that had begun was cut off.
+ */
 export interface RequestErrorRecord extends LogEntry {
   readonly event: "request-error";
   readonly request: IncomingMessage;

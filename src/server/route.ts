@@ -34,22 +34,25 @@ export type PathParams<Path extends string> = string extends Path
 /** The options that a server has for all its routes and each route may set for itself. */
 export interface RouteOptions extends ConnectionOptions {
   /**
-   * The pages that may connect: `"same-host"`, `"any"`, a list of origins, or a function. Default `"same-host"`: where a
-   * request has an `Origin`, its host and port must be those of the `Host` field. Others are refused with 403.
+   * The pages that may connect: `"same-host"`, `"any"`, a list of origins, or a function. Default `"same-host"`: where
+   * a request has an `Origin`, its host and port must be those of the `Host` field. Others are refused with 403.
    */
   readonly origin?: OriginPolicy<IncomingMessage>;
   /**
    * The host names, without ports, that the server answers to; a request for another is refused with 421. Default: all.
-   * Inside a private network, the list keeps out pages of a site that points its own name at the server (DNS rebinding).
+   * Inside a private network, the list keeps out pages of a site that points its own name at the server (DNS
+   * rebinding).
    */
   readonly hosts?: readonly string[];
-  /** The subprotocols that the server speaks; the first one that the client offers among them is chosen. Default: none. */
+  /**
+   * The subprotocols that the server speaks; the first one that the client offers among them is chosen. Default: none.
+   */
   readonly subprotocols?: readonly string[];
   /** Whether to accept permessage-deflate (RFC 7692), and with which parameters. Default false. */
   readonly compression?: boolean | CompressionOptions;
   /**
-   * Whether handlers run in the async context (`AsyncLocalStorage`) of `upgrade`, also one that it entered before its first
-   * await. Default false, since capturing a context costs some microseconds a connection.
+   * Whether handlers run in the async context (`AsyncLocalStorage`) of `upgrade`, also one that it entered before its
+   * first await. Default false, since capturing a context costs some microseconds a connection.
    */
   readonly asyncContext?: boolean;
   /** Limits that differ from their defaults. Those that count for a whole server are options of `serve` only. */
@@ -60,8 +63,8 @@ export interface RouteOptions extends ConnectionOptions {
    */
   readonly trustProxy?: TrustProxy;
   /**
-   * The logging hook, called with each refused handshake, failed connection and exception of a handler. Default: exceptions
-   * go to stderr, those of handlers once for each route.
+   * The logging hook, called with each refused handshake, failed connection and exception of a handler. Default:
+   * exceptions go to stderr, those of handlers once for each route.
    */
   readonly log?: Log;
 }
@@ -76,10 +79,11 @@ export interface Route<
     RouteOptions,
     AcceptsOption<Accepted> {
   /**
-   * Decides about a client before the 101: returns an object, `{}` for nothing special, to let it in, or a `Response` to
-   * refuse it.
+   * Decides about a client before the 101: returns an object, `{}` for nothing special, to let it in, or a `Response`
+   * to refuse it.
    *
-   * Any other value, undefined and null included, and an exception refuse the client with 500 and go to `log` or stderr.
+   * Any other value, undefined and null included, and an exception refuse the client with 500 and go to `log` or
+   * stderr.
    */
   upgrade?(context: UpgradeContext<Params>): UpgradeResult<Data> | Response | Promise<UpgradeResult<Data> | Response>;
 }
@@ -132,11 +136,11 @@ export interface RouteWithData<Data, Params, Accepted extends AcceptedMessages, 
 }
 
 /**
- * Gives a route its types, and returns it as it is: `connection.data` has the type of the `data` that `upgrade` returns, and
- * the data of `message` the type that `accepts` and `text` leave.
+ * Gives a route its types, and returns it as it is: `connection.data` has the type of the `data` that `upgrade`
+ * returns, and the data of `message` the type that `accepts` and `text` leave.
  *
- * For TypeScript it is an error when some results of `upgrade` have `data` and others have not; where undefined is meant,
- * return `data: undefined`. Nothing is checked at run time, and nothing is thrown.
+ * For TypeScript it is an error when some results of `upgrade` have `data` and others have not; where undefined is
+ * meant, return `data: undefined`. Nothing is checked at run time, and nothing is thrown.
  */
 export function route<
   Data = unknown,

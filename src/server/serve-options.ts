@@ -24,8 +24,8 @@ export interface ServeOptions<Path extends string = string> extends RouteOptions
   /** The routes by path. `:name` in a path stands for one segment, `*` at its end for the rest. */
   readonly routes: { readonly [Key in Path]: InlineRoute<PathParams<NoInfer<Key>>> };
   /**
-   * Answers requests that are no WebSocket handshake; after an exception or a rejection, 500 is answered. Default: 426 on a
-   * route's path, else 404. Own listener only.
+   * Answers requests that are no WebSocket handshake; after an exception or a rejection, 500 is answered. Default: 426
+   * on a route's path, else 404. Own listener only.
    */
   readonly request?: RequestListener;
   /** An `http` or `https` server to share; the caller starts and closes it. Default: a listener of our own. */
@@ -87,7 +87,9 @@ function checkSharedServer(server: unknown, options: ServeOptions): void {
   }
 }
 
-/** Whether a value has the methods that are called of a server. A framework's application has not; a wrapped server has. */
+/**
+ * Whether a value has the methods that are called of a server. A framework's application has not; a wrapped server has.
+ */
 function isHttpServer(value: unknown): boolean {
   const { on, off, listenerCount, address } = Object(value) as Partial<HttpServer>;
   return [on, off, listenerCount, address].every((method) => typeof method === "function");

@@ -58,8 +58,8 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   }
 
   /**
-   * The client's address, as `trustProxy` has it. Undefined when the stream is not TCP, and when it was closed before the
-   * first read of this property.
+   * The client's address, as `trustProxy` has it. Undefined when the stream is not TCP, and when it was closed before
+   * the first read of this property.
    */
   override get remoteAddress(): string | undefined {
     return this.#remoteAddress ?? super.remoteAddress;
@@ -73,9 +73,9 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   /**
    * Subscribes to a topic: messages that are published to it from now on are sent to this connection.
    *
-   * Throws a RangeError beyond `maxTopics` topics, 1000 by default, and for a name of more than `maxTopicLength` bytes of
-   * UTF-8, 256 by default. Throws an Error when the connection was accepted without topics. A closed connection is not
-   * subscribed.
+   * Throws a RangeError beyond `maxTopics` topics, 1000 by default, and for a name of more than `maxTopicLength` bytes
+   * of UTF-8, 256 by default. Throws an Error when the connection was accepted without topics. A closed connection is
+   * not subscribed.
    */
   subscribe(topic: string): void {
     if (!this.#topics) throw new Error(`Cannot subscribe: ${withoutTopics}`);
@@ -92,8 +92,8 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   /**
    * Publishes a message to all subscribers of the topic except this connection, which needs no subscription.
    *
-   * Throws an Error when the connection was accepted without topics, and a TypeError for data of another type than text or
-   * binary. While the subscribers are behind, the connection is read no faster than they are written to.
+   * Throws an Error when the connection was accepted without topics, and a TypeError for data of another type than text
+   * or binary. While the subscribers are behind, the connection is read no faster than they are written to.
    */
   publish(topic: string, data: Publishable): PublishResult {
     if (!this.#topics) throw new Error(`Cannot publish: ${withoutTopics}`);
@@ -126,7 +126,9 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     return super.sendFragments(fragments, options);
   }
 
-  /** Starts the closing handshake, behind the messages that were published to this connection before; see `Connection`. */
+  /**
+   * Starts the closing handshake, behind the messages that were published to this connection before; see `Connection`.
+   */
   override close(code?: number, reason?: string): void {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     super.close(code, reason);

@@ -75,8 +75,8 @@ export class Server {
   }
 
   /**
-   * Publishes a message to every connection that is subscribed to the topic; it is sent at the end of the turn of the event
-   * loop.
+   * Publishes a message to every connection that is subscribed to the topic; it is sent at the end of the turn of the
+   * event loop.
    *
    * Throws a TypeError for data of another type than text or binary.
    */
@@ -93,8 +93,8 @@ export class Server {
    * Sends the clients away within a window of time, delivers what was accepted for them, and closes the server.
    *
    * From the call on, new handshakes get 503 with `Retry-After`. Clients are closed one after another over `over`
-   * milliseconds; those that are still there at the deadline are cut off. Resolves when all clients are gone and the own
-   * listener is closed.
+   * milliseconds; those that are still there at the deadline are cut off. Resolves when all clients are gone and the
+   * own listener is closed.
    *
    * Rejects with a RangeError for a close code or a number that cannot be, and with a TypeError when `stopListening` is
    * set for a shared server.
@@ -116,7 +116,8 @@ export class Server {
   }
 
   /**
-   * Stops accepting, closes every connection with 1001, and resolves when all are gone and their `close` handlers are done.
+   * Stops accepting, closes every connection with 1001, and resolves when all are gone and their `close` handlers are
+   * done.
    *
    * After `closeTimeout`, 5 s by default, clients that have not answered are cut off, and handlers are not waited for.
    * Never rejects.
@@ -146,11 +147,11 @@ export class Server {
   }
 
   /**
-   * Gives the own TLS listener another certificate for handshakes from now on; open connections stay as they are. Options
-   * that are left out keep their values.
+   * Gives the own TLS listener another certificate for handshakes from now on; open connections stay as they are.
+   * Options that are left out keep their values.
    *
-   * Throws a TypeError where there is no TLS listener of our own and for a path in place of PEM, and OpenSSL's error for a
-   * certificate that cannot be used. After an exception nothing is changed.
+   * Throws a TypeError where there is no TLS listener of our own and for a path in place of PEM, and OpenSSL's error
+   * for a certificate that cannot be used. After an exception nothing is changed.
    */
   setSecureContext(options: SecureContextOptions): void {
     renewSecureContext(this.#http, options);
@@ -198,8 +199,8 @@ export class Server {
 /**
  * Serves WebSocket routes, and resolves with the server when its listener is up.
  *
- * Rejects with a TypeError or a RangeError for options that cannot be, and with the listener's error, such as one with the
- * code `EADDRINUSE`, when it cannot listen.
+ * Rejects with a TypeError or a RangeError for options that cannot be, and with the listener's error, such as one with
+ * the code `EADDRINUSE`, when it cannot listen.
  */
 export async function serve<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
   const given = options as ServeOptions;

@@ -35,8 +35,8 @@ export interface UpgradeTarget {
 /**
  * Answers an upgrade request. The result is undefined when the request was refused or the client has left.
  *
- * Never throws for anything that a peer sends. Rejects, with nothing written, when another listener has answered the request
- * while the application decided.
+ * Never throws for anything that a peer sends. Rejects, with nothing written, when another listener has answered the
+ * request while the application decided.
  */
 export function upgrade(
   exchange: RefusableRequest,

@@ -1,8 +1,8 @@
 /**
  * The stream under a connection to a server or a proxy: its addresses, a Unix domain socket, or what the caller makes.
  *
- * Streams keep their writing side when the peer ends (`allowHalfOpen`), so that a server's Close is answered although its
- * end came with it.
+ * Streams keep their writing side when the peer ends (`allowHalfOpen`), so that a server's Close is answered although
+ * its end came with it.
  */
 
 import { type LookupAddress, lookup } from "node:dns";

@@ -1,8 +1,8 @@
 /**
  * One HTTP request over a stream of its own, and the response.
  *
- * The head of the response is read as leniently as browsers do. Bytes behind the head stay untouched, whatever its fields
- * say about a body (fault C08).
+ * The head of the response is read as leniently as browsers do. Bytes behind the head stay untouched, whatever its
+ * fields say about a body (fault C08).
  */
 
 import { Buffer } from "node:buffer";
@@ -35,7 +35,9 @@ export interface HttpRequest {
 /** The length of the part of a refusal's body that is kept, in bytes. */
 const bodyPrefixLength = 1024;
 
-/** Sends the request and resolves with the head of the final response, of which at most `maxHeaderSize` bytes are read. */
+/**
+ * Sends the request and resolves with the head of the final response, of which at most `maxHeaderSize` bytes are read.
+ */
 export function sendRequest(
   handshake: PendingHandshake,
   stream: Duplex,
@@ -95,7 +97,8 @@ export async function readBodyPrefix(
 }
 
 /**
- * Gives chunks to `take` until it returns true; later chunks stay in the stream. Calls `end` when the stream ends before.
+ * Gives chunks to `take` until it returns true; later chunks stay in the stream. Calls `end` when the stream ends
+ * before.
  *
  * The returned function stops the reading.
  */

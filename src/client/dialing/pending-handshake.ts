@@ -1,7 +1,8 @@
 /**
  * One opening handshake of a client while it is under way: its streams, its time, and the signals that give it up.
  *
- * To give it up destroys its streams and rejects the promises that it waits for, at once. Afterwards nothing is left of it.
+ * To give it up destroys its streams and rejects the promises that it waits for, at once. Afterwards nothing is left of
+ * it.
  */
 
 import type { Duplex } from "node:stream";

@@ -22,8 +22,8 @@ export interface ProxyOptions {
   /** TLS to an https proxy itself; TLS to the server behind it has the options of `connect`. Default: Node's. */
   readonly tls?: TlsOptions;
   /**
-   * Fields to add to the request for a tunnel, such as `User-Agent`; a `Proxy-Authorization` takes the place of the URL's
-   * credentials. Not for socks5. Default: none.
+   * Fields to add to the request for a tunnel, such as `User-Agent`; a `Proxy-Authorization` takes the place of the
+   * URL's credentials. Not for socks5. Default: none.
    */
   readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
 }
@@ -131,7 +131,9 @@ function variable(environment: Environment, name: string): string | undefined {
   return environment[name] || (forged ? undefined : environment[name.toUpperCase()] || undefined);
 }
 
-/** Whether an entry of `no_proxy` names the host, a domain above it or a range of addresses, each with an optional port. */
+/**
+ * Whether an entry of `no_proxy` names the host, a domain above it or a range of addresses, each with an optional port.
+ */
 function isExempt(url: URL, exemptions: string): boolean {
   const host = withoutRootDot(hostOf(url));
   const port = String(portOf(url));

@@ -2,8 +2,8 @@
  * A TCP connection to a host of several addresses: the first address that connects is taken (Happy Eyeballs, RFC 8305
  * section 5).
  *
- * A slow address goes on while the next one is tried, until one is connected, all have failed, or the handshake is given
- * up. Then every other socket is destroyed. Node's own racing would give up each address after 250 ms.
+ * A slow address goes on while the next one is tried, until one is connected, all have failed, or the handshake is
+ * given up. Then every other socket is destroyed. Node's own racing would give up each address after 250 ms.
  */
 
 import type { LookupAddress } from "node:dns";
@@ -57,7 +57,9 @@ export async function dialTcp(
   }
 }
 
-/** The addresses in the resolver's order, with the families alternating, so that a broken one does not delay the other. */
+/**
+ * The addresses in the resolver's order, with the families alternating, so that a broken one does not delay the other.
+ */
 function alternate(addresses: readonly LookupAddress[]): string[] {
   const preferred = addresses.filter(({ family }) => family === addresses[0]!.family);
   const others = addresses.filter(({ family }) => family !== addresses[0]!.family);

@@ -1,7 +1,8 @@
 /**
  * The URLs that a client connects to (RFC 6455 section 3, WHATWG WebSockets section 3.1).
  *
- * A parsed URL has the scheme ws or wss, a host and no fragment. Its userinfo is kept, for the caller to use or to refuse.
+ * A parsed URL has the scheme ws or wss, a host and no fragment. Its userinfo is kept, for the caller to use or to
+ * refuse.
  */
 
 import { Buffer } from "node:buffer";
@@ -11,7 +12,8 @@ import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
 /**
  * Parses a ws or wss URL, absolute or relative to `base`; http and https stand for ws and wss.
  *
- * Throws a `HandshakeError` of the rule `invalid-url`, `unsupported-scheme` or, also for an empty fragment, `url-fragment`.
+ * Throws a `HandshakeError` of the rule `invalid-url`, `unsupported-scheme` or, also for an empty fragment,
+ * `url-fragment`.
  */
 export function parseWebSocketUrl(url: string | URL, base?: string | URL): URL {
   const parsed = parse(url, base);

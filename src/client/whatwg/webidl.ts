@@ -54,7 +54,10 @@ export function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-/** Makes the members of a class enumerable, sets its `Symbol.toStringTag`, and defines constants on it and its prototype. */
+/**
+ * Makes the members of a class enumerable, sets its `Symbol.toStringTag`, and defines constants on it and its
+ * prototype.
+ */
 export function defineInterface(
   definition: { readonly name: string; readonly prototype: object },
   constants: Readonly<Record<string, number>> = {},

@@ -54,10 +54,11 @@ const optionsOfConnectOnly: Readonly<Record<string, string>> = {
 };
 
 /**
- * The options as `connect` takes them. By default there is no keepalive, `send` never refuses, and the origin is that of
- * the runtime's location.
+ * The options as `connect` takes them. By default there is no keepalive, `send` never refuses, and the origin is that
+ * of the runtime's location.
  *
- * A value that is no object stands for no options. Throws a TypeError or a RangeError for a value that an option cannot have.
+ * A value that is no object stands for no options. Throws a TypeError or a RangeError for a value that an option cannot
+ * have.
  */
 export function toConnectOptions(value: WebSocketOptions): ConnectOptions {
   const given = isObject(value) ? value : {};

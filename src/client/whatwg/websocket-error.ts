@@ -36,8 +36,8 @@ export class WebSocketError extends DOMException {
   #reason: string;
 
   /**
-   * Makes an error. Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError
-   * for a reason of more than 123 bytes of UTF-8.
+   * Makes an error. Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a
+   * SyntaxError for a reason of more than 123 bytes of UTF-8.
    */
   constructor(message = "", closeInfo: WebSocketCloseInfo = {}) {
     super(toDOMString(message), "WebSocketError");

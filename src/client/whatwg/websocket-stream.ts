@@ -1,8 +1,8 @@
 /**
  * `WebSocketStream` as Chromium ships it: a connection as a pair of streams. It is not in the standard yet.
  *
- * Backpressure works both ways. A message is taken from the connection only when the readable stream asks for it. A write
- * is done when at most 64 KiB are still queued.
+ * Backpressure works both ways. A message is taken from the connection only when the readable stream asks for it. A
+ * write is done when at most 64 KiB are still queued.
  */
 
 import { types } from "node:util";
@@ -70,8 +70,8 @@ class Settled<Value> {
 /**
  * A connection to a WebSocket server, as streams.
  *
- * The constructor throws a SyntaxError for a URL that is not ws, wss, http or https or has a fragment, and for subprotocols
- * that are no tokens or are given twice. It throws a TypeError or a RangeError for options that cannot be.
+ * The constructor throws a SyntaxError for a URL that is not ws, wss, http or https or has a fragment, and for
+ * subprotocols that are no tokens or are given twice. It throws a TypeError or a RangeError for options that cannot be.
  */
 export class WebSocketStream {
   readonly #url: string;
@@ -147,8 +147,8 @@ export class WebSocketStream {
   /**
    * Starts the closing handshake behind the messages that were written. Gives up a connection that is not open yet.
    *
-   * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason of
-   * more than 123 bytes of UTF-8.
+   * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason
+   * of more than 123 bytes of UTF-8.
    */
   close(closeInfo: WebSocketCloseInfo = {}): void {
     const connection = this.#connection;
@@ -235,7 +235,9 @@ export class WebSocketStream {
     await pending.promise;
   }
 
-  /** Closes with the code and reason of a `WebSocketError` that a program may send; with neither for any other value. */
+  /**
+   * Closes with the code and reason of a `WebSocketError` that a program may send; with neither for any other value.
+   */
   #closeBecause(error: unknown): void {
     if (!isWebSocketError(error)) return this.close();
     const { closeCode, reason } = error;

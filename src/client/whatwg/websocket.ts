@@ -2,8 +2,9 @@
  * `WebSocket` as WHATWG WebSockets section 3 specifies it, for Node: the same constructor, members, events and errors.
  *
  * Every event is fired in a task of its own (`setImmediate`), so microtasks run between two events. The tasks keep the
- * order of their causes, and a task that comes too late for the state does nothing. Browsers have no options of `connect`;
- * here they are the third argument, or the second one together with `protocols`. The `error` event has the error.
+ * order of their causes, and a task that comes too late for the state does nothing. Browsers have no options of
+ * `connect`; here they are the third argument, or the second one together with `protocols`. The `error` event has the
+ * error.
  */
 
 import { Buffer } from "node:buffer";
@@ -171,7 +172,9 @@ export class WebSocket extends EventTarget {
     return this.#readyState;
   }
 
-  /** The payload bytes (UTF-8 for text) that were sent and have not left. Never falls within a task, nor at the close. */
+  /**
+   * The payload bytes (UTF-8 for text) that were sent and have not left. Never falls within a task, nor at the close.
+   */
   get bufferedAmount(): number {
     if (!this.#held) this.#settle();
     return this.#queued + this.#unsent;
@@ -238,8 +241,8 @@ export class WebSocket extends EventTarget {
   /**
    * Starts the closing handshake behind the messages that were sent. Gives up a connection that is not open yet.
    *
-   * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason of
-   * more than 123 bytes of UTF-8.
+   * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason
+   * of more than 123 bytes of UTF-8.
    */
   close(...status: [code?: number, reason?: string]): void {
     if (!(#readyState in this)) throw new TypeError("Cannot close: the object is not a WebSocket");
@@ -260,8 +263,8 @@ export class WebSocket extends EventTarget {
   /**
    * Sends a string as text, a Blob or bytes as binary; any other value is converted to a string.
    *
-   * Throws an InvalidStateError before `open`, and a TypeError for shared or resizable memory. After `close` it does nothing
-   * but raise `bufferedAmount`.
+   * Throws an InvalidStateError before `open`, and a TypeError for shared or resizable memory. After `close` it does
+   * nothing but raise `bufferedAmount`.
    */
   send(data: WebSocketData): void {
     if (!(#readyState in this)) throw new TypeError("Cannot send: the object is not a WebSocket");
@@ -301,7 +304,9 @@ export class WebSocket extends EventTarget {
     socket.dispatchEvent(new MessageEvent("message", { data: value, origin: socket.#origin }));
   }
 
-  /** Changes the state when the server closes. The answer to its Close waits until the messages before it are delivered. */
+  /**
+   * Changes the state when the server closes. The answer to its Close waits until the messages before it are delivered.
+   */
   #closingByPeer(connection: Connection): Promise<void> | undefined {
     // In the state 0 the task that opens is still to come, and the answer waits for it, too.
     if (this.#readyState === CLOSING) return undefined;
@@ -357,7 +362,9 @@ export class WebSocket extends EventTarget {
     if (this.#queued > 0 && this.#connection) this.#queued = Math.min(this.#queued, this.#connection.bufferedAmount);
   }
 
-  /** Ends the sending when the outbox is full, which only a limit in the options makes possible; queued bytes are lost. */
+  /**
+   * Ends the sending when the outbox is full, which only a limit in the options makes possible; queued bytes are lost.
+   */
   #overflow(): void {
     this.#full = true;
     this.#unsent += this.#queued;

@@ -1,8 +1,8 @@
 /**
  * The claim on an upgrade request, so that one listener answers it, once (fault C18).
  *
- * Requests of our own are remembered by their transports. Other libraries leave traces on the transport: it was ended, it
- * is read and was written to, or bytes were written while our application decided.
+ * Requests of our own are remembered by their transports. Other libraries leave traces on the transport: it was ended,
+ * it is read and was written to, or bytes were written while our application decided.
  */
 
 import type { Socket } from "node:net";
@@ -18,7 +18,9 @@ const ofNodeTls = "onSocketTLSError";
 
 type Transport = Pick<UpgradeRequest, "request" | "socket">;
 
-/** Claims a request. Throws an Error, with nothing written, when another listener or call has claimed or answered it. */
+/**
+ * Claims a request. Throws an Error, with nothing written, when another listener or call has claimed or answered it.
+ */
 export function claim({ request, socket }: Transport): void {
   const transports = [socket, request.socket ?? socket];
   if (transports.some((transport) => claimed.has(transport) || isOthers(transport as Socket))) throw alreadyAnswered();

@@ -2,9 +2,9 @@
  * The address of a client, also where trusted proxies stand before the server (fault C10).
  *
  * Proxies tell it in `X-Forwarded-For` or in a header of the PROXY protocol. Read from the right, each entry of
- * `X-Forwarded-For` is the word of one proxy about the hop before it. Reading stops at the first hop that is not trusted
- * and at the first entry that is no address, so nothing that a client wrote is believed. `Forwarded` (RFC 7239) is not
- * read: a proxy that sets one of the two fields passes the other on as the client wrote it.
+ * `X-Forwarded-For` is the word of one proxy about the hop before it. Reading stops at the first hop that is not
+ * trusted and at the first entry that is no address, so nothing that a client wrote is believed. `Forwarded` (RFC 7239)
+ * is not read: a proxy that sets one of the two fields passes the other on as the client wrote it.
  */
 
 import { BlockList, isIP, isIPv4, type Socket } from "node:net";
@@ -15,8 +15,8 @@ import type { UpgradeRequest } from "./upgrade-request.ts";
  * The proxies that are believed: how many stand in a row, or a list of their addresses and ranges, such as `10.0.0.0/8`
  * or `::1`.
  *
- * With 1, the client's address is what the one proxy in front says. A number is only safe where every client comes through
- * the proxies.
+ * With 1, the client's address is what the one proxy in front says. A number is only safe where every client comes
+ * through the proxies.
  */
 export type TrustProxy = number | readonly string[];
 
@@ -26,7 +26,8 @@ export type ProxyTrust = (address: string | undefined, hop: number) => boolean;
 /**
  * Turns the option into a function; undefined and 0 trust no proxy.
  *
- * Throws a RangeError for a number that is negative or not whole, and a TypeError for an entry that is no address or range.
+ * Throws a RangeError for a number that is negative or not whole, and a TypeError for an entry that is no address or
+ * range.
  */
 export function resolveTrust(option: TrustProxy | undefined): ProxyTrust | undefined {
   if (option === undefined || option === 0) return undefined;
@@ -50,7 +51,9 @@ function addRange(list: BlockList, entry: unknown): void {
   list.addSubnet(address, length, familyOf(address));
 }
 
-/** The addresses that headers of the PROXY protocol gave. Node's own `remoteAddress` of such a socket is the proxy's. */
+/**
+ * The addresses that headers of the PROXY protocol gave. Node's own `remoteAddress` of such a socket is the proxy's.
+ */
 const proxiedAddresses = new WeakMap<object, string>();
 
 /** Keeps the address that a header of the PROXY protocol gave for a socket. */

@@ -1,8 +1,8 @@
 /**
  * The number of connections and opening handshakes from each address, for the limit `maxConnectionsPerAddress`.
  *
- * A connection counts from the start of its handshake, so that many handshakes at once cannot pass the limit together. An
- * address without connections is forgotten.
+ * A connection counts from the start of its handshake, so that many handshakes at once cannot pass the limit together.
+ * An address without connections is forgotten.
  */
 
 import { addressKey } from "./client-address.ts";

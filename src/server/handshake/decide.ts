@@ -1,6 +1,6 @@
 /**
- * The application's part of an opening handshake: its `origin` function and its `upgrade` decide whether a client is let
- * in.
+ * The application's part of an opening handshake: its `origin` function and its `upgrade` decide whether a client is
+ * let in.
  *
  * While the application decides, early bytes are kept. The decision is aborted when the client leaves, when
  * `upgradeTimeout` has passed and when the server closes.
@@ -102,7 +102,9 @@ export async function decide(
   return { verdict, head, context };
 }
 
-/** The verdict of `asking`, or the refusal that stands for it when it throws or is aborted; undefined without a client. */
+/**
+ * The verdict of `asking`, or the refusal that stands for it when it throws or is aborted; undefined without a client.
+ */
 async function inTime(
   socket: Duplex,
   { route, closing }: DecisionTarget,

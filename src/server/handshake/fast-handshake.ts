@@ -1,9 +1,9 @@
 /**
  * Fast handshakes: the first bytes of each accepted socket are read before `node:http` sees it.
  *
- * A regular opening handshake is answered without the cost of an HTTP parser and a request. Every other socket is handed
- * over with its bytes as they came. A silent socket is handed over after a second at most, so that the timeouts of
- * `node:http` hold for it (fault C05).
+ * A regular opening handshake is answered without the cost of an HTTP parser and a request. Every other socket is
+ * handed over with its bytes as they came. A silent socket is handed over after a second at most, so that the timeouts
+ * of `node:http` hold for it (fault C05).
  */
 
 import type { Buffer } from "node:buffer";
@@ -16,7 +16,9 @@ import { type RequestHead, readRequestHead } from "./request-head.ts";
 
 /** The server that answers fast handshakes. */
 export interface FastHandshakeServer {
-  /** Opens a connection for a head. Returns false, with the socket untouched, where `node:http` is to read the request. */
+  /**
+   * Opens a connection for a head. Returns false, with the socket untouched, where `node:http` is to read the request.
+   */
   takeHead(head: RequestHead, socket: Socket): boolean;
 }
 
@@ -132,7 +134,9 @@ export function disableFastHandshakes(http: HttpServer): void {
   silentSockets.get(http)?.stop();
 }
 
-/** The listener by which `node:http` serves an accepted socket; other listeners of the event are told of a socket once. */
+/**
+ * The listener by which `node:http` serves an accepted socket; other listeners of the event are told of a socket once.
+ */
 export function nodeListener(http: HttpServer): (socket: Socket) => void {
   const event = http instanceof TlsServer ? "secureConnection" : "connection";
   const serve =

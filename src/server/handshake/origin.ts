@@ -2,8 +2,8 @@
  * The origins and hosts that may open a connection, against cross-site WebSocket hijacking (RFC 6455 sections 4.2.2 and
  * 10.2).
  *
- * Only browsers send an `Origin` that can be trusted (section 10.1), so a request without one is left to authentication.
- * An origin that does not parse, `null` included, equals no other.
+ * Only browsers send an `Origin` that can be trusted (section 10.1), so a request without one is left to
+ * authentication. An origin that does not parse, `null` included, equals no other.
  */
 
 import { describe } from "../../protocol/check-options.ts";
@@ -12,8 +12,8 @@ import { parseAuthority } from "../../protocol/handshake/header-fields.ts";
 /**
  * The pages that may connect, by their origin.
  *
- * `"same-host"`, the default, lets a page in whose host and port are those of the `Host` field. A default port counts as
- * none, and schemes are not compared, since TLS may end at a proxy. A list holds whole origins, such as
+ * `"same-host"`, the default, lets a page in whose host and port are those of the `Host` field. A default port counts
+ * as none, and schemes are not compared, since TLS may end at a proxy. A list holds whole origins, such as
  * `https://example.com:8443`. A function decides about every request, also about one without an origin: `true` lets it
  * in, `false` refuses it with 403, and any other value or an exception refuses it with 500. `"any"` lets every page in.
  */
@@ -85,7 +85,9 @@ const defaultPorts: ReadonlyMap<string, string> = new Map([
   ["wss", "443"],
 ]);
 
-/** Parses a serialised origin (RFC 6454 section 6.2): a scheme, a host and an optional port, nothing before or after. */
+/**
+ * Parses a serialised origin (RFC 6454 section 6.2): a scheme, a host and an optional port, nothing before or after.
+ */
 function parseOrigin(text: string): Origin | undefined {
   const end = text.indexOf("://");
   if (end === -1) return undefined;
@@ -96,7 +98,10 @@ function parseOrigin(text: string): Origin | undefined {
   return { scheme, host: authority.host, port: withoutDefault(authority.port, scheme) };
 }
 
-/** Whether an origin has the host and port of a `Host` field. Only the web's schemes do: other hosts are no sites' names. */
+/**
+ * Whether an origin has the host and port of a `Host` field. Only the web's schemes do: other hosts are no sites'
+ * names.
+ */
 function isSameHost({ scheme, host, port }: Origin, hostField: string): boolean {
   if (!defaultPorts.has(scheme)) return false;
   const authority = parseAuthority(hostField);

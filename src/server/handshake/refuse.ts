@@ -88,8 +88,8 @@ export function placeOf(path: string, remoteAddress: string | undefined): string
 /**
  * Writes the response and closes the transport; input is thrown away, for at most a second.
  *
- * While an `earlier` request of the same socket is unanswered, no response is written, since the client would take it for
- * the earlier answer. That answer then ends the socket, if it comes within the second.
+ * While an `earlier` request of the same socket is unanswered, no response is written, since the client would take it
+ * for the earlier answer. That answer then ends the socket, if it comes within the second.
  */
 export function writeRefusal(socket: Duplex, refusal: Refusal, earlier?: ServerResponse): void {
   if (socket.destroyed) return;

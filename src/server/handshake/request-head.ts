@@ -1,8 +1,8 @@
 /**
  * Reads the head of an opening handshake that came in one piece and can be read in one way only (RFC 9112).
  *
- * Every other head is left to `node:http`. The grammar here is a part of the one that `node:http` accepts, so nothing gets
- * in that `node:http` would refuse (faults C01, C02).
+ * Every other head is left to `node:http`. The grammar here is a part of the one that `node:http` accepts, so nothing
+ * gets in that `node:http` would refuse (faults C01, C02).
  */
 
 import type { Buffer } from "node:buffer";
@@ -16,8 +16,8 @@ export interface RequestHead {
 }
 
 /**
- * The pattern of a regular head: a GET for a path, fields of ASCII without folding, CRLF behind every line, nothing behind
- * the empty line. No class of characters overlaps with the next one, so matching never goes back.
+ * The pattern of a regular head: a GET for a path, fields of ASCII without folding, CRLF behind every line, nothing
+ * behind the empty line. No class of characters overlaps with the next one, so matching never goes back.
  */
 const shape = /^GET (\/[!-~]*) HTTP\/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)+\r\n$/;
 /** The fields that give a request a body, or ask for something before the answer. */

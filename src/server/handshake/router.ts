@@ -21,8 +21,9 @@ export class Router<Value> {
   readonly #patterns: Pattern<Value>[] = [];
 
   /**
-   * Throws a TypeError for a path that does not begin with `/`, that no request could have, that names a parameter twice
-   * or that has a `*` which is not the whole last segment; and for two paths that differ in the names of parameters alone.
+   * Throws a TypeError for a path that does not begin with `/`, that no request could have, that names a parameter
+   * twice or that has a `*` which is not the whole last segment; and for two paths that differ in the names of
+   * parameters alone.
    */
   constructor(routes: Iterable<readonly [path: string, value: Value]>) {
     for (const [path, value] of routes) {

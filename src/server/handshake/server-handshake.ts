@@ -2,7 +2,8 @@
  * The server's side of one opening handshake: verify the request, ask the application, agree on an answer (RFC 6455
  * section 4.2).
  *
- * Nothing that a peer sends makes it throw. The 101 is left to the caller to write, together with the connection's start.
+ * Nothing that a peer sends makes it throw. The 101 is left to the caller to write, together with the connection's
+ * start.
  */
 
 import { type AsyncContext, captureContext } from "../../connection/event-loop/async-context.ts";

@@ -23,8 +23,8 @@ export interface UpgradeRequest {
  * Whether a request asks for WebSocket, in any case of letters: `Connection` has the token `upgrade` and `Upgrade` the
  * product `websocket` (RFC 6455 section 4.2.1).
  *
- * Such a request may still break another rule and be refused. Throws a TypeError for what is no request of `node:http`, and
- * never because of what the client sent.
+ * Such a request may still break another rule and be refused. Throws a TypeError for what is no request of `node:http`,
+ * and never because of what the client sent.
  */
 export function isWebSocketUpgrade(request: Pick<IncomingMessage, "rawHeaders">): boolean {
   const connection = parseTokenList(linesOf(request, "connection"));
@@ -35,8 +35,8 @@ export function isWebSocketUpgrade(request: Pick<IncomingMessage, "rawHeaders">)
 /**
  * The subprotocols that a request offers, in the client's order of preference (RFC 6455 section 11.3.4).
  *
- * Empty when it offers none, and when `Sec-WebSocket-Protocol` is no list of at most 32 tokens, for which a handshake is
- * refused. Throws as `isWebSocketUpgrade` does.
+ * Empty when it offers none, and when `Sec-WebSocket-Protocol` is no list of at most 32 tokens, for which a handshake
+ * is refused. Throws as `isWebSocketUpgrade` does.
  */
 export function subprotocolsOf(request: Pick<IncomingMessage, "rawHeaders">): readonly string[] {
   const offered = parseTokenList(linesOf(request, "sec-websocket-protocol"), fieldLimits.maxSubprotocols);

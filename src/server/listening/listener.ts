@@ -20,13 +20,14 @@ export interface ListenerOptions {
   /** The options of `node:https`, such as `cert` and `key`. Default: a listener without TLS. */
   readonly tls?: TlsOptions;
   /**
-   * The proxies that begin each connection with a header of the PROXY protocol, version 1 or 2: their addresses and ranges,
-   * such as `10.0.0.0/8`. The header gives `remoteAddress`. Every other connection is ended. Default: no such proxies.
+   * The proxies that begin each connection with a header of the PROXY protocol, version 1 or 2: their addresses and
+   * ranges, such as `10.0.0.0/8`. The header gives `remoteAddress`. Every other connection is ended. Default: no such
+   * proxies.
    */
   readonly proxyProtocol?: readonly string[];
   /**
-   * More options of `listen` of `node:net`, such as `backlog`, `exclusive`, `ipv6Only` and `path`. With `reusePort`, which
-   * needs Node 22.12, 23.1 or later, several processes listen on one port. Default: none.
+   * More options of `listen` of `node:net`, such as `backlog`, `exclusive`, `ipv6Only` and `path`. With `reusePort`,
+   * which needs Node 22.12, 23.1 or later, several processes listen on one port. Default: none.
    */
   readonly listenOptions?: ListenOptions & { readonly reusePort?: boolean };
 }
@@ -102,8 +103,8 @@ const tlsOptions = new WeakMap<HttpServer, TlsOptions>();
 /**
  * Gives an own TLS listener another certificate; options that are left out keep their values.
  *
- * Throws a TypeError for another listener and for text that is no PEM, and OpenSSL's error for a certificate that cannot
- * be used. After an exception nothing is changed.
+ * Throws a TypeError for another listener and for text that is no PEM, and OpenSSL's error for a certificate that
+ * cannot be used. After an exception nothing is changed.
  */
 export function renewSecureContext(http: HttpServer, options: SecureContextOptions): void {
   const given = tlsOptions.get(http);
@@ -132,8 +133,8 @@ function otherIdentity(options: SecureContextOptions): SecureContextOptions {
 }
 
 /**
- * Raises the number of header fields above which `node:http` drops or refuses some, so that our own limit is reached first
- * (fault C01).
+ * Raises the number of header fields above which `node:http` drops or refuses some, so that our own limit is reached
+ * first (fault C01).
  */
 function withFields<Listener extends HttpServer>(server: Listener, { maxHeaderFields }: ServerLimits): Listener {
   server.maxHeadersCount = maxHeaderFields === Number.POSITIVE_INFINITY ? 0 : Math.max(2000, maxHeaderFields + 1);
@@ -143,7 +144,10 @@ function withFields<Listener extends HttpServer>(server: Listener, { maxHeaderFi
 /** The sockets under TLS: `closeAllConnections` does not know a socket before its TLS handshake is done. */
 const tlsTransports = new WeakMap<HttpServer, Set<Socket>>();
 
-/** Destroys the sockets of an own listener that `closeAllConnections` misses: those under TLS and without a PROXY header. */
+/**
+ * Destroys the sockets of an own listener that `closeAllConnections` misses: those under TLS and without a PROXY
+ * header.
+ */
 export function destroyTlsTransports(http: HttpServer): void {
   destroyUnread(http);
   for (const socket of tlsTransports.get(http) ?? []) socket.destroy();
@@ -152,8 +156,8 @@ export function destroyTlsTransports(http: HttpServer): void {
 /**
  * Starts to listen. Rejects with the listener's error when it cannot.
  *
- * Afterwards `failed` is called for each connection that cannot be accepted, such as without a free file descriptor: the
- * listener's error must not end the process (fault D20).
+ * Afterwards `failed` is called for each connection that cannot be accepted, such as without a free file descriptor:
+ * the listener's error must not end the process (fault D20).
  */
 export async function listen(
   http: HttpServer,

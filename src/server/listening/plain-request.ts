@@ -2,8 +2,8 @@
  * Plain requests: those that ask for an upgrade to a protocol other than WebSocket, such as `h2c`.
  *
  * They are answered as if they had not asked (RFC 9110 section 7.8), with their body, and with the timeouts and in the
- * lists of `node:http` (fault C17). Newer runtimes ask which requests to hand over, and keep these. Older ones hand over
- * every request as soon as its head is read, without the body; it is given back to them without the upgrade.
+ * lists of `node:http` (fault C17). Newer runtimes ask which requests to hand over, and keep these. Older ones hand
+ * over every request as soon as its head is read, without the body; it is given back to them without the upgrade.
  */
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";
@@ -48,7 +48,10 @@ export function leavePlainRequests(http: HttpServer, isOurs: IsOurs): () => void
   };
 }
 
-/** Gives a request back to `node:http`, which reads it again with its body. With `close`, the answer ends the connection. */
+/**
+ * Gives a request back to `node:http`, which reads it again with its body. With `close`, the answer ends the
+ * connection.
+ */
 export function giveBack(
   http: HttpServer,
   { request, socket, head }: UpgradeRequest,

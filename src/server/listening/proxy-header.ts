@@ -2,8 +2,8 @@
  * The header of the PROXY protocol, versions 1 and 2, in which a proxy gives the address of the client before any other
  * byte, TLS included (HAProxy's proxy-protocol.txt).
  *
- * A header that the protocol does not allow is malformed. Allowed headers without use here name no client: checks of the
- * proxy itself, Unix sockets and datagrams. Extensions (TLVs, CRC32c among them) are passed over.
+ * A header that the protocol does not allow is malformed. Allowed headers without use here name no client: checks of
+ * the proxy itself, Unix sockets and datagrams. Extensions (TLVs, CRC32c among them) are passed over.
  */
 
 import { isIPv4, isIPv6 } from "node:net";

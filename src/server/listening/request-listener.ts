@@ -1,5 +1,6 @@
 /**
- * Answers the requests of a listener of our own that are no WebSocket handshake, and those that `node:http` cannot read.
+ * Answers the requests of a listener of our own that are no WebSocket handshake, and those that `node:http` cannot
+ * read.
  */
 
 import type { Server as HttpServer, IncomingMessage, RequestListener, ServerResponse } from "node:http";
@@ -69,7 +70,9 @@ function returnedResponse(): TypeError {
   );
 }
 
-/** Answers with 500. A complete answer stays as it is; an answer that has begun is cut off, so that its end is missing. */
+/**
+ * Answers with 500. A complete answer stays as it is; an answer that has begun is cut off, so that its end is missing.
+ */
 function answerFailed(response: ServerResponse): void {
   if (response.writableEnded) return;
   if (response.headersSent) return void response.destroy();

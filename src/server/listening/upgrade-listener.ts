@@ -1,8 +1,8 @@
 /**
  * One `upgrade` listener for all servers of ours on one HTTP server, which other libraries may share.
  *
- * A path without a route is refused only when no other library listens: otherwise the request may be theirs. A request for
- * another protocol than WebSocket may be theirs as well; if none of them touches it, it is answered as plain HTTP.
+ * A path without a route is refused only when no other library listens: otherwise the request may be theirs. A request
+ * for another protocol than WebSocket may be theirs as well; if none of them touches it, it is answered as plain HTTP.
  */
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";
@@ -21,7 +21,9 @@ export interface AttachedServer {
   readonly paths: readonly string[];
   /** Whether a request is for one of its paths. */
   hasPath(request: IncomingMessage): boolean;
-  /** Answers an upgrade request, now or later. Returns false, with the request untouched, when no route has its path. */
+  /**
+   * Answers an upgrade request, now or later. Returns false, with the request untouched, when no route has its path.
+   */
   takeUpgrade(exchange: UpgradeRequest): boolean;
   /** Refuses a request whose path no server has. */
   refuseUnknown(exchange: UpgradeRequest): void;
