@@ -149,7 +149,7 @@ describe("the way to the server", () => {
 });
 
 describe("one opening handshake per address and port at a time [R6455-4.1-2]", () => {
-  /** How many are in the making at once, at a server that answers so many together, a moment after the last of them. */
+  /** The largest number of handshakes under way at once, with a server that answers `together` of them at a time. */
   async function countTogether(
     options: Parameters<typeof connect>[1],
     hosts: readonly string[],
@@ -188,7 +188,7 @@ describe("one opening handshake per address and port at a time [R6455-4.1-2]", (
     const both = (urls: string[]) => Promise.all(urls.map((url) => connect(url, { createConnection })));
     const same = both(["ws://a.test/", "ws://a.test/x"]);
     await until(() => answers.length === 1);
-    // Time for the second, were it not to wait for the first.
+    // The second handshake would come in this time if it did not wait for the first.
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(answers).toHaveLength(1);
     answers.pop()!();

@@ -16,7 +16,7 @@ afterEach(() => {
 });
 const { serveRaw } = serversOfFile();
 
-/** What the server answers, whole and byte by byte, fails with the rule, and leaves no socket on either side. */
+/** Expects an answer, sent whole and byte by byte, to fail with the rule and to leave no socket on either side. */
 async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOptions = {}): Promise<HandshakeError> {
   const bytewise: Answer = (request, socket) => {
     const bytes = toBytes(answer(request, socket) ?? "");
@@ -114,7 +114,7 @@ describe("time and abort", () => {
     await server.close();
   });
 
-  /** The error of an attempt whose time is over when it has come so far. */
+  /** The error of a handshake whose time is over once `reached` holds. */
   async function timedOut(url: string, options: ConnectOptions, reached: () => boolean): Promise<HandshakeError> {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const attempt = handshakeErrorOf(connect(url, { ...options, handshakeTimeout: 30 }));

@@ -1,4 +1,4 @@
-/** What the channels tell of an opening handshake, whichever way it goes. */
+/** The messages of the channels about opening handshakes of every kind and end. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { connect as netConnect, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
@@ -27,7 +27,7 @@ interface Told {
   readonly [detail: string]: unknown;
 }
 
-/** Listens to every channel, until the test is over. */
+/** Subscribes to every channel until the test is over. */
 function listen(): Told[] {
   const told: Told[] = [];
   for (const [step, { name }] of Object.entries(connectChannels)) {
@@ -53,7 +53,7 @@ async function connected(url: string, options?: ConnectOptions): Promise<Connect
 const accept: Answer = (request) => acceptance(request);
 const steps = (told: readonly Told[]) => told.map(({ step }) => step);
 
-/** That all is of one attempt, each step later than the one before it. */
+/** Expects messages of one handshake, each step later than the one before it. */
 function expectOneAttempt(told: readonly Told[]): ConnectAttempt {
   const attempt = told[0]!.attempt;
   for (const one of told) expect(one.attempt).toBe(attempt);

@@ -16,7 +16,7 @@ afterEach(() => {
 });
 const { serveRaw } = serversOfFile();
 
-/** What the server answers, whole and byte by byte, fails with the rule, and leaves no socket on either side. */
+/** Expects an answer, sent whole and byte by byte, to fail with the rule and to leave no socket on either side. */
 async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOptions = {}): Promise<HandshakeError> {
   const bytewise: Answer = (request, socket) => {
     const bytes = toBytes(answer(request, socket) ?? "");

@@ -8,18 +8,18 @@ import { makeCertificates } from "../support/certificates.ts";
 import { type Fault, type Faults, type FaultyProxy, faultyProxy } from "../support/faulty-proxy.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
 
-/** How many conversations go on at once. */
+/** The number of conversations that run at once. */
 const together = 16;
-/** Where time alone ends a case: how long the client waits for each, in milliseconds. */
+/** The time that the client waits in cases that only time ends, in milliseconds. */
 interface Patience {
   readonly opening: number;
   readonly open: number;
 }
-/** Short where nothing will come, long where it may be on its way, and as long as it takes where it is. */
+/** The patience of a case: short where nothing will come, longer where bytes may be on their way, without end where they are. */
 const short = 80;
 const long = 2000;
 const asLongAsItTakes = 60_000;
-/** By how many bytes a conversation over TLS differs from the next: signatures vary, and its last record is optional. */
+/** The difference between two conversations over TLS in bytes: signatures vary, and the last record is optional. */
 const tlsSlack = 48;
 
 const certificates = makeCertificates();
@@ -44,16 +44,16 @@ afterAll(async () => {
   certificates.remove();
 });
 
-/** How a conversation went. */
+/** The course of a conversation. */
 interface Outcome {
   readonly error?: unknown;
   readonly report?: CloseReport;
-  /** How many of the messages came back. */
+  /** The number of messages that came back. */
   readonly received: number;
   readonly passed: FaultyProxy["passed"];
 }
 
-/** Connects through the faults, has two messages echoed and closes; whoever waits in vain closes after its patience. */
+/** Connects through the faults, has two messages echoed and closes; without an answer, it closes after its patience. */
 async function converse(scheme: string, faults: Faults, patience?: Patience): Promise<Outcome> {
   const proxy = await faultyProxy(servers.get(scheme)!.port, faults);
   let received = 0;
@@ -79,7 +79,7 @@ async function converse(scheme: string, faults: Faults, patience?: Patience): Pr
   }
 }
 
-/** Runs the cases, some at a time. */
+/** Runs the cases, several at a time. */
 async function each<Case>(cases: readonly Case[], run: (one: Case) => Promise<void>): Promise<void> {
   let at = 0;
   const worker = async () => {
@@ -88,7 +88,7 @@ async function each<Case>(cases: readonly Case[], run: (one: Case) => Promise<vo
   await Promise.all(Array.from({ length: together }, worker));
 }
 
-/** What a case must come to, by where in the conversation the fault was. */
+/** The expected outcome of a case, by the place of the fault in the conversation. */
 function check(
   name: string,
   fault: Fault & { at: number },
@@ -101,7 +101,7 @@ function check(
     expect(error, told).toBeInstanceOf(HandshakeError);
     const rule = (error as HandshakeError).rule;
     if (fault.kind === "stall") expect(rule, told).toBe("timed-out");
-    // A server that sees the end of half a request may still say so.
+    // A server may still answer the end of half a request.
     else expect(["connection-failed", "tls-failed", "ended-early", "status-not-101"], told).toContain(rule);
     expect(fault.at, told).toBeLessThanOrEqual(opensAfter + slack);
     return;
@@ -116,7 +116,7 @@ function check(
   expect(report!.received, told).toBeUndefined();
   expect(report!.initiator, told).toBe(report!.sent ? "local" : "transport");
   expect(report!.phase, told).toBe(report!.sent ? "closing" : "open");
-  // Where bytes came right before it, the runtime takes a reset for the end of the stream.
+  // Right behind bytes, the runtime takes a reset for the end of the stream.
   const lost = /ECONNRESET|EPIPE|The peer ended the stream without a Close frame/;
   if (fault.kind !== "stall") expect(String(report!.error), told).toMatch(lost);
   expect(fault.at, told).toBeLessThanOrEqual(whole + slack);
@@ -136,7 +136,7 @@ describe.each(["ws", "wss"])("%s", (scheme) => {
   const faults = (["toServer", "toClient"] as const).flatMap((direction) =>
     (["stall", "halfClose", "reset"] as const).map((kind) => [direction, kind] as const),
   );
-  // TLS has ten times the bytes and most of its costs: a prime step visits every record, header and tag.
+  // TLS has ten times the bytes and most of the costs: a prime step visits every record, header and tag.
   const some = scheme === "ws" ? 11 : 97;
 
   it.each(faults)(`reports the cause when bytes %s %s, at every ${some}th byte`, async (direction, kind) => {
@@ -179,7 +179,7 @@ describe.each(["ws", "wss"])("%s", (scheme) => {
   }
 });
 
-/** How many bytes of a direction make the handshake and the whole conversation, give or take. */
+/** The approximate number of bytes of a direction, for the handshake and for the whole conversation. */
 interface Lengths {
   readonly opensAfter: number;
   readonly whole: number;

@@ -1,5 +1,5 @@
 /**
- * connect and WebSocket against servers that nobody here wrote: ws, python's websockets, gorilla and nats-server.
+ * connect and WebSocket against servers of others: ws, python's websockets, gorilla and nats-server.
  *
  * @module-tag slow
  */
@@ -179,7 +179,7 @@ describeWith("nats-server", "nats-server", (executable) => {
     return port;
   }
 
-  /** Speaks NATS's own protocol: the server's lines come as binary messages. */
+  /** A client of NATS's own protocol; the server's lines come as binary messages. */
   async function linesUntil(connection: Connection, end: string): Promise<string> {
     let text = "";
     while (!text.includes(end)) {

@@ -1,4 +1,4 @@
-/** wss: whom a client trusts, how it names the server, and how it shows its own certificate (R6455-4.1-7, C13). */
+/** wss: the servers that a client trusts, the name that it sends, and its own certificate (R6455-4.1-7, C13). */
 import { once } from "node:events";
 import { type AddressInfo, createServer, connect as netConnect } from "node:net";
 import { type ConnectionOptions, type TLSSocket, type TlsOptions, connect as tlsConnect } from "node:tls";
@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 afterAll(() => certificates.remove());
 
-/** A server over TLS that says the name it was asked for and the client's own. */
+/** A server over TLS that sends the server name it was asked for and the name in the client's certificate. */
 async function serveTls(tls: TlsOptions = pair): Promise<RawServer> {
   const server = await rawServer(
     (request, socket) => {

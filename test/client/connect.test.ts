@@ -170,9 +170,9 @@ describe("a connection", () => {
     const ours = ["data", "end", "drain", "error", "close"];
     expect(Object.fromEntries(ours.map((name) => [name, stream!.listenerCount(name)]))).toEqual({
       data: 1,
-      // Every socket has one of Node's own.
+      // Every socket has one listener of Node's own.
       end: 2,
-      // Listened to only while it is full.
+      // The event has a listener only while the socket is full.
       drain: 0,
       error: 1,
       close: 1,

@@ -1,4 +1,4 @@
-/** What a failed client says: where to, what came back, what to do, and which line of the program connected. */
+/** The errors of a failed client: the URL, the response, the remedy, and the line of the program that connected. */
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 afterAll(() => certificates.remove());
 
-/** Each way to connect, written so that nothing of the program waits for it; all give the error with its line. */
+/** Each way to connect, without a frame of the program that waits for it; all give the error with its line. */
 const ways: Record<string, (url: string, options: ConnectOptions) => Promise<Error>> = {
   connect: (url, options) =>
     new Promise((resolve) => {
@@ -45,7 +45,7 @@ const ways: Record<string, (url: string, options: ConnectOptions) => Promise<Err
     }),
 };
 
-/** The error of each way to connect to the address, whose secrets must not show, with the place of the call. */
+/** The error of each way to connect, checked for the place of the call and against secrets of the URL. */
 async function failures(scheme: "ws" | "wss", port: number, options: ConnectOptions = {}): Promise<Error[]> {
   const errors: Error[] = [];
   for (const [name, fail] of Object.entries(ways)) {

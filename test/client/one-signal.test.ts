@@ -1,4 +1,4 @@
-/** One AbortSignal for all sockets of a process: it gives each handshake up, and keeps nothing of those that are over. */
+/** One AbortSignal for all sockets of a process: it gives each handshake up, and keeps nothing of closed sockets. */
 import { getEventListeners, once } from "node:events";
 import { connect as netConnect, type Socket } from "node:net";
 import { queryObjects, setFlagsFromString } from "node:v8";
@@ -44,7 +44,7 @@ afterAll(async () => {
 setFlagsFromString("--expose-gc");
 const collect: () => void = runInNewContext("gc");
 
-/** How many weak references there are, once those that nobody has are gone: a signal holds what depends on it by one. */
+/** The number of weak references after a collection: a signal holds each signal that depends on it by one. */
 async function weakReferences(): Promise<number> {
   for (let round = 0; round < 3; round++) {
     collect();
@@ -55,7 +55,7 @@ async function weakReferences(): Promise<number> {
 
 const never = new Promise<never>(() => {});
 
-/** A hook that never goes on. */
+/** A function whose promise never settles. */
 function stopping(reached: () => void): () => Promise<never> {
   return () => {
     reached();
@@ -63,12 +63,12 @@ function stopping(reached: () => void): () => Promise<never> {
   };
 }
 
-/** A cookie jar that waits as it is told. */
+/** A cookie jar whose methods wait for the given promises. */
 function jar(cookies: "" | (() => Promise<never>), setCookie: () => unknown = () => undefined): CookieJar {
   return { getCookieString: () => (cookies === "" ? "" : cookies()), setCookie };
 }
 
-/** Connects, and tells when the server has received the first bytes. */
+/** Connects, and calls back when the server has received the first bytes. */
 function arrived(reached: () => void): () => Socket {
   return () => {
     const known = new Set(silent.sockets);
@@ -77,10 +77,10 @@ function arrived(reached: () => void): () => Socket {
   };
 }
 
-/** Opens and closes; rejects with what the signal gave it up for. */
+/** Opens and closes a connection; rejects with the signal's reason when it is given up. */
 type Cycle = (url: string, options: WebSocketOptions) => Promise<unknown>;
 
-const faces: Record<string, Cycle> = {
+const ways: Record<string, Cycle> = {
   connect: async (url, options) => {
     const connection = await connect(url, options);
     connection.close();
@@ -104,7 +104,7 @@ const faces: Record<string, Cycle> = {
   },
 };
 
-describe.each(Object.entries(faces))("%s", (_, cycle) => {
+describe.each(Object.entries(ways))("%s", (_, cycle) => {
   it("leaves nothing with the signal, for sockets that opened and for others", async () => {
     const { signal } = new AbortController();
     const url = `ws://127.0.0.1:${server.port}`;

@@ -1,4 +1,4 @@
-/** Responses as raw bytes to `connect`, whole and byte by byte: right ones with frames glued to them, and hostile ones. */
+/** Responses to `connect` as raw bytes, whole and byte by byte: right ones with frames glued to them, and hostile ones. */
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Connection, connect, HandshakeError } from "../../src/index.ts";
@@ -13,7 +13,7 @@ afterEach(async () => {
 });
 
 describe.each(["whole", "bytewise"])("%s", (cut) => {
-  /** Answers with the bytes; the sockets' ends are in `peers`. */
+  /** Answers with bytes; `peers` has the server's ends of the sockets. */
   async function answering(
     answer: (request: ReceivedRequest) => string,
   ): Promise<{ server: RawServer; peers: RawPeer[] }> {

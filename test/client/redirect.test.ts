@@ -1,4 +1,4 @@
-/** Redirects, which are followed only when asked and never carry a secret along, and the cookie jar (C12, R6455-4.1-21). */
+/** Redirects, which are followed only on request and carry no secret along, and the cookie jar (C12, R6455-4.1-21). */
 import { connect as netConnect } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { inspect } from "node:util";
@@ -142,7 +142,7 @@ describe("followRedirects", () => {
     expect(secretsIn(first, 0)).toEqual(["authorization", "cookie", "x-api-key"]);
     expect(secretsIn(second, 0)).toEqual([]);
     expect(second.requests[0]!.values("host")).toEqual([`127.0.0.1:${second.port}`]);
-    // The second server's own credentials for the first are not the caller's.
+    // The second server gives credentials for the first; they are not the caller's.
     expect(first.requests[1]!.values("authorization")).toEqual([
       `Basic ${Buffer.from("user:pass").toString("base64")}`,
     ]);
@@ -224,7 +224,7 @@ describe("followRedirects", () => {
   });
 });
 
-/** A jar that keeps every cookie for every URL, and refuses one. */
+/** A jar that keeps every cookie for every URL, except for one that it refuses. */
 function makeJar(): CookieJar & { readonly asked: string[]; readonly stored: string[] } {
   const stored: string[] = [];
   const asked: string[] = [];

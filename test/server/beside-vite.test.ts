@@ -9,7 +9,7 @@ import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { serve } from "../../src/index.ts";
 
-/** What is used of Vite, which is among the demo's packages. */
+/** The part of Vite that is used here; Vite is among the demo's packages. */
 interface Vite {
   createServer(options: object): Promise<{ close(): Promise<void> }>;
 }

@@ -1,4 +1,4 @@
-/** Servers in several processes of one machine, and sockets that go from one process to another: real processes only. */
+/** Servers in several real processes of one machine, and sockets that go from one process to another. */
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import type { Connection } from "../../src/connection/connection.ts";
@@ -7,13 +7,13 @@ import { Cluster, type Counts, type Sharing, type WorkerProcess } from "../suppo
 import { gate } from "../support/connection-pair.ts";
 import { sendRaw } from "../support/raw-peer.ts";
 
-/** How many workers a cluster begins with, and how many a test needs at least, that one may go. */
+/** The number of workers at a cluster's beginning, and the number that a test needs, so that one may go. */
 const workerCount = 3;
 const leastWorkers = 2;
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 const hasReusePort = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
-/** A client, and the worker that serves it. */
+/** A client and the worker that serves it. */
 interface Client {
   readonly connection: Connection;
   readonly worker: number;
@@ -28,7 +28,7 @@ async function open(
 ): Promise<Client> {
   const waiting: MessageData[] = [];
   let wake = () => {};
-  // With a loop instead, a Close would wait until the loop has reached it.
+  // A reading loop would delay the answer to a Close until the loop has reached it.
   const message = (_: Connection, data: MessageData) => {
     waiting.push(data);
     wake();
@@ -45,7 +45,7 @@ async function open(
   return { connection, worker: Number(await next()), next };
 }
 
-/** Whether a message comes back as it was. */
+/** Whether a message comes back unchanged. */
 async function echoes({ connection, next }: Client, data: string | Uint8Array): Promise<boolean> {
   connection.send(data);
   const echo = await next();
@@ -58,7 +58,7 @@ const messages = [5, 16 * 1024, 1024 * 1024].flatMap((length) => {
   return ["aé€😀".repeat(length / 5), bytes];
 });
 
-// That serve refuses where the runtime has none is shown with its other options.
+// The refusal of a runtime without reusePort is tested with the other options of serve.
 const sharings: readonly Sharing[] = ["round robin", "shared handle", ...(hasReusePort ? ["reusePort" as const] : [])];
 
 describe.each(sharings)("workers by %s", (sharing) => {
@@ -70,16 +70,16 @@ describe.each(sharings)("workers by %s", (sharing) => {
 
   beforeEach(async () => {
     const wanted = workers.length === 0 ? workerCount : leastWorkers;
-    // Where each listens by itself, the others ask for the ports that the first has got.
+    // Where each worker listens by itself, the others ask for the ports of the first.
     if (workers.length === 0) workers.push(await cluster.fork());
     const missing = Array.from({ length: Math.max(0, wanted - workers.length) }, () => cluster.fork());
     workers.push(...(await Promise.all(missing)));
     ports = workers[0]!.ports;
   });
 
-  /** A client of this worker; those that others serve instead are ended. */
+  /** A client of this worker; clients that other workers serve are ended. */
   async function openOn(worker: WorkerProcess, ...how: Parameters<typeof open>): Promise<Client> {
-    // Whoever of those that share a handle is first takes it, and it may always be the same.
+    // The first worker of those that share a handle takes a connection, and it may always be the same one.
     const others = sharing === "shared handle" ? workers.filter(({ id }) => id !== worker.id) : [];
     for (const { pid } of others) process.kill(pid, "SIGSTOP");
     try {
@@ -94,7 +94,7 @@ describe.each(sharings)("workers by %s", (sharing) => {
     }
   }
 
-  /** Two clients of each worker: of its own listener, and of its `node:http` server. */
+  /** Two clients of each worker: one of its own listener, one of its `node:http` server. */
   async function openOnAll(): Promise<Client[]> {
     const clients: Client[] = [];
     for (const worker of workers) for (const port of ports) clients.push(await openOn(worker, port));
@@ -105,7 +105,7 @@ describe.each(sharings)("workers by %s", (sharing) => {
   const total = (all: readonly Counts[], of: (counts: Counts) => number): number =>
     all.reduce((sum, one) => sum + of(one), 0);
 
-  /** Waits until the workers together have so many connections. */
+  /** Waits until the workers together have `count` connections. */
   async function untilConnections(count: number): Promise<Counts[]> {
     for (;;) {
       const all = await counts();
@@ -113,7 +113,7 @@ describe.each(sharings)("workers by %s", (sharing) => {
     }
   }
 
-  /** New clients go to these workers alone, and all are served. */
+  /** Checks that new clients go to these workers alone, and that all are served. */
   async function expectServed(by: readonly WorkerProcess[]): Promise<void> {
     const ids = by.map(({ id }) => id);
     for (const port of ports) {
@@ -128,13 +128,13 @@ describe.each(sharings)("workers by %s", (sharing) => {
   }
 
   test.each(["/echo", "/borrowed", "/compressed"])("messages come back whole on %s", async (path) => {
-    // Of the others one worker is enough: how it came by its socket is no other matter there.
+    // For the other ways one worker is enough, since the way of its socket makes no difference there.
     for (const worker of path === "/echo" ? workers : workers.slice(0, 1)) {
       for (const port of ports) {
         const client = await openOn(worker, port, path);
         expect(client.connection.extensions !== "").toBe(path === "/compressed");
         for (const data of messages) expect(await echoes(client, data)).toBe(true);
-        // All at once, so that writes have to wait for the reader.
+        // All messages are sent at once, so that writes have to wait for the reader.
         for (const data of messages) client.connection.send(data);
         for (const data of messages) expect((await client.next())?.length).toBe(data.length);
         client.connection.close();
@@ -207,7 +207,7 @@ describe.each(sharings)("workers by %s", (sharing) => {
     for (const { socket } of silent) socket.destroy();
   });
 
-  // A listener of its own, as with `reusePort`, is none of the cluster's: Node leaves it open.
+  // Node leaves a listener open that is not the cluster's, as with `reusePort`.
   if (sharing !== "reusePort") {
     test("a worker that the primary disconnects gets no new connections, and ends when those that it has are over", async () => {
       const clients = await openOnAll();

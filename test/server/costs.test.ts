@@ -52,7 +52,7 @@ interface Echo {
   readonly burst: number;
 }
 
-/** Bytes that the server allocates for each message once its code is compiled. */
+/** The bytes that the server allocates for each message once its code is compiled. */
 async function allocatedPerMessage(path: string, echoes: Omit<Echo, "count">): Promise<number> {
   const count = 5000;
   await echo(path, { ...echoes, count: 40_000, burst: 16 });

@@ -9,7 +9,7 @@ import { accept } from "../../src/server/accept.ts";
 import { exchange, parseResponse, type RawRequest, readHead, requestText, sendRaw } from "../support/raw-peer.ts";
 import { afterwards, serving } from "../support/serving.ts";
 
-/** The statuses of a request that comes whole, and byte by byte. */
+/** The statuses of the responses to a request that is sent whole and byte by byte. */
 async function statuses(target: number | NetConnectOpts, request: RawRequest | string): Promise<number[]> {
   const text = typeof request === "string" ? request : requestText(request);
   const found = [];

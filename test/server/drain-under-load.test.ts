@@ -27,13 +27,13 @@ afterEach(async () => {
   await server?.close();
 });
 
-/** What the server did for one connection. */
+/** The server's counts of one connection. */
 interface Ledger {
   readonly id: number;
   received: number;
-  /** How many replies were accepted: sent while the connection was open. */
+  /** The number of accepted replies: those sent while the connection was open. */
   accepted: number;
-  /** The last number that was published before the connection was told to leave. */
+  /** The last number that was published before the connection's Close. */
   lastNews: number;
 }
 
@@ -56,7 +56,7 @@ test("up to 5000 busy connections lose nothing that was accepted, in either dire
       connection.send(`i${connection.data.id}`);
       connection.subscribe("news");
       connection.subscribe(`to ${connection.data.id}`);
-      // What is sent and published right before the Close, in the same turn, is accepted, too.
+      // Messages that are sent and published right before the Close, in the same turn, are accepted, too.
       const close = connection.close.bind(connection);
       connection.close = (...status) => {
         const { id } = connection.data;
@@ -74,7 +74,7 @@ test("up to 5000 busy connections lose nothing that was accepted, in either dire
   });
   server = await serve({
     host: "127.0.0.1",
-    // None is cut off for being slow: all of them work on one machine.
+    // No client is cut off for being slow, since all of them share one machine.
     limits: { maxConnections: 10_000, closeTimeout: 60_000 },
     keepalive: false,
     routes: { "/": talk },
@@ -116,7 +116,7 @@ test("up to 5000 busy connections lose nothing that was accepted, in either dire
   expect(wrong.map((client) => ({ ...client, ledger: ledgers[client.id] })).slice(0, 3)).toEqual([]);
   expect(new Set(report.clients.map(({ id }) => id)).size).toBe(clientCount);
   expect(server.metrics().closed).toEqual({ 1012: clientCount });
-  // The clients left one after another, so that those who were last had gone on talking.
+  // The clients left one after another, so the last ones went on talking for a while.
   const talked = report.clients.map(({ sent }) => sent);
   expect(Math.max(...talked)).toBeGreaterThan(Math.min(...talked));
 });

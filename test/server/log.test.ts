@@ -1,4 +1,4 @@
-/** The logging hook: what it is told, that nothing goes to stderr beside it, and that its own faults change nothing. */
+/** The logging hook: its records, which replace stderr, and its own exceptions, which change nothing. */
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
 import { accept } from "../../src/server/accept.ts";
 import { guardedLog, type LogRecord } from "../../src/server/log.ts";

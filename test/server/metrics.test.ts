@@ -43,7 +43,7 @@ describeWith("python3-prometheus-client", "a Prometheus parser", (python) => {
 
   test("reads every number with its type and labels", () => {
     const families = parse(prometheusText(metrics));
-    // The parser takes _total off a counter's name.
+    // The parser removes _total from a counter's name.
     expect(families.map(([name, type, , samples]) => [name, type, samples.map(([, ...rest]) => rest)])).toEqual([
       ["openline_connections", "gauge", [[{}, 3]]],
       ["openline_pending_handshakes", "gauge", [[{}, 1]]],

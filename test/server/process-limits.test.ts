@@ -1,4 +1,4 @@
-/** The caps that all connections of the process share, with clients that hold back over real sockets. */
+/** The limits that all connections of a process share, with slow clients over real sockets. */
 import { expect, test } from "vitest";
 import type { CloseReport } from "../../src/connection/closing/close-report.ts";
 import { processAssembly } from "../../src/connection/receiving/message-pump.ts";
@@ -25,7 +25,7 @@ test("unfinished messages of all clients together stay below the limit; the long
   const longest = await openRaw(server.port);
   longest.send(begin, { ...begin, opcode: 0 });
   await until(() => processAssembly.total === 2 * part);
-  // Together with the first, 16 more would be over a MiB.
+  // With the first message, 16 more would exceed 1 MiB.
   const others = await Promise.all(Array.from({ length: 16 }, () => openRaw(server.port)));
   for (const [index, peer] of others.entries()) {
     peer.send(begin);
@@ -37,7 +37,7 @@ test("unfinished messages of all clients together stay below the limit; the long
   await until(() => reports.length === 1);
   expect(reports[0]).toMatchObject({ violation: "too-much-unfinished", initiator: "local" });
   expect(processAssembly.total).toBe(16 * part);
-  // The others did not notice.
+  // The other clients noticed nothing.
   for (const peer of others) peer.send({ opcode: 0, payload: "end" });
   await until(() => heard.length === 16);
   expect(new Set(heard)).toEqual(new Set([part + 3]));
@@ -67,7 +67,7 @@ test.each([
       for (const topic of new Set(names.map(topicOf))) server.publish(topic, new Uint8Array(250_000));
       await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     }
-    // What the socket holds already is each one's own.
+    // Bytes that a socket holds already are not shared.
     expect(before).toBeGreaterThan((most * holders) / 2);
     expect(before).toBeLessThan(most * holders + 2 * 1024 * 1024);
     expect(processOutbox.total).toBeLessThanOrEqual(most);
@@ -89,7 +89,7 @@ test("output for clients that do not read stays below the limit together, and cl
   const letGo = () => [...server.connections].filter(({ readyState }) => readyState !== 1);
   let number = 0;
   let highest = 0;
-  // The kernel's buffers hold some megabytes for each first.
+  // The kernel's buffers hold some megabytes for each client first.
   for (; letGo().length === 0; number++) {
     for (const connection of server.connections) connection.send(new Uint8Array(size).fill(number & 255));
     const frame = await reader.nextFrame();
@@ -103,7 +103,7 @@ test("output for clients that do not read stays below the limit together, and cl
   const [loser] = letGo();
   for (const peer of stalled) peer.socket.resume();
   const frames = await stalled[["/a", "/b", "/c"].indexOf(loser!.path)]!.allFrames();
-  // Whatever left before is whole; nothing follows the Close.
+  // The messages that left before are whole, and nothing follows the Close.
   expect(frames.length).toBeLessThan(number);
   expect(closeStatus(frames.at(-1))).toEqual({ code: 1013, reason: "Too much output is waiting" });
   for (const frame of frames.slice(0, -1)) expect(frame.payload.length).toBe(size);

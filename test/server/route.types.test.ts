@@ -3,7 +3,7 @@ import { accept } from "../../src/server/accept.ts";
 import { type PathParams, route } from "../../src/server/route.ts";
 import { serve } from "../../src/server/server.ts";
 
-/** Only its types are looked at. */
+/** Never called; only its types are checked. */
 async function inline(): Promise<void> {
   await serve({
     routes: {
@@ -90,10 +90,10 @@ async function inline(): Promise<void> {
   route({ accepts: "json" });
 }
 
-/** A condition that the compiler does not know. */
+/** A condition whose value the compiler does not know. */
 declare const letIn: boolean;
 
-/** Only its types are looked at. */
+/** Never called; only its types are checked. */
 function sometimesWithout(): void {
   route({ message: ({ data }) => expectTypeOf(data).toBeUnknown() });
   route({ upgrade: () => ({}), message: ({ data }) => expectTypeOf(data).toBeUnknown() });
@@ -103,7 +103,7 @@ function sometimesWithout(): void {
     message: ({ data }) => expectTypeOf(data).toEqualTypeOf<{ user: number } | undefined>(),
   });
   route({
-    // @ts-expect-error: one way in has no data
+    // @ts-expect-error: one of the results has no data
     upgrade: () => {
       if (letIn) return { data: { user: 1 } };
       return {};
@@ -112,19 +112,19 @@ function sometimesWithout(): void {
   });
   // @ts-expect-error: undefined is no decision
   route({ upgrade: () => (letIn ? { data: 1 } : undefined) });
-  // @ts-expect-error: nor is false, which an `&&` may give
+  // @ts-expect-error: false, which an `&&` may give, is no decision
   route({ upgrade: () => letIn && { data: 1 } });
-  // @ts-expect-error: nor is nothing
+  // @ts-expect-error: no result is no decision
   route({ upgrade: () => {} });
   route({
-    // @ts-expect-error: one way in has no data
+    // @ts-expect-error: one of the results has no data
     upgrade: async ({ subprotocols }) => {
       if (letIn) return { data: { user: 1 } };
       return subprotocols[0] === undefined ? {} : { subprotocol: subprotocols[0] };
     },
     message: ({ data }) => data.user,
   });
-  // @ts-expect-error: nothing gives the data
+  // @ts-expect-error: no result has the data
   route<{ user: number }>({ message: ({ data }) => data.user });
   route<{ user: number } | undefined>({ message: ({ data }) => data?.user });
 }

@@ -20,7 +20,7 @@ beforeAll(() => {
 
 afterAll(() => certificates.remove());
 
-/** Whom a new client is shown. */
+/** The name in the certificate that a new client gets. */
 async function shown({ port }: Server, options: ConnectionOptions = {}): Promise<string> {
   const socket = connectTls({ port, host: "127.0.0.1", ca: certificates.ca, servername: "localhost", ...options });
   await once(socket, "secureConnect");

@@ -95,7 +95,7 @@ describe("TLS", () => {
     const size = 64 * 1024 * 1024;
     const limits = { closeTimeout: 5000, writeTimeout: 45_000, maxOutboxSize: 2 * size };
 
-    /** Where the bytes of one large write are seen to leave. */
+    /** A TLS socket with the queue in which the bytes of one large write wait. */
     interface SecureSocket extends TLSSocket {
       readonly _handle: { readonly _parent: { readonly writeQueueSize: number } } | null;
     }
@@ -123,17 +123,17 @@ describe("TLS", () => {
         });
       socket.write(requestText());
       await until(() => waiting() > 0);
-      /** Resolves when some more has left, with whether there is still something waiting. */
+      /** Resolves when more bytes have left, with whether some are still waiting. */
       const moved = async () => {
         const before = waiting();
-        // More, where the next message follows in the same turn.
+        // The count also rises: the next message may follow in the same turn.
         await until(() => waiting() !== before || socket.destroyed);
         return waiting() > 0;
       };
       return { socket, far, got, closed: closed!, moved };
     }
 
-    // The clock runs as bytes leave, so neither the machine's speed nor what the kernel holds matters.
+    // The clock is turned as bytes leave, so neither the machine's speed nor the kernel's buffers matter.
     test("gets all output before our Close, though it takes longer than writeTimeout", async () => {
       const { socket, got, closed, moved } = await reading((connection) => {
         vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
@@ -187,7 +187,7 @@ describe("TLS", () => {
     const silent = await sendRaw(server.port);
     await silent.until(() => false);
     silent.end();
-    // Held up, close would take this long.
+    // A close that waited for the client would take this long.
     const another = await serving({ tls, routes: {}, limits: { handshakeTimeout: 3_600_000 } });
     const idle = await sendRaw(another.port);
     await another.close();

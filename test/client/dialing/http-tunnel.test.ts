@@ -27,7 +27,7 @@ afterEach(() => {
 afterAll(() => certificates.remove());
 const { serveRaw, serveEcho, closeLater } = serversOfFile();
 
-/** An HTTP proxy of the test's own, which tunnels to where it is told, whatever the name that is asked for. */
+/** An HTTP proxy that leads every tunnel to the port `target`, for any name. */
 async function httpProxy(target: () => number, options?: RawServerOptions, glued = "", early = ""): Promise<RawServer> {
   return serveRaw((request, socket) => {
     expect(request.method).toBe("CONNECT");

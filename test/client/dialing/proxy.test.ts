@@ -33,7 +33,7 @@ describe("the environment", () => {
       "socks5://s:1",
     ],
     ["ws://server.test/", { HTTP_PROXY: "http://p:1", all_proxy: "socks5://s:1" }, "http://p:1"],
-    // A request's Proxy field in a CGI program.
+    // The environment of a CGI program has a request's field Proxy.
     ["ws://server.test/", { HTTP_PROXY: "http://evil:1", REQUEST_METHOD: "GET" }, undefined],
     ["ws://server.test/", { http_proxy: "http://p:1", REQUEST_METHOD: "GET" }, "http://p:1"],
     ...["localhost", "localhost.", "a.localhost", "a.localhost.", "127.0.0.1", "127.9.9.9", "[::1]"].map(

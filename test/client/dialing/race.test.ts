@@ -1,4 +1,4 @@
-/** Addresses of one host that race for the connection: slow ones, dead ones, and what is left of the losers. */
+/** Addresses of one host that race for the connection: slow ones, dead ones, and the sockets of the losers. */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
@@ -25,7 +25,7 @@ async function full(host: string, port?: number) {
   return listener;
 }
 
-/** A listener that keeps what it accepts. */
+/** A listener that keeps the sockets that it accepts. */
 async function listening(host: string, port: number): Promise<{ server: Server; accepted: Socket[] }> {
   const accepted: Socket[] = [];
   const server = createServer((socket) => void accepted.push(socket.on("error", () => {}))).listen(port, host);
@@ -39,14 +39,14 @@ async function listening(host: string, port: number): Promise<{ server: Server; 
   return { server, accepted };
 }
 
-// Other systems have one loopback address, and do not drop what a full queue has no room for.
+// Other systems have one loopback address, and drop nothing when a queue is full.
 describe.runIf(process.platform === "linux")("addresses of one host", () => {
   it("are tried until a slow one connects, also when the others fail", async () => {
     const slow = await full("127.0.0.2");
     for (const addresses of [[v4(2), v4(3), v4(4)], [v4(3), v4(2)], [v4(2)]]) {
       const handshake = new PendingHandshake([], 10_000);
       const dialled = dialTcp(handshake, slow.port, addresses);
-      // Its first segment has been dropped by now, so that it takes a second.
+      // The first segment has been dropped by now, so the connection takes a second.
       if (addresses.length === 3) slow.accept();
       const socket = await dialled;
       expect(socket.remoteAddress).toBe("127.0.0.2");

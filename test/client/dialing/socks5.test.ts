@@ -31,7 +31,7 @@ async function readExactly(socket: Socket, length: number): Promise<Buffer> {
   }
 }
 
-/** A SOCKS server that reads as many bytes as each step says and answers with bytes, or one by one. */
+/** A SOCKS server that reads the number of bytes of each step, and answers with its bytes, whole or one by one. */
 async function scriptedSocks(
   steps: readonly (readonly [reads: number, answer: readonly number[]])[],
   bytewise: boolean,

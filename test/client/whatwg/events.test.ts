@@ -28,7 +28,7 @@ describe("CloseEvent", () => {
 
   test("throws a TypeError for members that cannot be converted", () => {
     expect(() => new (CloseEvent as unknown as new () => Event)()).toThrow(TypeError);
-    // The runtime's own class, where it has one, takes a bigint for a number.
+    // The runtime's own class takes a bigint for a number.
     const bigints = "CloseEvent" in globalThis ? [] : [{ code: 1n }];
     for (const init of [...bigints, { code: Symbol("s") }, { reason: Symbol("s") }, 1]) {
       expect(() => new CloseEvent("close", init as object)).toThrow(TypeError);

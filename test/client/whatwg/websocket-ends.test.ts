@@ -1,4 +1,4 @@
-/** `WebSocket` against servers that behave in every way, right and wrong: how it ends, and what it says about it. */
+/** `WebSocket` against servers that behave in every way, right and wrong: its end, and its events about it. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(() => server.close());
 
-/** What is seen of a connection until its end, and the `error` of its error event. */
+/** The events of a connection until its end, and the `error` of its error event. */
 async function run(path: string, given: WebSocketOptions = {}, act?: (ws: WebSocket) => void) {
   const ws = new WebSocket(path.startsWith("/") ? base + path : path, [], given);
   let error: unknown;

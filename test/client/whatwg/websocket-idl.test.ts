@@ -1,11 +1,11 @@
-/** `WebSocket` and `WebSocketStream` as Web IDL declares them, in place of the runtime's, and in the article's own words. */
+/** `WebSocket` and `WebSocketStream` as Web IDL declares them, in place of the runtime's, and in an article's script. */
 import { once } from "node:events";
 import { createContext, runInContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { serve, WebSocket, WebSocketStream } from "../../../src/index.ts";
 import { turns } from "../../support/websocket-log.ts";
 
-/** The members of an interface: what its properties are. */
+/** The members of an interface, each with the kind of its property. */
 function members({ prototype }: { readonly prototype: object }): Record<string, unknown> {
   const all = Object.entries(Object.getOwnPropertyDescriptors(prototype)).map(([name, member]) => {
     const { get, set, value } = member;
@@ -126,7 +126,7 @@ test("WebSocketStream has its members on the prototype, and getters that reject 
   await expect(closed.get!.call({})).rejects.toThrow(TypeError);
 });
 
-/** What a browser's page does with a WebSocket, in the words of the article that the project starts from. */
+/** The script of a page, in the words of the article that the project starts from. */
 const article = `
 var ws = new WebSocket("ws://localhost:9998/echo");
 

@@ -1,18 +1,18 @@
-/** `WebSocket`: sending, and what is buffered. */
+/** `WebSocket`: sending and buffering. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, serve, WebSocket } from "../../../src/index.ts";
 import { closed, events, next, opened, thrown, turns } from "../../support/websocket-log.ts";
 
 let server: Server;
 let echo: string;
-/** What the server was sent. */
+/** The messages that the server has received. */
 const received: (string | Uint8Array)[] = [];
 
 beforeAll(async () => {
   server = await serve({
     port: 0,
     host: "127.0.0.1",
-    // It shares its process with its clients, which may not read while it is sent much.
+    // The server shares its process with the clients, which may not read while it receives much.
     limits: { maxOutboxSize: 64 * 1024 * 1024 },
     routes: {
       "/echo": {

@@ -18,7 +18,7 @@ afterAll(() => server.close());
 
 const Any = WebSocketStream as unknown as new (...args: unknown[]) => WebSocketStream;
 
-/** What a promise comes to: "ok" with its value, or the kind of error with its close code. */
+/** The outcome of a promise: "ok" with its value, or the kind of error with its close code. */
 function outcome(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     (value) => `ok ${JSON.stringify(value)}`,
@@ -304,7 +304,7 @@ describe("close [WHATWG-WSS-1]", () => {
     expect(await rejection(wss.closed)).toBe(error);
     expect((error as WebSocketError).closeCode).toBe(1006);
     expect(read).toEqual(questions);
-    // The last question is as far as its end: the stream asks for what comes next before somebody reads it.
+    // The stream asks for the next message before it is read, so the last question has come as far as its end.
     const answers = readFrames(received).map(({ payload }) => payload.toString());
     expect(answers).toEqual(questions.slice(0, 19));
     await ending.close();

@@ -8,7 +8,7 @@ import { closed, events, next, opened, thrown, turns } from "../../support/webso
 
 let server: Server;
 let echo: string;
-/** What the server was sent, and how each of its connections ended. */
+/** The messages that the server has received, and the ends of its connections. */
 const received: (string | Uint8Array)[] = [];
 const ended: [code: number, reason: string][] = [];
 

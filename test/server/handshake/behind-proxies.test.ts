@@ -173,7 +173,7 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
   }, async () => {
     const kept = await open("/echo");
     const silent = await open("/silent");
-    // The proxy ends the one without pings, which shows that its timeout has passed for the other one, too.
+    // The proxy ends the connection without pings, so its timeout has passed for the other one, too.
     expect(await silent.closed).toMatchObject({ code: 1006, initiator: "transport" });
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(kept.readyState).toBe(1);
@@ -187,7 +187,7 @@ function behind(start: (backend: number) => Promise<Proxy>): void {
   });
 
   test("frames glued to the request are not lost", async () => {
-    // An empty Ping and the text "a", the masking key being zero.
+    // An empty Ping and the text "a", both with a masking key of zero.
     const glued = Buffer.from([0x89, 0x80, 0, 0, 0, 0, 0x81, 0x81, 0, 0, 0, 0, 0x61]);
     const peer = await openRaw(proxy.port, { path: "/echo" }, glued);
     const frames = await peer.nextFrames(2);

@@ -1,4 +1,4 @@
-/** C18: one handshake, and two that would answer it. */
+/** One handshake, and two listeners that would answer it (fault C18). */
 import { once } from "node:events";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -16,7 +16,7 @@ import { afterwards, serving } from "../../support/serving.ts";
 const twice = /^Cannot accept: the request was answered already/;
 const says = (what: string) => ({ open: (connection: { send(data: string): unknown }) => void connection.send(what) });
 
-/** Sends a request byte by byte where asked to; what came of it until `text` did. */
+/** Sends a request, byte by byte where asked to, and returns the answer once `text` is in it. */
 async function received(port: number, text: string, bytewise: boolean): Promise<string> {
   const peer = await sendRaw(port);
   for (const part of bytewise ? requestText() : [requestText()]) {

@@ -1,4 +1,4 @@
-/** Whose word on the client's address is believed: by table, and through `serve` and `accept`. */
+/** The client's address behind trusted and other proxies: by table, and through `serve` and `accept`. */
 import { describe, expect, test } from "vitest";
 import { accept } from "../../../src/server/accept.ts";
 import {
@@ -18,19 +18,19 @@ const lan = ["10.0.0.0/8", "2001:db8::/32"];
 
 describe("clientAddress [C10]", () => {
   test.each<[TrustProxy | undefined, string | undefined, string]>([
-    // Nobody is trusted: the header is the client's own.
+    // No proxy is trusted, so the header is the client's own.
     [undefined, "1.2.3.4", socket],
     [0, "1.2.3.4", socket],
     [[], "1.2.3.4", socket],
     [["192.168.0.0/16"], "1.2.3.4", socket],
-    // So many hops, from the right.
+    // A number trusts that many hops, from the right.
     [1, undefined, socket],
     [1, "1.2.3.4", "1.2.3.4"],
     [1, "9.9.9.9, 1.2.3.4", "1.2.3.4"],
     [2, "9.9.9.9, 1.2.3.4", "9.9.9.9"],
     [2, "8.8.8.8,9.9.9.9 ,\t1.2.3.4", "9.9.9.9"],
     [5, "8.8.8.8, 9.9.9.9", "8.8.8.8"],
-    // While they are in the list.
+    // A list trusts hops while they are in it.
     [lan, "1.2.3.4", "1.2.3.4"],
     [lan, "9.9.9.9, 1.2.3.4", "1.2.3.4"],
     [lan, "9.9.9.9, 1.2.3.4, 10.3.4.5", "1.2.3.4"],
@@ -38,12 +38,12 @@ describe("clientAddress [C10]", () => {
     [lan, "9.9.9.9, 2001:db8::7", "9.9.9.9"],
     [lan, "10.0.0.7, 10.0.0.8", "10.0.0.7"],
     [["10.0.0.1"], "9.9.9.9, 10.0.0.2", "10.0.0.2"],
-    // With ports and brackets.
+    // Entries may have ports and brackets.
     [1, "1.2.3.4:5678", "1.2.3.4"],
     [1, "[2001:db8::1]:5678", "2001:db8::1"],
     [1, "[2001:db8::1]", "2001:db8::1"],
     [1, "2001:db8::1", "2001:db8::1"],
-    // What is no address ends the search at the last one that is vouched for.
+    // An entry that is no address ends the search at the last trusted one.
     [1, "", socket],
     [1, ",", socket],
     [1, "unknown", socket],
@@ -189,7 +189,7 @@ describe("maxConnectionsPerAddress", () => {
     expect(parseResponse(await exchange(server.port, requestText({ path: "/at-once" }))).status).toBe(503);
     gates[0]?.();
     expect(parseResponse(await waiting).status).toBe(401);
-    // One that breaks a rule of the handshake is not counted any more either.
+    // A handshake that breaks a rule is not counted any more either.
     await exchange(server.port, requestText({ path: "/at-once", headers: { "Sec-WebSocket-Key": "" } }));
     await openRaw(server.port, { path: "/at-once" });
   });

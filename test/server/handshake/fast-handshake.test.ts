@@ -21,7 +21,7 @@ afterEach(() => {
   }
 });
 
-/** An HTTP server that says which requests came to it, and whose first look takes `/taken` and answers `taken`. */
+/** An HTTP server that notes its requests, with fast handshakes that take `/taken` and answer `taken`. */
 async function looking(handshakeTimeout = 10_000) {
   const http = createServer({ headersTimeout: handshakeTimeout, connectionsCheckingInterval: 50 });
   const asked: string[] = [];

@@ -11,7 +11,7 @@ import { exchange, openRaw, parseResponse, requestText } from "../../support/raw
 
 const list = ["https://example.com", "http://localhost:3000"];
 
-/** Origin, Host, and whether each policy lets the two in: the host's own, and the list above. */
+/** An Origin, a Host, and whether `same-host` and the list above let them in. */
 const matrix: [title: string, origin: string | undefined, host: string, sameHost: boolean, listed: boolean][] = [
   ["absent", undefined, "example.com", true, true],
   ["same", "https://example.com", "example.com", true, true],
@@ -156,7 +156,7 @@ describe("the hosts that a server answers to", () => {
       peer.end();
     }
     expect(server.metrics().refused).toEqual({ "host-not-allowed": 4 });
-    // The control: without the list the rebound name is the same host.
+    // The control: without the list, the foreign name is the same host.
     const open = await serve({ host: "127.0.0.1", routes: { "/": {} } });
     const peer = await openRaw(open.port, { headers: { Host: "evil.example", Origin: "http://evil.example" } });
     peer.end();

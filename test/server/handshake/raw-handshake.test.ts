@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const connection of server.connections) connection.terminate();
   await server.close();
-  // Nothing that a peer sends is a fault of the server's.
+  // Nothing that a peer sends makes the server throw.
   expect(stderr).not.toHaveBeenCalled();
   stderr.mockRestore();
 });
@@ -49,7 +49,7 @@ afterAll(async () => {
 type Cut = "whole" | "bytewise";
 const cuts: readonly Cut[] = ["whole", "bytewise"];
 
-/** Sends bytes in one write or in one for each; stops when the server has ended the stream. */
+/** Sends bytes in one write or one by one, until the server ends the stream. */
 async function send(bytes: string | Uint8Array, cut: Cut): Promise<RawPeer> {
   const all = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
   if (cut === "whole") return sendRaw(server.port, all);
@@ -62,7 +62,7 @@ async function send(bytes: string | Uint8Array, cut: Cut): Promise<RawPeer> {
   return peer;
 }
 
-/** All that is answered until the server ends the stream. */
+/** All bytes that the server sends until it ends the stream. */
 async function answered(bytes: string | Uint8Array, cut: Cut): Promise<string> {
   const peer = await send(bytes, cut);
   await peer.until(() => false);

@@ -39,7 +39,7 @@ describe("Router", () => {
 
   describe("with a rest", () => {
     const all = ["/*", "/files/*", "/:dir/*", "/files/:id", "/files/:id/*", "/files/new", "/files/a/:b/*"];
-    // In whatever order they are given.
+    // The order in which they are given makes no difference.
     test.each([
       ["given so", all],
       ["given the other way round", [...all].reverse()],

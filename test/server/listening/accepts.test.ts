@@ -1,4 +1,4 @@
-/** Router, and clients, that take text or binary messages alone. */
+/** Routes and clients that take text or binary messages alone. */
 import { expect, test } from "vitest";
 import { connect } from "../../../src/client/connect.ts";
 import type { CloseReport } from "../../../src/connection/closing/close-report.ts";
@@ -11,11 +11,11 @@ import { frameFrom } from "../../support/wire.ts";
 
 const refusal = { code: 1003, reason: "Messages of this type, text or binary, are not accepted" };
 
-/** Sends one taken message and one refused, whole or byte by byte; what came back. */
+/** Sends one accepted and one refused message, whole or byte by byte, and returns the answers. */
 async function answers(peer: RawPeer, opcode: 1 | 2, bytewise: boolean) {
   const frames = Buffer.concat([
     frameFrom("client", { opcode, payload: "taken" }),
-    // Its first frame alone: a message of 1 GiB is not waited for.
+    // The first frame of a message of 1 GiB is enough.
     frameFrom("client", { opcode: 3 - opcode, announced: 2n ** 30n, payload: "" }),
   ]);
   for (const part of bytewise ? frames : [frames]) {

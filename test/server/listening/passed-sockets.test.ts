@@ -1,4 +1,4 @@
-/** Sockets that one process has accepted and another serves: real processes, and the parent's sockets are Node's own. */
+/** Sockets that one process accepts and another serves; the processes are real, and the parent uses Node alone. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { on, once } from "node:events";
 import { createServer as createHttpServer, type IncomingMessage } from "node:http";
@@ -36,12 +36,12 @@ function pass(passed: Passed, socket?: Socket): void {
   child.send(passed, socket);
 }
 
-/** Passes on all that comes, unread. */
+/** Passes every socket on without reading it. */
 function passConnections(): Server {
   return createServer({ pauseOnConnect: true }, (socket) => pass({ what: "connection" }, socket));
 }
 
-/** Reads each request, and passes on what was read with its socket. */
+/** Reads each request, and passes it on with its socket. */
 function passUpgrades(): Server {
   return createHttpServer().on("upgrade", (message: IncomingMessage, socket: Socket, head: Buffer) => {
     const { method, url, httpVersion, rawHeaders } = message;

@@ -12,7 +12,7 @@ import { httpServer } from "../../support/http-server.ts";
 import { exchange, parseResponse, RawPeer, readHead, requestText, sendRaw } from "../../support/raw-peer.ts";
 import { afterwards, serving } from "../../support/serving.ts";
 
-/** Says what has come of a request. */
+/** Answers with the parts of the request that have come. */
 const echo: RequestListener = async (request, response) => {
   let body = "";
   request.on("data", (chunk) => {
@@ -26,7 +26,7 @@ const echo: RequestListener = async (request, response) => {
 const body = '{"transfer":100}';
 const settings = "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA";
 
-/** A POST as the HTTP client of Java sends its first one. */
+/** A POST in the form in which Java's HTTP client sends its first request. */
 function javaRequest(framing: "content-length" | "chunked", last = true): string {
   const head = [
     "POST /api HTTP/1.1",
@@ -55,7 +55,7 @@ async function byteByByte(port: number, text: string): Promise<string> {
   return peer.received.toString("latin1");
 }
 
-/** Our own listener, and one that we share, both with the same answers; `close` ends our part and all that is open. */
+/** An own listener and a shared one with the same answers; `close` ends our server and all connections. */
 const servers: [string, (request: RequestListener) => Promise<{ port: number; close(): Promise<unknown> }>][] = [
   [
     "the own listener",
@@ -125,7 +125,7 @@ describe.each(servers)("a request that asks for h2c, on %s [C17]", (_, start) =>
       echo(request, response);
     });
     for (let i = 0; i < 3; i++) await exchange(port, javaRequest("content-length"));
-    // The listener is there from the second socket on; each of the three requests counts as well.
+    // The listener hears of the second socket on, and of each of the three requests.
     expect(accepted).toBe(5);
   });
 
@@ -136,7 +136,7 @@ describe.each(servers)("a request that asks for h2c, on %s [C17]", (_, start) =>
     const peer = await sendRaw(port, `GET / HTTP/1.1\r\nHost: a\r\n\r\n${upgrade}`);
     await until(() => answers.length > 0);
     answers[0]!.end("first");
-    // Runtimes that ask which requests to hand over give the second to the application as well.
+    // Runtimes that ask which requests to hand over give the second request to the application, too.
     await until(() => answers.length === 2 || peer.ended);
     answers[1]?.writeHead(200, { Connection: "close", "Content-Length": 6 }).end("second");
     await peer.until(() => false);
@@ -309,7 +309,7 @@ test("control: an answer on the socket that was handed over is not ended with th
     closed = true;
   });
   http.closeAllConnections();
-  // A server beside it is closed in the meantime, with what was open there.
+  // Another server is closed in the meantime, with its connections.
   const beside = createServer((_, response) => void response.write("data: hello\n\n")).listen(0, "127.0.0.1");
   await once(beside, "listening");
   const other = await sendRaw((beside.address() as AddressInfo).port, requestText({ headers: { Upgrade: "h2c" } }));

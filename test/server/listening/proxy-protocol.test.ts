@@ -1,4 +1,4 @@
-/** A listener behind proxies that say with the PROXY protocol whose connection it is; by hand, and behind HAProxy itself. */
+/** A listener behind proxies of the PROXY protocol: scripted ones, and HAProxy itself. */
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
@@ -28,7 +28,7 @@ beforeAll(() => {
 
 afterAll(() => certificates.remove());
 
-/** Says who it was told that the client is, by the first look and by `upgrade`. */
+/** Sends the client's address, as fast handshakes and as `upgrade` know it. */
 const routes = {
   "/": {
     message: (connection: { remoteAddress: string | undefined; send(data: string): unknown }) => {
@@ -58,7 +58,7 @@ const headers: [title: string, header: string | Buffer, address: string][] = [
 ];
 const question = frameFrom("client", { opcode: 1, payload: "who am I?" });
 
-/** Sends bytes whole, or byte by byte, each in a segment of its own. */
+/** Sends bytes whole, or each byte in a segment of its own. */
 async function sendTo(port: number, bytes: Buffer, bytewise: boolean): Promise<RawPeer> {
   const peer = await sendRaw(port);
   peer.socket.setNoDelay(true);
@@ -269,7 +269,7 @@ listen openline
           break;
         }
       }
-      // Its health checks are no news either.
+      // The health checks of HAProxy are not logged either.
       expect(records).toEqual([]);
     });
   });
