@@ -41,7 +41,7 @@ export type { MessageStream } from "./connection/receiving/message-stream.ts";
 export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/sending/fragment-sender.ts";
 export { PreparedMessage } from "./connection/sending/prepared-message.ts";
 export type { SendOptions } from "./connection/sending/send-options.ts";
-export type { Sendable } from "./connection/sending/send-queue.ts";
+export type { Sendable } from "./connection/sending/sendable.ts";
 export { CloseCode } from "./protocol/close-code.ts";
 export type { AcceptedMessages } from "./protocol/endpoint/endpoint-options.ts";
 export type { HeaderEntries } from "./protocol/handshake/added-fields.ts";

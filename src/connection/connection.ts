@@ -14,7 +14,7 @@ import type { MessageStream } from "./receiving/message-stream.ts";
 import type { Fragments, SendFragmentsOptions } from "./sending/fragment-sender.ts";
 import { nextPingPayload } from "./sending/pings.ts";
 import type { SendOptions } from "./sending/send-options.ts";
-import type { Sendable } from "./sending/send-queue.ts";
+import type { Sendable } from "./sending/sendable.ts";
 import { duplexOf } from "./streams/node-duplex.ts";
 import { WebStreams } from "./streams/web-streams.ts";
 

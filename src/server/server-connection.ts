@@ -6,7 +6,7 @@ import { Connection, coreOf } from "../connection/connection.ts";
 import type { ConnectionParts } from "../connection/connection-core.ts";
 import type { Fragments, SendFragmentsOptions } from "../connection/sending/fragment-sender.ts";
 import type { SendOptions } from "../connection/sending/send-options.ts";
-import type { Sendable } from "../connection/sending/send-queue.ts";
+import type { Sendable } from "../connection/sending/sendable.ts";
 import type { Subscriber } from "../topics/topic.ts";
 import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
 

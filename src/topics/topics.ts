@@ -10,11 +10,11 @@
  */
 
 import { Buffer } from "node:buffer";
-import { types } from "node:util";
 import { cleanContext } from "../connection/event-loop/async-context.ts";
 import { resolveLimits, type ServerLimits, serverLimits } from "../connection/options/limits.ts";
 import { PreparedMessage } from "../connection/sending/prepared-message.ts";
-import { kindOfUnsendable } from "../connection/sending/send-queue.ts";
+import { kindOfUnsendable } from "../connection/sending/sendable.ts";
+import { viewSource } from "../protocol/bytes.ts";
 import { describe } from "../protocol/check-options.ts";
 import { setImmediate } from "../transport/scheduling.ts";
 import { PublishBatch, tallyOf } from "./publish-batch.ts";
@@ -281,9 +281,8 @@ async function roomier(topic: Topic): Promise<void> {
 function prepare(data: Publishable): PreparedMessage {
   if (PreparedMessage.made(data)) return data;
   if (typeof data === "string" || data instanceof Uint8Array) return new PreparedMessage(data);
-  if (ArrayBuffer.isView(data))
-    return new PreparedMessage(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  if (types.isArrayBuffer(data)) return new PreparedMessage(new Uint8Array(data));
+  const bytes = viewSource(data);
+  if (bytes !== undefined) return new PreparedMessage(bytes);
   throw new TypeError(
     `Cannot publish: data must be a string, an ArrayBuffer or a view of one, not ${kindOfUnsendable(data)}`,
   );

@@ -9,7 +9,7 @@ import type { Connection } from "../../src/connection/connection.ts";
 import type { MessageData } from "../../src/connection/options/delivery-options.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import type { SendOptions } from "../../src/connection/sending/send-options.ts";
-import type { Sendable } from "../../src/connection/sending/send-queue.ts";
+import type { Sendable } from "../../src/connection/sending/sendable.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { readBuffer } from "../../src/protocol/frames/mask-wasm.ts";
 import { connectionPair, until } from "../support/connection-pair.ts";

@@ -5,13 +5,13 @@
  * write is done when at most 64 KiB are still queued.
  */
 
-import { types } from "node:util";
 import type { CloseReport } from "../../connection/closing/close-report.ts";
 import { type Connection, coreOf } from "../../connection/connection.ts";
 import type { MessageData } from "../../connection/options/delivery-options.ts";
+import { copyUnlessAlone } from "../../protocol/bytes.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
-import { bytesOf } from "./buffer-source.ts";
+import { isBufferSource, viewBufferSource } from "./buffer-source.ts";
 import { defineInterface, requireArguments, toDictionary, toStrings, toUSVString } from "./webidl.ts";
 import {
   checkProtocols,
@@ -210,7 +210,8 @@ export class WebSocketStream {
 
   #enqueue(data: MessageData): void {
     const controller = this.#readableController!;
-    controller.enqueue(ownBytes(data));
+    // The reader may transfer the memory.
+    controller.enqueue(typeof data === "string" ? data : copyUnlessAlone(data));
     this.#hold(controller.desiredSize === 1 ? 0 : this.#held + data.length);
   }
 
@@ -308,12 +309,7 @@ function wrongObject(): TypeError {
   return new TypeError("Cannot read: the object is not a WebSocketStream");
 }
 
-/** Copies bytes that share their memory, so that the memory can be transferred. */
-function ownBytes(data: MessageData): MessageData {
-  return typeof data === "string" || data.byteLength === data.buffer.byteLength ? data : data.slice();
-}
-
 function toMessage(chunk: unknown): string | Uint8Array {
-  if (ArrayBuffer.isView(chunk) || types.isArrayBuffer(chunk)) return bytesOf(chunk);
+  if (isBufferSource(chunk)) return viewBufferSource(chunk);
   return toUSVString(chunk);
 }

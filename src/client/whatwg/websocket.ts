@@ -8,15 +8,14 @@
  */
 
 import { Buffer } from "node:buffer";
-import { types } from "node:util";
 import type { CloseReport } from "../../connection/closing/close-report.ts";
 import { type Connection, coreOf } from "../../connection/connection.ts";
 import type { MessageData } from "../../connection/options/delivery-options.ts";
-import { isBlob } from "../../connection/sending/send-queue.ts";
+import { isBlob } from "../../connection/sending/sendable.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import { EventHandlers } from "../../reconnecting/event-handlers.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
-import { bytesOf } from "./buffer-source.ts";
+import { isBufferSource, viewBufferSource } from "./buffer-source.ts";
 import {
   type CloseEvent,
   CloseEvent as CloseEventClass,
@@ -395,7 +394,7 @@ function isSequence(value: unknown): value is Iterable<unknown> {
 /** The conversion to `(BufferSource or Blob or USVString)`. */
 function toMessage(data: unknown): string | Uint8Array | Blob {
   if (typeof data === "string") return data;
-  if (ArrayBuffer.isView(data) || types.isArrayBuffer(data)) return bytesOf(data);
+  if (isBufferSource(data)) return viewBufferSource(data);
   if (isBlob(data)) return data;
   return toUSVString(data);
 }

@@ -11,7 +11,8 @@ import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import { Utf8Validator } from "../../protocol/messages/utf8.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import { ignorable } from "./pings.ts";
-import { checkSendable, type LongSend } from "./send-queue.ts";
+import type { LongSend } from "./send-queue.ts";
+import { checkSendable } from "./sendable.ts";
 
 /** A piece of a message: a string stands for its UTF-8. */
 export type Fragment = string | ArrayBuffer | ArrayBufferView;

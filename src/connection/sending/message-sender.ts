@@ -20,14 +20,8 @@ import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
 import type { SharedCompression } from "./prepared-message.ts";
 import { checkSendOptions, type SendOptions } from "./send-options.ts";
-import {
-  checkSendable,
-  type Load,
-  type Outgoing,
-  type Sendable,
-  SendQueue,
-  type SendQueueOwner,
-} from "./send-queue.ts";
+import { type Load, SendQueue, type SendQueueOwner } from "./send-queue.ts";
+import { checkSendable, type Outgoing, type Sendable } from "./sendable.ts";
 
 /** What a sender asks and tells the connection it belongs to. */
 export interface MessageSenderOwner {

@@ -4,50 +4,13 @@
  */
 
 import { Buffer } from "node:buffer";
-import { types } from "node:util";
-import { lengthOf } from "../../protocol/bytes.ts";
+import { isArrayBuffer } from "../../protocol/bytes.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
 import type { Outbox } from "./outbox.ts";
 import { PreparedMessage } from "./prepared-message.ts";
 import type { SendOptions } from "./send-options.ts";
-
-/** What can be sent: text, bytes in any form, or a message prepared for many. */
-export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob | PreparedMessage;
-
-/** The forms that are sent; every other one is a view of these. */
-export type Outgoing = string | Uint8Array | Blob | PreparedMessage;
-
-const blobSize = Object.getOwnPropertyDescriptor(Blob.prototype, "size")!.get! as (this: Blob) => number;
-
-/** The data in a form that can be sent; a TypeError for what has none (fault D10). */
-export function checkSendable(data: unknown): Outgoing {
-  if (typeof data === "string" || data instanceof Uint8Array) return data;
-  if (PreparedMessage.made(data)) return data;
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (types.isArrayBuffer(data)) return new Uint8Array(data);
-  if (isBlob(data)) return data;
-  throw new TypeError(
-    `Cannot send: data must be a string, an ArrayBuffer, a view of one, or a Blob, not ${kindOfUnsendable(data)}`,
-  );
-}
-
-/** What cannot be sent, in words; nothing of it is called. */
-export function kindOfUnsendable(data: unknown): string {
-  if (data === null) return "null";
-  if (types.isPromise(data)) return "a promise: await it first";
-  return typeof data === "object" ? "an object; JSON.stringify makes text of one" : typeof data;
-}
-
-/** Whether it is a Blob, and does not only inherit from `Blob.prototype`: such a one has no size. */
-export function isBlob(value: unknown): value is Blob {
-  if (!(value instanceof Blob)) return false;
-  try {
-    return blobSize.call(value) >= 0;
-  } catch {
-    return false;
-  }
-}
+import { type Outgoing, sizeOf } from "./sendable.ts";
 
 /** A message that is sent over a while. */
 export interface LongSend {
@@ -222,7 +185,7 @@ export class SendQueue {
     } finally {
       this.#settled(size);
     }
-    if (!types.isArrayBuffer(bytes)) throw new TypeError("Cannot send: what the Blob gave is no ArrayBuffer");
+    if (!isArrayBuffer(bytes)) throw new TypeError("Cannot send: what the Blob gave is no ArrayBuffer");
     return this.#encode(new Uint8Array(bytes), options);
   }
 
@@ -303,10 +266,4 @@ export class SendQueue {
 
 function costOf({ long }: Waiting): number {
   return long ? longSendCost : stepCost;
-}
-
-function sizeOf(data: Outgoing): number {
-  if (typeof data === "string") return Buffer.byteLength(data);
-  if (data instanceof PreparedMessage) return sizeOf(data.data);
-  return data instanceof Blob ? blobSize.call(data) : lengthOf(data);
 }

@@ -51,7 +51,7 @@ export function duplexOf(connection: StreamedConnection, source: StreamSource): 
     while (!next.done && next.value.length === 0) next = await messages.next();
     if (!next.done) {
       if (duplex.destroyed) return;
-      duplex.push(bytesOf(next.value));
+      duplex.push(viewAsBuffer(next.value));
       return source.holdInStream(duplex.readableLength);
     }
     const error = endError(await connection.closed, finishedCodes);
@@ -62,8 +62,8 @@ export function duplexOf(connection: StreamedConnection, source: StreamSource): 
   return duplex;
 }
 
-/** Text in memory of its own as well: a short `Buffer.from` shares Node's pool with everybody. */
-function bytesOf(data: MessageData): Buffer {
+/** Views bytes as a Buffer; text is encoded in memory of its own, where `Buffer.from` would share Node's pool. */
+function viewAsBuffer(data: MessageData): Buffer {
   const { buffer, byteOffset, length } = typeof data === "string" ? encoder.encode(data) : data;
   return Buffer.from(buffer, byteOffset, length);
 }

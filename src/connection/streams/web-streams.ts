@@ -13,7 +13,7 @@ import { type Deferred, deferred } from "../event-loop/deferred.ts";
 import type { MessageData } from "../options/delivery-options.ts";
 import type { MessageReader } from "../receiving/inbox.ts";
 import type { SendOptions } from "../sending/send-options.ts";
-import type { Sendable } from "../sending/send-queue.ts";
+import type { Sendable } from "../sending/sendable.ts";
 
 /** What the streams see of their connection. */
 export interface StreamedConnection {

@@ -6,7 +6,7 @@ import { connectionLimits } from "../../../src/connection/options/limits.ts";
 import { newCounters } from "../../../src/connection/process-wide/diagnostics.ts";
 import { Outbox } from "../../../src/connection/sending/outbox.ts";
 import { PreparedMessage } from "../../../src/connection/sending/prepared-message.ts";
-import { checkSendable, SendQueue } from "../../../src/connection/sending/send-queue.ts";
+import { SendQueue } from "../../../src/connection/sending/send-queue.ts";
 import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { realTime } from "../../../src/transport/clock.ts";
@@ -55,42 +55,6 @@ function make(role: Role, compress = false, takeover = false) {
   };
   return { socket, endpoint, outbox, sender, deflate, frames, errors };
 }
-
-describe("checkSendable", () => {
-  test("views are taken with their bounds", () => {
-    const { buffer } = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
-    expect(checkSendable(new DataView(buffer, 2, 3))).toEqual(new Uint8Array([3, 4, 5]));
-    expect(checkSendable(new Uint16Array(buffer, 4, 2))).toEqual(new Uint8Array([5, 6, 7, 8]));
-    expect(checkSendable(buffer)).toEqual(new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]));
-    expect(checkSendable(new Uint8Array(new SharedArrayBuffer(2)))).toEqual(new Uint8Array(2));
-  });
-
-  test.each([
-    ["undefined", undefined],
-    ["null", null],
-    ["a number", 5],
-    ["a bigint", 5n],
-    ["a boolean", true],
-    ["a symbol", Symbol("s")],
-    ["a function", () => {}],
-    ["an object", { length: 5 }],
-    ["an array", [1, 2]],
-    ["a String object", new String("s")],
-    ["a Date", new Date()],
-    ["a promise", Promise.resolve("s")],
-    ["a SharedArrayBuffer", new SharedArrayBuffer(2)],
-    ["what only inherits from Blob", Object.create(Blob.prototype)],
-  ])("D10: %s is refused", (_, data) => {
-    expect(() => checkSendable(data)).toThrow(TypeError);
-    expect(() => checkSendable(data)).toThrow("Cannot send: data must be");
-  });
-
-  test("an object is told of JSON.stringify, and nothing else is", () => {
-    expect(() => checkSendable({ a: 1 })).toThrow(/, not an object; JSON\.stringify makes text of one$/);
-    expect(() => checkSendable(null)).toThrow(/, not null$/);
-    expect(() => checkSendable(5)).toThrow(/, not number$/);
-  });
-});
 
 describe.each(roles)("the sender of a %s", (role) => {
   test("R6455-6.1-2: every form becomes one frame, in order, also behind a Blob [G79]", async () => {
