@@ -19,19 +19,19 @@ function wire(code: number, reason: Uint8Array | string = ""): Uint8Array {
 }
 
 describe("the codes", () => {
-  test("R6455-7.4.1-1 R6455-7.4.2-1 have their registered numbers [G12 G13 G14 G15 G16 G17 G18 G19 G20 G21 G22 G23 G24 G25]", () => {
+  test("have their registered numbers [R6455-7.4.1-1 R6455-7.4.2-1 G12 G13 G14 G15 G16 G17 G18 G19 G20 G21 G22 G23 G24 G25]", () => {
     expect(Object.values(CloseCode)).toEqual([
       1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015,
     ]);
   });
 
-  test("R6455-7.4.1-2 R6455-7.4.2-1 of all 65,536 exactly the registered and the private ones may be sent [G16 G17 G25]", () => {
+  test("of all 65,536 exactly the registered and the private ones may be sent [R6455-7.4.1-2 R6455-7.4.2-1 G16 G17 G25]", () => {
     const sendable = Array.from({ length: 65536 }, (_, code) => code).filter((code) => isSendableCloseCode(code));
     const library = Array.from({ length: 2000 }, (_, i) => 3000 + i);
     expect(sendable).toEqual([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, ...library]);
   });
 
-  test("D10 what is not a whole number is not a code", () => {
+  test("what is not a whole number is not a code [D10]", () => {
     for (const code of [1000.5, 1009.5, 3000.5, Number.NaN, Number.POSITIVE_INFINITY, -1000]) {
       expect(isSendableCloseCode(code)).toBe(false);
     }
@@ -39,23 +39,23 @@ describe("the codes", () => {
 });
 
 describe("encodeClosePayload", () => {
-  test("R6455-5.5.1-1 writes the code in two bytes and the reason as UTF-8", () => {
+  test("writes the code in two bytes and the reason as UTF-8 [R6455-5.5.1-1]", () => {
     expect(Buffer.from(encodeClosePayload(1000, "")).toString("hex")).toBe("03e8");
     expect(Buffer.from(encodeClosePayload(4999, "é€😀")).toString("hex")).toBe("1387c3a9e282acf09f9880");
   });
 
-  test("D10 refuses a reason that is no string", () => {
+  test("refuses a reason that is no string [D10]", () => {
     for (const reason of [new ArrayBuffer(0), new ArrayBuffer(8), new Uint8Array(3), null, 5]) {
       expect(() => encodeClosePayload(1000, reason as unknown as string)).toThrow(TypeError);
     }
   });
 
-  test("R6455-7.1.2-1 writes nothing for 1005 [G5]", () => {
+  test("writes nothing for 1005 [R6455-7.1.2-1 G5]", () => {
     expect(encodeClosePayload(1005, "")).toHaveLength(0);
     expect(() => encodeClosePayload(1005, "why")).toThrow(RangeError);
   });
 
-  test.each(refused.filter((code) => code !== 1005))("R6455-7.4.1-2 throws for %i", (code) => {
+  test.each(refused.filter((code) => code !== 1005))("throws for %i [R6455-7.4.1-2]", (code) => {
     expect(() => encodeClosePayload(code, "")).toThrow(
       new RangeError(`Cannot close: ${code} is not a code that a Close frame may carry`),
     );
@@ -70,7 +70,7 @@ describe("encodeClosePayload", () => {
     );
   });
 
-  test("R6455-5.5-1 accepts a reason of 123 bytes and throws beyond, counted in UTF-8", () => {
+  test("accepts a reason of 123 bytes and throws beyond, counted in UTF-8 [R6455-5.5-1]", () => {
     expect(encodeClosePayload(1000, "x".repeat(maxReasonLength))).toHaveLength(125);
     expect(encodeClosePayload(1000, "€".repeat(41))).toHaveLength(125);
     expect(() => encodeClosePayload(1000, "x".repeat(124))).toThrow(RangeError);
@@ -79,7 +79,7 @@ describe("encodeClosePayload", () => {
     );
   });
 
-  test("D10 a lone surrogate becomes U+FFFD, and every byte of the memory is the payload's", () => {
+  test("a lone surrogate becomes U+FFFD, and every byte of the memory is the payload's [D10]", () => {
     const payload = encodeClosePayload(1000, "a\ud800b");
     expect(Buffer.from(payload).toString("hex")).toBe("03e861efbfbd62");
     expect(payload.buffer.byteLength).toBe(payload.length);
@@ -87,25 +87,25 @@ describe("encodeClosePayload", () => {
 });
 
 describe("decodeClosePayload", () => {
-  test("R6455-7.1.5-1 R6455-7.1.6-1 reads an empty payload as 1005 without a reason", () => {
+  test("reads an empty payload as 1005 without a reason [R6455-7.1.5-1 R6455-7.1.6-1]", () => {
     expect(decodeClosePayload(new Uint8Array(0))).toEqual({ code: 1005, reason: "" });
   });
 
-  test("R6455-5.5.1-1 refuses a payload of one byte", () => {
+  test("refuses a payload of one byte [R6455-5.5.1-1]", () => {
     expect(decodeClosePayload(new Uint8Array([3]))).toBe("close-payload-too-short");
   });
 
-  test.each(accepted)("R6455-7.4.2-1 accepts %i", (code) => {
+  test.each(accepted)("accepts %i [R6455-7.4.2-1]", (code) => {
     expect(decodeClosePayload(wire(code, "bye"))).toEqual({ code, reason: "bye" });
     expect(decodeClosePayload(wire(code))).toEqual({ code, reason: "" });
   });
 
-  test.each(refused)("R6455-7.4.1-2 R6455-7.4.2-1 refuses %i", (code) => {
+  test.each(refused)("refuses %i [R6455-7.4.1-2 R6455-7.4.2-1]", (code) => {
     expect(decodeClosePayload(wire(code))).toBe("close-code-invalid");
     expect(decodeClosePayload(wire(code, "bye"))).toBe("close-code-invalid");
   });
 
-  test("R6455-5.5.1-1 R6455-8.1-1 reads the reason as UTF-8 and refuses what is not", () => {
+  test("reads the reason as UTF-8 and refuses what is not [R6455-5.5.1-1 R6455-8.1-1]", () => {
     const inside = Buffer.concat([Buffer.from("xx"), wire(1001, "é\ufeff😀")]).subarray(2);
     expect(decodeClosePayload(inside)).toEqual({ code: 1001, reason: "é\ufeff😀" });
     expect(decodeClosePayload(wire(1001, "\ufeffa"))).toEqual({ code: 1001, reason: "\ufeffa" });

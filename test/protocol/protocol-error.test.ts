@@ -6,7 +6,7 @@ import { ProtocolError, type Violation, violations } from "../../src/protocol/pr
 const names = Object.keys(violations) as Violation[];
 
 describe("the table", () => {
-  test.each(names)("R6455-7.1.7-2 R6455-10.7-1 %s has a code and a reason that a Close frame can carry", (name) => {
+  test.each(names)("%s has a code and a reason that a Close frame can carry [R6455-7.1.7-2 R6455-10.7-1]", (name) => {
     const { section, closeCode, text } = violations[name];
     expect(isSendableCloseCode(closeCode)).toBe(true);
     expect(text).toMatch(/^[A-Z][ -~]*[^.]$/);
@@ -14,7 +14,7 @@ describe("the table", () => {
     expect(section).toMatch(/^RFC (6455|7692) section \d+(\.\d+)*$/);
   });
 
-  test("R6455-7.4.1-1 the codes are those of the standard: 1002 protocol, 1003 type, 1007 data, 1008 policy, 1009 size, 1011 our own, 1013 load", () => {
+  test("the codes are those of the standard: 1002 protocol, 1003 type, 1007 data, 1008 policy, 1009 size, 1011 our own, 1013 load [R6455-7.4.1-1]", () => {
     for (const name of names) expect([1002, 1003, 1007, 1008, 1009, 1011, 1013]).toContain(violations[name].closeCode);
     expect(names.filter((name) => name.endsWith("not-utf8")).map((name) => violations[name].closeCode)).toEqual([
       1007, 1007,
@@ -27,7 +27,7 @@ describe("the table", () => {
 });
 
 describe("ProtocolError", () => {
-  test("R6455-7.1.7-1 says which rule was broken, where it stands and which code answers it", () => {
+  test("says which rule was broken, where it stands and which code answers it [R6455-7.1.7-1]", () => {
     const error = new ProtocolError("unmasked-frame");
     expect(error).toBeInstanceOf(Error);
     expect(error.name).toBe("ProtocolError");

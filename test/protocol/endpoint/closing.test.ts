@@ -14,7 +14,7 @@ afterEach(() => void vi.restoreAllMocks());
 describe.each(forms)("a %s that receives %s", (role, cuts) => {
   const { open, receive, expectFailure } = receiverOf(role, cuts);
 
-  test("R6455-7.1.5-1 R6455-7.1.6-1 R6455-5.5.1-4 the peer begins: its code is reported, and the echo is ours to send", () => {
+  test("the peer begins: its code is reported, and the echo is ours to send [R6455-7.1.5-1 R6455-7.1.6-1 R6455-5.5.1-4]", () => {
     const endpoint = open();
     const events = receive(
       endpoint,
@@ -38,7 +38,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     expect(receive(endpoint, { opcode: 9 })).toEqual([]);
   });
 
-  test("R6455-7.1.5-1 R6455-7.1.2-1 a Close without a code is 1005 and is echoed empty", () => {
+  test("a Close without a code is 1005 and is echoed empty [R6455-7.1.5-1 R6455-7.1.2-1]", () => {
     const endpoint = open();
     expect(receive(endpoint, { opcode: 8 })).toEqual([{ type: "close", code: 1005, reason: "" }]);
     endpoint.echoClose();
@@ -46,7 +46,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     expect(endpoint.closeSent).toEqual({ code: 1005, reason: "" });
   });
 
-  test("R6455-5.5.2-2 R6455-5.1-5 R6455-7.3-1 we begin: messages still come, Pings are answered, until the peer's Close", () => {
+  test("we begin: messages still come, Pings are answered, until the peer's Close [R6455-5.5.2-2 R6455-5.1-5 R6455-7.3-1]", () => {
     const endpoint = open();
     endpoint.close(1001, "bye");
     expect([endpoint.state, endpoint.readyState]).toEqual(["closing", 2]);
@@ -65,7 +65,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     expect(endpoint.closeReceived).toEqual({ code: 1000, reason: "" });
   });
 
-  test("R6455-5.5.1-1 R6455-7.4.1-2 a Close that breaks a rule fails the connection", () => {
+  test("a Close that breaks a rule fails the connection [R6455-5.5.1-1 R6455-7.4.1-2]", () => {
     expectFailure("close-payload-too-short", [{ opcode: 8, payload: "x" }]);
     for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535]) {
       expectFailure("close-code-invalid", [{ opcode: 8, payload: closePayload(code, "r") }]);
@@ -74,7 +74,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     expectFailure("close-reason-not-utf8", [{ opcode: 8, payload: reason }]);
   });
 
-  test("R6455-7.1.7-2 a failure after our own Close sends no second one", () => {
+  test("a failure after our own Close sends no second one [R6455-7.1.7-2]", () => {
     const endpoint = open();
     endpoint.close(1000);
     expect(receive(endpoint, { opcode: 3 })).toEqual([{ type: "failed", violation: "reserved-opcode" }]);
@@ -83,7 +83,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     expect(endpoint.closeSent?.code).toBe(1000);
   });
 
-  test("R6455-5.5.1-4 a failure that the caller finds after the peer's Close still answers it", () => {
+  test("a failure that the caller finds after the peer's Close still answers it [R6455-5.5.1-4]", () => {
     const endpoint = open();
     receive(endpoint, { opcode: 8, payload: closePayload(1000) });
     expect(endpoint.fail("message-too-slow")).toEqual({ type: "failed", violation: "message-too-slow" });
@@ -94,7 +94,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
 });
 
 describe.each(["client", "server"] as const)("a %s that closes", (role) => {
-  test("R6455-7.1.2-1 R6455-7.4.1-2 close checks code and reason in every state and sends nothing when they are wrong", () => {
+  test("close checks code and reason in every state and sends nothing when they are wrong [R6455-7.1.2-1 R6455-7.4.1-2]", () => {
     const endpoint = new Endpoint({ role });
     for (const finish of [() => {}, () => endpoint.close(), () => endpoint.receiveEnd()]) {
       finish();
@@ -105,7 +105,7 @@ describe.each(["client", "server"] as const)("a %s that closes", (role) => {
     }
   });
 
-  test("R6455-7.1.7-1 the first rule broken is the one that counts [G94]", () => {
+  test("the first rule broken is the one that counts [R6455-7.1.7-1 G94]", () => {
     const endpoint = new Endpoint({ role });
     expect(endpoint.fail("message-too-slow")).toEqual({ type: "failed", violation: "message-too-slow" });
     expect(endpoint.fail("reserved-opcode")).toEqual({ type: "failed", violation: "message-too-slow" });
@@ -113,7 +113,7 @@ describe.each(["client", "server"] as const)("a %s that closes", (role) => {
     expect(takeFrames(endpoint)).toHaveLength(1);
   });
 
-  test("D23: where there is none for a Close either, it ends without one", () => {
+  test("where there is none for a Close either, it ends without one [D23]", () => {
     const endpoint = new Endpoint({ role });
     emptyOutputPool();
     exhaustMemory();
@@ -123,7 +123,7 @@ describe.each(["client", "server"] as const)("a %s that closes", (role) => {
   });
 
   test.each([["a Close", (endpoint: Endpoint) => endpoint.close(1000)]])(
-    "D23: without memory for %s the connection fails, and the next event tells so once",
+    "without memory for %s the connection fails, and the next event tells so once [D23]",
     (_, act) => {
       const endpoint = new Endpoint({ role });
       endpoint.stalled = true;
@@ -149,7 +149,7 @@ describe.each(["client", "server"] as const)("a %s that closes", (role) => {
     expect([endpoint.closeSent?.code, endpoint.outputLength]).toEqual([1005, 0]);
   });
 
-  test("D23: … and any other error on the way to a Close is not hidden", () => {
+  test("any other error on the way to a Close is not hidden [D23]", () => {
     const endpoint = new Endpoint({ role });
     emptyOutputPool();
     exhaustMemory(new TypeError("a mistake of ours"));

@@ -21,7 +21,7 @@ describe("the memory of what is handed out", () => {
   }
 
   test.each(["client", "server"] as const)(
-    "D08 D21 a %s never keeps more than twice the message, and no two share memory",
+    "a %s never keeps more than twice the message, and no two share memory [D08 D21]",
     (role) => {
       for (const [count, length] of [
         [1, 10],
@@ -48,7 +48,7 @@ describe("the memory of what is handed out", () => {
     },
   );
 
-  test("D21 the payload of a control frame is memory of its own, also one that came in parts", () => {
+  test("the payload of a control frame is memory of its own, also one that came in parts [D21]", () => {
     const endpoint = new Endpoint({ role: "client" });
     const payloads: Uint8Array[] = [];
     const events = feed(
@@ -62,7 +62,7 @@ describe("the memory of what is handed out", () => {
     expect(payloads[0]!.buffer).not.toBe(payloads[1]!.buffer);
   });
 
-  test("A06 D10 what a borrowed chunk or pooled memory held is never handed out, also after joining chunks", () => {
+  test("what a borrowed chunk or pooled memory held is never handed out, also after joining chunks [A06 D10]", () => {
     const frames = Buffer.concat(["one", "two"].map((payload) => frameFrom("client", { opcode: 2, payload })));
     const pooled = Buffer.from(frames);
     expect(pooled.buffer.byteLength).toBeGreaterThan(pooled.length);
@@ -89,7 +89,7 @@ describe("the memory of what is handed out", () => {
     expect([first, second].map((event) => Buffer.from(event!.data).toString())).toEqual(["first", "second"]);
   });
 
-  test("D12 what is left of a long borrowed chunk is copied by releaseChunk, and an idle endpoint has nothing to copy", () => {
+  test("what is left of a long borrowed chunk is copied by releaseChunk, and an idle endpoint has nothing to copy [D12]", () => {
     const endpoint = new Endpoint({ role: "server" });
     endpoint.releaseChunk();
     const payloads = [Buffer.from("first"), Buffer.alloc(5000, 0x61)];
@@ -102,7 +102,7 @@ describe("the memory of what is handed out", () => {
     expect([first, second].map((event) => Buffer.from(event!.data))).toEqual(payloads);
   });
 
-  test("D08 a chunk is the endpoint's own unless it is said to be borrowed; what is not parsed yet is no message", () => {
+  test("a chunk is the endpoint's own unless it is said to be borrowed; what is not parsed yet is no message [D08]", () => {
     const endpoint = new Endpoint({ role: "server" });
     const chunk = ownCopy(frameFrom("client", { opcode: 2, payload: "own".repeat(30) }));
     endpoint.receive(chunk);
@@ -110,7 +110,7 @@ describe("the memory of what is handed out", () => {
     expect((endpoint.nextEvent() as { data: Uint8Array }).data.buffer).toBe(chunk.buffer);
   });
 
-  test("D12 bytes handed out stay as they are while later frames are read", () => {
+  test("bytes handed out stay as they are while later frames are read [D12]", () => {
     const { chunk, payloads } = burst("server", 30, 50);
     const endpoint = new Endpoint({ role: "server" });
     const handedOut: Uint8Array[] = [];

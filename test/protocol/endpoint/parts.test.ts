@@ -34,7 +34,7 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
 
   const isPart = (event: EndpointEvent): event is PartEvent => event.type === "part";
 
-  test("R6455-5.4-1: a message longer than the limit comes as it arrives, control frames between", () => {
+  test("a message longer than the limit comes as it arrives, control frames between [R6455-5.4-1]", () => {
     const pieces = ["a".repeat(150), "b".repeat(cuts === "whole" ? 70_000 : 1000), ""];
     const bytes = wire(
       { opcode: 2, fin: false, payload: pieces[0]! },
@@ -57,7 +57,7 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
     expect(text).toBe("next");
   });
 
-  test("A10: text is cut between characters wherever frames and chunks are cut", () => {
+  test("text is cut between characters wherever frames and chunks are cut [A10]", () => {
     const text = "\ufeffa\u00df\u4e16\ud83c\udf0d!";
     const bytes = Buffer.from(text);
     for (let at = 0; at <= bytes.length; at++) {
@@ -97,14 +97,14 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
         { opcode: 0, payload: Uint8Array.of(0xc3) },
       ],
     ],
-  ])("R6455-8.1-1: text that is not UTF-8 %s fails with 1007", (_, frames) => {
+  ])("text that is not UTF-8 %s fails with 1007 [R6455-8.1-1]", (_, frames) => {
     const endpoint = streaming();
     const events = feed(endpoint, wire(...frames), cuts);
     expect(events.at(-1)).toEqual({ type: "failed", violation: "text-not-utf8" });
     expect(takeFrames(endpoint)[0]!.payload.readUInt16BE(0)).toBe(1007);
   });
 
-  test("A07: empty fragments in a row are counted, others end the row", () => {
+  test("empty fragments in a row are counted, others end the row [A07]", () => {
     const endpoint = new Endpoint({ role, maxEmptyFragments: 2 });
     endpoint.streaming = true;
     const empty = { opcode: 0, fin: false };
@@ -115,7 +115,7 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
     expect(feed(endpoint, wire(empty), cuts)).toEqual([{ type: "failed", violation: "too-many-empty-fragments" }]);
   });
 
-  test("R6455-5.4-1: what may not come inside a message may not come between parts", () => {
+  test("what may not come inside a message may not come between parts [R6455-5.4-1]", () => {
     const endpoint = streaming();
     const bytes = wire({ opcode: 2, fin: false, payload: "x" }, { opcode: 2, payload: "y" });
     expect(feed(endpoint, bytes, cuts).at(-1)).toEqual({ type: "failed", violation: "message-interrupted" });
@@ -147,13 +147,13 @@ describe.each(forms)("messages in parts at a %s that receives %s", (role, cuts) 
     expect(feed(endpoint, long, cuts).at(-1)).toEqual({ type: "failed", violation: "message-too-big" });
   });
 
-  test("A01: a length that no number counts is too big all the same", () => {
+  test("a length that no number counts is too big all the same [A01]", () => {
     const header = { opcode: 2, fin: false, lengthBits: 64, announced: 2n ** 53n } as const;
     expect(feed(streaming(), wire(header), cuts)).toEqual([{ type: "failed", violation: "message-too-big" }]);
     expect(feed(streaming(), wire({ ...header, announced: 2n ** 53n - 1n }), cuts)).toEqual([]);
   });
 
-  test("D08: parts of a borrowed chunk outlive it", () => {
+  test("parts of a borrowed chunk outlive it [D08]", () => {
     const endpoint = streaming();
     const chunk = wire({ opcode: 2, fin: false, payload: "kept" });
     endpoint.receive(chunk, true);

@@ -11,7 +11,7 @@ import { readFrames, takeBytes, takeFrames } from "../../support/wire.ts";
 describe.each(forms)("a %s that receives %s", (role, cuts) => {
   const { open, receive } = receiverOf(role, cuts);
 
-  test("R6455-5.5.2-2 R6455-5.5.3-1 R6455-5.4-2 answer a Ping inside a fragmented message at once, with its payload", () => {
+  test("answer a Ping inside a fragmented message at once, with its payload [R6455-5.5.2-2 R6455-5.5.3-1 R6455-5.4-2]", () => {
     const endpoint = open();
     const events = receive(
       endpoint,
@@ -33,7 +33,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     ]);
   });
 
-  test("R6455-5.5.3-2 A03 keeps only the latest Pong while the transport is stalled", () => {
+  test("keeps only the latest Pong while the transport is stalled [R6455-5.5.3-2 A03]", () => {
     const endpoint = open();
     endpoint.stalled = true;
     const pings = ["1", "33", "22"].map((payload) => ({ opcode: 9, payload }));
@@ -49,7 +49,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     expect(takeFrames(endpoint).map(({ payload }) => payload.toString())).toEqual(["3", "4"]);
   });
 
-  test("R6455-5.5.2-2 R6455-5.5.1-4 a Pong that is owed leaves before our Close, and none after both", () => {
+  test("a Pong that is owed leaves before our Close, and none after both [R6455-5.5.2-2 R6455-5.5.1-4]", () => {
     const endpoint = open();
     endpoint.stalled = true;
     receive(endpoint, { opcode: 9, payload: "owed" });
@@ -63,7 +63,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     expect(takeFrames(endpoint)).toEqual([]);
   });
 
-  test("A03 a failure and discardOutput forget the Pong that is owed", () => {
+  test("a failure and discardOutput forget the Pong that is owed [A03]", () => {
     const endpoint = open();
     endpoint.stalled = true;
     receive(endpoint, { opcode: 9, payload: "owed" });

@@ -21,7 +21,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
 
   describe("messages", () => {
     test.each([0, 1, 5, 125, 126, 127, 128, 1000, 65_535, 65_536])(
-      "R6455-6.2-1 R6455-5.2-1 R6455-5.2-6 of %i bytes",
+      "of %i bytes [R6455-6.2-1 R6455-5.2-1 R6455-5.2-6]",
       (length) => {
         const bytes = Uint8Array.from({ length }, (_, i) => i * 3);
         const [binary, ...none] = feed(open(), wire({ opcode: 2, payload: bytes }), cutsOfLong(length));
@@ -35,7 +35,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       },
     );
 
-    test("R6455-6.2-1 R6455-5.4-9 one after the other, fragmented or not, without a trace of frames", () => {
+    test("one after the other, fragmented or not, without a trace of frames [R6455-6.2-1 R6455-5.4-9]", () => {
       const endpoint = open();
       const events = receive(
         endpoint,
@@ -56,7 +56,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(endpoint.outputLength).toBe(0);
     });
 
-    test("R6455-5.4-7 a fragmented message has the type of its first frame", () => {
+    test("a fragmented message has the type of its first frame [R6455-5.4-7]", () => {
       const frames = [
         { opcode: 2, payload: [0xff], fin: false },
         { opcode: 0, payload: [0xfe] },
@@ -65,7 +65,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(receive(open(), ...built)).toEqual([{ type: "message", text: false, data: Uint8Array.of(0xff, 0xfe) }]);
     });
 
-    test("R6455-5.6-1 A10 a character may be cut between fragments at every byte", () => {
+    test("a character may be cut between fragments at every byte [R6455-5.6-1 A10]", () => {
       const bytes = Buffer.from("aé€😀z");
       for (let first = 0; first <= bytes.length; first++) {
         for (let second = first; second <= bytes.length; second++) {
@@ -80,13 +80,13 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       }
     });
 
-    test("R6455-8.1-1 U+FFFD and a byte order mark are text like any other", () => {
+    test("U+FFFD and a byte order mark are text like any other [R6455-8.1-1]", () => {
       for (const text of ["\ufeff", "a\ufffdb", "\ufffd".repeat(50)]) {
         expect(receive(open(), { opcode: 1, payload: text })).toEqual([{ type: "message", text: true, data: text }]);
       }
     });
 
-    test("R6455-8.1-1 text as bytes is validated all the same", () => {
+    test("text as bytes is validated all the same [R6455-8.1-1]", () => {
       const endpoint = open({ textAsBytes: true });
       const bytes = Uint8Array.from(Buffer.from("é€"));
       expect(receive(endpoint, { opcode: 1, payload: "ascii" })).toEqual([
@@ -130,27 +130,27 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   });
 
   describe("frames that break a rule", () => {
-    test("R6455-5.2-2 R6455-5.8-1 reserved bits, and RSV1 unless compression was agreed", () => {
+    test("reserved bits, and RSV1 unless compression was agreed [R6455-5.2-2 R6455-5.8-1]", () => {
       for (const rsv of [1, 2, 3, 4, 7]) expectFailure("reserved-bit-set", [{ opcode: 1, rsv, payload: "x" }]);
       expectFailure("reserved-bit-set", [{ opcode: 9, rsv: 4 }]);
     });
 
-    test("R6455-5.2-3 reserved opcodes", () => {
+    test("reserved opcodes [R6455-5.2-3]", () => {
       for (const opcode of [3, 7, 11, 15]) expectFailure("reserved-opcode", [{ opcode, payload: "x" }]);
     });
 
-    test("R6455-5.2-5 R6455-5.2-4 lengths not in their shortest form, and the top bit", () => {
+    test("lengths not in their shortest form, and the top bit [R6455-5.2-5 R6455-5.2-4]", () => {
       expectFailure("length-not-minimal", [{ opcode: 1, payload: "x", lengthBits: 16 }]);
       expectFailure("length-not-minimal", [{ opcode: 1, payload: "x", lengthBits: 64 }]);
       expectFailure("length-sign-bit", [{ opcode: 2, announced: 2n ** 63n }]);
     });
 
-    test("R6455-5.5-1 fragmented and long control frames", () => {
+    test("fragmented and long control frames [R6455-5.5-1]", () => {
       expectFailure("fragmented-control-frame", [{ opcode: 9, fin: false }]);
       expectFailure("control-frame-too-long", [{ opcode: 9, payload: "x".repeat(126) }]);
     });
 
-    test("R6455-5.4-1 R6455-5.4-4 fragments out of order", () => {
+    test("fragments out of order [R6455-5.4-1 R6455-5.4-4]", () => {
       expectFailure("nothing-to-continue", [{ opcode: 0, payload: "x" }]);
       expectFailure("nothing-to-continue", [
         { opcode: 1, payload: "done" },
@@ -166,7 +166,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       ]);
     });
 
-    test("R6455-5.1-2 R6455-5.1-4 the wrong masking", () => {
+    test("the wrong masking [R6455-5.1-2 R6455-5.1-4]", () => {
       const endpoint = open();
       const frame = frameFrom(role, { opcode: 1, payload: "x" });
       const violation = role === "server" ? "unmasked-frame" : "masked-frame";
@@ -174,7 +174,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(takeFrames(endpoint)).toMatchObject([{ opcode: 8 }]);
     });
 
-    test("R6455-8.1-1 A10 text that is not UTF-8, whole and in fragments [G93]", () => {
+    test("text that is not UTF-8, whole and in fragments [R6455-8.1-1 A10 G93]", () => {
       for (const bytes of [
         [0x80],
         [0x61, 0xc3],
@@ -189,7 +189,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       }
     });
 
-    test("R6455-8.1-1 A10 text fails before its message is whole", () => {
+    test("text fails before its message is whole [R6455-8.1-1 A10]", () => {
       const endpoint = open();
       const start = wire({ opcode: 1, payload: "Ã".repeat(100) });
       const bytes = Buffer.concat([start.subarray(0, start.length - 150)]);
@@ -205,7 +205,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     test.each([
       ["text", 2],
       ["binary", 1],
-    ] as const)("R6455-7.4.1-1 %s: the other fails with 1003 at its first header", (accepts, other) => {
+    ] as const)("%s: the other fails with 1003 at its first header [R6455-7.4.1-1]", (accepts, other) => {
       const taken = { opcode: 3 - other, payload: "taken" };
       for (const refused of [
         { opcode: other, announced: 2n ** 20n },
@@ -232,7 +232,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       ["text", 1],
       ["binary", 2],
     ] as const)(
-      "R6455-7.4.1-1 %s: its own comes whole, in fragments, and with control frames between",
+      "%s: its own comes whole, in fragments, and with control frames between [R6455-7.4.1-1]",
       (accepts, own) => {
         const fragments = [
           { opcode: own, payload: "a", fin: false },
@@ -255,7 +255,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   });
 
   describe("limits", () => {
-    test("R6455-10.4-1 A01 a message is too big as soon as its header says so", () => {
+    test("a message is too big as soon as its header says so [R6455-10.4-1 A01]", () => {
       for (const announced of [101n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n]) {
         expectFailure("message-too-big", [{ opcode: 2, announced }], { maxMessageSize: 100 });
       }
@@ -263,13 +263,13 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(receive(open(), { opcode: 2, announced: 16n * 1024n * 1024n })).toEqual([]);
     });
 
-    test("R6455-10.4-1 A01 no limit is above what a string can hold", () => {
+    test("no limit is above what a string can hold [R6455-10.4-1 A01]", () => {
       const limitless = { maxMessageSize: Number.POSITIVE_INFINITY };
       expectFailure("message-too-big", [{ opcode: 1, announced: 2n ** 63n - 1n }], limitless);
       expectFailure("message-too-big", [{ opcode: 1, announced: 2n ** 30n }], limitless);
     });
 
-    test("R6455-10.4-1 A02 fragments count together, the limit is inclusive, and control frames do not count", () => {
+    test("fragments count together, the limit is inclusive, and control frames do not count [R6455-10.4-1 A02]", () => {
       const frames = [
         { opcode: 2, payload: "x".repeat(60), fin: false },
         { opcode: 9, payload: "y".repeat(100) },
@@ -281,7 +281,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expectFailure("message-too-big", [...frames, { opcode: 0, payload: "x".repeat(41) }], options);
     });
 
-    test("A07 1024 empty fragments in a row pass, and one more fails", () => {
+    test("1024 empty fragments in a row pass, and one more fails [A07]", () => {
       const empty = Array.from({ length: 1023 }, () => ({ opcode: 0, fin: false }));
       const start = [{ opcode: 1, fin: false }, ...empty];
       expect(receive(open(), ...start, { opcode: 0, payload: "end" })).toEqual([
@@ -308,7 +308,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(receive(open({ maxEmptyFragments: 1 }), ...empties)).toEqual([{ type: "message", text: true, data: "" }]);
     });
 
-    test("A11 R6455-10.4-1 tells what is unfinished: a header, a frame, a message", () => {
+    test("tells what is unfinished: a header, a frame, a message [A11 R6455-10.4-1]", () => {
       const endpoint = open();
       const state = (): unknown => [endpoint.insideMessage, endpoint.unfinishedLength, endpoint.messageProgress];
       expect(state()).toEqual([false, 0, 0]);
@@ -325,7 +325,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(state()).toEqual([true, 0, 0]);
     });
 
-    test("A11 what is handed on in parts goes on as well, though none of it is kept", () => {
+    test("what is handed on in parts goes on as well, though none of it is kept [A11]", () => {
       const endpoint = open();
       endpoint.streaming = true;
       feed(endpoint, wire({ opcode: 2, payload: "abcdefgh" }).subarray(0, -5), cuts);
@@ -338,7 +338,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   describe("compressed messages", () => {
     const options = { compression: true };
 
-    test("R7692-6-1 R7692-6.2-1 R6455-5.8-1 are handed out whole, and nothing is parsed until they are inflated", () => {
+    test("are handed out whole, and nothing is parsed until they are inflated [R7692-6-1 R7692-6.2-1 R6455-5.8-1]", () => {
       const endpoint = open(options);
       const bytes = wire(
         { opcode: 1, rsv: 4, payload: "de", fin: false },
@@ -363,7 +363,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       ]);
     });
 
-    test("R7692-6-2 chunks that come meanwhile wait, and join what was left", () => {
+    test("chunks that come meanwhile wait, and join what was left [R7692-6-2]", () => {
       const endpoint = open(options);
       const compressed = wire({ opcode: 2, rsv: 4, payload: "x" });
       const rest = wire({ opcode: 2, payload: "later" });
@@ -378,7 +378,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect((event as { data: Uint8Array }).data.buffer.byteLength).toBeLessThanOrEqual(rest.length);
     });
 
-    test("R7692-7.2.2-1 B01 B06 inflated data is judged: broken, not to be inflated, not UTF-8, too big", () => {
+    test("inflated data is judged: broken, not to be inflated, not UTF-8, too big [R7692-7.2.2-1 B01 B06]", () => {
       const outcomes: [Uint8Array | Violation, Violation][] = [
         ["invalid-deflate-data", "invalid-deflate-data"],
         ["inflate-failed", "inflate-failed"],
@@ -394,13 +394,13 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       }
     });
 
-    test("R6455-10.4-1 B01 the limit is inclusive after inflating, too", () => {
+    test("the limit is inclusive after inflating, too [R6455-10.4-1 B01]", () => {
       const endpoint = open({ ...options, maxMessageSize: 100 });
       receive(endpoint, { opcode: 2, rsv: 4, payload: "x" });
       expect(endpoint.inflated(new Uint8Array(100))).toMatchObject({ type: "message" });
     });
 
-    test("R6455-7.1.7-3 a message inflated after a failure is not delivered, one after the transport's end is", () => {
+    test("a message inflated after a failure is not delivered, one after the transport's end is [R6455-7.1.7-3]", () => {
       const failed = open(options);
       receive(failed, { opcode: 2, rsv: 4, payload: "x" });
       failed.fail("message-too-slow");
@@ -412,7 +412,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(() => ended.inflated(Buffer.from("again"))).toThrow("Cannot deliver: no message waits to be inflated");
     });
 
-    test("R7692-6.1-1 B05 RSV1 on a continuation or a control frame fails", () => {
+    test("RSV1 on a continuation or a control frame fails [R7692-6.1-1 B05]", () => {
       expectFailure("compressed-continuation", [{ opcode: 9, rsv: 4 }], options);
       const frames = [
         { opcode: 1, fin: false },
@@ -422,7 +422,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expectFailure("reserved-bit-set", [{ opcode: 1, rsv: 6, payload: "x" }], options);
     });
 
-    test("R7692-7.2.2-1 inflated text is delivered as bytes on request", () => {
+    test("inflated text is delivered as bytes on request [R7692-7.2.2-1]", () => {
       const endpoint = open({ ...options, textAsBytes: true });
       receive(endpoint, { opcode: 1, rsv: 4, payload: "x" });
       expect(endpoint.inflated(Buffer.from("é"))).toEqual({
@@ -434,7 +434,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   });
 
   describe("messages in parts", () => {
-    test("come as they arrive, text between characters, also beyond the limit [R6455-5.4-1, A10]", () => {
+    test("come as they arrive, text between characters, also beyond the limit [R6455-5.4-1 A10]", () => {
       const endpoint = open({ maxMessageSize: 2, compression: true });
       endpoint.streaming = true;
       const euro = Buffer.from("€");
@@ -471,7 +471,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expectFailure("close-payload-too-short", [{ opcode: 8, payload: "x" }]);
     });
 
-    test("R6455-5.5.1-4 A02 a Close inside a fragmented message ends it and frees its memory", () => {
+    test("a Close inside a fragmented message ends it and frees its memory [R6455-5.5.1-4 A02]", () => {
       const endpoint = open();
       const events = receive(
         endpoint,
@@ -499,7 +499,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(receive(endpoint, { opcode: 1, payload: "x" })).toEqual([]);
     });
 
-    test("R6455-5.5.1-4 the peer's end after its Close still leaves the answer to be sent", () => {
+    test("the peer's end after its Close still leaves the answer to be sent [R6455-5.5.1-4]", () => {
       const endpoint = open();
       receive(endpoint, { opcode: 8, payload: closePayload(1000) });
       endpoint.receivePeerEnd();
@@ -509,7 +509,7 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(takeFrames(endpoint)).toMatchObject([{ opcode: 1 }, { opcode: 8 }]);
     });
 
-    test("R6455-7.2.1-1 the end of the transport ends everything, in every state", () => {
+    test("the end of the transport ends everything, in every state [R6455-7.2.1-1]", () => {
       const close = { opcode: 8, payload: closePayload(1000) };
       const prepare: ((endpoint: Endpoint) => void)[] = [
         () => {},
@@ -547,7 +547,7 @@ describe.each<Role>(["server", "client"])("a %s without memory", (role) => {
   test.each([
     ["the rest of a chunk that was only lent", (endpoint: Endpoint) => endpoint.releaseChunk()],
     ["a chunk behind another", (endpoint: Endpoint) => endpoint.receive(ownCopy(frames[0]!))],
-  ])("D23: where %s cannot be copied, the connection fails, and the next event tells so once", (_, act) => {
+  ])("where %s cannot be copied, the connection fails, and the next event tells so once [D23]", (_, act) => {
     const endpoint = new Endpoint({ role });
     // The slab of the output is there already.
     endpoint.sendMessage("before");
@@ -564,7 +564,7 @@ describe.each<Role>(["server", "client"])("a %s without memory", (role) => {
   });
 
   test.each([["the Pong that was kept, at the peer's end", (endpoint: Endpoint) => endpoint.receivePeerEnd()]])(
-    "D23: without memory for %s the connection fails, and the next event tells so once",
+    "without memory for %s the connection fails, and the next event tells so once [D23]",
     (_, act) => {
       const endpoint = new Endpoint({ role });
       endpoint.stalled = true;
@@ -590,7 +590,7 @@ describe.each<Role>(["server", "client"])("a %s without memory", (role) => {
     expect([endpoint.state, endpoint.closeSent?.code]).toEqual(["discarding", 1011]);
   });
 
-  test("D23: any other error is no lack of memory, and is not hidden", () => {
+  test("any other error is no lack of memory, and is not hidden [D23]", () => {
     const endpoint = new Endpoint({ role });
     endpoint.receive(ownCopy(Buffer.concat(frames)), true);
     endpoint.nextEvent();
@@ -598,7 +598,7 @@ describe.each<Role>(["server", "client"])("a %s without memory", (role) => {
     expect(() => endpoint.releaseChunk()).toThrow("a mistake of ours");
   });
 
-  test("D23: an inflated message that cannot become a string fails the connection", () => {
+  test("an inflated message that cannot become a string fails the connection [D23]", () => {
     const endpoint = new Endpoint({ role, compression: true });
     endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 1, rsv: 4, payload: "deflated" })));
     expect(endpoint.nextEvent()).toMatchObject({ type: "inflate" });

@@ -54,7 +54,7 @@ test("lets go of all that was received, and takes an output from the pool only o
   expect(record.output).toBeUndefined();
 });
 
-test.each<Role>(["client", "server"])("R6455-10.4-1 settings made once serve many endpoints, each a %s", (role) => {
+test.each<Role>(["client", "server"])("settings made once serve many endpoints, each a %s [R6455-10.4-1]", (role) => {
   const settings = new EndpointSettings({ role, maxMessageSize: 3 });
   for (let i = 0; i < 2; i++) {
     const endpoint = new Endpoint(settings);
@@ -71,7 +71,7 @@ describe.each(["client", "server"] as const)("many endpoints side by side, each 
   /** More than are ever kept for the next. */
   const count = 100;
 
-  test("A06 hand each other on what they need for a while, and never a byte of their frames", () => {
+  test("hand each other on what they need for a while, and never a byte of their frames [A06]", () => {
     const endpoints = Array.from({ length: count }, () => new Endpoint({ role }));
     const texts = endpoints.map((_, index) => `message ${index} ${"x".repeat(index * 3)}`);
     const inputs = texts.map((payload) => frameFrom(peerOf(role), { opcode: 1, payload }));
@@ -95,7 +95,7 @@ describe.each(["client", "server"] as const)("many endpoints side by side, each 
     }
   });
 
-  test("R6455-7.1.7-1 one that fails takes with it what it was reading", () => {
+  test("one that fails takes with it what it was reading [R6455-7.1.7-1]", () => {
     for (let round = 0; round < count; round++) {
       const failing = new Endpoint({ role, maxMessageSize: 10 });
       failing.receive(ownCopy(frameFrom(peerOf(role), { opcode: 1, payload: "far too long" })));
@@ -109,7 +109,7 @@ describe.each(["client", "server"] as const)("many endpoints side by side, each 
 });
 
 describe("what is held while bytes are under way", () => {
-  test("D08 an endpoint holds a decoder from the first byte of a frame to its last", () => {
+  test("an endpoint holds a decoder from the first byte of a frame to its last [D08]", () => {
     const decoder = takeDecoder();
     giveDecoder(decoder);
     const isFree = (): boolean => {
@@ -126,7 +126,7 @@ describe("what is held while bytes are under way", () => {
     expect(free).toEqual([true, false, false, true]);
   });
 
-  test("D08 D12 an endpoint holds an output buffer until all that it gathered has left", () => {
+  test("an endpoint holds an output buffer until all that it gathered has left [D08 D12]", () => {
     const output = takeOutput();
     giveOutput(output);
     const isFree = (): boolean => {

@@ -12,7 +12,7 @@ afterEach(() => void vi.restoreAllMocks());
 describe.each(["client", "server"] as const)("a %s that sends", (role) => {
   const masked = role === "client";
 
-  test("R6455-6.1-2 R6455-5.1-1 R6455-5.1-3 R6455-5.5.2-1 R6455-5.5.3-3 text, bytes, compressed data and control frames [G30]", () => {
+  test("text, bytes, compressed data and control frames [R6455-6.1-2 R6455-5.1-1 R6455-5.1-3 R6455-5.5.2-1 R6455-5.5.3-3 G30]", () => {
     const endpoint = new Endpoint({ role, compression: true });
     expect(endpoint.sendMessage("text")).toBe(true);
     expect(endpoint.sendMessage(Buffer.from("bytes"))).toBe(true);
@@ -36,7 +36,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     for (const { key } of frames) expect(key !== undefined).toBe(masked);
   });
 
-  test("R6455-5.4-1 R6455-5.4-3 fragments, with control frames between them", () => {
+  test("fragments, with control frames between them [R6455-5.4-1 R6455-5.4-3]", () => {
     const endpoint = new Endpoint({ role });
     expect(endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false })).toBe(true);
     endpoint.ping(Buffer.from(""));
@@ -52,7 +52,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     ]);
   });
 
-  test("R6455-5.4-4 R6455-5.4-1 messages are not interleaved", () => {
+  test("messages are not interleaved [R6455-5.4-4 R6455-5.4-1]", () => {
     const endpoint = new Endpoint({ role });
     const expected = "Cannot send: the frames of one message must follow one another";
     const part = Buffer.from("x");
@@ -67,7 +67,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     expect(takeFrames(endpoint)).toHaveLength(3);
   });
 
-  test("D10 refuses what has no bytes, and its output is as before; elements of a few become a byte each", () => {
+  test("refuses what has no bytes, and its output is as before; elements of a few become a byte each [D10]", () => {
     const wrong = [5, Number.NaN, true, {}, new ArrayBuffer(8), new Float32Array(70_000), new Array(70_000)];
     for (const value of [...wrong, null, undefined, new DataView(new ArrayBuffer(4)), 10n, Symbol("x")]) {
       const endpoint = new Endpoint({ role, compression: true });
@@ -96,7 +96,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     expect(takeFrames(endpoint).map(({ payload }) => [...payload])).toEqual([[1, 2, 2]]);
   });
 
-  test("R6455-5.5-1 refuses control frames of more than 125 bytes", () => {
+  test("refuses control frames of more than 125 bytes [R6455-5.5-1]", () => {
     const endpoint = new Endpoint({ role });
     const expected = new RangeError("Cannot send: a control frame carries at most 125 bytes, not 126");
     expect(() => endpoint.ping(Buffer.alloc(126))).toThrow(expected);
@@ -104,7 +104,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     expect(endpoint.ping(Buffer.alloc(125))).toBe(true);
   });
 
-  test("R6455-5.5.1-3 R6455-6.1-1 R6455-5.1-5 sends nothing after its Close", () => {
+  test("sends nothing after its Close [R6455-5.5.1-3 R6455-6.1-1 R6455-5.1-5]", () => {
     const endpoint = new Endpoint({ role });
     endpoint.close(1000);
     takeBytes(endpoint);
@@ -129,7 +129,7 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
 });
 
 describe("frames that are encoded already", () => {
-  test("R6455-5.1-1 a client refuses them, for they are not masked", () => {
+  test("a client refuses them, for they are not masked [R6455-5.1-1]", () => {
     const endpoint = new Endpoint({ role: "client" });
     expect(() => endpoint.sendEncoded(frameFrom("server", { opcode: 1 }))).toThrow(
       "Cannot send: a client must mask each frame with a key of its own",
@@ -161,7 +161,7 @@ describe("frames that are encoded already", () => {
 });
 
 describe.each(["client", "server"] as const)("the output of a %s", (role) => {
-  test("D04 counts the whole messages, not the fragments and control frames, that a stalled transport has not taken", () => {
+  test("counts the whole messages, not the fragments and control frames, that a stalled transport has not taken [D04]", () => {
     const endpoint = new Endpoint({ role });
     endpoint.sendMessage("left in time");
     takeBytes(endpoint);
@@ -184,7 +184,7 @@ describe.each(["client", "server"] as const)("the output of a %s", (role) => {
   test.each([
     ["a Ping", (endpoint: Endpoint) => expect(endpoint.ping(new Uint8Array(1))).toBe(false)],
     ["a Pong", (endpoint: Endpoint) => expect(endpoint.pong(new Uint8Array(1))).toBe(false)],
-  ])("D23: without memory for %s the connection fails, and the next event tells so once", (_, act) => {
+  ])("without memory for %s the connection fails, and the next event tells so once [D23]", (_, act) => {
     const endpoint = new Endpoint({ role });
     endpoint.stalled = true;
     endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 9, payload: "kept" })));

@@ -65,7 +65,7 @@ describe.each([
   ["unmasked", undefined],
 ] as const)("%s frames", (_, key) => {
   test.each(lengths)(
-    "R6455-5.2-1 R6455-5.3-3 R6455-6.2-1 a payload of %i bytes, cut in the header and after",
+    "a payload of %i bytes, cut in the header and after [R6455-5.2-1 R6455-5.3-3 R6455-6.2-1]",
     (length) => {
       const payload = Buffer.from(Uint8Array.from({ length }, (_, i) => i * 7));
       const bytes = buildFrame({ opcode: 2, payload, key });
@@ -85,7 +85,7 @@ describe.each([
     },
   );
 
-  test("R6455-6.2-1 several frames in one chunk, in two chunks cut anywhere, and byte by byte", () => {
+  test("several frames in one chunk, in two chunks cut anywhere, and byte by byte [R6455-6.2-1]", () => {
     const bytes = Buffer.concat([
       buildFrame({ opcode: 1, payload: "one", fin: false, key }),
       buildFrame({ opcode: 9, payload: "", key }),
@@ -109,7 +109,7 @@ describe.each([
     [2n ** 63n, 2 ** 63, true],
     [2n ** 64n - 1n, 2 ** 64, true],
   ])(
-    "A01 R6455-5.2-4 announces %i bytes as a number, with the top bit apart",
+    "announces %i bytes as a number, with the top bit apart [A01 R6455-5.2-4]",
     (announced, payloadLength, lengthSign) => {
       const header = buildFrame({ opcode: 2, announced, key });
       for (const form of ["whole", "bytewise"] as const) {
@@ -133,7 +133,7 @@ describe.each([
 });
 
 describe("what it keeps", () => {
-  test("A06 a header cut off is all that it remembers of a chunk", () => {
+  test("a header cut off is all that it remembers of a chunk [A06]", () => {
     const decoder = new FrameDecoder();
     const bytes = buildFrame({ opcode: 1, payload: "x".repeat(70_000), key: testKey });
     decoder.push(ownCopy(bytes.subarray(0, 13)));
@@ -149,7 +149,7 @@ describe("what it keeps", () => {
     expect(decoder.payloadLength).toBe(70_000);
   });
 
-  test("D12 a chunk that nothing was left before is read where it is, and unmasked in place", () => {
+  test("a chunk that nothing was left before is read where it is, and unmasked in place [D12]", () => {
     const decoder = new FrameDecoder();
     for (let i = 0; i < 2; i++) {
       const chunk = ownCopy(buildFrame({ opcode: 1, payload: "here", key: testKey }));
@@ -166,7 +166,7 @@ describe("what it keeps", () => {
     ["whose memory holds more behind it", (bytes: Buffer) => ({ chunk: bytes.subarray(0, -1) })],
     ["whose memory holds more before it", (bytes: Buffer) => ({ chunk: bytes.subarray(1) })],
     ["of which a part was received", (bytes: Buffer) => ({ chunk: bytes, length: bytes.length - 1 })],
-  ])("A06 D10 the memory of a chunk %s is not handed out", (_, push) => {
+  ])("the memory of a chunk %s is not handed out [A06 D10]", (_, push) => {
     const frame = buildFrame({ opcode: 2, payload: Buffer.alloc(100, 1) });
     const pushed: { chunk: Buffer; length?: number; lent?: boolean } = push(ownCopy(Buffer.concat([frame, frame])));
     const shift = pushed.chunk.byteOffset;
@@ -200,7 +200,7 @@ describe("what it keeps", () => {
   });
 
   test.each([true, false])(
-    "D08 D21 what was kept is memory of its own, also when it is kept again: first: %s",
+    "what was kept is memory of its own, also when it is kept again: first: %s [D08 D21]",
     (first) => {
       const decoder = new FrameDecoder();
       const frames = [70, 71, 72].map((length, i) => buildFrame({ opcode: 2, payload: Buffer.alloc(length, i + 1) }));
@@ -261,7 +261,7 @@ describe("what it keeps", () => {
     expect([lent.buffer, lent.byteOffset]).toEqual([chunk.buffer, 2]);
   });
 
-  test("D21 what is lent of a chunk of its own is the application's, with nothing unread in its memory", () => {
+  test("what is lent of a chunk of its own is the application's, with nothing unread in its memory [D21]", () => {
     const { decoder } = readFirst(100, { behind: 5000 });
     expect(decoder.lendPayload().buffer.byteLength).toBe(100);
     decoder.readHeader();
@@ -275,18 +275,21 @@ describe("what it keeps", () => {
     [60, 40, false],
     [5000, 4992, true],
     [5000, 4993, false],
-  ])("D08 D21 the last payload is a view where that wastes little: %i bytes, %i before: %s", (length, before, view) => {
-    const { decoder, chunk } = readFirst(before, { behind: length });
-    expect(decoder.takePayload().buffer.byteLength).toBe(before);
-    decoder.readHeader();
-    decoder.readPayload();
-    const bytes = decoder.takePayload();
-    expect(bytes).toEqual(new Uint8Array(length).fill(2));
-    expect(bytes.buffer === chunk.buffer).toBe(view);
-    expect(bytes.buffer.byteLength).toBe(view ? chunk.length : length);
-  });
+  ])(
+    "the last payload is a view where that wastes little: %i bytes, %i before: %s [D08 D21]",
+    (length, before, view) => {
+      const { decoder, chunk } = readFirst(before, { behind: length });
+      expect(decoder.takePayload().buffer.byteLength).toBe(before);
+      decoder.readHeader();
+      decoder.readPayload();
+      const bytes = decoder.takePayload();
+      expect(bytes).toEqual(new Uint8Array(length).fill(2));
+      expect(bytes.buffer === chunk.buffer).toBe(view);
+      expect(bytes.buffer.byteLength).toBe(view ? chunk.length : length);
+    },
+  );
 
-  test.each([1, 100, 5000])("D21 a payload of %i bytes with something unread behind it is a copy", (length) => {
+  test.each([1, 100, 5000])("a payload of %i bytes with something unread behind it is a copy [D21]", (length) => {
     const { decoder } = readFirst(length, { behind: 0 });
     const bytes = decoder.takePayload();
     expect(bytes).toEqual(new Uint8Array(length).fill(1));
@@ -296,7 +299,7 @@ describe("what it keeps", () => {
   test.each([
     [10, 4083],
     [5000, 0],
-  ])("D08 payloads of a lent chunk are a copy: %i bytes with %i behind", (length, behind) => {
+  ])("payloads of a lent chunk are a copy: %i bytes with %i behind [D08]", (length, behind) => {
     const { decoder, chunk } = readFirst(length, { behind, borrowed: true });
     const own = decoder.takePayload();
     chunk.fill(0);
@@ -304,7 +307,7 @@ describe("what it keeps", () => {
     expect(own.buffer.byteLength).toBe(length);
   });
 
-  test("D08 short payloads of what sockets read into are a copy, each its own", () => {
+  test("short payloads of what sockets read into are a copy, each its own [D08]", () => {
     const decoder = new FrameDecoder();
     const frames = ["one", "two"].map((payload) => buildFrame({ opcode: 2, payload, key: testKey }));
     const length = Buffer.concat(frames).copy(readBuffer);
@@ -322,7 +325,7 @@ describe("what it keeps", () => {
     }
   });
 
-  test("R6455-5.6-1 tells whether a masked part is ASCII, and never claims so for what it did not look at", () => {
+  test("tells whether a masked part is ASCII, and never claims so for what it did not look at [R6455-5.6-1]", () => {
     const decoder = new FrameDecoder();
     const see = (bytes: Uint8Array): number => {
       decoder.push(ownCopy(bytes));
@@ -337,7 +340,7 @@ describe("what it keeps", () => {
 });
 
 describe("decoders that are handed on", () => {
-  test("D08 a decoder given back is taken again, and at most 32 are kept", () => {
+  test("a decoder given back is taken again, and at most 32 are kept [D08]", () => {
     const decoders = Array.from({ length: 40 }, () => takeDecoder());
     for (const decoder of decoders) expect(decoder.unread).toBe(0);
     expect(new Set(decoders).size).toBe(40);

@@ -25,7 +25,7 @@ function encodeText(role: Role, text: string): Buffer {
 const lengths = [0, 1, 2, 125, 126, 127, 65_535, 65_536, 65_537, 70_000, 200_000];
 
 describe.each(roles)("from a %s", (role) => {
-  test.each(lengths)("R6455-5.2-5 R6455-5.1-1 R6455-5.1-3 R6455-5.3-1 %i bytes, in the shortest form", (length) => {
+  test.each(lengths)("%i bytes, in the shortest form [R6455-5.2-5 R6455-5.1-1 R6455-5.1-3 R6455-5.3-1]", (length) => {
     const payload = Buffer.from(Uint8Array.from({ length }, (_, i) => i * 31));
     const [frame, ...rest] = readFrames(encodeBytes(role, 0x82, payload));
     expect(rest).toEqual([]);
@@ -35,7 +35,7 @@ describe.each(roles)("from a %s", (role) => {
     expect([frame!.fin, frame!.rsv, frame!.opcode]).toEqual([true, 0, 2]);
   });
 
-  test("R6455-6.1-2 R6455-5.2-2 the first byte goes out as it is given", () => {
+  test("the first byte goes out as it is given [R6455-6.1-2 R6455-5.2-2]", () => {
     for (const firstByte of [0x01, 0x00, 0x80, 0xc1, 0x42, 0x88, 0x89, 0x8a]) {
       expect(encodeBytes(role, firstByte, Buffer.from("x"))[0]).toBe(firstByte);
     }
@@ -52,7 +52,7 @@ describe.each(roles)("from a %s", (role) => {
   const counts = [
     0, 1, 2, 15, 16, 17, 31, 32, 33, 41, 42, 62, 63, 64, 124, 125, 126, 127, 10_922, 10_923, 21_844, 21_845,
   ];
-  test.each(units)("R6455-5.6-1 R6455-8.1-1 text of %s a character, of every size of header", (_, unit) => {
+  test.each(units)("text of %s a character, of every size of header [R6455-5.6-1 R6455-8.1-1]", (_, unit) => {
     for (const count of [...counts, 21_846, 22_000, 22_523, 22_524, 65_535, 65_536, 80_000]) {
       const text = unit.repeat(count);
       const [frame, ...rest] = readFrames(encodeText(role, text));
@@ -63,13 +63,13 @@ describe.each(roles)("from a %s", (role) => {
     }
   });
 
-  test("R6455-5.6-1 text that begins as ASCII and does not stay so", () => {
+  test("text that begins as ASCII and does not stay so [R6455-5.6-1]", () => {
     for (const text of ["aaaé", `${"a".repeat(31)}€`, `${"a".repeat(124)}é`, `${"a".repeat(125)}€`, "a\ud800b\udc00"]) {
       expect(readFrames(encodeText(role, text))[0]!.payload.equals(new TextEncoder().encode(text))).toBe(true);
     }
   });
 
-  test("R6455-10.3-1 D12 up to 64 KiB the payload is a copy", () => {
+  test("up to 64 KiB the payload is a copy [R6455-10.3-1 D12]", () => {
     const payload = Buffer.alloc(longestCopied, 1);
     const output = new OutputBuffer();
     encodeFrame(output, role, 0x82, payload);
@@ -78,7 +78,7 @@ describe.each(roles)("from a %s", (role) => {
     expect(frame!.payload.equals(Buffer.alloc(longestCopied, 1))).toBe(true);
   });
 
-  test("D10 every byte is the frame's own, whatever the memory held before", () => {
+  test("every byte is the frame's own, whatever the memory held before [D10]", () => {
     const dirty = new OutputBuffer();
     dirty.reserve(60_000);
     dirty.slab.fill(0xee);
@@ -91,7 +91,7 @@ describe.each(roles)("from a %s", (role) => {
 });
 
 test.each([5, new ArrayBuffer(8), new DataView(new ArrayBuffer(8)), new Uint16Array(70_000)])(
-  "D10 refuses %j, and the output is as before",
+  "refuses %j, and the output is as before [D10]",
   (value) => {
     const output = new OutputBuffer();
     encodeFrame(output, "server", 0x82, Buffer.from("before"));
@@ -107,7 +107,7 @@ test.each([5, new ArrayBuffer(8), new DataView(new ArrayBuffer(8)), new Uint16Ar
   },
 );
 
-test("R6455-10.3-1 D12 a client copies long payloads too, and never writes to the caller's bytes", () => {
+test("a client copies long payloads too, and never writes to the caller's bytes [R6455-10.3-1 D12]", () => {
   const payload = Buffer.alloc(longestCopied + 1, 1);
   const output = new OutputBuffer();
   encodeFrame(output, "client", 0x82, payload);
@@ -117,7 +117,7 @@ test("R6455-10.3-1 D12 a client copies long payloads too, and never writes to th
   expect(frame!.payload.every((byte) => byte === 1)).toBe(true);
 });
 
-test("D12 a server copies a long payload that lies where sockets are read into", () => {
+test("a server copies a long payload that lies where sockets are read into [D12]", () => {
   const payload = readBuffer.subarray(0, longestCopied + 1).fill(1);
   const output = new OutputBuffer();
   encodeFrame(output, "server", 0x82, payload);
@@ -139,7 +139,7 @@ test("a server does not copy a long payload [G95]", () => {
   expect(piece!.buffer).toBe(payload.buffer);
 });
 
-test.each([10, longestCopied + 1])("D10 %i bytes that claim to be more or fewer are sent as they are", (length) => {
+test.each([10, longestCopied + 1])("%i bytes that claim to be more or fewer are sent as they are [D10]", (length) => {
   for (const claimed of [0, 3, -1, Number.NaN, length + 1000, 2 ** 40]) {
     for (const role of ["server", "client"] as const) {
       const output = new OutputBuffer();
@@ -155,7 +155,7 @@ test.each([10, longestCopied + 1])("D10 %i bytes that claim to be more or fewer 
   }
 });
 
-test("R6455-5.3-2 R6455-6.1-3 D11 each frame of a client has a key of its own", () => {
+test("each frame of a client has a key of its own [R6455-5.3-2 R6455-6.1-3 D11]", () => {
   const output = new OutputBuffer();
   for (let i = 0; i < 500; i++) {
     encodeFrame(output, "client", 0x82, Buffer.from("same"));
@@ -167,7 +167,7 @@ test("R6455-5.3-2 R6455-6.1-3 D11 each frame of a client has a key of its own", 
   expect(frames.every(({ payload }) => payload.toString() === "same")).toBe(true);
 });
 
-test("D22 a long payload is referred to where that is asked for, by a server only, unless it may change on its way", () => {
+test("a long payload is referred to where that is asked for, by a server only, unless it may change on its way [D22]", () => {
   const payload = new Uint8Array(longestCopied + 1);
   for (const [role, refers] of [
     ["server", true],

@@ -17,18 +17,18 @@ function judge(
 }
 
 describe.each(roles)("received by a %s", (role) => {
-  test("R6455-5.2-1 R6455-5.4-6 correct frames break no rule", () => {
+  test("correct frames break no rule [R6455-5.2-1 R6455-5.4-6]", () => {
     for (const first of [0x81, 0x82, 0x01, 0x02, 0x88, 0x89, 0x8a]) expect(judge(role, first)).toBeUndefined();
     for (const first of [0x80, 0x00]) expect(judge(role, first, {}, { messageUnderWay: true })).toBeUndefined();
   });
 
-  test("R6455-5.4-2 control frames may come inside a fragmented message", () => {
+  test("control frames may come inside a fragmented message [R6455-5.4-2]", () => {
     for (const first of [0x88, 0x89, 0x8a]) {
       expect(judge(role, first, {}, { messageUnderWay: true })).toBeUndefined();
     }
   });
 
-  test("R6455-5.2-2 a reserved bit fails unless an extension defines it", () => {
+  test("a reserved bit fails unless an extension defines it [R6455-5.2-2]", () => {
     for (const bits of [0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70]) {
       for (const opcode of [0x1, 0x2, 0x8, 0x9, 0xa]) {
         expect(judge(role, 0x80 | bits | opcode)).toBe("reserved-bit-set");
@@ -39,7 +39,7 @@ describe.each(roles)("received by a %s", (role) => {
     }
   });
 
-  test("R7692-6.1-1 R7692-6-1 B05 RSV1 stands only on the first frame of a message, once compression was agreed", () => {
+  test("RSV1 stands only on the first frame of a message, once compression was agreed [R7692-6.1-1 R7692-6-1 B05]", () => {
     const agreed = { compression: true };
     for (const first of [0xc1, 0xc2, 0x41, 0x42]) expect(judge(role, first, {}, agreed)).toBeUndefined();
     for (const first of [0xc0, 0x40]) {
@@ -48,7 +48,7 @@ describe.each(roles)("received by a %s", (role) => {
     for (const first of [0xc8, 0xc9, 0xca]) expect(judge(role, first, {}, agreed)).toBe("compressed-continuation");
   });
 
-  test("R6455-5.2-3 every reserved opcode fails, with and without FIN", () => {
+  test("every reserved opcode fails, with and without FIN [R6455-5.2-3]", () => {
     for (const opcode of [3, 4, 5, 6, 7, 11, 12, 13, 14, 15]) {
       expect(judge(role, 0x80 | opcode)).toBe("reserved-opcode");
       expect(judge(role, opcode)).toBe("reserved-opcode");
@@ -56,7 +56,7 @@ describe.each(roles)("received by a %s", (role) => {
     }
   });
 
-  test("R6455-5.1-2 R6455-5.1-4 the wrong masking fails on every kind of frame", () => {
+  test("the wrong masking fails on every kind of frame [R6455-5.1-2 R6455-5.1-4]", () => {
     const expected = role === "server" ? "unmasked-frame" : "masked-frame";
     for (const first of [0x81, 0x82, 0x88, 0x89, 0x8a]) {
       expect(judge(role, first, { masked: role === "client" })).toBe(expected);
@@ -64,12 +64,12 @@ describe.each(roles)("received by a %s", (role) => {
     }
   });
 
-  test("R6455-5.2-4 A01 the top bit of a 64-bit length fails", () => {
+  test("the top bit of a 64-bit length fails [R6455-5.2-4 A01]", () => {
     expect(judge(role, 0x82, { lengthBits: 64, lengthSign: true, payloadLength: 2 ** 63 })).toBe("length-sign-bit");
     expect(judge(role, 0x82, { lengthBits: 64, lengthSign: false, payloadLength: 2 ** 62 })).toBeUndefined();
   });
 
-  test("R6455-5.2-5 only the shortest form of a length is accepted", () => {
+  test("only the shortest form of a length is accepted [R6455-5.2-5]", () => {
     for (const payloadLength of [0, 1, 125]) {
       expect(judge(role, 0x82, { lengthBits: 16, payloadLength })).toBe("length-not-minimal");
     }
@@ -82,7 +82,7 @@ describe.each(roles)("received by a %s", (role) => {
     expect(judge(role, 0x82, { lengthBits: 64, payloadLength: 65536 })).toBeUndefined();
   });
 
-  test("R6455-5.5-1 R6455-5.4-2 a control frame is neither fragmented nor longer than 125 bytes", () => {
+  test("a control frame is neither fragmented nor longer than 125 bytes [R6455-5.5-1 R6455-5.4-2]", () => {
     for (const opcode of [8, 9, 10]) {
       expect(judge(role, opcode)).toBe("fragmented-control-frame");
       expect(judge(role, 0x80 | opcode, { payloadLength: 125 })).toBeUndefined();
@@ -91,7 +91,7 @@ describe.each(roles)("received by a %s", (role) => {
     }
   });
 
-  test("R6455-5.4-1 R6455-5.4-4 a continuation needs a message, and a message must end before the next begins", () => {
+  test("a continuation needs a message, and a message must end before the next begins [R6455-5.4-1 R6455-5.4-4]", () => {
     for (const first of [0x80, 0x00]) expect(judge(role, first)).toBe("nothing-to-continue");
     for (const first of [0x81, 0x82, 0x01, 0x02]) {
       expect(judge(role, first, {}, { messageUnderWay: true })).toBe("message-interrupted");

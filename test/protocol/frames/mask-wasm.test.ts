@@ -20,7 +20,7 @@ function run(fill: (index: number) => number, at: number, length: number, key: r
 describe("the kernel", () => {
   const key = [0x37, 0xfa, 0x21, 0xbd];
 
-  test("R6455-5.3-3 is the formula at every offset and length, and touches nothing beside", () => {
+  test("is the formula at every offset and length, and touches nothing beside [R6455-5.3-3]", () => {
     for (let at = 0; at < 5; at++) {
       for (const length of lengths) {
         run((index) => index, at, length, key);
@@ -32,14 +32,14 @@ describe("the kernel", () => {
     }
   });
 
-  test("R6455-5.3-3 reaches the buffer's last byte, and no further", () => {
+  test("reaches the buffer's last byte, and no further [R6455-5.3-3]", () => {
     readBuffer.fill(0x41, readBuffer.length - 40);
     maskReadBuffer!(readBuffer.length - 35, readBuffer.length, 0x01010101);
     expect(reads.toString("latin1", reads.length - 40)).toBe("A".repeat(5) + "@".repeat(35));
     expect(() => maskReadBuffer!(readBuffer.length - 1, readBuffer.length + 1, 1)).toThrow("out of bounds");
   });
 
-  test("R6455-5.6-1 returns 0 only when every byte of the result is ASCII", () => {
+  test("returns 0 only when every byte of the result is ASCII [R6455-5.6-1]", () => {
     const ascii = [0x01, 0x02, 0x04, 0x7f];
     for (const length of lengths) {
       expect(run(() => 0x00, 3, length, ascii)).toBe(0);

@@ -22,13 +22,13 @@ function expected(
 }
 
 describe("mask", () => {
-  test("R6455-5.3-3 R6455-6.2-2 agrees with the standard's own example", () => {
+  test("agrees with the standard's own example [R6455-5.3-3 R6455-6.2-2]", () => {
     const bytes = Uint8Array.from([0x7f, 0x9f, 0x4d, 0x51, 0x58]);
     mask(bytes, 0, 5, key, 0);
     expect(String.fromCharCode(...bytes)).toBe("Hello");
   });
 
-  test("R6455-5.3-3 is the formula at every offset in memory, length and phase, and touches nothing beside", () => {
+  test("is the formula at every offset in memory, length and phase, and touches nothing beside [R6455-5.3-3]", () => {
     const lengths = [0, 1, 2, 3, 4, 5, 7, 8, 16, 125, 126, 127, 128, 129, 130, 131, 132, 143, 144, 145, 146, 147, 300];
     for (let byteOffset = 0; byteOffset < 5; byteOffset++) {
       for (let start = 0; start < 4; start++) {
@@ -47,7 +47,7 @@ describe("mask", () => {
     }
   });
 
-  test("R6455-5.3-3 takes any phase below 2^53, and a key whose top bit is set", () => {
+  test("takes any phase below 2^53, and a key whose top bit is set [R6455-5.3-3]", () => {
     for (const length of [5, 200]) {
       for (const phase of [2 ** 31 + 1, 2 ** 32 + 3, 2 ** 53 - 2]) {
         const bytes = sample(length);
@@ -57,7 +57,7 @@ describe("mask", () => {
     }
   });
 
-  test("R6455-5.6-1 bit 7 of the result is clear only when every byte is ASCII, and never from 128 bytes on", () => {
+  test("bit 7 of the result is clear only when every byte is ASCII, and never from 128 bytes on [R6455-5.6-1]", () => {
     for (let length = 0; length < 128; length++) {
       for (let at = 0; at < length; at += 1 + Math.floor(length / 8)) {
         const bytes = new Uint8Array(length).fill(0x41);
@@ -76,7 +76,7 @@ describe("mask", () => {
 });
 
 describe("mask in the buffer that sockets read into", () => {
-  test("R6455-5.3-3 is the formula at every length and phase, with keys of either sign", () => {
+  test("is the formula at every length and phase, with keys of either sign [R6455-5.3-3]", () => {
     expect(maskReadBuffer).toBeDefined();
     for (const [by, bytes] of [
       [key, keyBytes],
@@ -94,7 +94,7 @@ describe("mask in the buffer that sockets read into", () => {
     }
   });
 
-  test("R6455-5.6-1 bit 7 of the result tells at any length whether every byte is ASCII", () => {
+  test("bit 7 of the result tells at any length whether every byte is ASCII [R6455-5.6-1]", () => {
     for (const length of [5, 200]) {
       for (const [wanted, character] of [
         [0x00, 0x7f],
@@ -110,7 +110,7 @@ describe("mask in the buffer that sockets read into", () => {
 });
 
 describe("maskCopy", () => {
-  test("R6455-10.3-1 masks into the target and leaves the source as it was", () => {
+  test("masks into the target and leaves the source as it was [R6455-10.3-1]", () => {
     for (const length of [0, 3, 127, 128, 1000]) {
       const source = sample(length);
       const target = new Uint8Array(length + 8).fill(0xee);
@@ -123,7 +123,7 @@ describe("maskCopy", () => {
 });
 
 describe("createMaskingKey", () => {
-  test("R6455-5.3-2 R6455-10.3-1 D11 keys of a million calls repeat no more often than chance, and each bit is fair [G97]", () => {
+  test("keys of a million calls repeat no more often than chance, and each bit is fair [R6455-5.3-2 R6455-10.3-1 D11 G97]", () => {
     const count = 1_000_000;
     const seen = new Set<number>();
     const ones = new Uint32Array(32);

@@ -21,7 +21,7 @@ function scribble(): void {
 }
 
 describe("gathering", () => {
-  test("R6455-5.4-3 keeps the order of small and of long output, and counts it", () => {
+  test("keeps the order of small and of long output, and counts it [R6455-5.4-3]", () => {
     const output = new OutputBuffer();
     expect(output.length).toBe(0);
     expect(output.take()).toEqual([]);
@@ -101,7 +101,7 @@ describe("gathering", () => {
 });
 
 describe("buffers that are handed on", () => {
-  test("D08 a buffer given back is taken again, and at most 32 are kept", () => {
+  test("a buffer given back is taken again, and at most 32 are kept [D08]", () => {
     const outputs = Array.from({ length: 40 }, () => takeOutput());
     for (const output of outputs) expect(output.asNew).toBe(true);
     expect(new Set(outputs).size).toBe(40);
@@ -111,7 +111,7 @@ describe("buffers that are handed on", () => {
     expect(again.filter((output) => outputs.includes(output))).toHaveLength(32);
   });
 
-  test("D12 only one that holds nothing, and whose transport took all at once, is as new", () => {
+  test("only one that holds nothing, and whose transport took all at once, is as new [D12]", () => {
     const output = new OutputBuffer();
     const states: boolean[] = [];
     const note = (): void => void states.push(output.asNew);
@@ -140,7 +140,7 @@ describe("buffers that are handed on", () => {
 });
 
 describe("memory", () => {
-  test("D08 output that has left gives its slab back, and an idle connection holds none [G35]", () => {
+  test("output that has left gives its slab back, and an idle connection holds none [D08 G35]", () => {
     const output = new OutputBuffer();
     put(output, "x");
     const slab = output.slab;
@@ -153,7 +153,7 @@ describe("memory", () => {
     next.clear();
   });
 
-  test("D08 the pool keeps at most 32 slabs", () => {
+  test("the pool keeps at most 32 slabs [D08]", () => {
     scribble();
     const slabs = new Set<ArrayBufferLike>();
     const outputs = Array.from({ length: 40 }, () => new OutputBuffer());
@@ -181,7 +181,7 @@ describe("memory", () => {
     return { output, slabs };
   }
 
-  test("D08 all the slabs of one connection go back to the pool, and no more than it keeps", () => {
+  test("all the slabs of one connection go back to the pool, and no more than it keeps [D08]", () => {
     const three = fill(3);
     three.output.take();
     three.output.taken(true);
@@ -196,7 +196,7 @@ describe("memory", () => {
     expect(fill(40).slabs.filter((slab) => again.slabs.includes(slab))).toHaveLength(0);
   });
 
-  test("D12 what was taken and has not left keeps its bytes while others write", () => {
+  test("what was taken and has not left keeps its bytes while others write [D12]", () => {
     const output = new OutputBuffer();
     put(output, "a".repeat(slabSize));
     put(output, "b".repeat(100));
@@ -219,7 +219,7 @@ describe("memory", () => {
     expect(join(fourth)).toBe("dD");
   });
 
-  test("D08 small output of a stalled transport is copied out of its slab", () => {
+  test("small output of a stalled transport is copied out of its slab [D08]", () => {
     const output = new OutputBuffer();
     put(output, "x");
     output.take();
@@ -235,7 +235,7 @@ describe("memory", () => {
     output.taken(true);
   });
 
-  test("D08 long output of a stalled transport is not copied, nor what is not in a slab, and none is none", () => {
+  test("long output of a stalled transport is not copied, nor what is not in a slab, and none is none [D08]", () => {
     const output = new OutputBuffer();
     for (const [length, copied] of [
       [slabSize / 4 - 1, true],
@@ -256,7 +256,7 @@ describe("memory", () => {
     expect(output.take()).toEqual([]);
   });
 
-  test("D12 clear while a write is under way leaves the bytes of the write alone", () => {
+  test("clear while a write is under way leaves the bytes of the write alone [D12]", () => {
     const output = new OutputBuffer();
     put(output, "f".repeat(slabSize));
     put(output, "in flight");
@@ -270,7 +270,7 @@ describe("memory", () => {
     expect(join(output.take())).toBe("after");
   });
 
-  test.each([true, false])("D12 what a transport causes while it is written to is kept, left: %s", (left) => {
+  test.each([true, false])("what a transport causes while it is written to is kept, left: %s [D12]", (left) => {
     const output = new OutputBuffer();
     put(output, "question");
     const question = output.take();
@@ -290,7 +290,7 @@ describe("memory", () => {
     expect(join(answer)).toBe("answer!");
   });
 
-  test("D22 memory of a caller is taken as it is, or copied where that is asked for", () => {
+  test("memory of a caller is taken as it is, or copied where that is asked for [D22]", () => {
     const payload = Buffer.from("the caller's");
     for (const copied of [false, true]) {
       const output = new OutputBuffer();
@@ -303,7 +303,7 @@ describe("memory", () => {
     }
   });
 
-  test("D22 nothing is taken when a caller has given his memory away", () => {
+  test("nothing is taken when a caller has given his memory away [D22]", () => {
     const output = new OutputBuffer();
     const payload = new Uint8Array(8);
     put(output, "head");

@@ -25,7 +25,7 @@ describe("handshakeRules", () => {
 });
 
 describe("refusalOf", () => {
-  it.each(refusals)("R6455-4.2.1-1: %s is answered with an HTTP error and one sentence", (rule) => {
+  it.each(refusals)("%s is answered with an HTTP error and one sentence [R6455-4.2.1-1]", (rule) => {
     const { status, headers, body } = refusalOf(rule);
     expect(status).toBe(handshakeRules[rule].status);
     expect(status).toBeGreaterThanOrEqual(400);
@@ -48,7 +48,7 @@ describe("refusalOf", () => {
     ],
     ["origin-not-allowed", 403, []],
     ["unknown-path", 404, []],
-  ])("R6455-4.2.2-3, R6455-4.2.2-4, R6455-4.2.2-5: %s is answered with %i and its fields", (rule, status, headers) => {
+  ])("%s is answered with %i and its fields [R6455-4.2.2-3 R6455-4.2.2-4 R6455-4.2.2-5]", (rule, status, headers) => {
     expect(refusalOf(rule).status).toBe(status);
     expect(refusalOf(rule).headers.slice(1)).toEqual(headers);
   });
@@ -68,7 +68,7 @@ describe("HandshakeError", () => {
     expect("cause" in error).toBe(false);
   });
 
-  it("R6455-4.1-21: carries the response that came instead, and the error beneath", () => {
+  it("carries the response that came instead, and the error beneath [R6455-4.1-21]", () => {
     const cause = new Error("beneath");
     const body = new TextEncoder().encode("Log in first");
     const headers = ["WWW-Authenticate", "Basic"];

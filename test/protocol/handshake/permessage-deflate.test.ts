@@ -101,7 +101,7 @@ describe("the options", () => {
     ["serverMaxWindowBits", 16],
     ["clientMaxWindowBits", 8.5],
     ["clientMaxWindowBits", 0],
-  ])("B02: %s %s is out of range and named", (name, value) => {
+  ])("%s %s is out of range and named [B02]", (name, value) => {
     expect(() => compressionSettings({ [name]: value })).toThrow(RangeError);
     expect(() => compressionSettings({ [name]: value })).toThrow(
       new RegExp(`compression\\.${name} must be .*, not ${value}$`),
@@ -135,14 +135,14 @@ describe("the options", () => {
 });
 
 describe("the client's offer", () => {
-  test("R7692-5-1: every wish comes first, the bare offer after it", () => {
+  test("every wish comes first, the bare offer after it [R7692-5-1]", () => {
     expect(offerDeflate(compressionSettings(true))).toBe(
       "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12; " +
         "client_max_window_bits=12, permessage-deflate; client_max_window_bits",
     );
   });
 
-  test("R7692-7.1.2.2-1: without wishes there is the bare offer alone", () => {
+  test("without wishes there is the bare offer alone [R7692-7.1.2.2-1]", () => {
     expect(offerDeflate(compressionSettings(easy))).toBe("permessage-deflate; client_max_window_bits");
   });
 
@@ -151,14 +151,14 @@ describe("the client's offer", () => {
     [{ clientNoContextTakeover: true }, "client_no_context_takeover; client_max_window_bits"],
     [{ serverMaxWindowBits: 8 }, "server_max_window_bits=8; client_max_window_bits"],
     [{ clientMaxWindowBits: 14 }, "client_max_window_bits=14"],
-  ])("R7692-7.1: %j is wished for alone", (options, parameters) => {
+  ])("%j is wished for alone [R7692-7.1]", (options, parameters) => {
     const offer = offerDeflate(compressionSettings({ ...easy, ...options }));
     expect(offer).toBe(`permessage-deflate; ${parameters}, permessage-deflate; client_max_window_bits`);
   });
 });
 
 describe("the server's answer", () => {
-  test("R7692-7.1.1.1-1, R7692-7.1.1.2-1: asks for no context takeover unasked", () => {
+  test("asks for no context takeover unasked [R7692-7.1.1.1-1 R7692-7.1.1.2-1]", () => {
     expect(accept("permessage-deflate")).toEqual({
       parameters: {
         serverNoContextTakeover: true,
@@ -170,14 +170,14 @@ describe("the server's answer", () => {
     });
   });
 
-  test("R7692-7.1.2.2-1: answers client_max_window_bits only to a client that offered it", () => {
+  test("answers client_max_window_bits only to a client that offered it [R7692-7.1.2.2-1]", () => {
     expect(accept("permessage-deflate", { ...easy, clientMaxWindowBits: 9 })?.response).toBe("permessage-deflate");
     const answer = accept("permessage-deflate; client_max_window_bits", { ...easy, clientMaxWindowBits: 9 });
     expect(answer?.response).toBe("permessage-deflate; client_max_window_bits=9");
     expect(answer?.parameters.clientMaxWindowBits).toBe(9);
   });
 
-  test("R7692-7.1.1.1-1, R7692-7.1.1.2-1: echoes the offered takeover parameters even when it does not wish them", () => {
+  test("echoes the offered takeover parameters even when it does not wish them [R7692-7.1.1.1-1 R7692-7.1.1.2-1]", () => {
     const answer = accept("permessage-deflate; client_no_context_takeover; server_no_context_takeover", easy);
     expect(answer?.response).toBe("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
     expect(answer?.parameters).toMatchObject({ serverNoContextTakeover: true, clientNoContextTakeover: true });
@@ -195,8 +195,8 @@ describe("the server's answer", () => {
     });
   });
 
-  describe.each(goodWindowBits)("B02: a window of %i bits", (bits) => {
-    test("R7692-7.1.2.1-1: the server's is answered with the same or a smaller one", () => {
+  describe.each(goodWindowBits)("a window of %i bits [B02]", (bits) => {
+    test("the server's is answered with the same or a smaller one [R7692-7.1.2.1-1]", () => {
       const value = `permessage-deflate; server_max_window_bits=${bits}`;
       expect(accept(value, easy)?.response).toBe(value);
       expect(accept(value, easy)?.parameters.serverMaxWindowBits).toBe(bits);
@@ -206,7 +206,7 @@ describe("the server's answer", () => {
       expect(restricted?.parameters.serverMaxWindowBits).toBe(smaller);
     });
 
-    test("R7692-7.1.2.2-1: the client's is the most it is answered with", () => {
+    test("the client's is the most it is answered with [R7692-7.1.2.2-1]", () => {
       const answer = accept(`permessage-deflate; client_max_window_bits=${bits}`, easy);
       expect(answer?.parameters.clientMaxWindowBits).toBe(bits);
       const restricted = accept(`permessage-deflate; client_max_window_bits="${bits}"`, {
@@ -218,16 +218,16 @@ describe("the server's answer", () => {
     });
   });
 
-  test.each(badWindowBits)("B02, R7692-7-1: a window of %s bits declines the offer", (bits) => {
+  test.each(badWindowBits)("a window of %s bits declines the offer [B02 R7692-7-1]", (bits) => {
     expect(accept(`permessage-deflate; server_max_window_bits=${bits}`)).toBeUndefined();
     expect(accept(`permessage-deflate; client_max_window_bits=${bits}`)).toBeUndefined();
   });
 
-  test.each(badElements)("R7692-7-1: declines %s", (element) => {
+  test.each(badElements)("declines %s [R7692-7-1]", (element) => {
     expect(accept(element)).toBeUndefined();
   });
 
-  test("R7692-7-1, R7692-5-1: a declined offer leaves the next one its chance, in the client's order", () => {
+  test("a declined offer leaves the next one its chance, in the client's order [R7692-7-1 R7692-5-1]", () => {
     const answer = accept(
       "permessage-deflate; server_max_window_bits=7, x-webkit-deflate-frame, permessage-deflate; server_max_window_bits=9, " +
         "permessage-deflate; server_max_window_bits=10",
@@ -236,7 +236,7 @@ describe("the server's answer", () => {
     expect(answer?.response).toBe("permessage-deflate; server_max_window_bits=9");
   });
 
-  test("R7692-5-3: other extensions are passed over", () => {
+  test("other extensions are passed over [R7692-5-3]", () => {
     expect(accept("x-webkit-deflate-frame, permessage-bzip2; client_max_window_bits")).toBeUndefined();
     expect(acceptDeflate([], compressionSettings(true))).toBeUndefined();
   });
@@ -248,17 +248,17 @@ describe("the client's check of the response", () => {
   });
 
   test.each(["permessage-bzip2", "permessage-deflate, foo", "foo, permessage-deflate", "Permessage-Deflate"])(
-    "R6455-4.1-25: %s names an extension that was not offered",
+    "%s names an extension that was not offered [R6455-4.1-25]",
     (value) => {
       expect(verify(value)).toBe("unexpected-extension");
     },
   );
 
-  test("R7692-5-2: at most one configuration is answered", () => {
+  test("at most one configuration is answered [R7692-5-2]", () => {
     expect(verify("permessage-deflate, permessage-deflate")).toBe("repeated-extension");
   });
 
-  test("R7692-7.1.1.2-1: the client keeps to its own hints whatever the answer", () => {
+  test("the client keeps to its own hints whatever the answer [R7692-7.1.1.2-1]", () => {
     expect(verify("permessage-deflate")).toEqual({
       serverNoContextTakeover: false,
       clientNoContextTakeover: true,
@@ -267,7 +267,7 @@ describe("the client's check of the response", () => {
     });
   });
 
-  test("R7692-7.1: where neither side wished for anything, nothing is restricted", () => {
+  test("nothing is restricted where neither side wished for anything [R7692-7.1]", () => {
     expect(verify("permessage-deflate", easy)).toEqual({
       serverNoContextTakeover: false,
       clientNoContextTakeover: false,
@@ -276,7 +276,7 @@ describe("the client's check of the response", () => {
     });
   });
 
-  test("R7692-7.1: the client obeys what the server adds unasked", () => {
+  test("the client obeys what the server adds unasked [R7692-7.1]", () => {
     const value =
       "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=10";
     expect(verify(value, easy)).toEqual({
@@ -287,7 +287,7 @@ describe("the client's check of the response", () => {
     });
   });
 
-  test.each(goodWindowBits)("B02: windows of %i bits are taken", (bits) => {
+  test.each(goodWindowBits)("windows of %i bits are taken [B02]", (bits) => {
     expect(verify(`permessage-deflate; server_max_window_bits=${bits}`, easy)).toMatchObject({
       serverMaxWindowBits: bits,
     });
@@ -298,12 +298,12 @@ describe("the client's check of the response", () => {
     expect(own).toMatchObject({ clientMaxWindowBits: Math.min(bits, 10) });
   });
 
-  test.each(badWindowBits)("B02, R7692-7-2: a window of %s bits fails the connection", (bits) => {
+  test.each(badWindowBits)("a window of %s bits fails the connection [B02 R7692-7-2]", (bits) => {
     expect(verify(`permessage-deflate; server_max_window_bits=${bits}`)).toBe("invalid-extension-parameters");
     expect(verify(`permessage-deflate; client_max_window_bits=${bits}`)).toBe("invalid-extension-parameters");
   });
 
-  test.each([...badElements, "permessage-deflate; client_max_window_bits"])("R7692-7-2: fails over %s", (element) => {
+  test.each([...badElements, "permessage-deflate; client_max_window_bits"])("fails over %s [R7692-7-2]", (element) => {
     expect(verify(element)).toBe("invalid-extension-parameters");
   });
 });

@@ -8,7 +8,7 @@ import { good, requestFields, values } from "../../support/handshake-fields.ts";
 describe("createRefusal", () => {
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
-  it("R6455-4.2.2-2, C08: is a whole response that ends the connection", () => {
+  it("is a whole response that ends the connection [R6455-4.2.2-2 C08]", () => {
     const bytes = createRefusal({ status: 401, headers: [["WWW-Authenticate", "Basic \xfc"]], body: "Wer da? ü" });
     expect(text(bytes)).toBe(
       "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic \xfc\r\nConnection: close\r\nContent-Length: 10\r\n\r\nWer da? Ã¼",
@@ -22,7 +22,7 @@ describe("createRefusal", () => {
     expect(text(createRefusal({ status: 404, headers: [], body: "" }))).toContain("\r\nContent-Length: 0\r\n\r\n");
   });
 
-  it("R6455-4.2.1-1: takes every status from 200 to 599, with the phrase of RFC 9110 where it refuses a handshake", () => {
+  it("takes every status from 200 to 599, with the phrase of RFC 9110 where it refuses a handshake [R6455-4.2.1-1]", () => {
     const renamed: Record<number, string> = { 413: "Content Too Large", 422: "Unprocessable Content" };
     const withPhrase = [
       ...[200, 204, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406, 408, 409, 410, 413, 414, 421],
@@ -45,7 +45,7 @@ describe("createRefusal", () => {
     }
   });
 
-  it("R6455-4.4-1: names Upgrade in Connection where it sends Upgrade", () => {
+  it("names Upgrade in Connection where it sends Upgrade [R6455-4.4-1]", () => {
     const verified = verifyRequest({ ...good, rawHeaders: requestFields(values("Sec-WebSocket-Version", "8")) });
     const lines = verified.ok ? [] : text(createRefusal(verified.refusal)).split("\r\n");
     expect(lines.slice(0, 5)).toEqual([
@@ -58,7 +58,7 @@ describe("createRefusal", () => {
   });
 
   it.each([[100], [101], [199], [600], [0], [-1], [200.5], [Number.NaN], [Number.POSITIVE_INFINITY], ["200\r\nX: y"]])(
-    "C06: throws for the status %j",
+    "throws for the status %j [C06]",
     (status) => {
       expect(() => createRefusal({ status: status as number, headers: [], body: "" })).toThrow(
         new RangeError("Cannot create the refusal: the status is not an integer from 200 to 599"),
@@ -76,7 +76,7 @@ describe("createRefusal", () => {
     ["Content-Length", "0"],
     ["connection", "keep-alive"],
     ["TRANSFER-ENCODING", "chunked"],
-  ])("C06: throws for the field %j with the value %j", (name, value) => {
+  ])("throws for the field %j with the value %j [C06]", (name, value) => {
     expect(() => createRefusal({ status: 400, headers: [[name, value]], body: "" })).toThrow(TypeError);
   });
 });

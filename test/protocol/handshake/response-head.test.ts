@@ -132,7 +132,7 @@ describe("what is no head", () => {
     ["\r\r\n", "its head has a control character"],
     ["A: b\r\n c\0\r\n", "its head has a control character"],
   ])(
-    "C06, C08: the line %j ends the reading with what was read before, and nothing behind it is read",
+    "the line %j ends the reading with what was read before, and nothing behind it is read [C06 C08]",
     (line, problem) => {
       const head = readHead(`HTTP/1.1 403 No\r\nX: y\r\n${line}Z: z\r\n\r\nbody`) as ResponseHead;
       expect(head.problem).toBe(problem);

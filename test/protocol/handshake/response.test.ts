@@ -12,19 +12,19 @@ import {
 import { accept, badValue, key, type Pair, responseFields, values } from "../../support/handshake-fields.ts";
 
 describe("secWebSocketAccept", () => {
-  it("R6455-4.2.2-8, R6455-4.1-24: answers the key of section 1.3", () => {
+  it("answers the key of section 1.3 [R6455-4.2.2-8 R6455-4.1-24]", () => {
     expect(secWebSocketAccept(key)).toBe(accept);
   });
 });
 
 describe("createResponse", () => {
-  it("R6455-4.2.2-8: is a 101 with its three fields", () => {
+  it("is a 101 with its three fields [R6455-4.2.2-8]", () => {
     expect(createResponse({ secWebSocketKey: key })).toBe(
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
     );
   });
 
-  it("R6455-4.2.2-6, R6455-4.2.2-7: names the subprotocol, the extensions and the user's fields", () => {
+  it("names the subprotocol, the extensions and the user's fields [R6455-4.2.2-6 R6455-4.2.2-7]", () => {
     const response = createResponse({
       secWebSocketKey: key,
       subprotocol: "chat",
@@ -46,7 +46,7 @@ describe("createResponse", () => {
   });
 
   it.each([[""], ["a b"], ["a,b"], ["a\r\nX: y"], ["a\0"], ["é"]])(
-    "R6455-4.2.2-6, C06: throws for the subprotocol %j",
+    "throws for the subprotocol %j [R6455-4.2.2-6 C06]",
     (subprotocol) => {
       expect(() => createResponse({ secWebSocketKey: key, subprotocol })).toThrow(
         new TypeError("Cannot create the response: the subprotocol is not a token"),
@@ -55,7 +55,7 @@ describe("createResponse", () => {
   );
 
   it.each([["a\r\nX: y"], ["a\n"], ["a\r"], ["\0"], ["\x7f"], ["\u0100"], ["\u2028"]])(
-    "C06: throws for %j, wherever it stands",
+    "throws for %j, wherever it stands [C06]",
     (text) => {
       expect(() => createResponse({ secWebSocketKey: key, extensions: text })).toThrow(TypeError);
       expect(() => createResponse({ secWebSocketKey: key, headers: [["X-A", text]] })).toThrow(badValue("X-A"));
@@ -74,11 +74,11 @@ describe("createResponse", () => {
       ["X A"],
       ["X:"],
     ]),
-  )("C06: throws for a field named %j", (name) => {
+  )("throws for a field named %j [C06]", (name) => {
     expect(() => createResponse({ secWebSocketKey: key, headers: [[name, "1"]] })).toThrow(TypeError);
   });
 
-  it("C06: throws for a value that only becomes text", () => {
+  it("throws for a value that only becomes text [C06]", () => {
     const value = { toString: () => "a\r\nX: y" } as unknown as string;
     expect(() => createResponse({ secWebSocketKey: key, headers: [["X-A", value]] })).toThrow(TypeError);
     expect(() => createResponse({ secWebSocketKey: key, headers: [[value, "a"]] })).toThrow(TypeError);
@@ -100,7 +100,7 @@ describe("verifyResponse", () => {
     }
   }
 
-  it("R6455-4.1-28, R6455-4.2.2-9: takes a good response, with what it settles", () => {
+  it("takes a good response, with what it settles [R6455-4.1-28 R6455-4.2.2-9]", () => {
     expect(verifyResponse(goodResponse, offer)).toEqual({ subprotocol: undefined, extensions: [] });
     const rawHeaders = responseFields({}, [
       ["Sec-WebSocket-Protocol", "b"],
@@ -126,30 +126,30 @@ describe("verifyResponse", () => {
     },
   );
 
-  it.each([["1.0"], ["1.2"]])("R6455-4.1-27: takes HTTP/%s, since no rule names a version", (httpVersion) => {
+  it.each([["1.0"], ["1.2"]])("takes HTTP/%s, since no rule names a version [R6455-4.1-27]", (httpVersion) => {
     expect(verifyResponse({ ...goodResponse, httpVersion }, offer)).toMatchObject({ extensions: [] });
   });
 
   it.each<[HandshakeRule | undefined, string, Record<string, Pair[]>]>([
-    ["wrong-response-upgrade", "R6455-4.1-22: no Upgrade", values("Upgrade")],
-    ["wrong-response-upgrade", "R6455-4.1-22: another", values("Upgrade", "h2c")],
-    ["wrong-response-upgrade", "R6455-4.1-22: a list", values("Upgrade", "websocket, h2c")],
-    ["wrong-response-upgrade", "R6455-4.1-22: two", values("Upgrade", "websocket", "websocket")],
-    ["wrong-response-upgrade", "R6455-4.1-22: not ASCII", values("Upgrade", "webſocket")],
-    [undefined, "R6455-4.1-22: any case", values("Upgrade", "WebSocket")],
-    ["wrong-response-connection", "R6455-4.1-23: no Connection", values("Connection")],
-    ["wrong-response-connection", "R6455-4.1-23: without the token", values("Connection", "keep-alive")],
-    ["wrong-response-connection", "R6455-4.1-23: part of a token", values("Connection", "Upgraded")],
-    [undefined, "R6455-4.1-23: in a list", values("Connection", "keep-alive, UPGRADE")],
-    [undefined, "R6455-4.1-23: over two lines", values("Connection", "keep-alive", "upgrade")],
-    ["missing-accept", "R6455-4.1-24: no accept", values("Sec-WebSocket-Accept")],
-    ["wrong-accept", "R6455-4.1-24: empty", values("Sec-WebSocket-Accept", "")],
-    ["wrong-accept", "R6455-4.1-24: of another key", values("Sec-WebSocket-Accept", accept.replace("s3", "S3"))],
-    ["wrong-accept", "R6455-4.1-24: in another case", values("Sec-WebSocket-Accept", accept.toLowerCase())],
-    ["wrong-accept", "R6455-4.1-24: unpadded", values("Sec-WebSocket-Accept", accept.slice(0, -1))],
-    ["wrong-accept", "R6455-4.1-24: the key itself", values("Sec-WebSocket-Accept", key)],
-    ["duplicate-accept", "R6455-11.3.3-1: twice", values("Sec-WebSocket-Accept", accept, accept)],
-    [undefined, "R6455-4.1-24: whitespace around it", values("Sec-WebSocket-Accept", ` ${accept}\t `)],
+    ["wrong-response-upgrade", "no Upgrade [R6455-4.1-22]", values("Upgrade")],
+    ["wrong-response-upgrade", "another [R6455-4.1-22]", values("Upgrade", "h2c")],
+    ["wrong-response-upgrade", "a list [R6455-4.1-22]", values("Upgrade", "websocket, h2c")],
+    ["wrong-response-upgrade", "two [R6455-4.1-22]", values("Upgrade", "websocket", "websocket")],
+    ["wrong-response-upgrade", "not ASCII [R6455-4.1-22]", values("Upgrade", "webſocket")],
+    [undefined, "any case [R6455-4.1-22]", values("Upgrade", "WebSocket")],
+    ["wrong-response-connection", "no Connection [R6455-4.1-23]", values("Connection")],
+    ["wrong-response-connection", "without the token [R6455-4.1-23]", values("Connection", "keep-alive")],
+    ["wrong-response-connection", "part of a token [R6455-4.1-23]", values("Connection", "Upgraded")],
+    [undefined, "in a list [R6455-4.1-23]", values("Connection", "keep-alive, UPGRADE")],
+    [undefined, "over two lines [R6455-4.1-23]", values("Connection", "keep-alive", "upgrade")],
+    ["missing-accept", "no accept [R6455-4.1-24]", values("Sec-WebSocket-Accept")],
+    ["wrong-accept", "empty [R6455-4.1-24]", values("Sec-WebSocket-Accept", "")],
+    ["wrong-accept", "of another key [R6455-4.1-24]", values("Sec-WebSocket-Accept", accept.replace("s3", "S3"))],
+    ["wrong-accept", "in another case [R6455-4.1-24]", values("Sec-WebSocket-Accept", accept.toLowerCase())],
+    ["wrong-accept", "unpadded [R6455-4.1-24]", values("Sec-WebSocket-Accept", accept.slice(0, -1))],
+    ["wrong-accept", "the key itself [R6455-4.1-24]", values("Sec-WebSocket-Accept", key)],
+    ["duplicate-accept", "twice [R6455-11.3.3-1]", values("Sec-WebSocket-Accept", accept, accept)],
+    [undefined, "whitespace around it [R6455-4.1-24]", values("Sec-WebSocket-Accept", ` ${accept}\t `)],
   ])("%s: %s", (rule, _title, replaced) => {
     const error = failureOf({ rawHeaders: responseFields(replaced) });
     if (rule === undefined) expect(error).toBeUndefined();
@@ -157,22 +157,22 @@ describe("verifyResponse", () => {
   });
 
   it.each<[HandshakeRule, string, Pair[]]>([
-    ["unexpected-subprotocol", "R6455-4.1-26: not offered", [["Sec-WebSocket-Protocol", "c"]]],
-    ["unexpected-subprotocol", "R6455-4.1-26: in another case", [["Sec-WebSocket-Protocol", "Chat"]]],
-    ["unexpected-subprotocol", "R6455-4.1-26: a list", [["Sec-WebSocket-Protocol", "chat, b"]]],
-    ["unexpected-subprotocol", "R6455-4.2.2-6: empty", [["Sec-WebSocket-Protocol", ""]]],
+    ["unexpected-subprotocol", "not offered [R6455-4.1-26]", [["Sec-WebSocket-Protocol", "c"]]],
+    ["unexpected-subprotocol", "in another case [R6455-4.1-26]", [["Sec-WebSocket-Protocol", "Chat"]]],
+    ["unexpected-subprotocol", "a list [R6455-4.1-26]", [["Sec-WebSocket-Protocol", "chat, b"]]],
+    ["unexpected-subprotocol", "empty [R6455-4.2.2-6]", [["Sec-WebSocket-Protocol", ""]]],
     [
       "duplicate-response-subprotocol",
-      "R6455-11.3.4-1: two",
+      "two [R6455-11.3.4-1]",
       [
         ["Sec-WebSocket-Protocol", "chat"],
         ["Sec-WebSocket-Protocol", "chat"],
       ],
     ],
-    ["malformed-response-extensions", "R6455-9.1-1: empty", [["Sec-WebSocket-Extensions", ""]]],
-    ["malformed-response-extensions", "R6455-9.1-1: malformed", [["Sec-WebSocket-Extensions", "a; b="]]],
-    ["malformed-response-extensions", "C02: too long", [["Sec-WebSocket-Extensions", "a".repeat(4097)]]],
-    ["malformed-response-extensions", "C02: too many", [["Sec-WebSocket-Extensions", "a,".repeat(17)]]],
+    ["malformed-response-extensions", "empty [R6455-9.1-1]", [["Sec-WebSocket-Extensions", ""]]],
+    ["malformed-response-extensions", "malformed [R6455-9.1-1]", [["Sec-WebSocket-Extensions", "a; b="]]],
+    ["malformed-response-extensions", "too long [C02]", [["Sec-WebSocket-Extensions", "a".repeat(4097)]]],
+    ["malformed-response-extensions", "too many [C02]", [["Sec-WebSocket-Extensions", "a,".repeat(17)]]],
   ])("%s: %s", (rule, _title, added) => {
     expect(failureOf({ rawHeaders: responseFields({}, added) })).toMatchObject({ rule });
   });

@@ -14,7 +14,7 @@ describe("through node:http", () => {
     return (server.address() as AddressInfo).port;
   }
 
-  it("R6455-4.1-9, R6455-4.2.2-8: what one side creates, the other verifies", async () => {
+  it("what one side creates, the other verifies [R6455-4.1-9 R6455-4.2.2-8]", async () => {
     const server = createServer();
     server.on("upgrade", ({ method = "", httpVersion, url = "", rawHeaders }, socket) => {
       const verified = verifyRequest({ method, httpVersion, target: url, rawHeaders });
@@ -41,7 +41,7 @@ describe("through node:http", () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it("R6455-4.4-1, C08: a refusal is one whole response, after which the connection ends", async () => {
+  it("a refusal is one whole response, after which the connection ends [R6455-4.4-1 C08]", async () => {
     const server = createTcpServer((socket) => {
       const verified = verifyRequest({ ...good, rawHeaders: requestFields(values("Sec-WebSocket-Version", "7")) });
       socket.resume().end(verified.ok ? "" : createRefusal(verified.refusal));

@@ -22,7 +22,7 @@ describe("createProxyHeaders", () => {
     ["connection", "close"],
     ["Content-Length", "1"],
     ["Transfer-Encoding", "chunked"],
-  ])("C07: throws for the field %j with the value %j", (name, value) => {
+  ])("throws for the field %j with the value %j [C07]", (name, value) => {
     expect(() => createProxyHeaders([[name, value]], undefined)).toThrow(TypeError);
   });
 });

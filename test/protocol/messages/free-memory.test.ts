@@ -26,7 +26,7 @@ describe("freeMemory", () => {
   test.each([
     ["freed", true],
     ["control: left to the garbage collector", false],
-  ])("A02: of 256 MiB, 1 MiB after another, %s", (_, frees) => {
+  ])("of 256 MiB, 1 MiB after another, %s [A02]", (_, frees) => {
     const module = new URL("../../../src/protocol/messages/free-memory.ts", import.meta.url).href;
     const script = `
       const { freeMemory } = await import(${JSON.stringify(module)});

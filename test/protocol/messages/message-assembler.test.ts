@@ -28,7 +28,7 @@ function addFragments(message: MessageAssembler, count: number, size: number): v
 }
 
 describe("what comes out", () => {
-  test("R6455-5.4-3 R6455-5.4-5 the parts in order, from inside their chunks", () => {
+  test("the parts in order, from inside their chunks [R6455-5.4-3 R6455-5.4-5]", () => {
     const message = new MessageAssembler(false, false, maxSize);
     expect(message.add(Buffer.from("xxabcx"), 2, 5, 0)).toBeUndefined();
     expect(message.add(Buffer.from("never"), 3, 3, 0)).toBeUndefined();
@@ -37,12 +37,12 @@ describe("what comes out", () => {
     expect(message.finish().toString()).toBe("abcdefg");
   });
 
-  test("R6455-5.4-5 nothing from no parts", () => {
+  test("nothing from no parts [R6455-5.4-5]", () => {
     expect(new MessageAssembler(true, false, maxSize).finish()).toHaveLength(0);
   });
 
   test.each([1, 255, 256, 257, 1000, 65_536, 65_537, 200_000, 1_048_576, 1_048_577, 3_000_000])(
-    "D10 %i bytes in memory of exactly their size, with fragments and with one frame in parts",
+    "%i bytes in memory of exactly their size, with fragments and with one frame in parts [D10]",
     (size) => {
       const bytes = Buffer.from(Uint8Array.from({ length: size }, (_, i) => i * 13));
       for (const coming of [false, true]) {
@@ -60,7 +60,7 @@ describe("what comes out", () => {
 });
 
 describe("text", () => {
-  test("R6455-5.6-1 A10 a character may be cut, and the text fails as soon as it cannot be UTF-8", () => {
+  test("a character may be cut, and the text fails as soon as it cannot be UTF-8 [R6455-5.6-1 A10]", () => {
     const euro = Buffer.from("€");
     const message = new MessageAssembler(true, false, maxSize);
     expect(message.add(euro, 0, 1, 0)).toBeUndefined();
@@ -71,13 +71,13 @@ describe("text", () => {
     expect(broken.add(Buffer.from("a"), 0, 1, 4)).toBe("text-not-utf8");
   });
 
-  test("R6455-8.1-1 a text that ends inside a character fails", () => {
+  test("a text that ends inside a character fails [R6455-8.1-1]", () => {
     const message = new MessageAssembler(true, false, maxSize);
     message.add(Buffer.from("€"), 0, 2, 0);
     expect(message.finish()).toBe("text-not-utf8");
   });
 
-  test("R7692-6.2-1 compressed text and binary data are not judged", () => {
+  test("compressed text and binary data are not judged [R7692-6.2-1]", () => {
     for (const [text, compressed] of [
       [true, true],
       [false, false],
@@ -91,7 +91,7 @@ describe("text", () => {
   });
 });
 
-test("R6455-5.4-1 a message in parts leaves its text to them", () => {
+test("a message in parts leaves its text to them [R6455-5.4-1]", () => {
   const parts = new StreamedMessage(true, false);
   const message = new MessageAssembler(true, false, maxSize, parts);
   expect(message.parts).toBe(parts);
@@ -118,7 +118,7 @@ describe("memory that is let go of", () => {
     return message;
   }
 
-  test("A02 discard frees it at once, and may be called twice", () => {
+  test("discard frees it at once, and may be called twice [A02]", () => {
     const buffers = watchBuffers();
     const message = begin();
     expect(buffers.map(({ length }) => length)).toEqual([100_000]);
@@ -127,7 +127,7 @@ describe("memory that is let go of", () => {
     expect(buffers.map(({ length }) => length)).toEqual([0]);
   });
 
-  test("A02 growing and finishing free what was copied, and a payload is the caller's", () => {
+  test("growing and finishing free what was copied, and a payload is the caller's [A02]", () => {
     const buffers = watchBuffers();
     const message = begin();
     message.add(Buffer.alloc(40_000, 0x62), 0, 40_000, 0);
@@ -138,18 +138,21 @@ describe("memory that is let go of", () => {
     expect(payload.equals(Buffer.from("a".repeat(70_000) + "b".repeat(40_000)))).toBe(true);
   });
 
-  test.each([0, 1])("A02 beyond 1 MiB all that is taken is freed and of one size, discarded or finished: %i", (way) => {
-    const buffers = watchBuffers();
-    const message = new MessageAssembler(false, false, maxSize);
-    const chunk = Buffer.alloc(100_000, 0x61);
-    for (let i = 0; i < 30; i++) message.add(chunk, 0, chunk.length, 5_000_000);
-    expect(new Set(buffers.slice(1).map(({ length }) => length))).toEqual(new Set([262_144]));
-    if (way === 0) message.discard();
-    else expect(message.finish()).toHaveLength(3_000_000);
-    expect(buffers.map(({ length }) => length).filter((length) => length > 0)).toEqual(way === 0 ? [] : [3_000_000]);
-  });
+  test.each([0, 1])(
+    "beyond 1 MiB all that is taken is freed and of one size, discarded or finished: %i [A02]",
+    (way) => {
+      const buffers = watchBuffers();
+      const message = new MessageAssembler(false, false, maxSize);
+      const chunk = Buffer.alloc(100_000, 0x61);
+      for (let i = 0; i < 30; i++) message.add(chunk, 0, chunk.length, 5_000_000);
+      expect(new Set(buffers.slice(1).map(({ length }) => length))).toEqual(new Set([262_144]));
+      if (way === 0) message.discard();
+      else expect(message.finish()).toHaveLength(3_000_000);
+      expect(buffers.map(({ length }) => length).filter((length) => length > 0)).toEqual(way === 0 ? [] : [3_000_000]);
+    },
+  );
 
-  test("A02 a text that breaks off is freed", () => {
+  test("a text that breaks off is freed [A02]", () => {
     const buffers = watchBuffers();
     const message = begin();
     message.add(Buffer.from([0xc3]), 0, 1, 0);
@@ -159,7 +162,7 @@ describe("memory that is let go of", () => {
 });
 
 describe("limits", () => {
-  test("A07 empty fragments are counted in a row, and a byte starts the count anew", () => {
+  test("empty fragments are counted in a row, and a byte starts the count anew [A07]", () => {
     const message = new MessageAssembler(false, false, maxSize);
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 3; i++) expect(message.addEmptyFragment(3)).toBeUndefined();
@@ -169,7 +172,7 @@ describe("limits", () => {
     expect(message.addEmptyFragment(3)).toBe("too-many-empty-fragments");
   });
 
-  test("A01 of what is announced, a frame of up to 1 MiB takes 32 times what was received, then all", () => {
+  test("of what is announced, a frame of up to 1 MiB takes 32 times what was received, then all [A01]", () => {
     const sizes = watchAllocations();
     const message = new MessageAssembler(false, false, maxSize);
     const chunk = Buffer.alloc(1000);
@@ -179,7 +182,7 @@ describe("limits", () => {
     expect(sizes).toEqual([65_536, 1_048_000]);
   });
 
-  test("A01 a huge announced frame takes 64 KiB, then at most 32 times what was received", () => {
+  test("a huge announced frame takes 64 KiB, then at most 32 times what was received [A01]", () => {
     const sizes = watchAllocations();
     const message = new MessageAssembler(false, false, maxSize);
     const chunk = Buffer.alloc(1000);
@@ -191,14 +194,14 @@ describe("limits", () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
-  test("A11 counts what is handed on, and keeps none of it", () => {
+  test("counts what is handed on, and keeps none of it [A11]", () => {
     const message = new MessageAssembler(false, false, maxSize);
     expect(message.handedOn).toBe(0);
     for (const length of [5, 0, 3]) message.handOn(length);
     expect([message.handedOn, message.length]).toEqual([8, 0]);
   });
 
-  test("A07 a part that carries nothing does not end the row, and handOn with a length does", () => {
+  test("a part that carries nothing does not end the row, and handOn with a length does [A07]", () => {
     const message = new MessageAssembler(false, false, maxSize);
     expect(message.addEmptyFragment(1)).toBeUndefined();
     message.add(Buffer.from("a"), 1, 1, 0);
@@ -208,7 +211,7 @@ describe("limits", () => {
     expect(message.addEmptyFragment(1)).toBeUndefined();
   });
 
-  test("A08 a frame that comes in parts, and fills its buffer exactly, is copied once", () => {
+  test("a frame that comes in parts, and fills its buffer exactly, is copied once [A08]", () => {
     const sizes = watchAllocations();
     const message = new MessageAssembler(false, false, maxSize);
     const bytes = Buffer.from("0123456789");
@@ -218,7 +221,7 @@ describe("limits", () => {
     expect(sizes).toEqual([10]);
   });
 
-  test("A07 fragments never take more than the limit, and small ones take little", () => {
+  test("fragments never take more than the limit, and small ones take little [A07]", () => {
     const sizes = watchAllocations();
     const small = new MessageAssembler(false, false, maxSize);
     addFragments(small, 100, 1);
@@ -228,7 +231,7 @@ describe("limits", () => {
     expect(Math.max(...sizes)).toBe(100_000);
   });
 
-  test("A08 twice as many fragments copy at most 2.1 times the bytes", () => {
+  test("twice as many fragments copy at most 2.1 times the bytes [A08]", () => {
     const copied = [50_000, 100_000].map((count) => {
       const sizes = watchAllocations();
       addFragments(new MessageAssembler(false, false, maxSize), count, 1);

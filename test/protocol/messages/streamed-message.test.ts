@@ -21,7 +21,7 @@ test("begins with a first part, and leaves it to the caller to say that it was h
 });
 
 describe("text as strings", () => {
-  test("R6455-5.4-1 A10 comes in whole characters wherever it is cut, with its byte order mark", () => {
+  test("comes in whole characters wherever it is cut, with its byte order mark [R6455-5.4-1 A10]", () => {
     for (let first = 0; first <= bytes.length; first++) {
       for (let second = first; second <= bytes.length; second++) {
         const decoded = decodeAll(new StreamedMessage(true, false), bytes, [first, second]);
@@ -31,7 +31,7 @@ describe("text as strings", () => {
     }
   });
 
-  test("R6455-5.4-1 is read from inside its chunk", () => {
+  test("is read from inside its chunk [R6455-5.4-1]", () => {
     const chunk = Buffer.from("xxabcx");
     const parts = new StreamedMessage(true, false);
     expect(parts.judge(chunk, 2, 5, true)).toBeUndefined();
@@ -54,14 +54,14 @@ describe.each([
   ["strings", false],
   ["bytes", true],
 ] as const)("text as %s that is not UTF-8", (_, asBytes) => {
-  test("R6455-8.1-1 A10 fails at the first byte that cannot go on", () => {
+  test("fails at the first byte that cannot go on [R6455-8.1-1 A10]", () => {
     const parts = new StreamedMessage(true, asBytes);
     expect(parts.judge(Buffer.from([0x61, 0xed]), 0, 2, false)).toBeUndefined();
     expect(parts.judge(Buffer.from([0xa0]), 0, 1, false)).toBe("text-not-utf8");
     expect(new StreamedMessage(true, asBytes).judge(Buffer.from([0xff]), 0, 1, true)).toBe("text-not-utf8");
   });
 
-  test("R6455-8.1-1 fails when its last part, even an empty one, ends inside a character", () => {
+  test("fails when its last part, even an empty one, ends inside a character [R6455-8.1-1]", () => {
     const chunk = Buffer.from([0x61, 0xc3]);
     expect(new StreamedMessage(true, asBytes).judge(chunk, 0, 2, true)).toBe("text-not-utf8");
     const parts = new StreamedMessage(true, asBytes);
@@ -70,7 +70,7 @@ describe.each([
   });
 });
 
-test("R6455-8.1-1 binary is never judged", () => {
+test("binary is never judged [R6455-8.1-1]", () => {
   const parts = new StreamedMessage(false, false);
   expect(parts.judge(Buffer.from([0xff]), 0, 1, false)).toBeUndefined();
   expect(parts.judge(Buffer.from([0xc3]), 0, 1, true)).toBeUndefined();
