@@ -6,9 +6,11 @@
 import { defineConfig } from "vitest/config";
 import onOldest from "../vitest.config.ts";
 
+const { projects: _, ...test } = onOldest.test ?? {};
+
 export default defineConfig({
   test: {
-    ...onOldest.test,
+    ...test,
     include: ["test/{server,client,topics,connection,transport}/**/*.test.ts", "test/faults/{c,d,injection}*.test.ts"],
     // All of it is computed; that Node's zlib does what it is asked is in the other tests of compression.
     exclude: ["test/connection/compression/message-deflate.test.ts"],

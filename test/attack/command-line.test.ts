@@ -1,4 +1,8 @@
-/** The command line: which servers it attacks, and what it cannot carry out. */
+/**
+ * The command line: which servers it attacks, and what it cannot carry out.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from "vitest";
 import { peer } from "../../attack/peers.ts";
 import { commandLine } from "../support/program.ts";
@@ -6,7 +10,6 @@ import { commandLine } from "../support/program.ts";
 const command = commandLine("attack/main.ts");
 
 test("a server that runs already is attacked by its URL, and measured by its process", {
-  tags: "slow",
   timeout: 60_000,
 }, async () => {
   const target = peer("openline")!;

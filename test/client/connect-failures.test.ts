@@ -28,10 +28,12 @@ async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOp
     next();
     return undefined;
   };
+  // Tens of thousands of bytes, one by one, take a busy machine longer than the default.
+  const patient = { handshakeTimeout: 60_000, ...options };
   let first: HandshakeError | undefined;
   for (const [cut, respond] of Object.entries({ whole: answer, bytewise })) {
     const server = await rawServer(respond);
-    const error = await handshakeErrorOf(connect(`ws://127.0.0.1:${server.port}/`, options));
+    const error = await handshakeErrorOf(connect(`ws://127.0.0.1:${server.port}/`, patient));
     expect([cut, error.rule]).toEqual([cut, rule]);
     await server.close();
     first ??= error;

@@ -1,4 +1,8 @@
-/** The command line: what it prints, writes and exits with, against servers that are right and wrong. */
+/**
+ * The command line: what it prints, writes and exits with, against servers that are right and wrong.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,7 +52,6 @@ test("ids may hold a caret and a star", { timeout: 60_000 }, async () => {
 });
 
 test("results are written, added to by a later run, and made into one page", {
-  tags: "slow",
   timeout: 60_000,
 }, async () => {
   const [json, html, table] = ["run.json", "page.html", "table.json"].map((name) => join(folder(), name)) as [

@@ -1,4 +1,8 @@
-/** The command: what it prints, what it exits with, how a failure is repeated, and that a hanging parser is ended. */
+/**
+ * The command: what it prints, what it exits with, how a failure is repeated, and that a hanging parser is ended.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";

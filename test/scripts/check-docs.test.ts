@@ -1,4 +1,8 @@
-/** The check of documentation blocks: what it reads out of a page, and that true blocks pass and false ones fail. */
+/**
+ * The check of documentation blocks: what it reads out of a page, and that true blocks pass and false ones fail.
+ *
+ * @module-tag slow
+ */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

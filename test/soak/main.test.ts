@@ -1,4 +1,8 @@
-/** The command: a short soak from end to end, what it leaves behind, and what it refuses. */
+/**
+ * The command: a short soak from end to end, what it leaves behind, and what it refuses.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,7 +16,7 @@ function soak(...args: string[]): { status: number | null; stdout: string; stder
   return spawnSync(process.execPath, ["--import", "tsx", "soak/main.ts", ...args], { cwd: root, encoding: "utf8" });
 }
 
-it("soaks for some seconds, finds nothing wrong, and leaves its report", { tags: "slow", timeout: 120_000 }, () => {
+it("soaks for some seconds, finds nothing wrong, and leaves its report", { timeout: 120_000 }, () => {
   const out = mkdtempSync(join(tmpdir(), "soak-"));
   const { status, stdout, stderr } = soak(
     ...["--minutes", "0.2", "--connections", "60", "--rate", "300", "--churn", "5", "--out", out],
