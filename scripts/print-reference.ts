@@ -4,33 +4,12 @@
  * With `--check` it writes nothing and exits 1 when a committed page is stale.
  */
 import { fileURLToPath } from "node:url";
-import {
-  type EndpointState,
-  readyStates,
-  type Transition,
-  transitions,
-} from "../src/protocol/endpoint/endpoint-state.ts";
 import { type HandshakeRule, handshakeRules } from "../src/protocol/handshake/handshake-error.ts";
 import { type Violation, violations } from "../src/protocol/protocol-error.ts";
 import { type GeneratedPage, settleAsAsked } from "./generated-page.ts";
+import { type Machine, machines } from "./state-machines.ts";
 
 const madeBy = "This page is made from the tables that the code runs on, by `npx tsx scripts/print-reference.ts`.";
-
-const meanings: Readonly<Record<EndpointState, string>> = {
-  open: "messages flow both ways",
-  closing: "our Close is sent and theirs awaited; we still read, and still answer a Ping",
-  peerClosing: "their Close has come; the application finishes its replies, then our echo is sent",
-  discarding: "both Close frames are done, or the connection failed; what still arrives is thrown away",
-  closed: "the transport is gone",
-};
-
-const causes: Readonly<Record<Transition, string>> = {
-  closeSent: "our Close is in the output",
-  closeReceived: "the peer's Close was read",
-  failed: "the peer broke a rule, see [protocol errors](protocol-errors.md)",
-  peerEnded: "the peer ended its side of the TCP connection without a Close, and all that it sent was handled",
-  transportEnded: "the TCP connection ended, in whatever way",
-};
 
 /** The page of the rules that a peer can break, after and during the opening handshake. */
 export function protocolErrorsPage(): string {
@@ -63,32 +42,43 @@ export function protocolErrorsPage(): string {
   ]);
 }
 
-/** The page of the states: a picture, and the table that it is drawn from. */
+/** The page of the states: for each table a picture, and the table that it is drawn from. */
 export function statesPage(): string {
-  const states = Object.keys(transitions) as EndpointState[];
-  const kinds = Object.keys(causes) as Transition[];
-  const arrows = states.flatMap((from) => kinds.map((kind) => [from, kind, transitions[from][kind]] as const));
-  const drawn = arrows.flatMap(([from, kind, to]) => (to === undefined ? [] : [`  ${from} --> ${to}: ${kind}`]));
-  const rows = states.map((state) => [
-    code(state),
-    String(readyStates[state]),
-    meanings[state],
-    ...kinds.map((kind) => transitions[state][kind] ?? "–"),
-  ]);
   return page("States of a connection", [
-    "The opening handshake comes before: a connection begins `open`.",
+    "The opening handshake comes before. From then on a connection has one state of each of these tables, independently of",
+    "each other.",
+    ...machines.flatMap((machine) => ["", ...sectionOf(machine)]),
+  ]);
+}
+
+function sectionOf({ title, about, table: transitions, begins, states, events, numbers }: Machine): string[] {
+  const kinds = Object.keys(events);
+  const arrows = Object.entries(transitions).flatMap(([from, leads]) =>
+    kinds.flatMap((kind) => (leads[kind] === undefined ? [] : [`  ${from} --> ${leads[kind]}: ${kind}`])),
+  );
+  const ends = Object.keys(transitions).filter((state) => Object.keys(transitions[state]!).length === 0);
+  const rows = Object.entries(transitions).map(([state, leads]) => [
+    code(state),
+    ...(numbers ? [String(numbers[state])] : []),
+    states[state]!,
+    ...kinds.map((kind) => leads[kind] ?? "–"),
+  ]);
+  return [
+    `## ${title}`,
+    "",
+    about,
     "",
     "```mermaid",
     "stateDiagram-v2",
-    "  [*] --> open",
-    ...drawn,
-    "  closed --> [*]",
+    `  [*] --> ${begins}`,
+    ...arrows,
+    ...ends.map((state) => `  ${state} --> [*]`),
     "```",
     "",
-    ...table(["state", "`readyState`", "means", ...kinds.map(code)], rows),
+    ...table(["state", ...(numbers ? ["`readyState`"] : []), "means", ...kinds.map(code)], rows),
     "",
-    ...kinds.map((kind) => `- ${code(kind)}: ${causes[kind]}`),
-  ]);
+    ...kinds.map((kind) => `- ${code(kind)}: ${events[kind]}`),
+  ];
 }
 
 function page(title: string, lines: readonly string[]): string {

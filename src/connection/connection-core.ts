@@ -319,6 +319,6 @@ export class ConnectionCore
   #holdsMessages(name: keyof ConnectionHandlers<PublicConnection>): boolean {
     // Without a message handler `open` may be the one who reads.
     if (name === "open") return this.handlers.message !== undefined;
-    return name === "closing" && !this.receiving.delivery.isAwaiting;
+    return name === "closing";
   }
 }

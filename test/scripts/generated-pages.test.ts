@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findGaps, findTests, namedIds, readRules, renderPage } from "../../scripts/check-normative.ts";
 import { writeOrCompare } from "../../scripts/generated-page.ts";
 import { protocolErrorsPage, statesPage } from "../../scripts/print-reference.ts";
-import { transitions } from "../../src/protocol/endpoint/endpoint-state.ts";
+import { machines } from "../../scripts/state-machines.ts";
 import { handshakeRules } from "../../src/protocol/handshake/handshake-error.ts";
 import { violations } from "../../src/protocol/protocol-error.ts";
 
@@ -54,11 +54,12 @@ describe("the reference pages", () => {
     expect(page).toContain("| `duplicate-origin` | RFC 6454 section 7.3 |");
   });
 
-  test("draw exactly the transitions of the table", () => {
-    const arrows = statesPage()
-      .split("\n")
-      .filter((line) => /^ {2}\w+ --> \w+:/.test(line));
-    const wanted = Object.entries(transitions).flatMap(([from, ways]) =>
+  test.each(machines)("draw exactly the transitions of the table: $title", ({ title, table }) => {
+    const section = statesPage()
+      .split("## ")
+      .find((text) => text.startsWith(`${title}\n`))!;
+    const arrows = section.split("\n").filter((line) => /^ {2}\w+ --> \w+:/.test(line));
+    const wanted = Object.entries(table).flatMap(([from, ways]) =>
       Object.entries(ways).map(([kind, to]) => `  ${from} --> ${to}: ${kind}`),
     );
     expect(arrows.sort()).toEqual(wanted.sort());

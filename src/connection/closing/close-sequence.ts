@@ -14,7 +14,7 @@ import { type Deferred, deferred } from "../event-loop/deferred.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
 import { CloseDeadline } from "./close-deadline.ts";
 import { type CloseReport, reportClose } from "./close-report.ts";
-import { type ClosingState, closingStates, peerEnds } from "./closing-state.ts";
+import { type ClosingState, closingStates, type PeerEnd, peerEnds } from "./closing-state.ts";
 import { TransportEnd } from "./transport-end.ts";
 
 /** What a close sequence asks and tells the connection that ends. */
@@ -96,9 +96,14 @@ export class CloseSequence {
     this.#transport = new TransportEnd(owner, this.#deadline);
   }
 
-  /** Where this side stands. */
+  /** How far this side has come, see `closingTransitions`. */
   get state(): ClosingState {
     return this.#state.name;
+  }
+
+  /** How far the end of the peer's side has come, see `peerEndTransitions`. */
+  get peerEnd(): PeerEnd {
+    return this.#peerEnd.name;
   }
 
   /** How it ended; undefined while the transport is there. */

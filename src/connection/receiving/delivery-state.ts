@@ -41,12 +41,12 @@ export const pumpStates: Readonly<Record<PumpState, LinkedState<PumpState, PumpE
 
 /**
  * Whether a message is handed on. `delivering`: to the handler or to a reader that asks. `awaiting`: not before the promise
- * of a handler has settled. `discarding`: messages are thrown away. `finishing`: they are, and a promise is awaited still.
+ * of each handler has settled. `discarding`: messages are thrown away. `finishing`: they are, and a promise is awaited still.
  */
 export type DeliveryState = "delivering" | "awaiting" | "discarding" | "finishing";
 
 /**
- * `promised` and `settled`: a handler has returned a promise, and it has settled. `discarded`: nobody shall get a message
+ * `promised` and `settled`: a handler has returned a promise, and all that were returned have settled. `discarded`: nobody shall get a message
  * any more.
  */
 export type DeliveryEvent = "promised" | "settled" | "discarded";
@@ -54,9 +54,9 @@ export type DeliveryEvent = "promised" | "settled" | "discarded";
 /** Where each event of delivery leads. */
 export const deliveryTransitions: StateTable<DeliveryState, DeliveryEvent> = {
   delivering: { promised: "awaiting", discarded: "discarding" },
-  awaiting: { settled: "delivering", discarded: "finishing" },
+  awaiting: { promised: "awaiting", settled: "delivering", discarded: "finishing" },
   discarding: { promised: "finishing", discarded: "discarding" },
-  finishing: { settled: "discarding", discarded: "finishing" },
+  finishing: { promised: "finishing", settled: "discarding", discarded: "finishing" },
 };
 
 /** The states of delivery, linked. */

@@ -7,7 +7,7 @@ import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoin
 import { illegal } from "../../protocol/state-table.ts";
 import { isThenable, whenSettled } from "../event-loop/thenable.ts";
 import type { MessageInfo } from "../options/delivery-options.ts";
-import { deliveryStates } from "./delivery-state.ts";
+import { type DeliveryState, deliveryStates } from "./delivery-state.ts";
 import { Inbox } from "./inbox.ts";
 
 /** What delivery asks and tells the connection it belongs to. */
@@ -52,12 +52,19 @@ export class Delivery {
   readonly #owner: DeliveryOwner;
   readonly #pump: DeliveryPump;
   #state = delivering;
+  /** Promises of handlers that have not settled: a handler may be called while another one is on the stack. */
+  #promises = 0;
   /** Made for the first message that has to wait, and for the first reader. */
   #inbox: Inbox | undefined;
 
   constructor(owner: DeliveryOwner, pump: DeliveryPump) {
     this.#owner = owner;
     this.#pump = pump;
+  }
+
+  /** Whether messages are handed on, see `deliveryTransitions`. */
+  get state(): DeliveryState {
+    return this.#state.name;
   }
 
   /** The queue of messages, and its readers. */
@@ -113,10 +120,12 @@ export class Delivery {
 
   // For the handlers
 
-  /** No message is delivered before the promise of a handler has settled. */
+  /** No message is delivered before the promise of a handler has settled, with all that are awaited already. */
   awaits(result: PromiseLike<unknown>): void {
     this.#state = this.#state.promised ?? illegal(this.#state, "promised");
+    this.#promises++;
     const resume = () => {
+      if (--this.#promises > 0) return;
       this.#state = this.#state.settled ?? illegal(this.#state, "settled");
       this.#pump.run();
     };

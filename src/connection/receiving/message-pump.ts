@@ -15,7 +15,7 @@ import type { ConnectionLimits } from "../options/limits.ts";
 import { type Counters, channels } from "../process-wide/diagnostics.ts";
 import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
 import { copyOf, Delivery, type DeliveryOwner } from "./delivery.ts";
-import { pumpStates } from "./delivery-state.ts";
+import { type PumpState, pumpStates } from "./delivery-state.ts";
 import { messageCame } from "./gc-hints.ts";
 import type { MessageReader } from "./inbox.ts";
 import { MessageInflater } from "./message-inflater.ts";
@@ -69,6 +69,11 @@ export class MessagePump implements Holder {
   constructor(owner: MessagePumpOwner) {
     this.#owner = owner;
     this.delivery = new Delivery(owner, this);
+  }
+
+  /** When it works, see `pumpTransitions`. */
+  get state(): PumpState {
+    return this.#state.name;
   }
 
   // For the transport
