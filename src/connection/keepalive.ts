@@ -1,12 +1,13 @@
 /**
- * Asks peers that are silent, and gives up those that stay so; also gives up messages that do not go on (faults A11, D02).
+ * Asks peers that are silent, and gives up those that stay so (fault D02), as it does with messages that do not go on.
  *
- * Liveness is judged by bytes that arrive and by nothing else, and never while we do not read ourselves. Bytes are known
- * to the second only, so a message is given up when its time is over whenever in that second they came.
+ * Liveness is judged by bytes that arrive and by nothing else, and never while we do not read ourselves.
  */
 
 import type { Endpoint } from "../protocol/endpoint/endpoint.ts";
-import { currentTick, tickLength, unwatch, type Watched, watchAfter } from "./event-loop/timer-wheel.ts";
+import type { Clock } from "../transport/clock.ts";
+import { type TimerWheel, tickLength, type Watched, wheelOf } from "./event-loop/timer-wheel.ts";
+import { MessageProgress } from "./message-progress.ts";
 import type { KeepaliveOptions } from "./options/keepalive-options.ts";
 import type { ConnectionLimits } from "./options/limits.ts";
 
@@ -15,17 +16,11 @@ const unsolicitedPongInterval = 20_000;
 /** How often a connection is looked at, in milliseconds, where nothing asks for more. */
 const lookInterval = 15_000;
 const neverPinged = -1;
-/** Beyond this many bytes of an unfinished message … */
-const slowFrom = 64 * 1024;
-/** … the peer owes 1 KiB in 10 s of the rest (fault A11) … */
-const slowestRate = 1024 / 10_000;
-/** … on average over this many milliseconds. */
-const rateWindow = 60_000;
-
 /** What keepalive sees of its connection, and may do to it. */
 export interface KeptAlive {
   readonly endpoint: Endpoint;
   readonly limits: ConnectionLimits;
+  readonly clock: Clock;
   /** Without it no Ping is sent; progress is watched all the same. */
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Whether the connection reads from its socket at present. */
@@ -45,18 +40,19 @@ export class Keepalive implements Watched {
   /** The timer wheel's own. */
   slot = -1;
   readonly #kept: KeptAlive;
-  #lastReceived: number = currentTick();
+  readonly #wheel: TimerWheel;
+  /** The tick at which bytes last arrived. */
+  #lastReceived: number;
+  /** The tick at which the unanswered Ping was sent. */
   #pingedAt = neverPinged;
-  /** When we were last seen not to read. */
-  #paused = 0;
-  /** How far an unfinished message had come when it last went on; undefined while none is. */
-  #progress: Mark | undefined;
-  /** Where the window began over which its rate is judged; undefined while it is short. */
-  #rate: Mark | undefined;
+  /** Made when we are first seen not to read, or a message to be unfinished. */
+  #progress: MessageProgress | undefined;
 
   constructor(kept: KeptAlive) {
     this.#kept = kept;
-    watchAfter(this, Math.min(this.#interval, this.#pace) / tickLength);
+    this.#wheel = wheelOf(kept.clock);
+    this.#lastReceived = this.#wheel.tick;
+    this.#wheel.watchAfter(this, Math.min(this.#interval, this.#pace) / tickLength);
   }
 
   get #interval(): number {
@@ -74,28 +70,31 @@ export class Keepalive implements Watched {
 
   /** Bytes have arrived. */
   received(): void {
-    this.#lastReceived = currentTick();
+    this.#lastReceived = this.#wheel.tick;
     this.#pingedAt = neverPinged;
   }
 
   /** A message is complete: how far the next one comes says nothing about it. */
   messageEnded(): void {
-    if (this.#progress !== undefined) this.#progress = this.#rate = undefined;
+    if (this.#progress !== undefined) this.#progress.restart();
   }
 
   /** Milliseconds since bytes arrived, to the second. */
   get idle(): number {
-    return (currentTick() - this.#lastReceived) * tickLength;
+    return (this.#wheel.tick - this.#lastReceived) * tickLength;
   }
 
   /** The connection is over. */
   stop(): void {
-    unwatch(this);
+    this.#wheel.unwatch(this);
   }
 
   /** The timer wheel's call. */
   watch(): number {
-    return Math.min(this.#look(), this.#untilSlow()) / tickLength;
+    const look = this.#look();
+    const { messageIdleTimeout } = this.#kept.limits;
+    const untilSlow = this.#progress?.untilSlow(this.#wheel.tick, messageIdleTimeout) ?? Number.POSITIVE_INFINITY;
+    return Math.min(look, untilSlow) / tickLength;
   }
 
   /** Does what is due, and returns after how many milliseconds to look again. */
@@ -104,8 +103,8 @@ export class Keepalive implements Watched {
     const { endpoint } = this.#kept;
     if (!this.#kept.isReading()) {
       this.#pingedAt = neverPinged;
-      this.#progress = this.#rate = undefined;
-      this.#paused = currentTick();
+      this.#progress ??= new MessageProgress();
+      this.#progress.paused(this.#wheel.tick);
       this.#kept.giveUpPings(unsolicitedPongInterval);
       // A peer that is read by turns hears from us anyway, and some take a Pong that they did not ask for as a fault.
       if (idle < unsolicitedPongInterval) return Math.min(unsolicitedPongInterval - idle, this.#pace);
@@ -126,51 +125,23 @@ export class Keepalive implements Watched {
       return Math.min(this.#interval - idle, this.#pace);
     }
     if (this.#pingedAt === neverPinged) {
-      this.#pingedAt = currentTick();
+      this.#pingedAt = this.#wheel.tick;
       this.#kept.probe();
       return Math.min(this.#timeout, this.#interval, this.#pace);
     }
-    const waited = (currentTick() - this.#pingedAt) * tickLength;
+    const waited = (this.#wheel.tick - this.#pingedAt) * tickLength;
     if (waited < this.#timeout) return Math.min(this.#timeout - waited, this.#pace);
     this.#kept.giveUp(`the peer was silent for ${idle} ms and did not answer a Ping`);
     return 0;
   }
 
-  /** Whether an unfinished message stands still, or its rest comes more slowly than a peer owes. */
   #isMessageSlow(): boolean {
-    const { endpoint } = this.#kept;
-    if (!endpoint.insideMessage) {
-      this.#progress = this.#rate = undefined;
-      return false;
+    const { endpoint, limits } = this.#kept;
+    if (this.#progress === undefined) {
+      if (!endpoint.insideMessage) return false;
+      this.#progress = new MessageProgress();
     }
-    const { messageProgress: bytes } = endpoint;
-    if (this.#progress?.bytes !== bytes) {
-      this.#progress = { bytes, tick: Math.max(this.#lastReceived, this.#paused) };
-    }
-    return this.#untilSlow() <= 0 || this.#isRateLow(bytes);
+    const longest = limits.messageIdleTimeout;
+    return this.#progress.isSlow(endpoint, { tick: this.#wheel.tick, lastReceived: this.#lastReceived, longest });
   }
-
-  /** Milliseconds until an unfinished message will have stood still for too long; its bytes came within the mark's tick. */
-  #untilSlow(): number {
-    if (this.#progress === undefined) return Number.POSITIVE_INFINITY;
-    return this.#kept.limits.messageIdleTimeout + tickLength - age(this.#progress);
-  }
-
-  #isRateLow(bytes: number): boolean {
-    const begun = this.#rate;
-    if (begun && bytes >= begun.bytes && age(begun) < rateWindow) return false;
-    this.#rate = bytes > slowFrom ? { bytes, tick: currentTick() } : undefined;
-    return begun !== undefined && bytes >= begun.bytes && bytes - begun.bytes < slowestRate * age(begun);
-  }
-}
-
-/** Bytes of a message, and when they had come. */
-interface Mark {
-  readonly bytes: number;
-  readonly tick: number;
-}
-
-/** Milliseconds since a mark was made. */
-function age({ tick }: Mark): number {
-  return (currentTick() - tick) * tickLength;
 }

@@ -3,6 +3,7 @@ import { Keepalive } from "../../src/connection/keepalive.ts";
 import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
+import { realTime } from "../../src/transport/clock.ts";
 import { feed, frameFrom, peerOf } from "../support/wire.ts";
 
 // Here a turn of the event loop is a part of the time that is replaced.
@@ -33,6 +34,7 @@ function keep(role: Role, options?: { interval: number; timeout: number }, limit
   const kept = {
     endpoint: new Endpoint({ role }),
     limits: { ...connectionLimits, ...limits },
+    clock: realTime,
     keepalive: options,
     reading: true,
     isReading: () => kept.reading,

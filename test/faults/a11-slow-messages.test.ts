@@ -18,7 +18,7 @@ const second = 1000;
 const minute = 60 * second;
 
 const cleanups: (() => unknown)[] = [];
-beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
 afterEach(async () => {
   vi.useRealTimers();
   for (const clean of cleanups.splice(0).reverse()) await clean();

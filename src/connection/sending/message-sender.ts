@@ -140,7 +140,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
       return ignorable(Promise.reject(tooLarge ?? new Error("Cannot ping: the connection is closing or closed")));
     }
     this.outbox.sentMore();
-    this.#pings ??= new Pings();
+    this.#pings ??= new Pings(this.clock);
     return this.#pings.add(payload);
   }
 
@@ -204,7 +204,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   probe(): void {
     const payload = nextPingPayload();
     if (!this.#sendControl("ping", payload)) return;
-    this.#pings ??= new Pings();
+    this.#pings ??= new Pings(this.clock);
     this.#pings.note(payload);
   }
 

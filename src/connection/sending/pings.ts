@@ -3,6 +3,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import type { Clock } from "../../transport/clock.ts";
 
 interface OutstandingPing {
   readonly payload: Buffer;
@@ -15,7 +16,12 @@ let pingsMade = 0;
 
 /** The outstanding pings of one connection, oldest first. */
 export class Pings {
+  readonly #clock: Clock;
   #outstanding: OutstandingPing[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Notes a Ping that is being sent; resolves with the milliseconds until its Pong. */
   add(payload: Uint8Array): Promise<number> {
@@ -36,7 +42,7 @@ export class Pings {
   settle(payload: Uint8Array): number | undefined {
     const index = this.#outstanding.findLastIndex((ping) => ping.payload.equals(payload));
     if (index < 0) return undefined;
-    const now = performance.now();
+    const now = this.#clock.now();
     const settled = this.#outstanding.splice(0, index + 1);
     for (const ping of settled) ping.asked?.resolve(now - ping.sentAt);
     return now - settled[index]!.sentAt;
@@ -52,14 +58,14 @@ export class Pings {
    * reading.
    */
   rejectUnread(longest: number): void {
-    const latest = performance.now() - longest;
+    const latest = this.#clock.now() - longest;
     const overdue = this.#outstanding.filter(({ sentAt }) => sentAt <= latest);
     this.#outstanding.splice(0, overdue.length);
     this.#reject(overdue, `nothing was read for ${longest} ms, because messages wait for their handler`);
   }
 
   #push(payload: Uint8Array, asked: OutstandingPing["asked"]): void {
-    this.#outstanding.push({ payload: Buffer.from(payload), sentAt: performance.now(), asked });
+    this.#outstanding.push({ payload: Buffer.from(payload), sentAt: this.#clock.now(), asked });
   }
 
   #reject(pings: readonly OutstandingPing[], why: string): void {

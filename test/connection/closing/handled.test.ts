@@ -163,7 +163,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
   });
 
   test("a Ping that waits for what it holds up is rejected, and the messages go on", async () => {
-    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     try {
       let handled = 0;
       const failures: string[] = [];

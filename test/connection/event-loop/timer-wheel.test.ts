@@ -1,12 +1,7 @@
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import {
-  currentTick,
-  tickLength,
-  unwatch,
-  type Watched,
-  watchAfter,
-} from "../../../src/connection/event-loop/timer-wheel.ts";
+import { tickLength, type Watched, wheelOf } from "../../../src/connection/event-loop/timer-wheel.ts";
+import { type Clock, realTime } from "../../../src/transport/clock.ts";
 import { socketPair } from "../../support/raw-peer.ts";
 
 // Here a turn of the event loop is a part of the time that is replaced.
@@ -14,17 +9,18 @@ vi.mock("../../../src/transport/scheduling.ts", () => ({
   setImmediate: (task: () => void) => globalThis.setImmediate(task),
 }));
 
+const wheel = wheelOf(realTime);
 const made: Watched[] = [];
 
 /** Watched by the wheel: notes the ticks at which it was looked at, and asks to be looked at again as told. */
 function watched(again: (look: number) => number = () => 0): Watched & { readonly looks: number[] } {
-  const begun = currentTick();
+  const begun = wheel.tick;
   const looks: number[] = [];
   const one = {
     slot: -1,
     looks,
     watch: () => {
-      looks.push(currentTick() - begun);
+      looks.push(wheel.tick - begun);
       return again(looks.length);
     },
   };
@@ -39,7 +35,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  for (const one of made.splice(0)) unwatch(one);
+  for (const one of made.splice(0)) wheel.unwatch(one);
   vi.unstubAllGlobals();
   vi.useRealTimers();
 });
@@ -55,7 +51,7 @@ describe("the timer wheel", () => {
     [Number.POSITIVE_INFINITY, 63],
   ])("watchAfter(%s) looks after %s ticks, once", (ticks, expected) => {
     const one = watched();
-    watchAfter(one, ticks);
+    wheel.watchAfter(one, ticks);
     vi.advanceTimersByTime(200_000);
     expect(one.looks).toEqual([expected]);
     expect(one.slot).toBe(-1);
@@ -63,19 +59,19 @@ describe("the timer wheel", () => {
 
   test("what watch returns is when it is called again, 0 for never", () => {
     const one = watched((look) => (look < 3 ? 10 : 0));
-    watchAfter(one, 5);
+    wheel.watchAfter(one, 5);
     vi.advanceTimersByTime(100_000);
     expect(one.looks).toEqual([5, 15, 25]);
   });
 
   test("one timer serves all, and is gone when nobody is watched", () => {
     const many = Array.from({ length: 100 }, () => watched());
-    for (const one of many) watchAfter(one, 3);
+    for (const one of many) wheel.watchAfter(one, 3);
     expect(vi.getTimerCount()).toBe(1);
-    for (const one of many.slice(1)) unwatch(one);
+    for (const one of many.slice(1)) wheel.unwatch(one);
     expect(vi.getTimerCount()).toBe(1);
-    unwatch(many[0]!);
-    unwatch(many[0]!);
+    wheel.unwatch(many[0]!);
+    wheel.unwatch(many[0]!);
     expect(vi.getTimerCount()).toBe(0);
     vi.advanceTimersByTime(10_000);
     expect(many.flatMap(({ looks }) => looks)).toEqual([]);
@@ -83,8 +79,8 @@ describe("the timer wheel", () => {
 
   test("watched anew, it is looked at when it was said last", () => {
     const one = watched();
-    watchAfter(one, 2);
-    watchAfter(one, 7);
+    wheel.watchAfter(one, 2);
+    wheel.watchAfter(one, 7);
     vi.advanceTimersByTime(20_000);
     expect(one.looks).toEqual([7]);
   });
@@ -94,12 +90,12 @@ describe("the timer wheel", () => {
     const removed = watched();
     const added = watched();
     const first = watched(() => {
-      unwatch(removed);
-      watchAfter(moved, 4);
-      watchAfter(added, 1);
+      wheel.unwatch(removed);
+      wheel.watchAfter(moved, 4);
+      wheel.watchAfter(added, 1);
       return 0;
     });
-    for (const one of [first, moved, removed]) watchAfter(one, 3);
+    for (const one of [first, moved, removed]) wheel.watchAfter(one, 3);
     vi.advanceTimersByTime(20_000);
     expect(first.looks).toEqual([3]);
     expect(removed.looks).toEqual([]);
@@ -109,12 +105,12 @@ describe("the timer wheel", () => {
 
   test("D19: a process that was suspended has lived through one tick, not through all of its absence", () => {
     const one = watched();
-    watchAfter(one, 3);
-    const before = currentTick();
+    wheel.watchAfter(one, 3);
+    const before = wheel.tick;
     // The clock jumps, and the overdue interval fires once.
     vi.setSystemTime(Date.now() + 3_600_000);
     vi.advanceTimersByTime(1000);
-    expect(currentTick() - before).toBe(1);
+    expect(wheel.tick - before).toBe(1);
     expect(one.looks).toEqual([]);
   });
 
@@ -131,9 +127,9 @@ describe("the timer wheel", () => {
       times.push(Date.now() - begun);
       return look < 4 ? 1 : 0;
     });
-    watchAfter(one, 1);
+    wheel.watchAfter(one, 1);
     // With somebody else on it the wheel keeps its timer.
-    watchAfter(watched(), 60);
+    wheel.watchAfter(watched(), 60);
     vi.advanceTimersByTime(20_000);
     expect(times).toEqual([1900, 2900, 3900, 4900]);
   });
@@ -141,19 +137,40 @@ describe("the timer wheel", () => {
   test("one turn at a time comes, however often the timer is due before it", () => {
     const due: (() => void)[] = [];
     vi.stubGlobal("setImmediate", (look: () => void) => due.push(look));
-    watchAfter(watched(), 1);
-    watchAfter(watched(), 60);
-    const before = currentTick();
+    wheel.watchAfter(watched(), 1);
+    wheel.watchAfter(watched(), 60);
+    const before = wheel.tick;
     vi.advanceTimersByTime(2500);
     expect(due.length).toBe(1);
     due.shift()!();
     vi.advanceTimersByTime(2500);
-    expect([due.length, currentTick() - before]).toEqual([1, 0]);
+    expect([due.length, wheel.tick - before]).toEqual([1, 0]);
     due.shift()!();
-    expect([due.length, currentTick() - before]).toEqual([0, 1]);
+    expect([due.length, wheel.tick - before]).toEqual([0, 1]);
     vi.advanceTimersByTime(1000);
     expect(due.length).toBe(1);
     due.shift()!();
+  });
+
+  test("each clock has one wheel, which its own time turns", () => {
+    const calls: (() => void)[] = [];
+    const clock: Clock = {
+      now: () => 0,
+      after: (delay, call) => {
+        expect(delay).toBe(tickLength);
+        calls.push(call);
+        return () => void calls.splice(0);
+      },
+    };
+    const other = wheelOf(clock);
+    expect([wheelOf(clock), other === wheel]).toEqual([other, false]);
+    const one = watched();
+    other.watchAfter(one, 2);
+    vi.advanceTimersByTime(10_000);
+    expect([other.tick, one.looks.length]).toEqual([0, 0]);
+    calls.shift()!();
+    calls.shift()!();
+    expect([other.tick, one.looks.length, calls.length]).toEqual([2, 1, 0]);
   });
 
   test.each([
@@ -189,7 +206,7 @@ describe("the timer wheel", () => {
         made.push(one);
         // Older than the wheel's timer and as long, so that it stops just before what that one does.
         if (due === 1) setTimeout(() => setImmediate(stop), tickLength);
-        watchAfter(one, 1);
+        wheel.watchAfter(one, 1);
         if (due === 0) stop();
       });
       near.destroy();

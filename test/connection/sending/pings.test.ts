@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { checkPingPayload, nextPingPayload, Pings } from "../../../src/connection/sending/pings.ts";
+import { realTime } from "../../../src/transport/clock.ts";
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
@@ -7,7 +8,7 @@ describe("Pings", () => {
   test("R6455-5.5.3-1: a Pong settles its Ping with the time between them", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     try {
-      const pings = new Pings();
+      const pings = new Pings(realTime);
       const roundTrip = pings.add(bytes("a"));
       vi.advanceTimersByTime(40);
       expect(pings.settle(bytes("a"))).toBe(40);
@@ -18,7 +19,7 @@ describe("Pings", () => {
   });
 
   test("R6455-5.5.3-2: a Pong settles every earlier Ping, and no later one", async () => {
-    const pings = new Pings();
+    const pings = new Pings(realTime);
     const first = pings.add(bytes("1"));
     const second = pings.add(bytes("2"));
     const third = pings.add(bytes("3"));
@@ -35,7 +36,7 @@ describe("Pings", () => {
   });
 
   test("R6455-5.5.3-3: a Pong that nobody asked for settles nothing", () => {
-    const pings = new Pings();
+    const pings = new Pings(realTime);
     void pings.add(bytes("a"));
     expect(pings.settle(bytes("b"))).toBeUndefined();
     expect(pings.settle(bytes(""))).toBeUndefined();
@@ -43,7 +44,7 @@ describe("Pings", () => {
   });
 
   test("of several with one payload the latest counts", async () => {
-    const pings = new Pings();
+    const pings = new Pings(realTime);
     const both = [pings.add(bytes("")), pings.add(bytes(""))];
     expect(pings.settle(bytes(""))).toBeTypeOf("number");
     expect(await Promise.all(both)).toHaveLength(2);
@@ -51,7 +52,7 @@ describe("Pings", () => {
   });
 
   test("D12: the payload may change after the Ping was noted", async () => {
-    const pings = new Pings();
+    const pings = new Pings(realTime);
     const payload = bytes("a");
     const roundTrip = pings.add(payload);
     payload[0] = 0;
@@ -64,7 +65,7 @@ describe("Pings", () => {
     const note = (reason: unknown) => unhandled.push(reason);
     process.on("unhandledRejection", note);
     try {
-      const pings = new Pings();
+      const pings = new Pings(realTime);
       void pings.add(bytes("a"));
       const heard = pings.add(bytes("b"));
       pings.rejectAll();

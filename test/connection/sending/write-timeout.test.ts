@@ -58,8 +58,8 @@ test("D05: a peer that reads slowly is not dead: what it takes gives it the writ
   const looks: (() => void)[] = [];
   const clock: Clock = {
     now: () => 0,
-    after: (_, look) => {
-      looks.push(look);
+    after: (delay, look) => {
+      if (delay === connectionLimits.writeTimeout) looks.push(look);
       return () => {};
     },
   };
