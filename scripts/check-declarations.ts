@@ -3,7 +3,7 @@
  * do: with its own defaults, both ways to resolve modules, and declarations checked too (`skipLibCheck` off).
  *
  * TypeScript from 6.0 on has `types: []` by default, so that the declarations themselves must ask for those of Node; those
- * of `openline/protocol` must do without them.
+ * of `openline/protocol` must do without them, and those of `openline/browser` with those of either Node or the DOM.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -14,11 +14,11 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tools = join(root, "integrations/types");
 
-/** A compiler, the declarations of Node beside it, and how modules are resolved. */
+/** A compiler, the declarations of a runtime beside it, and how modules are resolved. */
 export interface Surroundings {
   readonly typescript: string;
-  /** Undefined where there are no declarations of Node: then `openline/protocol` is compiled alone. */
-  readonly node: string | undefined;
+  /** The version of Node, or `page` for the DOM; without either, `openline/protocol` is compiled alone. */
+  readonly runtime: string | undefined;
   readonly resolution: "nodenext" | "bundler";
 }
 
@@ -30,11 +30,13 @@ export const all: readonly Surroundings[] = (
     ["6.0", "26"],
     ["7.0", "20"],
     ["7.0", "26"],
+    ["5.4", "page"],
+    ["7.0", "page"],
     ["5.4", undefined],
     ["7.0", undefined],
   ] as const
-).flatMap(([typescript, node]) =>
-  (["nodenext", "bundler"] as const).map((resolution) => ({ typescript, node, resolution })),
+).flatMap(([typescript, runtime]) =>
+  (["nodenext", "bundler"] as const).map((resolution) => ({ typescript, runtime, resolution })),
 );
 
 /** The package.json and the declarations that `npm pack` would put into the package, by their paths. */
@@ -53,10 +55,13 @@ export function installCompilers(): void {
 
 /** What the compiler complains about in the surroundings; empty when nothing. */
 export async function complaints(
-  { typescript, node, resolution }: Surroundings,
+  { typescript, runtime, resolution }: Surroundings,
   files: ReadonlyMap<string, string>,
 ): Promise<string> {
-  const name = `TypeScript ${typescript}, ${node === undefined ? "no Node" : `Node ${node}`}, ${resolution}`;
+  const isPage = runtime === "page";
+  const node = isPage ? undefined : runtime;
+  const beside = isPage ? "a page" : node === undefined ? "no Node" : `Node ${node}`;
+  const name = `TypeScript ${typescript}, ${beside}, ${resolution}`;
   const folder = join(root, ".cache/declarations", name.replaceAll(/[ ,.]+/g, "-"));
   rmSync(folder, { recursive: true, force: true });
   for (const [path, text] of files) {
@@ -71,7 +76,12 @@ export async function complaints(
     symlinkSync(join(tools, `node_modules/types-node-${node}`), join(folder, "node_modules/@types/node"), "junction");
     writeFileSync(join(folder, "program.ts"), readFileSync(join(tools, "program.ts")));
     programs.push("program.ts");
-    entries.push("openline");
+    entries.push("openline", "openline/browser");
+  }
+  if (isPage) {
+    writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));
+    programs.push("page.ts");
+    entries.push("openline/browser");
   }
   writeFileSync(join(folder, "exports.ts"), entries.map((entry) => reexport(entry, files)).join(""));
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
@@ -80,7 +90,7 @@ export async function complaints(
     noEmit: true,
     skipLibCheck: false,
     target: "es2022",
-    lib: ["es2022"],
+    lib: isPage ? ["es2022", "dom"] : ["es2022"],
     module: resolution === "nodenext" ? "nodenext" : "esnext",
     moduleResolution: resolution,
   };
@@ -96,7 +106,7 @@ export async function complaints(
 
 /** Exports every name of an entry under another one, so that the compiler has to find each. */
 function reexport(entry: string, files: ReadonlyMap<string, string>): string {
-  const path = entry === "openline" ? "dist/index.d.ts" : "dist/protocol/index.d.ts";
+  const path = `dist/${entry.replace(/^openline\/?/, "")}/index.d.ts`.replace("//", "/");
   const lists = [...files.get(path)!.matchAll(/^export (type )?\{([^}]*)\}/gm)];
   const names = lists.flatMap(([, , list = ""]) => list.split(",")).map((name) => name.replace(/\btype\b/, "").trim());
   const prefix = entry.replace(/\W/g, "_");

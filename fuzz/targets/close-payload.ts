@@ -1,7 +1,7 @@
 /**
  * Invariant: a Close payload is read as sections 5.5.1 and 7.4 say, and what was read is written as the same bytes again.
  */
-import { decodeClosePayload, encodeClosePayload } from "../../src/protocol/close-code.ts";
+import { decodeClosePayload, encodeClosePayload } from "../../src/protocol/close-payload.ts";
 import { isWholeUtf8 } from "../../test/support/utf8-table.ts";
 import { check, type Outcome, type Target } from "../target.ts";
 

@@ -5,7 +5,8 @@
 
 import type { Duplex } from "node:stream";
 import { describe } from "../protocol/check-options.ts";
-import { CloseCode, encodeClosePayload } from "../protocol/close-code.ts";
+import { CloseCode } from "../protocol/close-code.ts";
+import { encodeClosePayload } from "../protocol/close-payload.ts";
 import type { Role } from "../protocol/frames/frame.ts";
 import type { CloseReport } from "./closing/close-report.ts";
 import { ConnectionCore, type ConnectionParts } from "./connection-core.ts";

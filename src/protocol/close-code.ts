@@ -1,12 +1,8 @@
 /**
- * Close codes and the payload of a Close frame, RFC 6455 sections 5.5.1 and 7.4.
+ * Close codes, RFC 6455 section 7.4: their names, and which of them may be on the wire.
  *
- * A code that must never be on the wire is neither sent nor accepted; a payload is 0 or 2 to 125 bytes.
+ * Pages import the names alone, so that nothing else is in this file.
  */
-
-import { describe } from "./check-options.ts";
-import type { Violation } from "./protocol-error.ts";
-import { decodeUtf8, encodeUtf8, isUtf8, utf8Length } from "./runtime/text.ts";
 
 /** The registered close codes (RFC 6455 section 7.4.1 and the IANA registry), by name. */
 export const CloseCode = {
@@ -30,58 +26,10 @@ export const CloseCode = {
   TlsHandshake: 1015,
 } as const;
 
-/** What a Close frame says: the code, 1005 when it carried none, and the reason, empty when it gave none. */
-export interface CloseStatus {
-  readonly code: number;
-  readonly reason: string;
-}
-
-/** The longest reason in bytes of UTF-8: 125 less the two bytes of the code. */
-export const maxReasonLength = 123;
-
 /** Whether `code` may stand in a Close frame (RFC 6455 section 7.4). */
 export function isSendableCloseCode(code: number): boolean {
   if (code >= 3000) return Number.isInteger(code) && code <= 4999;
   return (
     (code >= 1000 && code <= 1003 && Number.isInteger(code)) || (code >= 1007 && code <= 1014 && Number.isInteger(code))
   );
-}
-
-/**
- * The payload of a Close frame: empty for 1005, else the code and the reason.
- *
- * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes, a TypeError for a code or
- * a reason of another type.
- */
-export function encodeClosePayload(code: number, reason: string): Uint8Array {
-  if (code === CloseCode.NoStatusReceived && reason === "") return new Uint8Array(0);
-  if (typeof code !== "number") throw new TypeError(`Cannot close: the code must be a number, not ${describe(code)}`);
-  if (typeof reason !== "string") {
-    throw new TypeError(`Cannot close: the reason must be a string, not ${describe(reason)}`);
-  }
-  if (!isSendableCloseCode(code)) {
-    throw new RangeError(`Cannot close: ${code} is not a code that a Close frame may carry`);
-  }
-  const length = utf8Length(reason);
-  if (length > maxReasonLength) {
-    throw new RangeError(
-      `Cannot close: the reason is ${length} bytes of UTF-8, at most ${maxReasonLength} are allowed`,
-    );
-  }
-  const payload = new Uint8Array(2 + length);
-  payload[0] = code >> 8;
-  payload[1] = code & 0xff;
-  if (length > 0) payload.set(encodeUtf8(reason), 2);
-  return payload;
-}
-
-/** Reads the payload of a Close frame, or names the rule it breaks. */
-export function decodeClosePayload(payload: Uint8Array): CloseStatus | Violation {
-  if (payload.length === 0) return { code: CloseCode.NoStatusReceived, reason: "" };
-  if (payload.length === 1) return "close-payload-too-short";
-  const code = (payload[0]! << 8) | payload[1]!;
-  if (!isSendableCloseCode(code)) return "close-code-invalid";
-  if (payload.length === 2) return { code, reason: "" };
-  if (!isUtf8(payload.subarray(2))) return "close-reason-not-utf8";
-  return { code, reason: decodeUtf8(payload, 2, payload.length) };
 }

@@ -2,7 +2,8 @@
  * The entry `openline/protocol`: the WebSocket protocol without any I/O.
  */
 
-export { CloseCode, type CloseStatus, isSendableCloseCode } from "./close-code.ts";
+export { CloseCode, isSendableCloseCode } from "./close-code.ts";
+export type { CloseStatus } from "./close-payload.ts";
 export { Endpoint } from "./endpoint/endpoint.ts";
 export type {
   CloseEvent,

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { Fuzzer } from "../../fuzz/fuzzer.ts";
 import { parseCorpus } from "../../fuzz/notation.ts";
 import { targets } from "../../fuzz/targets/index.ts";
-import type * as CloseCodes from "../../src/protocol/close-code.ts";
+import type * as CloseCodes from "../../src/protocol/close-payload.ts";
 import type * as FrameRules from "../../src/protocol/frames/frame-rules.ts";
 import type * as HeaderFields from "../../src/protocol/handshake/header-fields.ts";
 
@@ -38,7 +38,7 @@ it("every corpus belongs to a target, and every target says its invariant first"
 describe("over a parser that is wrong", () => {
   afterEach(() => {
     vi.doUnmock("../../src/protocol/frames/frame-rules.ts");
-    vi.doUnmock("../../src/protocol/close-code.ts");
+    vi.doUnmock("../../src/protocol/close-payload.ts");
     vi.doUnmock("../../src/protocol/handshake/header-fields.ts");
     vi.resetModules();
   });
@@ -70,7 +70,7 @@ describe("over a parser that is wrong", () => {
   });
 
   it("fails when 1005 may be received", async () => {
-    vi.doMock("../../src/protocol/close-code.ts", async (original) => {
+    vi.doMock("../../src/protocol/close-payload.ts", async (original) => {
       const real = await original<typeof CloseCodes>();
       const decodeClosePayload = (payload: Uint8Array) =>
         payload[0] === 3 && payload[1] === 0xed ? { code: 1005, reason: "" } : real.decodeClosePayload(payload);

@@ -1,6 +1,7 @@
 /** The table of what a peer can break, and the error that carries one of its rules. */
 import { describe, expect, test } from "vitest";
-import { isSendableCloseCode, maxReasonLength } from "../../src/protocol/close-code.ts";
+import { isSendableCloseCode } from "../../src/protocol/close-code.ts";
+import { maxReasonLength } from "../../src/protocol/close-payload.ts";
 import { ProtocolError, type Violation, violations } from "../../src/protocol/protocol-error.ts";
 
 const names = Object.keys(violations) as Violation[];

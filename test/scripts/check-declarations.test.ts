@@ -7,7 +7,8 @@ import { beforeAll, expect, test } from "vitest";
 import { all, complaints, installCompilers, packedDeclarations } from "../../scripts/check-declarations.ts";
 
 const newest = all.find(({ typescript, resolution }) => typescript === "7.0" && resolution === "nodenext")!;
-const withoutNode = all.find(({ typescript, node }) => typescript === "7.0" && node === undefined)!;
+const withoutNode = all.find(({ typescript, runtime }) => typescript === "7.0" && runtime === undefined)!;
+const page = all.find(({ typescript, runtime }) => typescript === "7.0" && runtime === "page")!;
 let files: ReadonlyMap<string, string>;
 
 beforeAll(() => {
@@ -36,6 +37,16 @@ test("control: with a Buffer among them, they do not", async () => {
     endpoint.replace("chunk: Uint8Array", "chunk: Buffer"),
   );
   expect(await complaints(withoutNode, broken)).toContain("Buffer");
+}, 60_000);
+
+test("those of openline/browser compile with the DOM alone", async () => {
+  expect(await complaints(page, files)).toBe("");
+}, 60_000);
+
+test("control: with a name of Node among them, they do not", async () => {
+  const path = "dist/browser/connection.d.ts";
+  const broken = new Map(files).set(path, files.get(path)!.replaceAll("Uint8Array", "Buffer"));
+  expect(await complaints(page, broken)).toContain("Buffer");
 }, 60_000);
 
 test("a name that an entry exports and that is not there is found", async () => {

@@ -5,7 +5,8 @@
 
 import { Buffer } from "node:buffer";
 import type { CloseReport } from "../../connection/closing/close-report.ts";
-import { CloseCode, type CloseStatus, maxReasonLength } from "../../protocol/close-code.ts";
+import { CloseCode } from "../../protocol/close-code.ts";
+import { type CloseStatus, maxReasonLength } from "../../protocol/close-payload.ts";
 import { isToken } from "../../protocol/handshake/header-fields.ts";
 import { ProtocolError } from "../../protocol/protocol-error.ts";
 import { connectAs } from "../connect.ts";

@@ -4,7 +4,8 @@
  * A close code of 1006 says only that no Close frame came; the report always says what happened instead.
  */
 
-import { CloseCode, type CloseStatus } from "../../protocol/close-code.ts";
+import { CloseCode } from "../../protocol/close-code.ts";
+import type { CloseStatus } from "../../protocol/close-payload.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
 

@@ -5,7 +5,8 @@
  * go on (fault D23).
  */
 
-import { CloseCode, type CloseStatus, encodeClosePayload } from "../close-code.ts";
+import { CloseCode } from "../close-code.ts";
+import { type CloseStatus, encodeClosePayload } from "../close-payload.ts";
 import { finBit, Opcode } from "../frames/frame.ts";
 import { encodeFrame } from "../frames/frame-encoder.ts";
 import { type Violation, violations } from "../protocol-error.ts";

@@ -3,7 +3,7 @@
  * these types, and `type` tells them apart.
  */
 
-import type { CloseStatus } from "../close-code.ts";
+import type { CloseStatus } from "../close-payload.ts";
 import type { Violation } from "../protocol-error.ts";
 
 /** A whole message: text as a string (or as validated bytes when `textAsBytes` is set), binary as bytes. */

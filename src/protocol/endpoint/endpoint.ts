@@ -6,7 +6,7 @@
  * the caller looks at an event, so every method may be called between two events.
  */
 
-import type { CloseStatus } from "../close-code.ts";
+import type { CloseStatus } from "../close-payload.ts";
 import { Opcode, type Role } from "../frames/frame.ts";
 import type { Violation } from "../protocol-error.ts";
 import * as closing from "./closing.ts";

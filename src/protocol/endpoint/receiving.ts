@@ -6,7 +6,7 @@
  */
 
 import { viewPlain } from "../bytes.ts";
-import { decodeClosePayload } from "../close-code.ts";
+import { decodeClosePayload } from "../close-payload.ts";
 import { finBit, isControl, Opcode, rsv1Bit } from "../frames/frame.ts";
 import { type FrameDecoder, giveDecoder, takeDecoder } from "../frames/frame-decoder.ts";
 import { brokenFrameRule } from "../frames/frame-rules.ts";

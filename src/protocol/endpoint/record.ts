@@ -5,7 +5,7 @@
  * from pools and go back to them.
  */
 
-import type { CloseStatus } from "../close-code.ts";
+import type { CloseStatus } from "../close-payload.ts";
 import type { FrameDecoder } from "../frames/frame-decoder.ts";
 import { giveOutput, type OutputBuffer, takeOutput } from "../frames/output-buffer.ts";
 import type { MessageAssembler } from "../messages/message-assembler.ts";
