@@ -1,14 +1,14 @@
 /**
- * The shell: the mark, the way to the four views by the URL's hash, the theme, and the view itself.
+ * The shell: the mark, the way to the views by the URL's hash, the theme, and the view itself.
  * Every view has its own address and closes its connections when left.
  */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ChatView } from "./chat.tsx";
-import { EchoView } from "./echo.tsx";
-import { PollingView } from "./polling.tsx";
-import { PushView } from "./push.tsx";
-import { chooseTheme, useTheme } from "./theme.ts";
+import { ChatView } from "./chat/chat.tsx";
+import { EchoView } from "./echo/echo.tsx";
+import { chooseTheme, useTheme } from "./parts/theme.ts";
+import { PollingView } from "./polling/polling.tsx";
+import { PushView } from "./push/push.tsx";
 
 interface View {
   readonly path: string;
@@ -23,7 +23,7 @@ const VIEWS: readonly [View, ...View[]] = [
     path: "echo",
     name: "Echo",
     title: "Say something, hear it back",
-    lead: "The whole of the browser’s interface in one example: a constructor, two methods, four events. Run it, then keep talking on the connection it opened.",
+    lead: "The whole of the browser’s interface in one example: a constructor, two methods, four events. It has just run: keep talking on the connection it opened.",
     show: () => <EchoView />,
   },
   {

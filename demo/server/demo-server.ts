@@ -8,15 +8,15 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { serve } from "openline";
-import { sendArticle } from "./article.ts";
-import { ByteMeter } from "./byte-meter.ts";
-import { Chat } from "./chat.ts";
-import { Comparison } from "./comparison.ts";
+import { ARTICLE_FILES, sendArticle } from "./article.ts";
+import { Chat } from "./chat/chat.ts";
+import { Rooms } from "./chat/rooms.ts";
 import type { ServedFile } from "./files.ts";
 import { contentSecurityPolicy, readFiles, sendFile } from "./files.ts";
 import { answerOperations } from "./operations.ts";
+import { ByteMeter } from "./polling/byte-meter.ts";
+import { Comparison } from "./polling/comparison.ts";
 import { PushFeed } from "./push.ts";
-import { Rooms } from "./rooms.ts";
 import { chatRoute, controlRoute, echoRoute, followRoute, pushRoute } from "./routes.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -89,7 +89,7 @@ function sendPage(
   response: ServerResponse,
 ): void {
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
-  const article = path === "/article.js" ? files.get("/article.txt") : undefined;
+  const article = files.get(ARTICLE_FILES.get(path) ?? "");
   const file = files.get(path);
   if (article !== undefined) sendArticle(article, request, response);
   else if (file !== undefined) sendFile(file, policy, request, response);

@@ -3,9 +3,9 @@
  * JSON of the expected kind ends the connection with 1008.
  */
 import { route } from "openline";
-import type { Chat } from "./chat.ts";
-import type { Comparison } from "./comparison.ts";
+import type { Chat } from "./chat/chat.ts";
 import type { ChatRequest, CompareQuestion } from "./messages.ts";
+import type { Comparison } from "./polling/comparison.ts";
 import type { PushFeed } from "./push.ts";
 import type { Traffic } from "./traffic.ts";
 

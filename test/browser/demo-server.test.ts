@@ -148,6 +148,9 @@ describe("files", () => {
     expect(answer).toContain(`HTTP/1.1 ${status} `);
     expect(answer).toContain(text);
     expect(answer).not.toContain("alert((");
+    const inEnglish = await raw(`GET /article.en.js HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    expect(inEnglish).toContain(`HTTP/1.1 ${status} `);
+    expect(inEnglish).toContain(text);
   });
 });
 

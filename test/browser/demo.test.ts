@@ -1,5 +1,5 @@
 /**
- * The demo in real browsers: the four views of the page against the built server, as a person would use them.
+ * The demo in real browsers: the views of the page against the built server, as a person would use them.
  *
  * @module-tag slow
  */
@@ -13,7 +13,9 @@ import { startDemo } from "./demo-process.ts";
 import type { Browser, Tab } from "./tabs.ts";
 import { openChromium, openFirefox } from "./tabs.ts";
 
-const article = readFileSync(new URL("../../demo/page/public/article.txt", import.meta.url), "utf8");
+const inDemo = (path: string) => readFileSync(new URL(`../../demo/${path}`, import.meta.url), "utf8");
+const article = inDemo("page/public/article.zh.txt");
+const articleInEnglish = inDemo("page/public/article.en.txt");
 const someFile = fileURLToPath(new URL("../../package-lock.json", import.meta.url));
 const kinds = `[...document.querySelectorAll(".timeline li")].map((line) => line.dataset.kind)`;
 const timeline = `[...document.querySelectorAll(".timeline li")].map((line) => line.textContent)`;
@@ -47,34 +49,52 @@ function journey(open: () => Promise<Browser>): void {
     return tab;
   }
 
-  test("echo: the example runs as served, and the four events are seen in their order", async () => {
+  test("echo: the example runs as served by itself, and the four events are seen in their order", async () => {
     const tab = await visit("#/echo");
     await tab.until(`(document.querySelector("pre")?.textContent ?? "") !== ""`);
     const shown = await tab.read<string>(`document.querySelector("pre").textContent`);
-    expect(shown).toBe(article.replace("localhost:9998", `localhost:${demo.port}`));
-    expect(await tab.read(`fetch("/article.js").then((answer) => answer.text())`)).toBe(shown);
+    expect(shown).toBe(articleInEnglish.replace("localhost:9998", `localhost:${demo.port}`));
+    expect(shown).toMatch(/^[\0-\x7f]*$/);
+    expect(await tab.read(`fetch("/article.en.js").then((answer) => answer.text())`)).toBe(shown);
     expect(await tab.read(`document.querySelector("pre mark").textContent`)).toBe(`localhost:${demo.port}`);
 
-    await tab.click(".code button.primary");
     await tab.until(`${kinds}.length === 6`);
     expect(await tab.read(kinds)).toEqual(["call", "open", "call", "alert", "message", "alert"]);
     const lines = await tab.read<string[]>(timeline);
-    expect(lines[2]).toContain("ws.send(“发送数据”)");
-    expect(lines[3]).toContain("数据发送中...");
-    expect(lines[4]).toContain("“发送数据” round trip");
-    expect(lines[5]).toContain("数据已接收...");
+    expect(lines[2]).toContain("ws.send(“some data”)");
+    expect(lines[4]).toContain("“some data” round trip");
     expect(await tab.read(`document.querySelector("[data-fact=readyState]").textContent`)).toBe("1");
 
-    await tab.click(".connection .actions button, .connection .row button[type=button]");
+    await tab.click(".connection .row button[type=button]");
     await tab.until(`${kinds}.includes("close")`);
-    expect((await tab.read<string[]>(timeline)).slice(-3).join("\n")).toMatch(/ws\.close\(\).*1005 clean.*连接已关闭/s);
+    expect((await tab.read<string[]>(timeline)).slice(-3).join("\n")).toMatch(/ws\.close\(\).*1005 clean.*is closed/s);
     await tab.until(`document.querySelector("[data-fact=readyState]").textContent === "3"`);
+    expect(await tab.complaints()).toEqual([]);
+  });
+
+  test("echo: the article as it was printed is one click away, and runs with either class", async () => {
+    const tab = await visit("#/echo");
+    await tab.until(`${kinds}.length === 6`);
+    for (const kind of ["openline", "browser"]) {
+      if (kind === "openline") await tab.click(".languages label:last-child");
+      else await tab.click(".code .choice");
+      await tab.until(`document.querySelector("pre").textContent.includes("初始化")`);
+      expect(await tab.read(`document.querySelector("pre").textContent`)).toBe(
+        article.replace("localhost:9998", `localhost:${demo.port}`),
+      );
+      await tab.click(".code button.primary");
+      await tab.until(`${timeline}.some((line) => line.includes("“发送数据” round trip"))`);
+      const lines = await tab.read<string[]>(timeline);
+      expect(lines[3]).toContain("数据发送中...");
+      expect(lines[5]).toContain("数据已接收...");
+      await tab.click(".connection .row button[type=button]");
+      await tab.until(`${timeline}.at(-1).includes("连接已关闭")`);
+    }
     expect(await tab.complaints()).toEqual([]);
   });
 
   test("echo: typed text and a file come back the same [G99]", async () => {
     const tab = await visit("#/echo");
-    await tab.click(".code button.primary");
     await tab.until(`${kinds}.includes("message")`);
     await tab.type("#text", "<b>¿Qué tal? 你好 👋</b>");
     await tab.press("Enter");
@@ -85,12 +105,19 @@ function journey(open: () => Promise<Browser>): void {
     expect(await tab.complaints()).toEqual([]);
   });
 
-  test("echo: a refused connection shows error, then close with 1006", async () => {
+  test("echo: a refused connection shows error, then close with 1006, both in the colour of what went wrong", async () => {
     const tab = await visit("#/echo");
+    await tab.until(`${kinds}.includes("message")`);
+    const colours = `Object.fromEntries([...document.querySelectorAll(".timeline li")].map((line) =>
+      [line.dataset.kind, getComputedStyle(line.querySelector(".kind")).color]))`;
+    const { message } = await tab.read<Record<string, string>>(colours);
     await tab.click(".code .actions button:not(.primary)");
     await tab.until(`${kinds}.includes("close")`);
     expect(await tab.read(kinds)).toEqual(["call", "error", "close"]);
     expect((await tab.read<string[]>(timeline))[2]).toMatch(/1006 not clean/);
+    const { error, close } = await tab.read<Record<string, string>>(colours);
+    expect(close).toBe(error);
+    expect(close).not.toBe(message);
     const others = (await tab.complaints()).filter((one) => !one.includes("/nobody-is-here"));
     expect(others).toEqual([]);
   });
@@ -195,10 +222,12 @@ function journey(open: () => Promise<Browser>): void {
     const literal = await startDemo(9998);
     try {
       const tab = await visit("#/echo", literal.url);
-      await tab.until(`(document.querySelector("pre")?.textContent ?? "") !== ""`);
+      await tab.until(`${kinds}.includes("message")`);
+      await tab.click(".languages label:last-child");
+      await tab.until(`document.querySelector("pre").textContent.includes("初始化")`);
       expect(await tab.read(`document.querySelector("pre").textContent`)).toBe(article);
       await tab.click(".code button.primary");
-      await tab.until(`${kinds}.includes("message")`);
+      await tab.until(`${timeline}.some((line) => line.includes("“发送数据” round trip"))`);
       expect((await tab.read<string[]>(timeline))[0]).toContain("ws://localhost:9998/echo");
       expect(await tab.complaints()).toEqual([]);
       // From a page of another origin, the article's URL works too.

@@ -2,7 +2,7 @@
  * The comparison's arithmetic: nearest-rank percentiles, and the same table as rows, Markdown and TSV.
  */
 import { expect, test } from "vitest";
-import { COLUMNS, markdown, percentile, rows, tabSeparated } from "../../demo/page/statistics.ts";
+import { COLUMNS, markdown, percentile, rows, tabSeparated } from "../../demo/page/polling/statistics.ts";
 
 const tally = { requests: 2, bytesIn: 700, bytesOut: 301 };
 

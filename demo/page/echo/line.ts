@@ -2,7 +2,9 @@
  * Watches one WebSocket from outside: its four events, its calls to send(), its readyState and bufferedAmount, as they
  * happen. The socket is the article's own `ws`, made by the article's own code; nothing here changes what it does.
  */
-import { bytes, milliseconds, socketUrl } from "./format.ts";
+import { ReconnectingWebSocket } from "openline/browser";
+import { bytes, milliseconds, socketUrl } from "../parts/format.ts";
+import { COME_BACK } from "../parts/standing.tsx";
 
 /** What a line of the timeline is: an event of the socket, a call on it, or the example's `alert`. */
 export type EntryKind = "open" | "message" | "error" | "close" | "call" | "alert";
@@ -14,7 +16,12 @@ export interface Entry {
   readonly kind: EntryKind;
   readonly text: string;
   readonly note: string;
+  /** Whether something went wrong: an error, or an end without a closing handshake. */
+  readonly bad: boolean;
 }
+
+/** Which class the name `WebSocket` stands for in the example: openline's, which comes back, or the browser's own. */
+export type SocketKind = "openline" | "browser";
 
 interface Sent {
   readonly at: number;
@@ -22,6 +29,9 @@ interface Sent {
 }
 
 const ENTRIES_KEPT = 200;
+
+/** The browser's own class: the name is another's while an example is loaded. */
+const NATIVE = window.WebSocket;
 
 /** One run after another of a WebSocket, with everything that was seen. */
 export class Line {
@@ -35,6 +45,7 @@ export class Line {
   #ids = 0;
   #sent: Sent[] = [];
   #frame = 0;
+  #turn: Promise<void> = Promise.resolve();
   #left = false;
 
   /** `changed` is called whenever there is something new to show. */
@@ -43,39 +54,17 @@ export class Line {
   }
 
   /**
-   * Runs the article's script as served; its `alert` writes a line here instead of stopping the page. While the script
-   * runs, `new WebSocket` also reports what it made, so that this listens first and the timeline has the true order.
+   * Runs the script at `path` as served; its `alert` writes a line here instead of stopping the page. A run that is open is
+   * left. Runs wait for one another, since each takes the name `WebSocket` while its script is loaded.
    */
-  runArticle(): void {
-    window.alert = (message?: unknown) => this.#add("alert", String(message));
-    this.#begin();
-    const native = window.WebSocket;
-    window.WebSocket = new Proxy(native, {
-      construct: (target, [url, protocols]: [string, string?]) => {
-        const socket = new target(url, protocols);
-        this.#watch(socket);
-        return socket;
-      },
-    });
-    const script = document.createElement("script");
-    script.src = `/article.js?run=${Date.now()}`;
-    const done = (): void => {
-      window.WebSocket = native;
-      script.remove();
-      if (this.#left) this.#socket?.close();
-    };
-    script.onload = done;
-    script.onerror = () => {
-      done();
-      this.#add("error", "The example could not be loaded", "is the server still running?");
-    };
-    document.head.append(script);
+  runArticle(path: string, kind: SocketKind): void {
+    this.#turn = this.#turn.then(() => this.#run(path, kind));
   }
 
   /** Connects to a path where nothing listens, to show what an error looks like. */
   runRefused(): void {
     this.#begin();
-    this.#watch(new WebSocket(socketUrl("/nobody-is-here")));
+    this.#watch(new NATIVE(socketUrl("/nobody-is-here")));
   }
 
   send(data: string | Blob): void {
@@ -95,7 +84,43 @@ export class Line {
     this.#socket?.close();
   }
 
+  /** While the script runs, `new WebSocket` also reports what it made: this listens first, so the order is true. */
+  #run(path: string, kind: SocketKind): Promise<void> {
+    if (this.#left) return Promise.resolve();
+    window.alert = (message?: unknown) => this.#add("alert", String(message));
+    this.#begin();
+    window.WebSocket = new Proxy(NATIVE, {
+      construct: (_, [url, protocols]: [string, string?]) => {
+        const socket = makeSocket(kind, url, protocols);
+        this.#watch(socket);
+        return socket;
+      },
+    });
+    const script = document.createElement("script");
+    script.src = `${path}?run=${Date.now()}`;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        window.WebSocket = NATIVE;
+        script.remove();
+        if (this.#left) this.#socket?.close();
+        resolve();
+      };
+      script.onload = done;
+      script.onerror = () => {
+        this.#add("error", "The example could not be loaded", "is the server still running?", true);
+        done();
+      };
+      document.head.append(script);
+    });
+  }
+
   #begin(): void {
+    const former = this.#socket;
+    this.#socket = undefined;
+    if (former !== undefined) {
+      former.onopen = former.onmessage = former.onerror = former.onclose = null;
+      former.close();
+    }
     this.entries = [];
     this.#sent = [];
     this.roundTrip = undefined;
@@ -122,12 +147,17 @@ export class Line {
   }
 
   #listen(socket: WebSocket): void {
-    socket.addEventListener("open", () => this.#add("open", "", extensions(socket)));
-    socket.addEventListener("message", (event: MessageEvent<string | Blob>) => this.#receive(event.data));
-    socket.addEventListener("error", () => this.#add("error", "", "the browser does not say why"));
-    socket.addEventListener("close", (event) => {
-      const reason = event.reason === "" ? "" : `, “${event.reason}”`;
-      this.#add("close", `${event.code}${reason}`, event.wasClean ? "clean" : "not clean");
+    const on: WebSocket["addEventListener"] = (type: string, listener: EventListener) =>
+      socket.addEventListener(type, (event) => {
+        if (socket === this.#socket) listener(event);
+      });
+    on("open", () => this.#add("open", "", extensions(socket)));
+    on("message", (event) => this.#receive(event.data));
+    on("error", () => this.#add("error", "", `the browser does not say why${nextTry(socket)}`, true));
+    on("close", ({ code, reason, wasClean }) => {
+      this.#sent = [];
+      const said = reason === "" ? "" : `, “${reason}”`;
+      this.#add("close", `${code}${said}`, `${wasClean ? "clean" : "not clean"}${nextTry(socket)}`, !wasClean);
       this.#look();
     });
   }
@@ -165,9 +195,9 @@ export class Line {
     this.#changed();
   }
 
-  #add(kind: EntryKind, text: string, note = ""): number {
+  #add(kind: EntryKind, text: string, note = "", bad = false): number {
     this.#ids += 1;
-    const entry: Entry = { id: this.#ids, at: performance.now() - this.#began, kind, text, note };
+    const entry: Entry = { id: this.#ids, at: performance.now() - this.#began, kind, text, note, bad };
     this.entries = [...this.entries, entry].slice(-ENTRIES_KEPT);
     this.#changed();
     return entry.id;
@@ -177,6 +207,19 @@ export class Line {
     this.entries = this.entries.map((one) => (one.id === id ? { ...one, note: `${one.note}, ${note}` } : one));
     this.#changed();
   }
+}
+
+/** openline's class has all members of the browser's, and takes its place. */
+function makeSocket(kind: SocketKind, url: string, protocols: string | undefined): WebSocket {
+  if (kind === "browser") return new NATIVE(url, protocols);
+  const socket = new ReconnectingWebSocket(url, protocols, { reconnect: COME_BACK, WebSocket: NATIVE });
+  return socket as unknown as WebSocket;
+}
+
+/** When a socket that comes back tries again; empty for the browser's own. */
+function nextTry(socket: object): string {
+  if (!(socket instanceof ReconnectingWebSocket) || socket.retryAt === 0) return "";
+  return `; next try in ${Math.max(0, (socket.retryAt - Date.now()) / 1000).toFixed(1)} s`;
 }
 
 function quote(text: string): string {

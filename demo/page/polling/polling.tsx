@@ -3,13 +3,13 @@
  */
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Mode } from "../server/messages.ts";
-import { MODES } from "../server/messages.ts";
-import type { ChartSeries } from "./chart.tsx";
-import { Chart } from "./chart.tsx";
+import type { Mode } from "../../server/messages.ts";
+import { MODES } from "../../server/messages.ts";
+import type { ChartSeries } from "../parts/chart.tsx";
+import { Chart } from "../parts/chart.tsx";
+import { bytes, count, milliseconds } from "../parts/format.ts";
 import type { Progress, Settings } from "./comparison.ts";
 import { compare, NOTHING } from "./comparison.ts";
-import { bytes, count, milliseconds } from "./format.ts";
 import { ResultTable } from "./result-table.tsx";
 import { MODE_NAMES, percentile } from "./statistics.ts";
 

@@ -3,8 +3,8 @@
  */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "../server/messages.ts";
-import { clock } from "./format.ts";
+import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "../../server/messages.ts";
+import { clock } from "../parts/format.ts";
 import type { Line, Stay } from "./room.ts";
 import { OUTSIDE, Room } from "./room.ts";
 

@@ -5,8 +5,8 @@
  */
 import { randomUUID } from "node:crypto";
 import type { ServerResponse } from "node:http";
+import type { FeedEvent, Figures, Mode, Sample } from "../messages.ts";
 import type { ByteMeter, CountingSocket } from "./byte-meter.ts";
-import type { FeedEvent, Figures, Mode, Sample } from "./messages.ts";
 
 const GOLDEN = 0.618033988749895;
 const LONG_POLL_TIMEOUT = 20_000;

@@ -2,8 +2,8 @@
  * The control connection of a comparison: one question, one answer, in order. It also finds how far the server's clock
  * is from the page's, so that a latency is the time between two moments of one clock.
  */
-import type { CompareAnswer, CompareQuestion, Figures } from "../server/messages.ts";
-import { socketUrl } from "./format.ts";
+import type { CompareAnswer, CompareQuestion, Figures } from "../../server/messages.ts";
+import { socketUrl } from "../parts/format.ts";
 
 const CLOCK_TRIES = 15;
 

@@ -2,8 +2,8 @@
  * The three ways to follow one feed, each as plain as its kind allows. A reader calls `take` with what came and is done
  * when it has had event number `total`, or when it is told to stop.
  */
-import type { FeedEvent, Mode } from "../server/messages.ts";
-import { socketUrl } from "./format.ts";
+import type { FeedEvent, Mode } from "../../server/messages.ts";
+import { socketUrl } from "../parts/format.ts";
 
 /** What a reader is told: which run, how far it goes, how often to poll, and where events go. */
 export interface Reading {

@@ -1,8 +1,8 @@
 /**
  * The comparison's arithmetic and its tables as text; pure, so that it can be checked by itself.
  */
-import type { Mode, Tally } from "../server/messages.ts";
-import { MODES } from "../server/messages.ts";
+import type { Mode, Tally } from "../../server/messages.ts";
+import { MODES } from "../../server/messages.ts";
 
 /** What is known of one mode; `cpu` in milliseconds of the server's process, absent when modes ran at once. */
 export interface Result {

@@ -2,10 +2,10 @@
  * The rules of the chat: join once under a free name, then talk; both bounded in length, whatever the page allows.
  * What the rules refuse is answered to the one who asked, in words, and changes nothing.
  */
-import type { ChatMessage, ChatRequest } from "./messages.ts";
-import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "./messages.ts";
+import type { ChatMessage, ChatRequest } from "../messages.ts";
+import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "../messages.ts";
+import type { Subscriber, Traffic } from "../traffic.ts";
 import type { Rooms } from "./rooms.ts";
-import type { Subscriber, Traffic } from "./traffic.ts";
 
 /** Takes what members of rooms say, and tells the rooms. */
 export class Chat {

@@ -3,11 +3,11 @@
  */
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { PushMessage, Sample } from "../server/messages.ts";
-import { SAMPLES_KEPT } from "../server/messages.ts";
-import type { ChartSeries } from "./chart.tsx";
-import { Chart } from "./chart.tsx";
-import { count, socketUrl } from "./format.ts";
+import type { PushMessage, Sample } from "../../server/messages.ts";
+import { SAMPLES_KEPT } from "../../server/messages.ts";
+import type { ChartSeries } from "../parts/chart.tsx";
+import { Chart } from "../parts/chart.tsx";
+import { count, socketUrl } from "../parts/format.ts";
 
 const RECONNECT_AFTER = 1000;
 

@@ -2,8 +2,8 @@
  * Runs the comparison: the modes one after another (or at once), the server's figures read four times a second, each
  * event's way timed from the server's clock to the frame that shows it.
  */
-import type { FeedEvent, Figures, Mode } from "../server/messages.ts";
-import { MODES } from "../server/messages.ts";
+import type { FeedEvent, Figures, Mode } from "../../server/messages.ts";
+import { MODES } from "../../server/messages.ts";
 import type { ClockOffset } from "./control.ts";
 import { Control, pageTime } from "./control.ts";
 import { READERS } from "./readers.ts";

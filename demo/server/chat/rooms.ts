@@ -2,8 +2,8 @@
  * Chat rooms: who is in which room under which name, and word to everyone in it. A room is a topic of the server, to
  * which its members are subscribed; it exists as long as it has a member, and nothing is stored.
  */
-import type { ChatMessage } from "./messages.ts";
-import type { Subscriber, Traffic } from "./traffic.ts";
+import type { ChatMessage } from "../messages.ts";
+import type { Subscriber, Traffic } from "../traffic.ts";
 
 /** Rooms by name, members by connection. */
 export class Rooms {

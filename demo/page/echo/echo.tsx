@@ -3,38 +3,63 @@
  */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Entry } from "./line.ts";
+import routesSource from "../../server/routes.ts?raw";
+import { SourceCode } from "../parts/code.tsx";
+import { excerpt } from "../parts/excerpt.ts";
+import { ARTICLES, Article, readersLanguage } from "./article.tsx";
+import type { Entry, SocketKind } from "./line.ts";
 import { Line } from "./line.ts";
 
 const STATES = ["CONNECTING", "OPEN", "CLOSING", "CLOSED"] as const;
 
-/** The view. */
+const SERVER = { file: "demo/server/routes.ts", text: excerpt(routesSource, "echoRoute") };
+
+/** The view: the example runs once by itself. */
 export function EchoView(): VNode {
   const [, setVersion] = useState(0);
   const holder = useRef<Line | undefined>(undefined);
   holder.current ??= new Line(() => setVersion((version) => version + 1));
   const line = holder.current;
-  useEffect(() => () => line.leave(), [line]);
+  const [language, setLanguage] = useState(readersLanguage);
+  const [kind, setKind] = useState<SocketKind>("openline");
   const connection = useRef<HTMLElement>(null);
   const run = (what: () => void): void => {
     what();
     if (matchMedia("(max-width: 56rem)").matches) connection.current?.scrollIntoView();
   };
+  useEffect(() => {
+    line.runArticle(ARTICLES[language].path, kind);
+    return () => line.leave();
+  }, [line]);
 
-  const idle = line.readyState === undefined || line.readyState === WebSocket.CLOSED;
   return (
     <div class="echo">
       <section class="panel code" aria-labelledby="example">
         <h2 id="example">The example</h2>
-        <Article />
+        <Article language={language} choose={setLanguage} />
         <div class="actions">
-          <button type="button" class="primary" disabled={!idle} onClick={() => run(() => line.runArticle())}>
-            Run the example
+          <button
+            type="button"
+            class="primary"
+            onClick={() => run(() => line.runArticle(ARTICLES[language].path, kind))}
+          >
+            Run it again
           </button>
-          <button type="button" disabled={!idle} onClick={() => run(() => line.runRefused())}>
+          <button type="button" onClick={() => run(() => line.runRefused())}>
             Provoke an error
           </button>
         </div>
+        <label class="choice">
+          <input
+            type="checkbox"
+            checked={kind === "openline"}
+            onChange={(event) => setKind(event.currentTarget.checked ? "openline" : "browser")}
+          />
+          <span>
+            In the example, <code>WebSocket</code> is openline’s <code>ReconnectingWebSocket</code>: the same members,
+            and it comes back when the server does. Without the tick it is the browser’s own. Holds for the next run.
+          </span>
+        </label>
         <p class="note">
           What you read is the file that runs. Its <code>alert()</code> writes to the timeline here, instead of stopping
           the page with a dialog.
@@ -60,52 +85,11 @@ export function EchoView(): VNode {
         <Speak line={line} />
         <Timeline entries={line.entries} />
       </section>
+      <section class="panel server" aria-label="What answers">
+        <SourceCode side="On the server" code={SERVER} />
+      </section>
     </div>
   );
-}
-
-/** The example's text, with the host set apart when it is not the article's own. */
-function Article(): VNode {
-  const [text, setText] = useState("");
-  const [failed, setFailed] = useState(false);
-  useEffect(() => {
-    fetch("/article.js")
-      .then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error(answer.statusText))))
-      .then(setText, () => setFailed(true));
-  }, []);
-  if (failed) return <p class="bad">The example could not be loaded.</p>;
-  const host = /ws:\/\/([^/]+)\//.exec(text)?.[1] ?? "";
-  const replaced = host !== "" && host !== "localhost:9998";
-  return (
-    <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
-      <section tabIndex={0} aria-label="Source of the example" lang="zh">
-        <pre>
-          <code>{paint(text, replaced ? host : "")}</code>
-        </pre>
-      </section>
-      {replaced && (
-        <p class="note">
-          The article says <code>localhost:9998</code>; this page comes from <code>{host}</code>, which stands in its
-          place, marked.
-        </p>
-      )}
-    </>
-  );
-}
-
-/** Comments, strings and keywords in their own tone, and `host` marked; the text itself is untouched. */
-function paint(code: string, host: string): (VNode | string)[] {
-  return code.split(/(\/\/[^\n]*|"[^"\n]*"|\b(?:var|new|function)\b)/).map((part, index) => {
-    if (index % 2 === 0) return part;
-    const tone = part.startsWith("//") ? "comment" : part.startsWith('"') ? "string" : "keyword";
-    const at = tone === "string" && host !== "" ? part.indexOf(host) : -1;
-    return (
-      <span key={index} class={tone}>
-        {at < 0 ? part : [part.slice(0, at), <mark key="host">{host}</mark>, part.slice(at + host.length)]}
-      </span>
-    );
-  });
 }
 
 function States({ readyState }: { readonly readyState: number | undefined }): VNode {
@@ -196,7 +180,7 @@ function Timeline({ entries }: { readonly entries: readonly Entry[] }): VNode {
       <div class="timeline" role="log" aria-labelledby="timeline" tabIndex={0} ref={list} hidden={entries.length === 0}>
         <ol>
           {entries.map((entry) => (
-            <li key={entry.id} class={entry.kind} data-kind={entry.kind}>
+            <li key={entry.id} class={entry.bad ? `${entry.kind} broken` : entry.kind} data-kind={entry.kind}>
               <time>{entry.at.toFixed(1)}</time>
               <span class="kind">{entry.kind}</span>
               <span class="text">

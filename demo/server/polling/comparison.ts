@@ -4,10 +4,10 @@
  * bytes belong to no mode.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { CompareAnswer, CompareQuestion, Sample } from "../messages.ts";
+import { RATE, SECONDS } from "../messages.ts";
 import type { ByteMeter } from "./byte-meter.ts";
 import { ComparisonRun, serverTime } from "./comparison-run.ts";
-import type { CompareAnswer, CompareQuestion, Sample } from "./messages.ts";
-import { RATE, SECONDS } from "./messages.ts";
 
 const POLL_PATH = /^\/compare\/([0-9a-f-]{36})\/(short|long)\?after=(\d{1,9})$/;
 

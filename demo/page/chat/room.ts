@@ -1,8 +1,8 @@
 /**
  * One stay in a chat room: the connection, who is there, and what was said while we were.
  */
-import type { ChatMessage, ChatRequest } from "../server/messages.ts";
-import { socketUrl } from "./format.ts";
+import type { ChatMessage, ChatRequest } from "../../server/messages.ts";
+import { socketUrl } from "../parts/format.ts";
 
 /** One line of the room's talk; `note` is for comings and goings. */
 export interface Line {
