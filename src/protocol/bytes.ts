@@ -1,8 +1,9 @@
 /**
  * Bytes in every form in which a program may give them, read by the runtime's own getters.
  *
- * The properties of an object may lie, and a frame as long as they say would carry memory of others (fault D10). Functions
- * that begin with `view` never copy; those that begin with `copy` say when they do. Nothing here calls a program's code.
+ * The properties of an object may lie, and a frame as long as they say would carry memory of others (fault D10).
+ * Functions that begin with `view` never copy; those that begin with `copy` say when they do. Nothing here calls a
+ * program's code.
  */
 
 /** Getters of the runtime for one kind of view. */
@@ -34,7 +35,9 @@ export function requireBytes(bytes: Uint8Array): void {
   if (bytes.BYTES_PER_ELEMENT !== 1) throw new TypeError("Cannot send: the data is not a Uint8Array");
 }
 
-/** Returns the same memory as a plain Uint8Array that has no properties of its own. Throws a TypeError for other data. */
+/**
+ * Returns the same memory as a plain Uint8Array that has no properties of its own. Throws a TypeError for other data.
+ */
 export function viewBytes(bytes: Uint8Array): Uint8Array {
   requireBytes(bytes);
   const length = lengthOf(bytes);
@@ -78,7 +81,9 @@ export function isArrayBuffer(value: unknown): value is ArrayBuffer {
   }
 }
 
-/** Returns the bytes, copied if their ArrayBuffer holds more: then they can be transferred without taking others along. */
+/**
+ * Returns the bytes, copied if their ArrayBuffer holds more: then they can be transferred without taking others along.
+ */
 export function copyUnlessAlone(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
 }

@@ -1,20 +1,24 @@
 /**
- * Numbers that programs give as options, each held against the rule of its kind: one table for all that are alike.
+ * The check of numbers among options: each is held against the rule of its kind, in one table for all that are alike.
  *
- * NaN is none of them, what is counted is whole, and 0 and Infinity are taken only where they work.
+ * NaN is never valid, a count is whole, and 0 and Infinity are valid only where they work.
  */
 
 import { describe } from "./check-options.ts";
 
-/** What a number may be; inclusive, and `Infinity` beyond `most` where it is endless. */
+/** The rule that a number keeps. */
 export interface NumberRule {
+  /** The smallest valid number. */
   readonly least: number;
+  /** The largest valid number. Default: no limit. */
   readonly most?: number;
+  /** Whether the number must be an integer. Default false. */
   readonly whole?: boolean;
+  /** Whether `Infinity` is valid, also beyond `most`. Default false. */
   readonly endless?: boolean;
 }
 
-/** What a timer can wait, about 25 days; beyond it, it would not wait at all. */
+/** The longest time that a timer can wait, in milliseconds: about 25 days. A longer one would fire at once. */
 export const longestTimer: number = 2 ** 31 - 1;
 
 /** The kinds of numbers that several options share. */
@@ -30,23 +34,23 @@ export type NumberKind =
   | "delaySeconds"
   | "port";
 
-/** The rules by kind; times in milliseconds. */
+/** The rules by kind. Times are in milliseconds. */
 export const numberKinds: Readonly<Record<NumberKind, NumberRule>> = {
-  /** How many there may be: 0 for none, Infinity for no limit. */
+  /** A number of things: 0 for none, Infinity for no limit. */
   count: { least: 0, whole: true, endless: true },
-  /** Bytes: 0 for nothing but what is empty, Infinity for no limit. */
+  /** A number of bytes: with 0, only what is empty passes; Infinity is no limit. */
   size: { least: 0, endless: true },
-  /** Bytes or things from which on something stops: from 0 on it would stop for ever. */
+  /** A number of bytes or things from which on something stops. With 0 it would stop for ever. */
   mark: { least: 1, endless: true },
-  /** A size that Node is told, which wants an integer and takes 0 for a default of its own. */
+  /** A size that is passed to Node, which wants an integer and takes 0 for a default of its own. */
   nodeSize: { least: 1, whole: true, most: Number.MAX_SAFE_INTEGER },
-  /** A time for which 0 means at once, and Infinity as long as a timer waits. */
+  /** A time: 0 means at once, and Infinity as long as a timer can wait. */
   time: { least: 0, endless: true },
-  /** The same where Node takes 0 for no limit at all. */
+  /** A time that is passed to Node, which takes 0 for no limit at all. */
   nodeTime: { least: 1, whole: true, endless: true },
-  /** A time that must come to an end. */
+  /** A time that must end. */
   finiteTime: { least: 0, most: longestTimer },
-  /** A time that is looked after once a second. */
+  /** A time that is checked once a second. */
   wheelTime: { least: 1000, endless: true },
   /** Seconds in a header field. */
   delaySeconds: { least: 0, whole: true, most: longestTimer },
@@ -55,9 +59,9 @@ export const numberKinds: Readonly<Record<NumberKind, NumberRule>> = {
 };
 
 /**
- * The value, when it is a number that the rule allows; throws a RangeError otherwise.
+ * Returns the value if it is a number that the rule allows.
  *
- * `action` begins the message.
+ * Throws a RangeError otherwise. Its message begins with "Cannot", the action, and the option's name.
  */
 export function checkNumber(action: string, name: string, value: unknown, kind: NumberKind | NumberRule): number {
   const rule: NumberRule = typeof kind === "string" ? numberKinds[kind] : kind;
@@ -65,7 +69,7 @@ export function checkNumber(action: string, name: string, value: unknown, kind: 
   throw new RangeError(`Cannot ${action}: ${name} must be ${inWords(rule)}, not ${describe(value)}`);
 }
 
-/** A time as a timer can wait it. */
+/** Returns the time, or the longest one that a timer can wait, in milliseconds. */
 export function timerLength(milliseconds: number): number {
   return Math.min(milliseconds, longestTimer);
 }

@@ -1,22 +1,23 @@
 /**
- * Options as programs give them, held against a table of those there are: a misspelt one must not be a default in silence.
+ * The check of options by name and type, so that a misspelt option is not silently a default.
  *
- * Each table has every name of its interface, which the compiler sees to; what a value may be besides its type is checked
- * where it is used.
+ * The compiler sees to it that each table has every name of its interface. Further limits on a value are checked where
+ * it is used.
  */
 
 import type { ForeignNames } from "./foreign-names.ts";
 
-/** What an option may be; `any` where it is looked at elsewhere. */
+/** The type that an option may have; `any` where its type is checked elsewhere. */
 export type OptionType = "any" | "array" | "boolean" | "function" | "number" | "object" | "string";
 
-/** The options of an interface by name, each with what it may be. */
+/** The options of an interface by name, each with its types. */
 export type OptionTable<Options> = { readonly [Name in keyof Required<Options>]: OptionType | readonly OptionType[] };
 
 /**
- * Throws a TypeError unless `options` is an object, and each of its options in the table and of a type that it names.
+ * Throws a TypeError unless `options` is an object whose options are all in the table, each of a type that is named
+ * there.
  *
- * `action` begins the message. An object of a class may have other members of its own. Undefined stands for a default.
+ * The message begins with "Cannot" and the action. An object of a class may have other members. Undefined is a default.
  */
 export function checkOptions<Options>(
   action: string,
@@ -40,7 +41,7 @@ export function checkOptions<Options>(
   }
 }
 
-/** Says that there is no such option, or whatever `noun` they are, and what to use instead, or which one may be meant. */
+/** Returns a sentence that there is no option of this name, and what to use instead or which name may be meant. */
 export function unknownName(
   name: string,
   names: readonly string[],
@@ -50,7 +51,7 @@ export function unknownName(
   return `there is no ${noun} "${name}"${instead === undefined ? "" : `; ${instead}`}`;
 }
 
-/** At most two letters off, and at most half of them. */
+/** Returns a sentence with the known name that differs in at most two letters and at most half of them. */
 function nearestName(name: string, names: readonly string[]): string | undefined {
   const [nearest] = names
     .map((known) => ({ known, distance: distance(name.toLowerCase(), known.toLowerCase()) }))
@@ -59,7 +60,7 @@ function nearestName(name: string, names: readonly string[]): string | undefined
   return `did you mean "${nearest.known}"?`;
 }
 
-/** A value in a few words, without calling anything of it. */
+/** Returns a value in a few words, without calling any of its code. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (value === null || value === undefined || typeof value === "number" || typeof value === "boolean") {
@@ -83,7 +84,7 @@ function inWords(types: readonly OptionType[]): string {
   return types.map((type) => (/^[ao]/.test(type) ? `an ${type}` : `a ${type}`)).join(" or ");
 }
 
-/** How many letters have to be put in, left out or exchanged to make one word of the other. */
+/** Returns how many letters must be added, removed or replaced to turn one word into the other. */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let i = 1; i <= one.length; i++) {

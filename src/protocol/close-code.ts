@@ -10,9 +10,9 @@ export const CloseCode = {
   GoingAway: 1001,
   ProtocolError: 1002,
   UnsupportedData: 1003,
-  /** Never on the wire: stands for a Close frame without a code. */
+  /** A Close frame without a code. This code is never on the wire. */
   NoStatusReceived: 1005,
-  /** Never on the wire: stands for a connection that ended without a Close frame. */
+  /** A connection that ended without a Close frame. This code is never on the wire. */
   AbnormalClosure: 1006,
   InvalidFramePayloadData: 1007,
   PolicyViolation: 1008,
@@ -22,7 +22,7 @@ export const CloseCode = {
   ServiceRestart: 1012,
   TryAgainLater: 1013,
   BadGateway: 1014,
-  /** Never on the wire: stands for a TLS handshake that failed. */
+  /** A TLS handshake that failed. This code is never on the wire. */
   TlsHandshake: 1015,
 } as const;
 

@@ -9,9 +9,11 @@ import { CloseCode, isSendableCloseCode } from "./close-code.ts";
 import type { Violation } from "./protocol-error.ts";
 import { decodeUtf8, encodeUtf8, isUtf8, utf8Length } from "./runtime/text.ts";
 
-/** What a Close frame says: the code, 1005 when it carried none, and the reason, empty when it gave none. */
+/** The status of a Close frame. */
 export interface CloseStatus {
+  /** The code; 1005 when the frame carried none. */
   readonly code: number;
+  /** The reason; empty when the frame gave none. */
   readonly reason: string;
 }
 
@@ -19,10 +21,10 @@ export interface CloseStatus {
 export const maxReasonLength = 123;
 
 /**
- * The payload of a Close frame: empty for 1005, else the code and the reason.
+ * Returns the payload of a Close frame: empty for 1005, otherwise the code and the reason.
  *
- * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes, a TypeError for a code or
- * a reason of another type.
+ * Throws a RangeError for a code that must not be sent and for a reason of more than 123 bytes. Throws a TypeError for a
+ * code or a reason of another type.
  */
 export function encodeClosePayload(code: number, reason: string): Uint8Array {
   if (code === CloseCode.NoStatusReceived && reason === "") return new Uint8Array(0);
@@ -46,7 +48,7 @@ export function encodeClosePayload(code: number, reason: string): Uint8Array {
   return payload;
 }
 
-/** Reads the payload of a Close frame, or names the rule it breaks. */
+/** Returns the status in the payload of a Close frame, or the name of the rule that the payload breaks. */
 export function decodeClosePayload(payload: Uint8Array): CloseStatus | Violation {
   if (payload.length === 0) return { code: CloseCode.NoStatusReceived, reason: "" };
   if (payload.length === 1) return "close-payload-too-short";

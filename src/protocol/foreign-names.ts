@@ -13,7 +13,7 @@ const silence = "a silent peer is asked and given up by keepalive: { interval, t
 const validated = 'text is always validated, as RFC 6455 asks; text: "bytes" saves decoding it';
 const subprotocols = "the option is subprotocols, a list";
 
-/** What connections of both roles are given elsewhere. */
+/** Options of connections in other libraries, for both roles. */
 const ofConnections: ForeignNames = {
   maxPayload: messageSize,
   maxPayloadLength: messageSize,

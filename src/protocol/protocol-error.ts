@@ -1,15 +1,17 @@
 /**
- * What can go wrong on an established connection: one table of the rules a peer can break, and of what
- * can fail here though it breaks none.
+ * The table of all rules that a peer can break on an established connection, and of failures on this side.
  *
  * Each entry names the section that holds the rule, the close code that answers a breach, and a sentence that becomes
  * the reason of our Close frame. Code, tests and the reference page on protocol errors all read this table.
  */
 
-/** A rule: the section it stands in, the close code that answers a breach, and what is then wrong. */
+/** A rule of the protocol. */
 export interface Rule {
+  /** The document and the section that hold the rule. */
   readonly section: string;
+  /** The close code that answers a breach. */
   readonly closeCode: number;
+  /** What is wrong when the rule is broken: a sentence without a full stop. */
   readonly text: string;
 }
 
@@ -115,21 +117,20 @@ const table = {
   },
 } as const;
 
-/** The name of a rule that a peer can break after the opening handshake. */
+/** The name of a rule that can be broken after the opening handshake. */
 export type Violation = keyof typeof table;
 
-/** Every such rule, by name. */
+/** All rules that can be broken after the opening handshake, by name. */
 export const violations: Readonly<Record<Violation, Rule>> = table;
 
-/**
- * A peer broke a rule of the protocol.
- *
- * `violation` is the rule's name, `section` where it stands, `closeCode` the code that the Close frame carried.
- */
+/** The error of a connection that failed: the peer broke a rule of the protocol, or something failed on this side. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
+  /** The name of the rule, a key of `violations`. */
   readonly violation: Violation;
+  /** The document and the section that hold the rule. */
   readonly section: string;
+  /** The code that our Close frame carried. */
   readonly closeCode: number;
 
   constructor(violation: Violation) {

@@ -64,7 +64,9 @@ function sendClose(endpoint: EndpointRecord, status: CloseStatus, payload: Uint8
   endpoint.move("closeSent");
 }
 
-/** V8's own error for an allocation that failed is a RangeError without a code; Node's error for a string has this code. */
+/**
+ * V8's own error for an allocation that failed is a RangeError without a code; Node's error for a string has this code.
+ */
 function isLackOfMemory(error: unknown): boolean {
   const { code } = error as { readonly code?: unknown };
   return (error instanceof RangeError && code === undefined) || code === "ERR_MEMORY_ALLOCATION_FAILED";

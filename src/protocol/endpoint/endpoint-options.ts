@@ -1,38 +1,39 @@
 /**
- * What an endpoint is told when it is made. All connections of a route are told the same, and share one object of it.
+ * The options of an endpoint. All connections of a route have the same ones, and share one object with them.
  */
 
 import { checkNumber } from "../check-number.ts";
 import type { Role } from "../frames/frame.ts";
 import { longestString } from "../runtime/text.ts";
 
-/** Which messages an endpoint takes from its peer. */
+/** The type of messages that an endpoint takes from its peer. */
 export type AcceptedMessages = "text" | "binary" | "any";
 
-/** What an endpoint needs to know from the start. */
+/** The options of an endpoint. */
 export interface EndpointOptions {
+  /** The side of the connection that the endpoint is. */
   readonly role: Role;
   /**
-   * The longest message in bytes, inclusive, before and after inflating. Default 16 MiB; never more than a string
-   * holds.
+   * The longest message in bytes, inclusive, before and after inflating. Default 16 MiB; never more than a string can
+   * have.
    */
   readonly maxMessageSize?: number;
   /** How many empty fragments may follow one another. Default 1024. */
   readonly maxEmptyFragments?: number;
   /** Whether permessage-deflate was agreed, so that RSV1 has a meaning. Default false. */
   readonly compression?: boolean;
-  /** Which messages are taken; the first frame of any other fails the connection with 1003 (section 7.4.1). Default any. */
+  /** The type of messages that are taken; others fail the connection with 1003 at their first frame. Default `any`. */
   readonly accepts?: AcceptedMessages;
   /** Whether text is delivered as its validated bytes instead of a string. Default false. */
   readonly textAsBytes?: boolean;
   /**
-   * Whether the bytes of a message are only lent: views of the chunk they came in, which its owner may use again after
-   * `releaseChunk`. Default false: they are the application's.
+   * Whether the bytes of a message are only lent: views of the chunk in which they came, whose owner may use it again
+   * after `releaseChunk`. Default false: the bytes are the application's.
    */
   readonly lendsBytes?: boolean;
 }
 
-/** Options with their defaults; endpoints that are made from the same ones share them. */
+/** Options with their defaults, which many endpoints can share. Throws a RangeError for an invalid limit. */
 export class EndpointSettings implements Required<EndpointOptions> {
   readonly role: Role;
   readonly maxMessageSize: number;

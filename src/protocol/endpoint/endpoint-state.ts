@@ -4,7 +4,7 @@
  * The endpoint runs on this table, and the picture of the states in the reference is drawn from it.
  */
 
-/** What can happen to an endpoint that changes its state. */
+/** An event that can change the state of an endpoint. */
 export type Transition = "closeSent" | "closeReceived" | "failed" | "peerEnded" | "transportEnded";
 
 /**

@@ -84,8 +84,9 @@ export class Endpoint {
    * Takes the first `length` bytes of a chunk from the transport; by default all of it.
    *
    * The chunk becomes the endpoint's: it is unmasked in place, and its `ArrayBuffer` may be handed out with the last
-   * message in it. No two messages share an `ArrayBuffer`, nor does a message share one with unparsed bytes. A `borrowed`
-   * chunk is unmasked in place as well, but never handed out for good; call `releaseChunk` before its memory is used again.
+   * message in it. No two messages share an `ArrayBuffer`, nor does a message share one with unparsed bytes. A
+   * `borrowed` chunk is unmasked in place as well, but never handed out for good; call `releaseChunk` before its memory
+   * is used again.
    */
   receive(chunk: Uint8Array, borrowed = false, length: number = chunk.length): void {
     receiving.receive(this.#record, chunk, borrowed, length);
@@ -97,8 +98,8 @@ export class Endpoint {
   }
 
   /**
-   * Notes that the peer has ended its side of the transport, and that this side has nothing to add: what is in the output is
-   * the last, unless a Close is owed an answer.
+   * Notes that the peer has ended its side of the transport, and that this side has nothing to add: what is in the
+   * output is the last, unless a Close is owed an answer.
    */
   receivePeerEnd(): void {
     receiving.receivePeerEnd(this.#record);
@@ -115,17 +116,17 @@ export class Endpoint {
   /**
    * Parses up to the next event; undefined when more bytes are needed or nothing more will be parsed.
    *
-   * It is also undefined after `mostFrames` frames without an event: if `unparsedLength` is not 0 then, and no message is
-   * being inflated, another call goes on. Default: no limit. Where there is no memory for what was received, the connection
-   * fails (`no-memory`).
+   * It is also undefined after `mostFrames` frames without an event: if `unparsedLength` is not 0 then, and no message
+   * is being inflated, another call goes on. Default: no limit. Where there is no memory for what was received, the
+   * connection fails (`no-memory`).
    */
   nextEvent(mostFrames: number = Number.POSITIVE_INFINITY): EndpointEvent | undefined {
     return receiving.nextEvent(this.#record, mostFrames);
   }
 
   /**
-   * Answers an `inflate` event with the inflated payload, whose memory becomes the application's, or with the rule that it
-   * breaks. Returns the event that follows, which is `failed` if the connection has failed meanwhile.
+   * Answers an `inflate` event with the inflated payload, whose memory becomes the application's, or with the rule that
+   * it breaks. Returns the event that follows, which is `failed` if the connection has failed meanwhile.
    *
    * Throws an Error when no message waits to be inflated.
    */
@@ -232,14 +233,16 @@ export class Endpoint {
    * Sends Close, which starts the closing handshake or, after the peer's Close, ends it; nothing happens when Close was
    * sent before. Default: an empty Close, which `code` 1005 stands for. Without memory for it, the connection fails.
    *
-   * Throws a RangeError for a code that must not be sent and a reason of more than 123 bytes, a TypeError for a code or a
-   * reason of another type.
+   * Throws a RangeError for a code that must not be sent and a reason of more than 123 bytes, a TypeError for a code or
+   * a reason of another type.
    */
   close(code?: number, reason?: string): void {
     closing.close(this.#record, code, reason);
   }
 
-  /** Answers the peer's Close with its own code (section 5.5.1); nothing happens in any other state than `peerClosing`. */
+  /**
+   * Answers the peer's Close with its own code (section 5.5.1); nothing happens in any other state than `peerClosing`.
+   */
   echoClose(): void {
     closing.echoClose(this.#record);
   }
@@ -249,7 +252,9 @@ export class Endpoint {
     return closing.fail(this.#record, violation);
   }
 
-  /** Whether a fragmented message of ours has begun and not ended: only its next fragment and control frames may follow. */
+  /**
+   * Whether a fragmented message of ours has begun and not ended: only its next fragment and control frames may follow.
+   */
   get sendingFragments(): boolean {
     return this.#record.sendingFragments;
   }
@@ -257,10 +262,11 @@ export class Endpoint {
   // What is to be written.
 
   /**
-   * Returns the bytes to write now, in order; `outputTaken` must follow before anything else is sent. With `copied`, none
-   * of them lies in memory that a caller may change.
+   * Returns the bytes to write now, in order; `outputTaken` must follow before anything else is sent. With `copied`,
+   * none of them lies in memory that a caller may change.
    *
-   * Throws an Error, and takes nothing, when a caller has given away or made shorter what was sent: discard the output then.
+   * Throws an Error, and takes nothing, when a caller has given away or made shorter what was sent: discard the output
+   * then.
    */
   takeOutput(copied = false): Uint8Array[] {
     return sending.takeOutput(this.#record, copied);

@@ -22,7 +22,9 @@ import type { AcceptedMessages } from "./endpoint-options.ts";
 import { answerPing, sendOwedPong } from "./pongs.ts";
 import type { EndpointRecord } from "./record.ts";
 
-/** Takes the first `length` bytes of a chunk from the transport. A borrowed chunk is used again after `releaseChunk`. */
+/**
+ * Takes the first `length` bytes of a chunk from the transport. A borrowed chunk is used again after `releaseChunk`.
+ */
 export function receive(endpoint: EndpointRecord, chunk: Uint8Array, borrowed: boolean, length: number): void {
   if (!endpoint.isParsing) return;
   endpoint.decoder ??= takeDecoder();
@@ -212,8 +214,8 @@ function readStreamed(
 }
 
 /**
- * Returns the event for a whole message in `chunk[start..end)`, whose UTF-8 is judged here. Bit 7 of `seen` is clear only
- * if all bytes are known to be ASCII. Without a decoder, the chunk is the message and is used by nothing else.
+ * Returns the event for a whole message in `chunk[start..end)`, whose UTF-8 is judged here. Bit 7 of `seen` is clear
+ * only if all bytes are known to be ASCII. Without a decoder, the chunk is the message and is used by nothing else.
  */
 function deliver(
   endpoint: EndpointRecord,

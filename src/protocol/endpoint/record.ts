@@ -1,8 +1,8 @@
 /**
  * Everything that one endpoint remembers: receiving, sending and closing meet in this object and nowhere else.
  *
- * Most connections are idle, so what is needed only while bytes are under way is held only then: decoder and output come
- * from pools and go back to them.
+ * Most connections are idle, so what is needed only while bytes are under way is held only then: decoder and output
+ * come from pools and go back to them.
  */
 
 import type { CloseStatus } from "../close-payload.ts";

@@ -1,8 +1,8 @@
 /**
  * What an endpoint sends: messages, fragments, Pings and Pongs become frames in its output, which the caller takes.
  *
- * Frames of one message follow one another (RFC 6455 section 5.4), and nothing follows our Close. Each function that sends
- * returns false, and sends nothing, unless the state is `open` or `peerClosing`.
+ * Frames of one message follow one another (RFC 6455 section 5.4), and nothing follows our Close. Each function that
+ * sends returns false, and sends nothing, unless the state is `open` or `peerClosing`.
  */
 
 import { lengthOf, requireBytes } from "../bytes.ts";

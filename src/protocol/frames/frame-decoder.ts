@@ -1,9 +1,9 @@
 /**
- * Bytes to frames, RFC 6455 section 5.2: reads headers, unmasks payloads, part by part as the bytes arrive.
+ * The decoder of frames, RFC 6455 section 5.2: it reads headers and unmasks payloads, part by part as the bytes arrive.
  *
- * The decoder judges nothing: it reports each header, and the caller stops asking when a rule is broken. It holds on
- * to the chunk it was given until all of it is read, and to no other byte but those of an unfinished header. The memory of
- * what `takePayload` hands out is nobody else's, so the application may do with it as it likes (fault D21).
+ * The decoder judges nothing: it reports each header, and the caller stops asking when a rule is broken. It keeps the
+ * chunk until all of it is read, and otherwise only the bytes of an unfinished header. Bytes from `takePayload` share
+ * their memory with nothing else, so that the application may transfer or overwrite them (fault D21).
  */
 
 import { viewPlain } from "../bytes.ts";
@@ -15,26 +15,26 @@ import { readBuffer } from "./mask-wasm.ts";
 const empty = allocateBytes(0);
 const longestHeader = 14;
 /**
- * Up to this length V8 keeps an array's bytes on its heap, and a copy costs less than a view with its ArrayBuffer: 41 ns
- * against 58 on Node 20, 174 on Node 26 (measured).
+ * Up to this length V8 keeps an array's bytes on its heap, and a copy costs less than a view with its ArrayBuffer: 41
+ * ns against 58 on Node 20, 174 on Node 26 (measured).
  */
 const shortCopy = 64;
-/** The shared read buffer as a plain array, of which V8 copies a part most quickly. */
+/** The shared read buffer as a plain `Uint8Array`: V8 slices it fastest. */
 const plainReads = viewPlain(readBuffer);
 const decodersKept = 32;
 const pool: FrameDecoder[] = [];
 
-/** A decoder at the beginning of a frame, whoever had it before. */
+/** Returns a decoder at the beginning of a frame, used before or new. */
 export function takeDecoder(): FrameDecoder {
   return pool.pop() ?? new FrameDecoder();
 }
 
-/** Takes back one that is at the beginning of a frame and holds no chunk. */
+/** Takes back a decoder that is at the beginning of a frame and holds no chunk. */
 export function giveDecoder(decoder: FrameDecoder): void {
   if (pool.length < decodersKept) pool.push(decoder);
 }
 
-/** Reads frames; the fields describe the frame and the part of its payload that were read last. */
+/** Reads frames. The fields describe the frame and the part of its payload that were read last. */
 export class FrameDecoder implements FrameHeader {
   firstByte = 0;
   masked = false;
@@ -42,29 +42,31 @@ export class FrameDecoder implements FrameHeader {
   lengthBits: 7 | 16 | 64 = 7;
   lengthSign = false;
 
-  /** Bytes of the frame's payload that were not read yet. */
+  /** Bytes of the frame's payload that were not read yet; 0 when the frame is complete. */
   remaining = 0;
-  /** The part of the payload that `readPayload` found is `chunk[start..end)`, unmasked. */
+  /** The chunk. The part of the payload that was read last is `chunk[start..end)`, unmasked. */
   chunk: Uint8Array = empty;
-  /** Where the received bytes of the chunk end. */
+  /** The index in the chunk at which the received bytes end. */
   limit = 0;
   start = 0;
   end = 0;
-  /** What `mask` told of that part: bit 7 is clear only if every byte is known to be ASCII. */
+  /** The result of `mask` for that part: bit 7 is clear only if every byte is known to be ASCII. */
   seen = 0x80;
 
-  /** Whether the chunk's memory is used again after `keepUnread`. */
+  /** Whether the owner of the chunk's memory uses it again after `keepUnread`. */
   #lent = false;
-  /** Whether nothing but the chunk lies in its `ArrayBuffer`, and nobody else uses that. */
+  /** Whether the `ArrayBuffer` under the chunk holds nothing else, and is used for nothing else. */
   #exclusive = false;
   #maskingKey = 0;
-  /** Where the next unread byte of the chunk is. */
+  /** The index of the next unread byte of the chunk. */
   #position = 0;
-  /** A header cut off by the end of a chunk; made when first needed. */
+  /** The beginning of a header that the end of a chunk cut off; undefined until the first time. */
   #cut: Uint8Array | undefined;
   #cutLength = 0;
 
-  /** Takes the next `length` bytes from the transport; they may be overwritten, and are not kept if only lent. */
+  /**
+   * Takes the next `length` bytes from the transport. They may be overwritten, and are not kept if they are only lent.
+   */
   push(chunk: Uint8Array, length: number = chunk.length, lent = false): void {
     if (this.unread > 0) {
       this.#moveFrom(this.#position, length);
@@ -83,24 +85,24 @@ export class FrameDecoder implements FrameHeader {
     return this.limit - this.#position;
   }
 
-  /** How many bytes of a header have come that is not complete. */
+  /** The number of bytes that have come of an incomplete header. */
   get headerProgress(): number {
     return this.#cutLength;
   }
 
-  /** Lets go of a chunk that is read to its end, or of what is left when nothing more will be read. */
+  /** Lets go of a chunk that is read to its end. */
   discard(): void {
     this.chunk = empty;
     this.limit = this.#position = 0;
   }
 
-  /** Replaces unread bytes in memory that is only lent by a copy, so that it may be used again. */
+  /** Replaces unread bytes in lent memory by a copy, so that the memory may be used again. */
   keepUnread(): void {
     if (this.unread === 0) return this.discard();
     if (this.#lent) this.#moveFrom(this.#position, 0);
   }
 
-  /** Reads the next header, and is false while it is not complete. */
+  /** Reads the next header; false while it is incomplete. */
   readHeader(): boolean {
     if (this.#cutLength > 0) return this.#readCutHeader();
     const length = this.#parseHeader(this.chunk, this.#position, this.limit);
@@ -119,7 +121,7 @@ export class FrameDecoder implements FrameHeader {
   }
 
   /**
-   * Reads and unmasks as much of the payload as is there: `chunk[start..end)`, empty when nothing was.
+   * Reads and unmasks the part of the payload that has come: `chunk[start..end)`, which may be empty.
    *
    * The frame is complete when `remaining` is 0.
    */
@@ -134,16 +136,16 @@ export class FrameDecoder implements FrameHeader {
   }
 
   /**
-   * The part of the payload that was read last, where it was read if the chunk's memory is lent: there it stays only until
-   * `keepUnread`. Memory of the chunk's own might be given away, with all that is unread in it: then as `takePayload`.
+   * Returns the part of the payload that was read last. If the chunk is lent, it is a view that is valid until
+   * `keepUnread`. Otherwise it is what `takePayload` returns, because a view could be transferred with unread bytes.
    */
   lendPayload(): Uint8Array {
     return this.#lent ? this.#view() : this.takePayload();
   }
 
   /**
-   * That part as bytes of the application's own, whose `ArrayBuffer` holds nothing that anybody else has or will get: a
-   * copy, or the chunk itself when nothing in it is unread and that wastes little memory.
+   * Returns the part of the payload that was read last in an `ArrayBuffer` that is used for nothing else. It is a copy,
+   * or a view of the chunk if nothing in the chunk is unread and little memory is wasted.
    */
   takePayload(): Uint8Array {
     const { chunk, start, end, limit } = this;
@@ -161,7 +163,7 @@ export class FrameDecoder implements FrameHeader {
     return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, end - start);
   }
 
-  /** Moves all from `at` on to the beginning of memory of its own, with room for `more` bytes behind it. */
+  /** Moves all bytes from `at` on to new memory of the decoder's own, with room for `more` bytes behind them. */
   #moveFrom(at: number, more: number): void {
     const kept = this.limit - at;
     const own = allocateBytes(kept + more);
@@ -175,7 +177,7 @@ export class FrameDecoder implements FrameHeader {
     this.#exclusive = true;
   }
 
-  /** Adds byte after byte to the header that was cut off, until it is complete. */
+  /** Adds byte after byte to the header that was cut off; false when it is still incomplete. */
   #readCutHeader(): boolean {
     const cut = this.#cut!;
     while (this.#position < this.limit) {
@@ -188,7 +190,7 @@ export class FrameDecoder implements FrameHeader {
     return false;
   }
 
-  /** Reads a header from `bytes[at..limit)`; its length, or 0 when there are too few bytes. */
+  /** Reads a header from `bytes[at..limit)` and returns its length, or 0 when there are too few bytes. */
   #parseHeader(bytes: Uint8Array, at: number, limit: number): number {
     if (limit - at < 2) return 0;
     const second = bytes[at + 1]!;
@@ -223,7 +225,7 @@ export class FrameDecoder implements FrameHeader {
   }
 }
 
-/** The unsigned word at `at`, its top byte first. */
+/** Returns the unsigned 32-bit number at `at`, whose top byte comes first. */
 function readWord(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

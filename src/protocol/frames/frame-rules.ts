@@ -1,7 +1,5 @@
 /**
  * Every rule of RFC 6455 section 5 that a frame's header can break, in the order in which the section states them.
- *
- * Pure judgement: it reads the header and what came before it, and names the first broken rule.
  */
 
 import type { Violation } from "../protocol-error.ts";
@@ -11,16 +9,17 @@ import { finBit, isControl, Opcode, type Role, rsv1Bit } from "./frame.ts";
 export interface FrameHeader {
   /** The first byte: FIN, RSV1 to RSV3 and the opcode. */
   readonly firstByte: number;
+  /** Whether the frame has a masking key. */
   readonly masked: boolean;
-  /** The payload's length in bytes; lengths from 2^53 on are as good as infinite. */
+  /** The payload's length in bytes. From 2^53 on it is not exact. */
   readonly payloadLength: number;
-  /** How the length was written: in 7, 16 or 64 bits. */
+  /** The number of bits in which the length was written. */
   readonly lengthBits: 7 | 16 | 64;
   /** The top bit of a 64-bit length. */
   readonly lengthSign: boolean;
 }
 
-/** What the rules must know besides the header. */
+/** The state of the connection that the rules depend on. */
 export interface FrameContext {
   /** The role of the endpoint that received the frame. */
   readonly role: Role;
@@ -30,7 +29,7 @@ export interface FrameContext {
   readonly messageUnderWay: boolean;
 }
 
-/** The first rule that this header breaks, or undefined. */
+/** Returns the name of the first rule that the header breaks; undefined when it breaks none. */
 export function brokenFrameRule(header: FrameHeader, context: FrameContext): Violation | undefined {
   const opcode = header.firstByte & 0x0f;
   const fin = (header.firstByte & finBit) !== 0;

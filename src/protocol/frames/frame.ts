@@ -1,10 +1,8 @@
 /**
- * The parts of a frame, RFC 6455 section 5.2.
- *
- * Everything else in this folder reads the opcodes and the header from here.
+ * The names of the parts of a frame, RFC 6455 section 5.2.
  */
 
-/** The opcodes of RFC 6455 section 11.8; every other value is reserved. */
+/** The opcodes of RFC 6455 section 11.8. Every other value is reserved. */
 export const Opcode = {
   Continuation: 0x0,
   Text: 0x1,
@@ -26,7 +24,7 @@ export type Opcode = (typeof Opcode)[keyof typeof Opcode];
 /** Which side of the connection an endpoint is: the client masks what it sends, the server does not. */
 export type Role = "client" | "server";
 
-/** Control frames have the top bit of the opcode set (RFC 6455 section 5.5). */
+/** Whether an opcode is that of a control frame: the top bit is set (RFC 6455 section 5.5). */
 export function isControl(opcode: number): boolean {
   return (opcode & 0x8) !== 0;
 }

@@ -1,25 +1,25 @@
 /**
  * Masking, RFC 6455 section 5.3: each byte XOR the key's byte at its index modulo 4.
  *
- * A key is a 32-bit integer whose top byte is the first on the wire. `phase` is how many bytes of the payload came
- * before, modulo 4, so that a payload can be masked in parts.
+ * A key is a 32-bit integer whose top byte is the first on the wire. `phase` is the number of bytes of the payload that
+ * came before, so that a payload can be masked in parts.
  */
 
 import { fillRandom } from "../runtime/random.ts";
 import { maskReadBuffer, readBuffer } from "./mask-wasm.ts";
 
-/** From this many bytes on, XOR by 32-bit words beats XOR by bytes (measured on Node 20: level at about 100 bytes). */
+/** The fewest bytes that are masked faster by 32-bit words than by bytes (measured on Node 20: level at 100 bytes). */
 const wordwiseFrom = 128;
 
-/** Four bytes in which a key becomes a word in this machine's byte order. */
+/** Four bytes in which a key becomes a word in the byte order of this machine. */
 const keyWord = new Int32Array(1);
 const keyBytes = new DataView(keyWord.buffer);
 
 /**
  * XORs `bytes[start..end)` in place.
  *
- * Returns a number whose bit 7 is set if a byte of the result is not ASCII; for long ranges outside of `readBuffer`,
- * where it is not looked at, that bit is always set.
+ * Returns a number whose bit 7 is set if a byte of the result is not ASCII. For long ranges outside of `readBuffer` the
+ * bytes are not examined, and that bit is always set.
  */
 export function mask(bytes: Uint8Array, start: number, end: number, key: number, phase: number): number {
   if (bytes === readBuffer && maskReadBuffer) {
@@ -29,20 +29,20 @@ export function mask(bytes: Uint8Array, start: number, end: number, key: number,
   return maskBytes(bytes, start, end, rotate(key, phase));
 }
 
-/** XORs `source` into `target` at `offset`; the two may not overlap. */
+/** Writes `source`, XORed with the key, to `target` at `offset`. The two must not overlap. */
 export function maskCopy(source: Uint8Array, target: Uint8Array, offset: number, key: number): void {
   target.set(source, offset);
   mask(target, offset, offset + source.length, key, 0);
 }
 
-/** The key as it applies `phase` bytes into the payload. */
+/** Returns the key as it applies `phase` bytes into the payload. */
 function rotate(key: number, phase: number): number {
   const bits = (phase & 3) << 3;
-  // With 0 bits the second shift is by 32, which is one by 0.
+  // With 0 bits the second shift is by 32, which JavaScript takes for 0.
   return (key << bits) | (key >>> (32 - bits));
 }
 
-/** The word with its bytes in the opposite order. */
+/** Returns the word with its bytes in the opposite order. */
 function swap(word: number): number {
   return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
 }
@@ -90,7 +90,10 @@ function maskWords(bytes: Uint8Array, start: number, end: number, key: number): 
 const keys = new Int32Array(2048);
 let nextKey = keys.length;
 
-/** A fresh masking key from the runtime's cryptographic source, which is asked for 8 KiB at a time (section 10.3). */
+/**
+ * Returns a fresh masking key from the runtime's cryptographic source, which is asked for 8 KiB at a time (section
+ * 10.3).
+ */
 export function createMaskingKey(): number {
   if (nextKey === keys.length) {
     fillRandom(keys);

@@ -1,15 +1,15 @@
 /**
- * The bytes that an endpoint wants to send, gathered until they are taken.
+ * The output of an endpoint: bytes that are gathered until they are taken.
  *
- * Small frames are written one behind the other into a slab, so that a burst of them leaves in one write; long
- * payloads are kept as they are, so that they are never copied. Slabs come from a pool that all endpoints share: a
- * connection holds one only while it has output, and gives it back when its bytes have left. No head of a frame is ever
- * taken without its payload, whatever the caller does with the memory of that (fault D22).
+ * Small frames are written one behind the other into a slab, so that a burst of them leaves in one write. Long payloads
+ * are not copied. Slabs come from a pool that all endpoints share: a connection holds one only while it has output, and
+ * gives it back when its bytes have left. A header is never taken without its payload, even if the caller has given the
+ * payload's memory away (fault D22).
  */
 
 import { allocateBytes, copyBytes } from "../runtime/memory.ts";
 
-/** Room for a payload of 64 KiB and many small frames besides. */
+/** The length of a slab in bytes: room for a payload of 64 KiB and for many small frames. */
 export const slabSize: number = 66 * 1024;
 const slabsKept = 32;
 const pool: Uint8Array[] = [];
@@ -17,66 +17,69 @@ const none: Uint8Array = allocateBytes(0);
 const buffersKept = 32;
 const buffers: OutputBuffer[] = [];
 
-/** One that is as new, whoever had it before. */
+/** Returns an empty output, used before or new. */
 export function takeOutput(): OutputBuffer {
   return buffers.pop() ?? new OutputBuffer();
 }
 
-/** Takes back one that is as new. */
+/** Takes back an output for which `asNew` is true. */
 export function giveOutput(output: OutputBuffer): void {
   if (buffers.length < buffersKept) buffers.push(output);
 }
 
-/** Gathers output; `slab` and `position` are for the frame encoder, which writes after `reserve`. */
+/** Gathers the output of one endpoint. The frame encoder writes to `slab` at `position`, after `reserve`. */
 export class OutputBuffer {
   slab: Uint8Array = none;
-  /** Where the next byte of the slab goes. */
+  /** The index in the slab at which the next byte is written. */
   position = 0;
-  /** Where the bytes of the slab begin that are in no piece yet. */
+  /** The index in the slab of the first byte that is in no piece yet. */
   #from = 0;
   #pieces: Uint8Array[] = [];
   #piecesLength = 0;
-  /** Bytes gathered that others hold as well. */
+  /** The number of gathered bytes that other connections hold as well. */
   sharedLength = 0;
-  /** Whole messages gathered. */
+  /** The number of whole messages gathered. */
   messages = 0;
-  /** The pieces in memory of callers, with their lengths when they were gathered. */
+  /** The pieces in memory of callers, with the lengths that they had when they were gathered. */
   #referred: { readonly index: number; readonly length: number }[] = [];
-  /** Slabs whose bytes are in pieces. */
+  /** The full slabs, whose bytes are in pieces. */
   #filled: Uint8Array[] = [];
-  /** Whether pieces were taken of which nobody has said yet what became of them: their slabs must stay untouched. */
+  /** Set between `take` and `taken`: the slabs of the pieces must stay untouched. */
   #inFlight = false;
-  /** Whether what was taken last left at once: if not, small output is copied out of its slab. */
+  /** Whether the output that was taken last left at once. If not, small output is copied out of its slab. */
   #leavesAtOnce = true;
 
-  /** Bytes gathered and not taken. */
+  /** The number of bytes gathered and not taken. */
   get length(): number {
     return this.#piecesLength + this.position - this.#from;
   }
 
-  /** Whether it holds nothing, and knows nothing of its transport that a new one would not. */
+  /**
+   * Whether it differs in nothing from a new one: it is empty, nothing is in flight, and its transport takes all at
+   * once.
+   */
   get asNew(): boolean {
     return this.length === 0 && this.slab === none && !this.#inFlight && this.#leavesAtOnce;
   }
 
-  /** Whether some of it lies in memory of callers. */
+  /** Whether some of the output lies in memory of callers. */
   get refers(): boolean {
     return this.#referred.length > 0;
   }
 
-  /** Makes room for `length` bytes (at most `slabSize`) in one piece, and returns where they go in `slab`. */
+  /** Makes room for `length` bytes (at most `slabSize`) in one piece, and returns their index in `slab`. */
   reserve(length: number): number {
     if (this.slab.length - this.position < length) this.#nextSlab();
     return this.position;
   }
 
-  /** Adds bytes of a caller, who may do with them what he likes after the next `take` has left. */
+  /** Adds bytes of a caller, which must not change until they have left. */
   refer(bytes: Uint8Array): void {
     this.append(bytes);
     this.#referred.push({ index: this.#pieces.length - 1, length: bytes.length });
   }
 
-  /** Adds bytes that nobody changes any more; `shared` when others hold them too. */
+  /** Adds bytes that do not change any more; `shared` if other connections hold them as well. */
   append(bytes: Uint8Array, shared = false): void {
     this.#cutPiece();
     if (shared) this.sharedLength += bytes.length;
@@ -85,10 +88,9 @@ export class OutputBuffer {
   }
 
   /**
-   * Everything gathered, in order; the caller says with `taken` what became of it. With `copied`, nothing of it lies in
-   * memory of callers.
+   * Returns everything gathered, in order; `taken` must follow. With `copied`, none of it lies in memory of callers.
    *
-   * Throws, and takes nothing, when a caller has given such memory away or made it shorter.
+   * Throws an Error, and takes nothing, if the memory of a caller was transferred or made shorter.
    */
   take(copied = false): Uint8Array[] {
     if (this.#referred.length > 0) this.#settleReferred(copied);
@@ -106,9 +108,9 @@ export class OutputBuffer {
   }
 
   /**
-   * Says whether all that was taken has left already, so that its memory can be used again.
+   * Notes whether all that was taken has left already, so that its memory can be used again.
    *
-   * What was gathered since the take, by a transport that answers while it is written to, stays.
+   * Output that was gathered since `take` stays: a transport may deliver a Ping while it is written to.
    */
   taken(left: boolean): void {
     this.#leavesAtOnce = left;
@@ -121,7 +123,7 @@ export class OutputBuffer {
     }
   }
 
-  /** Forgets what was gathered. */
+  /** Drops everything gathered. */
   clear(): void {
     this.#forgetPieces();
     this.#recycle();

@@ -1,8 +1,8 @@
 /**
  * Header fields that programs add to a message of the opening handshake.
  *
- * A field that could break the head, or contradict one that the handshake itself sets, throws a TypeError before a byte is
- * written.
+ * A field that could break the head, or contradict one that the handshake itself sets, throws a TypeError before a byte
+ * is written.
  */
 
 import { describe } from "../check-options.ts";

@@ -1,20 +1,20 @@
 /**
- * Every way an opening handshake can break RFC 6455 section 4, in one table.
+ * The table of all rules of the opening handshake, RFC 6455 section 4, and of what else can fail in it.
  *
- * The server answers a broken rule that has a `status` with that status, the row's headers and its text; the client fails
- * with a `HandshakeError` that names the rule. Texts complete the sentence "Cannot open the connection: …".
+ * A server answers a breach with the status, header fields and text of the row. A client fails with a `HandshakeError`
+ * that names the rule. Texts complete the sentence "Cannot open the connection: …".
  */
 
 import { fieldValues } from "./header-fields.ts";
 
 type HandshakeRow = {
-  /** The section that is broken; of RFC 6455 unless it names another document. */
+  /** The section that holds the rule; of RFC 6455 unless it names another document. */
   readonly section: string;
   /** What is wrong, without a capital letter and without a full stop. */
   readonly text: string;
-  /** How a server answers it. Rows without one are the client's own. */
+  /** The status with which a server answers. Rows without one are the client's own. */
   readonly status?: number;
-  /** Fields that the answer must carry besides. */
+  /** Further header fields that the answer must carry. */
   readonly headers?: ReadonlyArray<readonly [name: string, value: string]>;
 };
 
@@ -145,19 +145,21 @@ export type RefusalRule = {
   [Rule in HandshakeRule]: (typeof table)[Rule] extends { status: number } ? Rule : never;
 }[HandshakeRule];
 
-/** The table: for each rule its section, its text and, for what a server refuses, status and header fields. */
+/** The section and the text of each rule, and for what a server refuses the status and header fields of its answer. */
 export const handshakeRules: Readonly<Record<RefusalRule, HandshakeRow & { readonly status: number }>> &
   Readonly<Record<HandshakeRule, HandshakeRow>> = table;
 
 /** An HTTP response that refuses a handshake; `createRefusal` writes it. */
 export type Refusal = {
+  /** An integer from 200 to 599. */
   readonly status: number;
+  /** Names and values; `Connection`, `Content-Length` and `Transfer-Encoding` must not be among them. */
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
   readonly body: string | Uint8Array;
 };
 
 /**
- * What the server answers to a request that breaks `rule`: the row's status and header fields, and its text as the
+ * Returns a server's answer to a request that breaks the rule: status and header fields of the row, its text as the
  * body.
  */
 export function refusalOf(rule: RefusalRule): Refusal {
@@ -165,30 +167,32 @@ export function refusalOf(rule: RefusalRule): Refusal {
   return { status, headers: [["Content-Type", "text/plain; charset=utf-8"], ...headers], body: `${describe(text)}\n` };
 }
 
-/** What is known of a failed handshake besides the rule. */
+/** Facts about a failed handshake, apart from the broken rule. */
 export type HandshakeErrorOptions = {
-  /** The exception behind it. */
+  /** The error that caused the failure. */
   readonly cause?: unknown;
-  /** Added to the message after a colon, for what only the moment knows, such as the status. */
+  /** A detail of this failure, such as the status; it is added to the message after a colon. */
   readonly detail?: string;
-  /** Status of the response, when one came. */
+  /** The status of the response, if one came. */
   readonly status?: number;
-  /** Names and values of the response's header fields in turn, as on the wire. */
+  /** The header fields of the response, names and values in turn, as on the wire. */
   readonly headers?: readonly string[];
   /** The first bytes of the response's body, at most 1 KiB. */
   readonly body?: Uint8Array;
 };
 
-/** The opening handshake failed; `rule` says what was broken and `cause` holds the error beneath, if any. */
+/**
+ * The error of an opening handshake that failed. `rule` names the broken rule; `cause` is the error behind it, if any.
+ */
 export class HandshakeError extends Error {
   override readonly name = "HandshakeError";
   /** The broken rule, a key of `handshakeRules`. */
   readonly rule: HandshakeRule;
-  /** The section of RFC 6455 that holds the rule. */
+  /** The section that holds the rule; of RFC 6455 unless it names another document. */
   readonly section: string;
-  /** Status of the server's response; undefined when none came. */
+  /** The status of the server's response; undefined when none came. */
   readonly status: number | undefined;
-  /** Names and values of the response's header fields in turn; empty when none came. `header` finds one. */
+  /** The header fields of the response, names and values in turn; empty when none came. `header` finds one. */
   readonly headers: readonly string[];
   /** The first bytes of the response's body, at most 1 KiB; empty when none came. */
   readonly body: Uint8Array;
@@ -204,8 +208,8 @@ export class HandshakeError extends Error {
   }
 
   /**
-   * The value of a header field of the response by its name, in whatever case; several fields of one name are joined with
-   * a comma, as `Headers` does. Undefined when there is none.
+   * Returns the value of a header field of the response, by its name in any case. Several fields of one name are joined
+   * with a comma, as `Headers` does. Undefined when there is none.
    */
   header(name: string): string | undefined {
     const values = fieldValues(this.headers, name.toLowerCase());
@@ -213,8 +217,7 @@ export class HandshakeError extends Error {
   }
 
   /**
-   * @internal Says in the message where the connection was to go, and gives the stack these frames; a second call changes
-   * nothing.
+   * @internal Adds the URL to the message, and replaces the frames of the stack. A second call changes nothing.
    */
   locate(url: string, frames: string): void {
     if (!this.message.startsWith(describe(""))) return;

@@ -1,42 +1,41 @@
 /**
  * The grammar of the handshake's header fields: RFC 6455 sections 4.3 and 9.1 over RFC 9110 section 5.6.
  *
- * Every parser here reads its text once, from left to right, and reads no character more than a fixed number of times, so
- * that no hostile value costs more than its length. Names such as `__proto__` are names like any other: nothing is keyed by
- * them. Empty list elements are skipped, as RFC 9110 section 5.6.1.2 asks of a recipient.
+ * Every parser reads its text once, from left to right, and no character more than a fixed number of times, so that the
+ * cost of a hostile value grows with its length only. No object is keyed by names from the wire, so `__proto__` is a
+ * name like any other. Empty list elements are skipped, as RFC 9110 section 5.6.1.2 asks of a recipient.
  */
 
-/** One element of `Sec-WebSocket-Extensions`; parameters in wire order, duplicates kept, `true` for one without a value. */
+/** One element of `Sec-WebSocket-Extensions`. */
 export type ExtensionElement = {
+  /** The name of the extension. */
   readonly name: string;
+  /** The parameters in wire order, duplicates included; the value is `true` for a parameter without one. */
   readonly parameters: ReadonlyArray<readonly [name: string, value: string | true]>;
 };
 
-/** Why a list was not read: it breaks the grammar (or is empty), or it has more elements than its limit. */
+/** The reason why a list was not read: it breaks the grammar or is empty, or it has more elements than its limit. */
 export type ListProblem = "malformed" | "too-many";
 
-/** A host and its port as text: the host in lower case, IPv6 in its brackets, the port empty when absent. */
+/** A host and its port as text: the host in lower case, IPv6 in brackets, the port empty when absent. */
 export type Authority = { readonly host: string; readonly port: string };
 
-/**
- * What one opening handshake may hold besides the size of its head; beyond it the server answers 431 and the client
- * fails.
- */
+/** Limits of an opening handshake. Beyond them a server answers 431 and a client fails. */
 export const fieldLimits = {
-  /** Characters of a response's `Sec-WebSocket-Extensions`, all of its lines together. */
+  /** The most characters of a response's `Sec-WebSocket-Extensions`, all of its lines together. */
   maxResponseExtensions: 4096,
-  /** Elements of `Sec-WebSocket-Protocol`. */
+  /** The most elements of `Sec-WebSocket-Protocol`. */
   maxSubprotocols: 32,
-  /** Elements of `Sec-WebSocket-Extensions`. */
+  /** The most elements of `Sec-WebSocket-Extensions`. */
   maxExtensions: 16,
 } as const;
 
-/** Whether `text` is a token of RFC 9110 section 5.6.2: one or more of its 77 characters. */
+/** Whether the text is a token of RFC 9110 section 5.6.2. */
 export function isToken(text: string): boolean {
   return text.length > 0 && skipCharacters(text, 0, tokenCharacter) === text.length;
 }
 
-/** Whether `text` holds only tab, space, visible ASCII and 0x80–0xff, the octets a field value may have. */
+/** Whether the text has only characters that a field value may have: tab, space, visible ASCII and 0x80 to 0xff. */
 export function isFieldValue(text: string): boolean {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
@@ -46,9 +45,10 @@ export function isFieldValue(text: string): boolean {
 }
 
 /**
- * The values of every field called `name` (given in lower case), in wire order, without the whitespace around them.
+ * Returns the values of all fields with a name, which is given in lower case. The values are in wire order, without the
+ * whitespace around them.
  *
- * `rawHeaders` alternates names and values, as in `node:http`; a name without a value counts as empty.
+ * `rawHeaders` alternates names and values, as in `node:http`; a name without a value has an empty one.
  */
 export function fieldValues(rawHeaders: readonly string[], name: string): readonly string[] {
   let values: string[] | undefined;
@@ -69,7 +69,7 @@ export function totalLength(lines: readonly string[]): number {
   return length;
 }
 
-/** The tokens of a list field, all of its lines read as one list; at least one, at most `limit`. */
+/** Returns the tokens of a list field, whose lines are read as one list: at least one token and at most `limit`. */
 export function parseTokenList(
   lines: readonly string[],
   limit: number = Number.POSITIVE_INFINITY,
@@ -77,7 +77,7 @@ export function parseTokenList(
   return parseList(lines, limit, tokenCharacter);
 }
 
-/** The products of `Upgrade` (RFC 9110 section 7.8), each a protocol name with an optional `/version`. */
+/** Returns the products of `Upgrade` (RFC 9110 section 7.8), each a protocol name with an optional `/version`. */
 export function parseProductList(lines: readonly string[]): string[] | ListProblem {
   return parseList(lines, Number.POSITIVE_INFINITY, productCharacter);
 }
@@ -87,7 +87,9 @@ export function hasToken(tokens: readonly string[] | ListProblem, token: string)
   return typeof tokens !== "string" && tokens.some((candidate) => candidate.toLowerCase() === token);
 }
 
-/** The elements of `Sec-WebSocket-Extensions`, all of its lines read as one list; at least one, at most `limit`. */
+/**
+ * Returns the elements of `Sec-WebSocket-Extensions`, whose lines are read as one list: at least one, at most `limit`.
+ */
 export function parseExtensionList(
   lines: readonly string[],
   limit: number = fieldLimits.maxExtensions,
@@ -110,7 +112,7 @@ export function parseExtensionList(
   return elements.length === 0 ? "malformed" : elements;
 }
 
-/** The host and port of a `Host` field value or of an origin; undefined for anything else, userinfo and paths included. */
+/** Returns the host and port of a `Host` field or of an origin; undefined for other text, such as one with a path. */
 export function parseAuthority(text: string): Authority | undefined {
   const literal = text.charCodeAt(0) === OPEN_BRACKET;
   let end = literal ? skipCharacters(text, 1, addressCharacter) : skipCharacters(text, 0, hostCharacter);
@@ -132,7 +134,7 @@ export function parseAuthority(text: string): Authority | undefined {
   return { host, port: text.length - end === 1 ? "" : String(port) };
 }
 
-/** The text without the spaces and tabs around it. */
+/** Returns the text without the spaces and tabs around it. */
 export function trimWhitespace(text: string): string {
   const start = skipWhitespace(text, 0);
   let end = text.length;
@@ -154,7 +156,7 @@ const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
 const CLOSE_BRACKET = 0x5d;
 
-/** Stands for a position when the text breaks the grammar; no character is there. */
+/** The position that stands for text that breaks the grammar. */
 const MALFORMED = -1;
 
 const tokenCharacter = 1;
@@ -169,7 +171,7 @@ const characterClasses: Uint8Array = classify([
   [productCharacter, `${token}/`],
   // RFC 3986 section 3.2.2: unreserved, percent-encoded and sub-delims, without the comma, which would make a list.
   [hostCharacter, `-._~%!$&'()*+;=${alphanumeric}`],
-  // No zone identifier: RFC 6874 keeps it off the wire.
+  // There is no zone identifier: RFC 6874 keeps it off the wire.
   [addressCharacter, "0123456789ABCDEFabcdef:."],
 ]);
 
@@ -225,7 +227,7 @@ function parseParameterValue(text: string, start: number, parameter: [string, st
   return skipWhitespace(text, end);
 }
 
-/** A quoted-string whose unescaped value is a token (RFC 6455 section 9.1). */
+/** Reads a quoted-string whose unescaped value must be a token (RFC 6455 section 9.1). */
 function parseQuotedToken(text: string, start: number, parameter: [string, string | true]): number {
   let value = "";
   let at = start + 1;
@@ -244,7 +246,9 @@ function parseQuotedToken(text: string, start: number, parameter: [string, strin
   }
 }
 
-/** Past a comma and the whitespace after it; the end of the text will do as well. */
+/**
+ * Returns the position after a comma and its whitespace, or the end of the text; `MALFORMED` for any other character.
+ */
 function skipComma(text: string, at: number): number {
   if (at >= text.length) return at;
   return text.charCodeAt(at) === COMMA ? skipWhitespace(text, at + 1) : MALFORMED;

@@ -1,8 +1,8 @@
 /**
- * Negotiation of permessage-deflate, RFC 7692 sections 5 and 7.1, over parsed extension elements: no zlib in here.
+ * The negotiation of permessage-deflate, RFC 7692 sections 5 and 7.1, over parsed extension elements.
  *
- * An offer or a response is either well-formed to the letter or refused as a whole: no parameter is unknown, repeated,
- * without the value it needs or with one it must not have, and no window is outside 8 to 15. No input makes it throw.
+ * An offer or a response is refused as a whole if a parameter is unknown, repeated, without the value it needs or with
+ * a value it must not have, or if a window is outside 8 to 15. No input from a peer throws.
  */
 
 import { checkNumber, numberKinds } from "../check-number.ts";
@@ -10,28 +10,30 @@ import { checkOptions, type OptionTable } from "../check-options.ts";
 import { foreignNames } from "../foreign-names.ts";
 import type { ExtensionElement } from "./header-fields.ts";
 
-/** How messages are compressed; every member has a default. */
+/** How messages are compressed. Every member has a default. */
 export interface CompressionOptions {
-  /** Messages shorter than this many bytes are sent as they are; 256 by default. */
+  /** The length in bytes below which messages are sent uncompressed. Default 256. */
   readonly threshold?: number;
-  /** zlib's effort, 0 (none) to 9 (best); 3 by default. */
+  /** zlib's effort, from 0 (none) to 9 (best). Default 3. */
   readonly level?: number;
-  /** zlib's memory for the compressor's tables, 1 to 9; 5 by default. */
+  /** zlib's memory for the compressor's tables, from 1 to 9. Default 5. */
   readonly memLevel?: number;
-  /** Whether the server starts each message with an empty window; true by default. */
+  /** Whether the server starts each message with an empty window. Default true. */
   readonly serverNoContextTakeover?: boolean;
-  /** Whether the client starts each message with an empty window; true by default. */
+  /** Whether the client starts each message with an empty window. Default true. */
   readonly clientNoContextTakeover?: boolean;
-  /** The largest window of the server's compressor, as a power of two from 8 to 15; 12 by default. */
+  /** The largest window of the server's compressor, as a power of two from 8 to 15. Default 12. */
   readonly serverMaxWindowBits?: number;
-  /** The largest window of the client's compressor, as a power of two from 8 to 15; 12 by default. */
+  /** The largest window of the client's compressor, as a power of two from 8 to 15. Default 12. */
   readonly clientMaxWindowBits?: number;
 }
 
-/** Compression options with every default filled in and every value checked. */
+/** Compression options, checked and with their defaults. */
 export type CompressionSettings = Required<CompressionOptions>;
 
-/** What both sides keep to for the life of a connection; a window of 15 where nothing smaller was agreed. */
+/**
+ * The parameters that both sides keep to for the life of a connection. A window is 15 where no smaller one was agreed.
+ */
 export interface DeflateParameters {
   readonly serverNoContextTakeover: boolean;
   readonly clientNoContextTakeover: boolean;
@@ -40,8 +42,8 @@ export interface DeflateParameters {
 }
 
 /**
- * Why a client must fail the connection over the extensions of a response: one that it did not offer (RFC 6455 section
- * 4.1), permessage-deflate twice (RFC 7692 section 5), or with parameters that section 7.1 does not allow.
+ * The problem for which a client must fail the connection: an extension in the response that was not offered (RFC 6455
+ * section 4.1), permessage-deflate twice (RFC 7692 section 5), or parameters that section 7.1 does not allow.
  */
 export type DeflateResponseProblem = "unexpected-extension" | "repeated-extension" | "invalid-extension-parameters";
 
@@ -60,7 +62,7 @@ const compressionTable: OptionTable<CompressionOptions> = {
   clientMaxWindowBits: "any",
 };
 
-/** Fills in the defaults; throws a TypeError or RangeError that names the first option with a wrong type or value. */
+/** Fills in the defaults. Throws a TypeError or RangeError that names the first option with a wrong type or value. */
 export function compressionSettings(options: true | CompressionOptions): CompressionSettings {
   const given = options === true ? {} : options;
   checkOptions("use the compression options", given, compressionTable, foreignNames.compression);
@@ -76,8 +78,9 @@ export function compressionSettings(options: true | CompressionOptions): Compres
 }
 
 /**
- * The value of a client's `Sec-WebSocket-Extensions`: first an offer with every wish, then the bare offer that browsers
- * make, so that a server that cannot grant a wish compresses all the same (RFC 7692 section 5.1).
+ * Returns the value of a client's `Sec-WebSocket-Extensions`: first an offer with all wishes, then the bare offer that
+ * browsers make. A server that cannot grant a wish accepts the second and compresses all the same (RFC 7692 section
+ * 5.1).
  */
 export function offerDeflate(settings: CompressionSettings): string {
   const wished = formatElement({
@@ -91,11 +94,11 @@ export function offerDeflate(settings: CompressionSettings): string {
 }
 
 /**
- * What the extensions of a response to `offerDeflate(settings)` settle: the parameters, `undefined` when the server
- * declined, or the problem over which the connection must be failed.
+ * Returns the parameters that the extensions of a response to `offerDeflate(settings)` agree on, undefined when the
+ * server declined, or the problem for which the connection must be failed.
  *
- * The bare offer lets the server choose its own window and context takeover, so every well-formed answer is one to an
- * offer that was made.
+ * The bare offer lets the server choose its own window and context takeover, so every well-formed answer fits an offer
+ * that was made.
  */
 export function verifyDeflateResponse(
   extensions: readonly ExtensionElement[],
@@ -116,8 +119,8 @@ export function verifyDeflateResponse(
 }
 
 /**
- * A server's answer to the first offer it can accept, in the client's order of preference: the parameters, and the
- * element for `Sec-WebSocket-Extensions`; `undefined` declines them all. Other extensions are passed over.
+ * Returns a server's answer to the first offer that it can accept, in the client's order of preference: the parameters,
+ * and the element for `Sec-WebSocket-Extensions`. Undefined declines all offers. Other extensions are ignored.
  */
 export function acceptDeflate(
   offers: readonly ExtensionElement[],
@@ -173,12 +176,12 @@ function readParameters(element: ExtensionElement): Parameters | undefined {
   return read;
 }
 
-/** RFC 7692 section 7.1.2: decimal, 8 to 15, no leading zero. */
+/** Returns the number of window bits: decimal, from 8 to 15, without a leading zero (RFC 7692 section 7.1.2). */
 function windowBits(value: string): number | undefined {
   return /^(?:[89]|1[0-5])$/.test(value) ? Number(value) : undefined;
 }
 
-/** One element with its parameters in the order given: `true` writes the name alone, `false` leaves it out. */
+/** Returns one element with its parameters in the order given: `true` writes the name alone, `false` leaves it out. */
 function formatElement(parameters: Readonly<Record<string, number | boolean>>): string {
   let text: string = permessageDeflate;
   for (const [name, value] of Object.entries(parameters)) {

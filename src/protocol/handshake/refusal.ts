@@ -8,10 +8,10 @@ import { formatAddedField, isFraming } from "./added-fields.ts";
 import type { Refusal } from "./handshake-error.ts";
 
 /**
- * The whole response that refuses a handshake: head and body, with `Content-Length` and `Connection: close`.
+ * Returns the whole response that refuses a handshake: head and body, with `Content-Length` and `Connection: close`.
  *
- * Throws a RangeError when the status is not an integer from 200 to 599, and a TypeError when `headers` has an invalid name
- * or value or sets a field that frames the response, or when a 204 or 304 has a body.
+ * Throws a RangeError when the status is not an integer from 200 to 599. Throws a TypeError when `headers` has an
+ * invalid name or value or a field that frames the response, and when a 204 or 304 has a body.
  */
 export function createRefusal(refusal: Refusal): Uint8Array {
   const { status, headers } = refusal;
@@ -34,7 +34,7 @@ export function createRefusal(refusal: Refusal): Uint8Array {
   return joinBytes([head, body]);
 }
 
-/** RFC 9110 section 15, for the statuses that refuse a handshake; the phrase may be empty for the others. */
+/** The reason phrases of RFC 9110 section 15 for the statuses that refuse a handshake; the others have none. */
 const reasonPhrases: Readonly<Record<number, string>> = {
   200: "OK",
   204: "No Content",

@@ -1,8 +1,8 @@
 /**
  * The request of the opening handshake, RFC 6455 sections 4.1 and 4.2.1: created by a client, verified by a server.
  *
- * Requests are plain values, as `node:http` gives and takes them. What a peer sends never throws: it is verified or
- * refused. What a program gives throws a TypeError before a byte is written, when it could break the head.
+ * Requests are plain values, as `node:http` gives and takes them. A request from a peer never makes it throw: it is
+ * verified or refused. A value from a program that could break the head throws a TypeError before a byte is written.
  */
 
 import { encodeBase64 } from "../runtime/base64.ts";
@@ -22,11 +22,11 @@ import {
   totalLength,
 } from "./header-fields.ts";
 
-/** What a client's request says. */
+/** The contents of a client's request. */
 export type CreateRequestOptions = {
   /** A ws or wss URL, as `parseWebSocketUrl` returns. */
   readonly url: URL;
-  /** Offered in order of preference; none when absent or empty. */
+  /** The subprotocols to offer, in order of preference; none when absent or empty. */
   readonly subprotocols?: readonly string[] | undefined;
   /** The value of `Sec-WebSocket-Extensions`; nothing is offered when absent. */
   readonly extensions?: string | undefined;
@@ -36,14 +36,19 @@ export type CreateRequestOptions = {
   readonly headers?: HeaderEntries | undefined;
 };
 
-/** The header fields of a client's request, and the key that its response must answer. */
-export type CreatedRequest = { readonly secWebSocketKey: string; readonly headers: [name: string, value: string][] };
+/** A client's request. */
+export type CreatedRequest = {
+  /** The key that the response must answer. */
+  readonly secWebSocketKey: string;
+  /** All header fields, as names and values. */
+  readonly headers: [name: string, value: string][];
+};
 
 /**
- * The header fields of a client's request (section 4.1), with a fresh key.
+ * Returns the header fields of a client's request (section 4.1), with a fresh key.
  *
- * Throws a TypeError when a subprotocol is repeated or not a token, or when `headers` has an invalid name or value or
- * sets a field that the handshake owns.
+ * Throws a TypeError when a subprotocol is repeated or not a token, and when `headers` has an invalid name or value or
+ * a field that the handshake sets.
  */
 export function createRequestHeaders(options: CreateRequestOptions): CreatedRequest {
   const { url, subprotocols = [], extensions, origin, headers = [] } = options;
@@ -76,7 +81,7 @@ export function createRequestHeaders(options: CreateRequestOptions): CreatedRequ
   return { secWebSocketKey, headers: [...own, ...added] };
 }
 
-/** Offered subprotocols are tokens, each once (section 4.1, item 10). */
+/** Returns the offered subprotocols as a list. They must be tokens, and each may occur once (section 4.1, item 10). */
 function joinSubprotocols(subprotocols: readonly string[]): string {
   for (const subprotocol of subprotocols) {
     if (!isToken(subprotocol)) throw new TypeError("Cannot create the request: a subprotocol is not a token");
@@ -91,26 +96,25 @@ function isOwnedWithOrigin(name: string): boolean {
   return name === "origin" || isOwnedByHandshake(name);
 }
 
-/** The request as it came: `rawHeaders` alternates names and values in wire order, duplicates included. */
+/** A request as it came. */
 export type HandshakeRequest = {
+  /** The method, such as `GET`. */
   readonly method: string;
-  /** Such as `1.1`. */
+  /** The version of HTTP, such as `1.1`. */
   readonly httpVersion: string;
   /** The request target: a path with its query, or an absolute http, https, ws or wss URL of this host. */
   readonly target: string;
+  /** The header fields, names and values in turn, in wire order, duplicates included. */
   readonly rawHeaders: readonly string[];
-  /**
-   * Whether it came over a Unix socket, whose clients have no host to name, so that `Host` may say anything. Default
-   * false.
-   */
+  /** Whether the request came over a Unix socket, where `Host` may have any value. Default false. */
   readonly overUnixSocket?: boolean;
 };
 
-/** What a request may hold; beyond it 431. */
+/** Limits of a request. Beyond them it is refused with 431. */
 export type RequestLimits = {
-  /** Header fields, repeated ones counted each. Default 256. */
+  /** The most header fields; repeated ones count each. Default 256. */
   readonly maxHeaderFields: number;
-  /** Characters of one `Sec-WebSocket-*` field, all of its lines together. Default 16 KiB. */
+  /** The most characters of one `Sec-WebSocket-*` field, all of its lines together. Default 16 KiB. */
   readonly maxHeaderSize: number;
 };
 
@@ -119,29 +123,30 @@ const defaultLimits: RequestLimits = { maxHeaderFields: 256, maxHeaderSize: 16 *
 /** A request that a server may accept. */
 export type VerifiedRequest = {
   readonly ok: true;
+  /** The key that the response must answer. */
   readonly secWebSocketKey: string;
-  /**
-   * The path and query that were asked for (section 3); a path may begin with `//`, so a URL is not built by resolving
-   * it.
-   */
+  /** The path and query asked for (section 3). A path may begin with `//`, so do not resolve it against a base URL. */
   readonly resourceName: string;
-  /** What the client offers, in its order of preference; empty when it offers none. */
+  /** The subprotocols that the client offers, in its order of preference; empty when it offers none. */
   readonly subprotocols: readonly string[];
-  /** What the client offers, in its order of preference; empty when it offers none. */
+  /** The extensions that the client offers, in its order of preference; empty when it offers none. */
   readonly extensions: readonly ExtensionElement[];
-  /**
-   * The `Host` field as sent: a host with an optional port, from which a URL can be built. Empty where it is none, over a
-   * Unix socket.
-   */
+  /** The `Host` field as sent: a host with an optional port. Empty over a Unix socket where it is neither. */
   readonly host: string;
   /** The `Origin` field as sent; undefined when there is none. */
   readonly origin: string | undefined;
 };
 
-/** A request that breaks a rule, with the answer to send before the transport is closed. */
-export type RefusedRequest = { readonly ok: false; readonly rule: RefusalRule; readonly refusal: Refusal };
+/** A request that breaks a rule. */
+export type RefusedRequest = {
+  readonly ok: false;
+  /** The broken rule. */
+  readonly rule: RefusalRule;
+  /** The answer to send before the transport is closed. */
+  readonly refusal: Refusal;
+};
 
-/** Verifies a client's request against section 4.2.1; never throws. */
+/** Verifies a client's request against section 4.2.1. Never throws. */
 export function verifyRequest(
   request: HandshakeRequest,
   limits: RequestLimits = defaultLimits,
@@ -211,7 +216,7 @@ function brokenHostRule(
   return isValid || request.overUnixSocket ? undefined : "invalid-host";
 }
 
-/** What a URL cannot hold (`1.2.3.4.5`, `a%zz`) would throw later, in whoever builds one from the host. */
+/** Whether the text is a host that a URL can have; `1.2.3.4.5` and `a%zz` would throw later, where a URL is built. */
 function isHost(text: string): boolean {
   return parseAuthority(text) !== undefined && URL.canParse(`http://${text}`);
 }
@@ -229,14 +234,16 @@ function brokenKeyRule(keys: readonly string[]): RefusalRule | undefined {
 }
 
 /**
- * What a parser of URLs takes out of a path or turns into a slash, so that it names another resource: dot segments, encoded
- * or not, and backslashes. Clients that parse the URL never send them.
+ * A path with dot segments, encoded or not, or backslashes: a parser of URLs would change it, so that it names another
+ * resource. Clients that parse the URL never send one.
  */
 const reshaped = /^[^?]*(?:\\|\/(?:\.|%2e){1,2}(?:[/?]|$))/i;
 
 const NUMBER_SIGN = 0x23;
 
-/** The resource name of a request target in origin form, or in absolute form when it names the same host. */
+/**
+ * Returns the resource name of a target in origin form, or in absolute form with the same host; undefined for others.
+ */
 function readTarget(target: string, host: string): string | undefined {
   for (let index = 0; index < target.length; index++) {
     const code = target.charCodeAt(index);

@@ -1,29 +1,30 @@
 /**
- * Reads the beginning of a response's body, RFC 9112 section 6.3: as long as its length says, in chunks, or to the end.
+ * The beginning of a response's body, RFC 9112 section 6.3: of a given length, in chunks, or up to the end of the
+ * stream.
  *
- * Nothing is read of the stream after it, so a framing that is wrong ends the reading and does no harm.
+ * The stream is not read beyond the body, so wrong framing ends the reading and does no harm.
  */
 
 import { joinBytes } from "../runtime/memory.ts";
 import { fieldValues, parseTokenList } from "./header-fields.ts";
 import type { HandshakeResponse } from "./response.ts";
 
-/** What comes next of a body in chunks. */
+/** The next part of a body in chunks. */
 type ChunkStep = "size" | "rest of the size's line" | "data" | "end of the data";
 
-/** See the head of this file. */
+/** Reads the beginning of one body. */
 export class ResponseBodyReader {
   readonly #most: number;
   readonly #chunked: boolean;
   #parts: Uint8Array[] = [];
   #length = 0;
-  /** Bytes of the body, or of the chunk, that are still to come. */
+  /** The number of bytes of the body, or of the chunk, that are still to come. */
   #left: number;
   #over: boolean;
   #step: ChunkStep = "size";
   #digits = 0;
 
-  /** Keeps at most so many bytes of the body. */
+  /** Keeps at most `most` bytes of the body. */
   constructor(response: HandshakeResponse, most: number) {
     const length = lengthOf(response);
     this.#most = most;
@@ -32,17 +33,17 @@ export class ResponseBodyReader {
     this.#over = length === 0;
   }
 
-  /** Whether no byte is wanted any more: the body is over, broken, or longer than what is kept. */
+  /** Whether no more bytes are read: the body is over, broken, or longer than what is kept. */
   get over(): boolean {
     return this.#over || this.#length === this.#most;
   }
 
-  /** What was read, without the framing. */
+  /** The bytes of the body that were read, without the framing. */
   get bytes(): Uint8Array {
     return joinBytes(this.#parts);
   }
 
-  /** Takes what came of the stream behind the head. */
+  /** Takes the next bytes of the stream behind the head. */
   read(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length && !this.over; ) {
       if (this.#chunked && this.#step !== "data") this.#takeFraming(chunk[at++]!);
@@ -50,7 +51,7 @@ export class ResponseBodyReader {
     }
   }
 
-  /** Takes bytes of the body and returns how many. */
+  /** Takes bytes of the body and returns their number. */
   #takeData(bytes: Uint8Array): number {
     const taken = bytes.subarray(0, Math.min(this.#left, this.#most - this.#length));
     this.#parts.push(taken);
@@ -65,7 +66,7 @@ export class ResponseBodyReader {
     const digit = this.#step === "size" ? Number.parseInt(String.fromCharCode(byte), 16) : Number.NaN;
     if (!Number.isNaN(digit)) {
       this.#digits++;
-      // Beyond what is kept it does not matter how much there is.
+      // The exact length does not matter beyond the bytes that are kept.
       this.#left = Math.min(this.#left * 16 + digit, Number.MAX_SAFE_INTEGER / 16);
     } else if (this.#step === "end of the data") {
       if (byte === LINE_FEED) this.#step = "size";
@@ -82,7 +83,7 @@ export class ResponseBodyReader {
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-/** How long the body is; 0 where lengths contradict each other. */
+/** Returns the length of the body in bytes; 0 where lengths contradict each other. */
 function lengthOf({ status, rawHeaders }: HandshakeResponse): number | "chunked" {
   if (status < 200 || status === 204 || status === 304) return 0;
   const codings = fieldValues(rawHeaders, "transfer-encoding");

@@ -1,9 +1,9 @@
 /**
- * Reads the head of the response to a client's request, RFC 9112 sections 2 to 5, however the network cuts it.
+ * The head of the response to a client's request, RFC 9112 sections 2 to 5, however the network cuts it.
  *
- * What a user agent may read over is read over: LF alone ends a line (section 2.2), and a folded line goes on with the
- * field before it (section 5.2). Nothing else is: a CR alone, any other control character or a line that is no field ends
- * the reading, so that no two readers see different fields. Informational responses are passed over.
+ * A user agent may accept that LF alone ends a line (section 2.2) and that a folded line continues the field before it
+ * (section 5.2). Nothing else is accepted: a CR alone, any other control character or a line that is no field ends the
+ * reading, so that no two readers see different fields. Informational responses are skipped.
  */
 
 import { decodeLatin1 } from "../runtime/text.ts";
@@ -13,41 +13,43 @@ import type { HandshakeResponse } from "./response.ts";
 
 /** The head of a final response. */
 export type ResponseHead = {
-  /** With the fields up to the problem, where there is one. */
+  /** The response, with the fields up to the problem, if there is one. */
   readonly response: HandshakeResponse;
-  /** What came behind the head; empty when it was not read to its end. */
+  /** The bytes behind the head; empty when the head was not read to its end. */
   readonly rest: Uint8Array;
-  /** Why the head was not read to its end, such as "its head has more than 65536 bytes"; undefined when it was. */
+  /**
+   * The reason why the head was not read to its end, such as "its head has more than 65536 bytes"; otherwise undefined.
+   */
   readonly problem: string | undefined;
 };
 
-/** See the head of this file. */
+/** Reads the head of one response. */
 export class ResponseHeadReader {
   readonly #maxSize: number;
-  /** Bytes of this head that were read. */
+  /** The number of bytes of this head that were read. */
   #size = 0;
-  /** The line that is not over yet, as latin1. */
+  /** The beginning of a line whose end has not come, as latin1. */
   #line = "";
   #status: number | undefined;
   #httpVersion = "";
   #rawHeaders: string[] = [];
-  /** Informational responses that were passed over. */
+  /** The number of informational responses that were skipped. */
   #informational = 0;
 
-  /** A head of more than `maxSize` bytes, its line ends included, is not read to its end. */
+  /** Reads at most `maxSize` bytes of a head, its line ends included. */
   constructor(maxSize: number) {
     this.#maxSize = maxSize;
   }
 
-  /** The status of the response whose head is being read; undefined before its first line is over. */
+  /** The status of the response whose head is being read; undefined before the end of its first line. */
   get status(): number | undefined {
     return this.#status;
   }
 
   /**
-   * Reads on; returns the head when it is whole, and when it cannot be read further.
+   * Reads on; returns the head when it is complete or cannot be read further, and undefined before.
    *
-   * Throws a `HandshakeError` of the rule `malformed-response` when that is so and not even the status is known.
+   * Throws a `HandshakeError` of the rule `malformed-response` when it cannot be read further and has no status.
    */
   read(chunk: Uint8Array): ResponseHead | undefined {
     for (let at = 0; at < chunk.length; ) {
@@ -59,7 +61,7 @@ export class ResponseHeadReader {
       this.#line += decodeLatin1(chunk, at, lineFeed === -1 ? next : lineFeed);
       at = next;
       if (lineFeed === -1) {
-        // What speaks another protocol may not end a line, and wait for us.
+        // A server of another protocol may end no line and wait for the client.
         const begins = this.#status !== undefined || lengthBefore >= prefix.length || beginsAsHttp(this.#line);
         return begins ? undefined : this.#stop(noStatusLineIn(this.#line));
       }
@@ -84,7 +86,7 @@ export class ResponseHeadReader {
   }
 
   #takeStatusLine(line: string): string | undefined {
-    // As Node's parser does, and as section 2.2 asks of servers.
+    // Empty lines before the status line are skipped, as Node's parser does and section 2.2 asks of servers.
     if (line === "") return undefined;
     const [, httpVersion, status, reason = ""] = statusLine.exec(line) ?? [];
     if (httpVersion === undefined || !isFieldValue(reason)) return noStatusLineIn(line);
@@ -121,25 +123,28 @@ export class ResponseHeadReader {
   }
 }
 
-/** One that says "still at work" each second comes as often within a hundred seconds; a flood costs no more than this. */
+/** The most informational responses: a server may send one each second for a long time, but a flood must end. */
 const mostInformational = 100;
 const LINE_FEED = 0x0a;
 const TLS_ALERT = 0x15;
 const TLS_HANDSHAKE = 0x16;
 const prefix = "HTTP/1.";
-/** Three digits from 100 on; the reason may be missing, with its space too, as many servers have it. */
+/** A status line: three digits from 100 on. The reason may be missing, with its space, as from many servers. */
 const statusLine = /^HTTP\/(1\.\d) ([1-9]\d\d)(?: (.*))?$/s;
-/** Stands for a problem where there is none. */
+/** The value that stands for the end of the head, where a problem would be. */
 const endOfHead = "";
 
-/** What begins as an alert or a handshake of TLS (RFC 8446 section 5.1) comes from a server that was not asked for it. */
+/**
+ * Returns the problem of a first line that is no status line. A record of TLS (RFC 8446 section 5.1) has one of its
+ * own.
+ */
 function noStatusLineIn(line: string): string {
   const type = line.charCodeAt(0);
   if (type === TLS_ALERT || type === TLS_HANDSHAKE) return "it is TLS, so the URL has to begin with wss:";
   return "it does not begin with a status line of HTTP/1";
 }
 
-/** Whether a status line may follow from this; line ends before it are read over. */
+/** Whether the line may be the beginning of a status line, or of an empty line before one. */
 function beginsAsHttp(line: string): boolean {
   return line === "\r" || prefix.startsWith(line.slice(0, prefix.length));
 }

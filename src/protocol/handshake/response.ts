@@ -19,14 +19,14 @@ import {
   totalLength,
 } from "./header-fields.ts";
 
-/** The `Sec-WebSocket-Accept` value that answers `secWebSocketKey` (section 4.2.2, item 5.4). */
+/** Returns the value of `Sec-WebSocket-Accept` that answers a key (section 4.2.2, item 5.4). */
 export function secWebSocketAccept(secWebSocketKey: string): string {
   return sha1InBase64(`${secWebSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
 }
 
-/** What a server's 101 says. */
+/** The contents of a server's 101. */
 export type CreateResponseOptions = {
-  /** The key of the request, as verified. */
+  /** The key of the verified request. */
   readonly secWebSocketKey: string;
   /** The chosen subprotocol; none when absent. */
   readonly subprotocol?: string | undefined;
@@ -37,9 +37,9 @@ export type CreateResponseOptions = {
 };
 
 /**
- * The head of the response that accepts a handshake (section 4.2.2), to be written as latin1.
+ * Returns the head of the response that accepts a handshake (section 4.2.2), to be written as latin1.
  *
- * Throws a TypeError when `headers` has an invalid name or value or sets a field that the handshake owns, or when the
+ * Throws a TypeError when `headers` has an invalid name or value or a field that the handshake sets, and when the
  * subprotocol is not a token.
  */
 export function createResponse(options: CreateResponseOptions): string {
@@ -56,36 +56,39 @@ export function createResponse(options: CreateResponseOptions): string {
   return `${head}\r\n`;
 }
 
-/** The response as it came: `rawHeaders` alternates names and values in wire order, duplicates included. */
+/** A response as it came. */
 export type HandshakeResponse = {
+  /** The status, such as 101. */
   readonly status: number;
-  /** Such as `1.1`. */
+  /** The version of HTTP, such as `1.1`. */
   readonly httpVersion: string;
+  /** The header fields, names and values in turn, in wire order, duplicates included. */
   readonly rawHeaders: readonly string[];
 };
 
-/** What the client's request said, for its response to answer. */
+/** The contents of the client's request, which the response must answer. */
 export type VerifyResponseOptions = {
+  /** The key that was sent. */
   readonly secWebSocketKey: string;
   /** The offered subprotocols; empty when none were. */
   readonly subprotocols: readonly string[];
-  /** Whether any extension was offered: with false, a response that names one fails. */
+  /** Whether any extension was offered. If not, a response that names one fails. */
   readonly extensionsOffered: boolean;
 };
 
-/** What a server's response settled. */
+/** The outcome of a verified response. */
 export type VerifiedResponse = {
   /** One of the offered subprotocols; undefined when the server chose none. */
   readonly subprotocol: string | undefined;
-  /** What the server accepted; whether each was offered, and so, is for its negotiation to judge. */
+  /** The extensions that the server accepted. Whether each was offered, and with these parameters, is not verified. */
   readonly extensions: readonly ExtensionElement[];
 };
 
 /**
  * Verifies a server's response against section 4.1.
  *
- * The version is not asked for: sections 4.1 and 4.2.2 name none for the response, and servers that say HTTP/1.0 do speak
- * WebSocket. Throws a `HandshakeError` that names the first rule it breaks.
+ * Its version of HTTP does not matter: sections 4.1 and 4.2.2 name none for the response, and there are servers that
+ * say HTTP/1.0. Throws a `HandshakeError` that names the first rule that is broken.
  */
 export function verifyResponse(response: HandshakeResponse, options: VerifyResponseOptions): VerifiedResponse {
   const { status, rawHeaders } = response;

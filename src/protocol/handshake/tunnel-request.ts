@@ -5,10 +5,11 @@
 import { checkAddedField, type HeaderEntries, isFraming } from "./added-fields.ts";
 
 /**
- * The fields of a request for a tunnel (RFC 9110 section 9.3.6) besides those that name the server: the caller's, and the
- * credentials unless the caller's have some.
+ * Returns the header fields of a request for a tunnel, without those that name the server: the caller's fields, and the
+ * credentials unless the caller's fields have some.
  *
- * Throws a TypeError for an invalid name or value and for a field that names the server, frames the request or upgrades.
+ * Throws a TypeError for an invalid name or value, and for a field that names the server, frames the request or
+ * upgrades.
  */
 export function createProxyHeaders(
   headers: HeaderEntries,

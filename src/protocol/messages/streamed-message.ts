@@ -7,28 +7,30 @@
 import type { Violation } from "../protocol-error.ts";
 import { Utf8Validator } from "./utf8.ts";
 
-/** What one message in parts has to remember. */
+/** The state of one message that is handed on in parts. */
 export class StreamedMessage {
-  /** Whether nothing of the message was handed on yet. */
+  /** Whether no part of the message was handed on yet. */
   first = true;
   readonly #utf8: Utf8Validator | undefined;
-  /** Holds back the bytes of a character that the end of a part cuts off. */
+  /**
+   * The decoder, which holds back the bytes of a character that a part cuts off; undefined where bytes are handed on.
+   */
   readonly #decoder: InstanceType<typeof TextDecoder> | undefined;
 
-  /** Text is handed on as strings, or with `asBytes` as its validated bytes; binary always as bytes. */
+  /** Text is handed on as strings, or with `asBytes` as validated bytes; binary always as bytes. */
   constructor(text: boolean, asBytes: boolean) {
     if (!text) return;
     this.#utf8 = new Utf8Validator();
     if (!asBytes) this.#decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   }
 
-  /** Names the broken rule when `chunk[start..end)` cannot go on the text, or not end it if it is the last part. */
+  /** Returns the name of the broken rule if `chunk[start..end)` cannot continue the text or, being the last, end it. */
   judge(chunk: Uint8Array, start: number, end: number, last: boolean): Violation | undefined {
     if (this.#utf8 === undefined) return undefined;
     return this.#utf8.write(chunk, start, end) && (!last || this.#utf8.complete) ? undefined : "text-not-utf8";
   }
 
-  /** The characters that `chunk[start..end)`, which was judged, completes; undefined where bytes are handed on. */
+  /** Returns the characters that `chunk[start..end)` completes; undefined where bytes are handed on. */
   decode(chunk: Uint8Array, start: number, end: number): string | undefined {
     return this.#decoder?.decode(chunk.subarray(start, end), { stream: true });
   }

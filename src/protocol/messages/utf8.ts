@@ -1,21 +1,22 @@
 /**
- * Streaming UTF-8 validation, RFC 6455 section 8.1 and RFC 3629.
+ * Validation of UTF-8 that comes in parts, RFC 6455 section 8.1 and RFC 3629.
  *
- * Fails at the first byte that cannot continue any valid text, wherever the parts are cut. The bulk of each part goes
- * through the runtime's own validator; only the bytes of a character cut in two are looked at one by one.
+ * It fails at the first byte that cannot continue any valid text, wherever the parts are cut. The runtime's own
+ * validator reads most of each part; only the bytes of a character that is cut in two are examined one by one.
  */
 
 import { isUtf8 } from "../runtime/text.ts";
 
 /** Validates one text after another, part by part. */
 export class Utf8Validator {
-  /** How many continuation bytes the character under way still needs. */
+  /** The number of continuation bytes that the unfinished character still needs. */
   #missing = 0;
-  /** The range of its next byte: narrower than 80..BF just after E0, ED, F0 and F4. */
+  /** The lowest valid value of the next continuation byte: above 80 just after E0 and F0. */
   #low = 0x80;
+  /** The highest valid value of the next continuation byte: below BF just after ED and F4. */
   #high = 0xbf;
 
-  /** Takes `bytes[start..end)`; false as soon as no continuation could make the text valid. */
+  /** Takes `bytes[start..end)`; false if no continuation could make the text valid. */
   write(bytes: Uint8Array, start: number, end: number): boolean {
     let from = start;
     while (this.#missing > 0 && from < end) {
@@ -29,12 +30,12 @@ export class Utf8Validator {
     return true;
   }
 
-  /** Whether the text may end here: false inside a character. */
+  /** Whether the text may end here; false inside a character. */
   get complete(): boolean {
     return this.#missing === 0;
   }
 
-  /** Takes a byte of a character that the end of the part cuts off, or that the last one did. */
+  /** Takes a byte of a character that is cut in two; false if the byte cannot be there. */
   #step(byte: number): boolean {
     if (this.#missing > 0) {
       if (byte < this.#low || byte > this.#high) return false;
@@ -53,7 +54,7 @@ export class Utf8Validator {
   }
 }
 
-/** Where the last character begins if it is so near to `end` that it might be cut off, else `end`. */
+/** Returns where the last character begins if it is so near to `end` that it may be cut off; otherwise `end`. */
 function lastCharacterStart(bytes: Uint8Array, start: number, end: number): number {
   const nearest = Math.max(start, end - 3);
   for (let at = end - 1; at >= nearest; at--) {

@@ -28,8 +28,8 @@ export const utf8Length: (text: string) => number = bufferClass?.byteLength ?? u
 export const encodeUtf8: (text: string) => Uint8Array<ArrayBuffer> = bufferClass?.from ?? encodeUtf8Portably();
 
 /**
- * Writes text as UTF-8 to `target[at..)`, which must have room for three bytes per UTF-16 unit, and returns the number of
- * bytes written.
+ * Writes text as UTF-8 to `target[at..)`, which must have room for three bytes per UTF-16 unit, and returns the number
+ * of bytes written.
  */
 export const writeUtf8: (target: Uint8Array, at: number, text: string) => number =
   bufferMethods.utf8Write === undefined ? writeUtf8Portably() : callWriter(bufferMethods.utf8Write);
