@@ -10,7 +10,7 @@ import { type Channel, channel } from "node:diagnostics_channel";
 /** The steps of an opening handshake, in their order; `secure` is missing without TLS. */
 export type ConnectStep = "start" | "socket" | "secure" | "response" | "open" | "failed";
 
-/** One opening handshake, in the messages of the channels; a redirect that is followed begins another one. */
+/** An opening handshake in the messages of the channels; a redirect that is followed begins another one. */
 export interface ConnectAttempt {
   /** The URL, without credentials. */
   readonly url: string;

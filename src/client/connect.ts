@@ -30,7 +30,7 @@ import { refusalWords } from "./dialing/refusal-words.ts";
 import { parseWebSocketUrl, portOf, shownUrl } from "./dialing/url.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
 
-/** What both sides have agreed on. */
+/** The terms on which both sides agree. */
 interface Agreement {
   readonly subprotocol: string | undefined;
   readonly extensions: string | undefined;

@@ -40,8 +40,8 @@ interface ServedRoute {
   readonly settings: ConnectionSettings<ServerConnection>;
 }
 
-/** The things of a server that its handshakes need. */
-export interface HandshakesOf {
+/** The parts of a server that its handshakes use. */
+export interface ServerParts {
   readonly connections: LiveConnections;
   readonly counters: NonNullable<ConnectionObserver["counters"]>;
   readonly topics: Topics;
@@ -73,7 +73,7 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
   /** The `Retry-After` of the 503 while the server drains, in seconds; undefined before. */
   #retryAfter: number | undefined;
 
-  constructor(options: ServeOptions, { connections, counters, topics, ownSockets }: HandshakesOf) {
+  constructor(options: ServeOptions, { connections, counters, topics, ownSockets }: ServerParts) {
     this.#connections = connections;
     this.#topics = topics;
     this.#ownSockets = ownSockets;

@@ -18,7 +18,7 @@ import { pathOf } from "./handshake/upgrade-request.ts";
 import type { ResolvedRoute } from "./resolved-route.ts";
 import { ServerConnection } from "./server-connection.ts";
 
-/** Where an upgrade request leads, and the things that the connections of its route share. */
+/** The target of an upgrade request: its route, and the things that the route's connections share. */
 export interface UpgradeTarget {
   readonly route: ResolvedRoute;
   readonly settings: ConnectionSettings<ServerConnection>;

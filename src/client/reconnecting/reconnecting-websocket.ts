@@ -35,8 +35,8 @@ const table: OptionTable<ReconnectingWebSocketOptions> = {
 /**
  * A WebSocket that comes back: all members of the browser's, over as many connections as it takes.
  *
- * The constructor throws a SyntaxError for a URL or subprotocols that no WebSocket takes, a RangeError or a TypeError for
- * options that cannot be. Everything else that goes wrong is an event.
+ * The constructor throws a SyntaxError for a URL or subprotocols that no WebSocket takes, a RangeError or a TypeError
+ * for options that cannot be. Everything else that goes wrong is an event.
  */
 export class ReconnectingWebSocket extends Portable {
   /** `protocols` are offered in order of preference; functions are asked before each attempt. */

@@ -35,9 +35,9 @@ export interface ReconnectingOptions<
  * Connections one after another: `for await (const connection of reconnecting(url))` comes round again, later, whenever
  * the connection has ended.
  *
- * Coming round closes the connection with 1000, and so does leaving the loop. Throws a `ReconnectError` into the loop when
- * the server has judged this client or the attempts are used up, and the signal's reason when it aborts. The call itself
- * throws as `connect` rejects for a URL and for options that cannot be.
+ * Coming round closes the connection with 1000, and so does leaving the loop. Throws a `ReconnectError` into the loop
+ * when the server has judged this client or the attempts are used up, and the signal's reason when it aborts. The call
+ * itself throws as `connect` rejects for a URL and for options that cannot be.
  */
 export function reconnecting<Accepted extends AcceptedMessages = "any", Text extends TextForm = "string">(
   url: Provided<string | URL>,

@@ -23,7 +23,7 @@ import { checkOrigin, type OriginPolicy } from "./origin.ts";
 import { isResponse, Refused, refusalOfResponse } from "./refused.ts";
 import type { UpgradeRequest } from "./upgrade-request.ts";
 
-/** What a route's `upgrade` can look at before it lets a client in. */
+/** An opening handshake as a route's `upgrade` sees it. */
 export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
   /** The opening handshake's request. Its `socket` is not to be used once `upgrade` has returned. */
   readonly request: IncomingMessage;
@@ -39,11 +39,11 @@ export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
   readonly signal: AbortSignal;
 }
 
-/** What a route's `upgrade` returns to let a client in; `{}` where there is nothing to say. */
+/** The result of a route's `upgrade` that lets a client in; `{}` where there is nothing to set. */
 export interface UpgradeResult<Data> {
   /** The value of `connection.data`. */
   readonly data?: Data;
-  /** One of the subprotocols that the client offers. Default: the first offered one that the route lists. */
+  /** The chosen subprotocol, one of those that the client offers. Default: the first of them that the route lists. */
   readonly subprotocol?: string;
   /** Header fields for the 101, such as cookies. */
   readonly headers?: HeaderEntries | Readonly<Record<string, string>> | Headers;
@@ -58,7 +58,7 @@ export interface DecidingRoute {
   readonly asyncContext: boolean;
 }
 
-/** Where a decision is asked for. */
+/** The route that decides, and the values of its path's names. */
 export interface DecisionTarget {
   readonly route: DecidingRoute;
   readonly params: Readonly<Record<string, string>>;
@@ -66,7 +66,7 @@ export interface DecisionTarget {
   readonly closing?: AbortSignal | undefined;
 }
 
-/** What the application has decided. */
+/** The application's decision, and the bytes that came meanwhile. */
 export interface Decision {
   /** The yes or the no; undefined when the client has left. */
   readonly verdict: UpgradeResult<unknown> | Refused | undefined;

@@ -30,11 +30,11 @@ export interface RefusedRecord {
   readonly status: number;
   /** Why the handshake was refused. */
   readonly reason: RefusalReason;
-  /** What the application threw; missing when it threw nothing. */
+  /** The exception of the application; missing where there was none. */
   readonly error?: unknown;
 }
 
-/** Where the refusals of a server or a route are noted. */
+/** The places where refusals of a server or a route are noted. */
 export interface RefusalNotes {
   /** The number of refusals by reason. */
   readonly refusals?: Map<string, number>;
@@ -44,7 +44,7 @@ export interface RefusalNotes {
 /** An upgrade request that can be refused. */
 export type RefusableRequest = UpgradeRequest & RefusalNotes;
 
-/** What is left of a request that is refused; `request` is missing where `node:http` could not read it. */
+/** The parts of a request that its refusal needs; `request` is missing where `node:http` could not read it. */
 export type RefusedRequest = Pick<UpgradeRequest, "socket" | "remoteAddress"> &
   Partial<Pick<UpgradeRequest, "request">> &
   RefusalNotes;

@@ -27,7 +27,7 @@ export type RefusalReason =
 export class Refused {
   readonly reason: RefusalReason;
   readonly refusal: Refusal;
-  /** What the application threw; undefined for every reason but `application-failed`. */
+  /** The exception of the application; undefined unless the reason is `application-failed`. */
   readonly error: unknown;
 
   constructor(reason: RefusalReason, refusal: Refusal, error?: unknown) {

@@ -29,12 +29,12 @@ export interface HandshakeRoute extends DecidingRoute {
   readonly limits: Pick<ServerLimits, "upgradeTimeout" | "maxHeaderFields" | "maxHeaderSize">;
 }
 
-/** Where a handshake leads. */
+/** The target of a handshake. */
 export interface HandshakeTarget extends DecisionTarget {
   readonly route: HandshakeRoute;
 }
 
-/** What both sides have agreed on. */
+/** The terms on which both sides agree. */
 export interface Agreement {
   /** The head of the 101. */
   readonly response: string;
