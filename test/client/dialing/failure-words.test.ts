@@ -2,10 +2,10 @@
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { type ConnectOptions, connect, HandshakeError, serve, WebSocket, WebSocketStream } from "../../src/index.ts";
-import { makeCertificates } from "../support/certificates.ts";
-import { leavesNothing } from "../support/leaves-nothing.ts";
-import { type Answer, acceptance, rawServer } from "../support/raw-server.ts";
+import { type ConnectOptions, connect, HandshakeError, serve, WebSocket, WebSocketStream } from "../../../src/index.ts";
+import { makeCertificates } from "../../support/certificates.ts";
+import { leavesNothing } from "../../support/leaves-nothing.ts";
+import { type Answer, acceptance, rawServer } from "../../support/raw-server.ts";
 
 const certificates = makeCertificates();
 const opened: { close(): unknown }[] = [];

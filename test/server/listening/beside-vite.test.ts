@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { serve } from "../../src/index.ts";
+import { serve } from "../../../src/index.ts";
 
 /** The part of Vite that is used here; Vite is among the demo's packages. */
 interface Vite {
@@ -22,7 +22,7 @@ async function firstMessage(url: string, protocol?: string): Promise<string> {
 }
 
 test("a Vite development server and our routes share a server without touching each other's paths", async () => {
-  const { href } = new URL("../../demo/node_modules/vite/dist/node/index.js", import.meta.url);
+  const { href } = new URL("../../../demo/node_modules/vite/dist/node/index.js", import.meta.url);
   const vite = (await import(/* @vite-ignore */ href)) as Vite;
   const root = mkdtempSync(join(tmpdir(), "openline-vite-"));
   const http = createServer();

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { typescriptProgram } from "../../scripts/typescript-program.ts";
-import { openRaw, type RawPeer } from "../support/raw-peer.ts";
-import { frameFrom } from "../support/wire.ts";
+import { typescriptProgram } from "../../../scripts/typescript-program.ts";
+import { openRaw, type RawPeer } from "../../support/raw-peer.ts";
+import { frameFrom } from "../../support/wire.ts";
 
 interface Told {
   readonly port: number;
@@ -66,7 +66,7 @@ async function allocatedPerMessage(path: string, echoes: Omit<Echo, "count">): P
 }
 
 beforeAll(async () => {
-  const script = new URL("../support/counted-server.ts", import.meta.url).pathname;
+  const script = new URL("../../support/counted-server.ts", import.meta.url).pathname;
   const flags = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"];
   child = spawn(process.execPath, [...flags, ...typescriptProgram(script)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],

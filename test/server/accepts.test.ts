@@ -1,13 +1,13 @@
 /** Routes and clients that take text or binary messages alone. */
 import { expect, test } from "vitest";
-import { connect } from "../../../src/client/connect.ts";
-import type { CloseReport } from "../../../src/connection/closing/close-report.ts";
-import { accept } from "../../../src/server/accept.ts";
-import { serve } from "../../../src/server/server.ts";
-import { httpServer } from "../../support/http-server.ts";
-import { closeStatus, openRaw, type RawPeer } from "../../support/raw-peer.ts";
-import { serving } from "../../support/serving.ts";
-import { frameFrom } from "../../support/wire.ts";
+import { connect } from "../../src/client/connect.ts";
+import type { CloseReport } from "../../src/connection/closing/close-report.ts";
+import { accept } from "../../src/server/accept.ts";
+import { serve } from "../../src/server/server.ts";
+import { httpServer } from "../support/http-server.ts";
+import { closeStatus, openRaw, type RawPeer } from "../support/raw-peer.ts";
+import { serving } from "../support/serving.ts";
+import { frameFrom } from "../support/wire.ts";
 
 const refusal = { code: 1003, reason: "Messages of this type, text or binary, are not accepted" };
 

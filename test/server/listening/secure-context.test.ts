@@ -4,10 +4,10 @@ import { createServer as createTlsServer } from "node:https";
 import { connect as connectTcp } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connect } from "../../src/client/connect.ts";
-import type { Server } from "../../src/server/server.ts";
-import { type Certificates, makeCertificates } from "../support/certificates.ts";
-import { serving } from "../support/serving.ts";
+import { connect } from "../../../src/client/connect.ts";
+import type { Server } from "../../../src/server/server.ts";
+import { type Certificates, makeCertificates } from "../../support/certificates.ts";
+import { serving } from "../../support/serving.ts";
 
 let certificates: Certificates;
 const routes = {

@@ -5,9 +5,9 @@ import type { NetConnectOpts } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { accept } from "../../src/server/accept.ts";
-import { exchange, parseResponse, type RawRequest, readHead, requestText, sendRaw } from "../support/raw-peer.ts";
-import { afterwards, serving } from "../support/serving.ts";
+import { accept } from "../../../src/server/accept.ts";
+import { exchange, parseResponse, type RawRequest, readHead, requestText, sendRaw } from "../../support/raw-peer.ts";
+import { afterwards, serving } from "../../support/serving.ts";
 
 /** The statuses of the responses to a request that is sent whole and byte by byte. */
 async function statuses(target: number | NetConnectOpts, request: RawRequest | string): Promise<number[]> {

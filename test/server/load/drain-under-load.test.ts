@@ -7,16 +7,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import { typescriptProgram } from "../../scripts/typescript-program.ts";
-import { route } from "../../src/server/route.ts";
-import { type Server, serve } from "../../src/server/server.ts";
-import type { ServerConnection } from "../../src/server/server-connection.ts";
-import type { ClientsReport } from "../support/busy-clients.ts";
-import { until } from "../support/connection-pair.ts";
+import { typescriptProgram } from "../../../scripts/typescript-program.ts";
+import { route } from "../../../src/server/route.ts";
+import { type Server, serve } from "../../../src/server/server.ts";
+import type { ServerConnection } from "../../../src/server/server-connection.ts";
+import type { ClientsReport } from "../../support/busy-clients.ts";
+import { until } from "../../support/connection-pair.ts";
 
 /** A slow machine gets fewer. */
 const mostClients = 5000;
-const script = fileURLToPath(new URL("../support/busy-clients.ts", import.meta.url));
+const script = fileURLToPath(new URL("../../support/busy-clients.ts", import.meta.url));
 
 let server: Server | undefined;
 let clients: ChildProcess | undefined;

@@ -1,11 +1,11 @@
 /** Servers in several real processes of one machine, and sockets that go from one process to another. */
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { connect } from "../../src/client/connect.ts";
-import type { Connection } from "../../src/connection/connection.ts";
-import type { MessageData } from "../../src/connection/options/delivery-options.ts";
-import { Cluster, type Counts, type Sharing, type WorkerProcess } from "../support/cluster.ts";
-import { gate } from "../support/connection-pair.ts";
-import { sendRaw } from "../support/raw-peer.ts";
+import { connect } from "../../../src/client/connect.ts";
+import type { Connection } from "../../../src/connection/connection.ts";
+import type { MessageData } from "../../../src/connection/options/delivery-options.ts";
+import { Cluster, type Counts, type Sharing, type WorkerProcess } from "../../support/cluster.ts";
+import { gate } from "../../support/connection-pair.ts";
+import { sendRaw } from "../../support/raw-peer.ts";
 
 /** The number of workers at a cluster's beginning, and the number that a test needs, so that one may go. */
 const workerCount = 3;

@@ -8,14 +8,14 @@ import { join } from "node:path";
 import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
-import type { CloseReport } from "../../src/connection/closing/close-report.ts";
-import { route } from "../../src/server/route.ts";
-import type { ServerConnection } from "../../src/server/server-connection.ts";
-import { says } from "../support/asking.ts";
-import { gate, until } from "../support/connection-pair.ts";
-import { closeFrame, closeStatus, RawPeer, readHead, requestText, sendRaw } from "../support/raw-peer.ts";
-import { serving } from "../support/serving.ts";
-import { frameFrom } from "../support/wire.ts";
+import type { CloseReport } from "../../../src/connection/closing/close-report.ts";
+import { route } from "../../../src/server/route.ts";
+import type { ServerConnection } from "../../../src/server/server-connection.ts";
+import { says } from "../../support/asking.ts";
+import { gate, until } from "../../support/connection-pair.ts";
+import { closeFrame, closeStatus, RawPeer, readHead, requestText, sendRaw } from "../../support/raw-peer.ts";
+import { serving } from "../../support/serving.ts";
+import { frameFrom } from "../../support/wire.ts";
 
 afterEach(() => {
   vi.useRealTimers();

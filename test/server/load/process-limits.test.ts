@@ -1,11 +1,11 @@
 /** The limits that all connections of a process share, with slow clients over real sockets. */
 import { expect, test } from "vitest";
-import type { CloseReport } from "../../src/connection/closing/close-report.ts";
-import { processAssembly } from "../../src/connection/receiving/message-pump.ts";
-import { processOutbox } from "../../src/connection/sending/outbox.ts";
-import { until } from "../support/connection-pair.ts";
-import { closeStatus, openRaw } from "../support/raw-peer.ts";
-import { serving } from "../support/serving.ts";
+import type { CloseReport } from "../../../src/connection/closing/close-report.ts";
+import { processAssembly } from "../../../src/connection/receiving/message-pump.ts";
+import { processOutbox } from "../../../src/connection/sending/outbox.ts";
+import { until } from "../../support/connection-pair.ts";
+import { closeStatus, openRaw } from "../../support/raw-peer.ts";
+import { serving } from "../../support/serving.ts";
 
 test("unfinished messages of all clients together stay below the limit; the longest is closed with 1013 [A02]", async () => {
   const most = 1024 * 1024;
