@@ -63,12 +63,18 @@ function endWithShell() {
 async function run(name, { scripts }, words) {
   const script = Object.hasOwn(scripts, words[0] ?? "") ? words.shift() : "start";
   const [, file, ...args] = scripts[script].split(" ");
+  const command = `npm run example -- ${name}`;
+  const translate = (code) => {
+    if (code === 1) console.error(`In this repository, the example's "npm start" is "${command}".`);
+  };
+  process.on("exit", translate);
   process.chdir(join(folder, name));
   process.argv = [process.execPath, join(folder, name, file), ...args, ...words];
   try {
     await import(pathToFileURL(process.argv[1]).href);
   } catch (error) {
-    const reason = explain(error, `npm run example -- ${name}`);
+    process.off("exit", translate);
+    const reason = explain(error, command);
     if (reason === undefined) throw error;
     console.error(`Cannot start ${name}: ${reason}`);
     process.exit(1);
@@ -80,7 +86,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const examples = readExamples();
   const example = examples.get(name);
   if (example) {
-    setUp({ build: true, demo: false });
+    // Under Vitest all is built, and other tests read it meanwhile.
+    if (process.env.VITEST === undefined) setUp({ build: true, demo: false });
     linkPackage();
     if (process.env.npm_lifecycle_event === "example") endWithShell();
     await run(name, example, words);

@@ -7,7 +7,7 @@ import { serve } from "openline";
 const port = Number(process.env.PORT ?? 9998);
 
 export async function serveInWorker() {
-  const server = await serve({
+  const serving = serve({
     port,
     host: "127.0.0.1",
     routes: {
@@ -20,18 +20,21 @@ export async function serveInWorker() {
         },
       },
     },
-  }).catch(({ code }) => {
+  });
+
+  let leaving = false;
+  const leave = async () => {
+    if (leaving) return;
+    leaving = true;
+    const server = await serving;
+    // Clients are told one after another, over a second; the other process has the new connections from now on.
+    await server.drain({ over: 1000, deadline: 10_000, stopListening: true });
+    cluster.worker?.disconnect();
+  };
+  for (const event of ["message", "SIGINT", "SIGTERM"]) process.on(event, leave);
+
+  await serving.catch(({ code }) => {
     console.error(`Cannot listen on port ${port} (${code}). Choose another: PORT=${port + 10} npm start`);
     process.exit(1);
   });
-
-  /** @type {Promise<void> | undefined} */
-  let leaving;
-  const leave = async () => {
-    // Clients are told one after another, over a second; the other process has the new connections from now on.
-    leaving ??= server.drain({ over: 1000, deadline: 10_000, stopListening: true });
-    await leaving;
-    if (cluster.worker?.isConnected()) cluster.worker.disconnect();
-  };
-  for (const event of ["message", "SIGINT", "SIGTERM"]) process.on(event, leave);
 }

@@ -4,7 +4,9 @@ import { startExample, stopExamples } from "./example-process.ts";
 
 afterEach(stopExamples);
 
-test("the slow reader of all is let go, that of the latest misses values, and the fast one gets each", async () => {
+test("the slow reader of all is let go, that of the latest misses values, and the fast one gets each", {
+  tags: "slow",
+}, async () => {
   const server = startExample("backpressure", { args: ["250"] });
   const env = { PORT: String(await server.port()) };
   const client = startExample("backpressure", { script: "client", args: ["20"], env });

@@ -5,14 +5,17 @@ import { startExample, stopExamples } from "./example-process.ts";
 
 afterEach(stopExamples);
 
-test.each([[[]], [["compressed"]]])("with %j, each of 300 connections gets each of 20 messages", async (args) => {
-  const server = startExample("broadcast", { args });
-  const env = { PORT: String(await server.port()) };
-  const client = await startExample("broadcast", { script: "client", args: ["300", "20"], env }).ended;
-  expect(client.code, client.output).toBe(0);
-  expect(client.output).toMatch(/^300 connections in \d+\.\d\d s\n6000 deliveries in \d+\.\d\d s\n$/);
-  expect((await server.stop()).output).toMatch(/\n6000 deliveries: \d+\.\d\d µs of CPU each, \d+ MiB\n$/);
-});
+test.each([[[]], [["compressed"]]])(
+  "with %j, each of 300 connections gets each of 20 messages [G106]",
+  async (args) => {
+    const server = startExample("broadcast", { args });
+    const env = { PORT: String(await server.port()) };
+    const client = await startExample("broadcast", { script: "client", args: ["300", "20"], env }).ended;
+    expect(client.code, client.output).toBe(0);
+    expect(client.output).toMatch(/^300 connections in \d+\.\d\d s\n6000 deliveries in \d+\.\d\d s\n$/);
+    expect((await server.stop()).output).toMatch(/\n6000 deliveries: \d+\.\d\d µs of CPU each, \d+ MiB\n$/);
+  },
+);
 
 test("without a server the client says what to start", async () => {
   const { code, output } = await startExample("broadcast", { script: "client", env: { PORT: "1" } }).ended;

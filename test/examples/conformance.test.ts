@@ -12,11 +12,19 @@ beforeAll(() => {
 });
 afterAll(stopExamples);
 
-test.each(["message", "prepared", "streams", "parts", "collected"])("the way /%s passes", async (path) => {
+const passes = async (path: string) => {
   const { code, out } = await judge("--server", `ws://localhost:${await server.port()}/${path}`, ...groups);
   expect(code, out).toBe(0);
   expect(out).toMatch(/1\d{2} cases: .*, 0 fail, 0 skip\s*$/);
-});
+};
+
+test("what comes back part by part passes [G104]", () => passes("parts"));
+
+test.each(["message", "prepared", "streams", "collected"])(
+  "what comes back in the way of /%s passes [G104]",
+  { tags: "slow" },
+  (path) => passes(path),
+);
 
 test("a client that leaves in the middle of a message is nothing to complain about", async () => {
   const { code, output } = await server.stop();

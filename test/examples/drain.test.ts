@@ -7,7 +7,9 @@ import { startExample, stopExamples } from "./example-process.ts";
 
 afterEach(stopExamples);
 
-test("two rolling restarts under load: all connections move, and every message is acknowledged", async () => {
+test("two rolling restarts under load: all connections move, and every message is acknowledged", {
+  tags: "slow",
+}, async () => {
   const server = startExample("drain");
   const client = startExample("drain", { script: "client", env: { PORT: String(await server.port()) } });
   await client.until(/^[1-9]\d* sent, [1-9]\d* acknowledged/m);
@@ -30,7 +32,7 @@ test("two rolling restarts under load: all connections move, and every message i
   expect(/(\d+) messages were handled, \d+ of them twice\n$/.exec(output)?.[1]).toBe(sent);
 });
 
-test("when the server is gone for good, the client says what is not acknowledged", async () => {
+test("when the server is gone for good, the client says what is not acknowledged", { tags: "slow" }, async () => {
   const server = startExample("drain");
   const client = startExample("drain", { script: "client", env: { PORT: String(await server.port()) } });
   await client.until(/^[1-9]\d* sent, [1-9]\d* acknowledged/m);

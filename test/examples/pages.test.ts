@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Browser, openChromium, type Tab } from "../browser/tabs.ts";
 import { describeWith } from "../support/real-parts.ts";
 import { type ExampleProcess, startExample, stopExamples } from "./example-process.ts";
@@ -10,7 +10,9 @@ import { type ExampleProcess, startExample, stopExamples } from "./example-proce
 const lines = `[...document.querySelectorAll("li")].map((line) => line.textContent)`;
 const all = "document.body.innerText";
 
-describeWith("chromium", "the pages of the examples", (path) => {
+describe("in a browser", { tags: "slow" }, () => describeWith("chromium", "the pages of the examples", pages));
+
+function pages(path: string): void {
   let browser: Browser;
   let tabs: Tab[] = [];
   /** What a test makes Chromium complain about on purpose. */
@@ -113,7 +115,7 @@ describeWith("chromium", "the pages of the examples", (path) => {
     expectedComplaint = /WebSocket connection to .* failed|status of 401 .*\/(ticket|token)$/;
     for (const way of ["cookie", "ticket", "bearer"]) {
       await press(way, "Connect");
-      await tab.until(`${stateOf(way)} === "closed with 1006 "`);
+      await tab.until(`${stateOf(way)} === "refused"`);
     }
     await press("first-message", "Connect");
     await tab.until(`${stateOf("first-message")} === "closed with 1008 This is no token of yours"`);
@@ -121,7 +123,7 @@ describeWith("chromium", "the pages of the examples", (path) => {
     await tab.click("#login");
     await tab.until(`document.querySelector("#login").textContent === "Logged in as Ada"`);
     await press("certificate", "Connect");
-    await tab.until(`${stateOf("certificate")} === "closed with 1006 "`);
+    await tab.until(`${stateOf("certificate")} === "refused"`);
     for (const way of ["cookie", "ticket", "bearer", "first-message"]) {
       await press(way, "Connect");
       await tab.until(`${stateOf(way)}.startsWith("Ada, until ")`);
@@ -159,4 +161,4 @@ describeWith("chromium", "the pages of the examples", (path) => {
     await grace.close();
     await ada.until(`${here("tea")} === "Here: Ada" && ${last("tea")} === "<i>Grace</i>: has left"`);
   });
-});
+}
