@@ -12,6 +12,7 @@ import type { Subscriber, Traffic } from "./traffic.ts";
 const TOPIC = "push";
 const MEBIBYTE = 1024 * 1024;
 const DELAY_RESOLUTION = 20;
+const MACHINE = `${availableParallelism()} cores, ${(totalmem() / 1024 / MEBIBYTE).toFixed(1)} GiB, ${platform()}`;
 
 /** Takes a sample every `SAMPLE_INTERVAL` and sends it to all watchers. */
 export class PushFeed {
@@ -35,8 +36,8 @@ export class PushFeed {
 
   /** Tells a newcomer the last minute, then everything as it comes, until it leaves. */
   add(watcher: Subscriber): void {
-    const machine = `${availableParallelism()} cores, ${Math.round(totalmem() / MEBIBYTE / 102.4) / 10} GiB, ${platform()}`;
-    this.#traffic.send(watcher, { is: "history", samples: this.#samples, machine } satisfies PushMessage);
+    const history: PushMessage = { is: "history", samples: this.#samples, machine: MACHINE };
+    this.#traffic.send(watcher, history);
     watcher.subscribe(TOPIC);
   }
 
@@ -63,7 +64,13 @@ export class PushFeed {
     this.#delay.reset();
     this.#samples.push(sample);
     if (this.#samples.length > SAMPLES_KEPT) this.#samples.shift();
-    this.#traffic.publish(TOPIC, { is: "sample", sample } satisfies PushMessage);
+    this.#tell(sample);
+  }
+
+  /** Publishes to all watchers; the message is encoded once for all of them. */
+  #tell(sample: Sample): void {
+    const message: PushMessage = { is: "sample", sample };
+    this.#traffic.publish(TOPIC, message);
   }
 
   /** The histogram holds the time between two ticks of its own timer, so that timer's period is taken off. */

@@ -8,6 +8,8 @@ import { launch } from "puppeteer-core";
 /** A tab. Selectors are CSS; `until` takes a JavaScript expression and waits for it to be true in the page. */
 export interface Tab {
   goto(url: string): Promise<void>;
+  /** Makes the window as large as that, in CSS pixels. */
+  resize(width: number, height: number): Promise<void>;
   click(selector: string): Promise<void>;
   type(selector: string, text: string): Promise<void>;
   press(key: "Enter"): Promise<void>;
@@ -64,6 +66,7 @@ export async function openChromium(executablePath: string): Promise<Browser> {
         until: (expression) => until(read, expression),
         complaints: async () => [...errors, ...(await read<string[]>("refusals"))],
         goto: async (url) => void (await page.goto(url)),
+        resize: (width, height) => page.setViewportSize({ width, height }),
         click: (selector) => page.click(selector),
         type: (selector, text) => page.fill(selector, text),
         press: (key) => page.keyboard.press(key),
@@ -94,6 +97,7 @@ export async function openFirefox(executablePath: string): Promise<Browser> {
         until: (expression) => until(read, expression),
         complaints: async () => [...errors, ...(await read<string[]>("refusals"))],
         goto: async (url) => void (await page.goto(url)),
+        resize: (width, height) => page.setViewport({ width, height }),
         click: (selector) => page.click(selector),
         type: async (selector, text) => void (await page.locator(selector).fill(text)),
         press: (key) => page.keyboard.press(key),

@@ -8,12 +8,21 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useTheme } from "./theme.ts";
 
-/** A line (or dots) of a chart; `color` is one of the page's colour variables. */
+/** A line of a chart; `color` is one of the page's colour variables. */
 export interface ChartSeries {
-  readonly color: "--socket" | "--long" | "--short" | "--accent" | "--second";
-  readonly dots?: boolean;
+  readonly color: "--socket" | "--long" | "--short" | "--accent" | "--second" | "--third" | "--limit";
+  readonly dash?: boolean;
   readonly fill?: boolean;
+  /** The shape of its points, where it has any; points alone are drawn with `dots`. */
+  readonly shape?: PointShape;
+  readonly dots?: boolean;
 }
+
+/** What a point looks like. */
+export type PointShape = "circle" | "square" | "triangle";
+
+/** The dashes and gaps of a dashed line, in pixels. */
+export const DASH: readonly [number, number] = [5, 3];
 
 /** What a chart shows. */
 export interface ChartProps {
@@ -21,7 +30,8 @@ export interface ChartProps {
   readonly series: readonly ChartSeries[];
   /** The x values, then one array for each series. */
   readonly data: uPlot.AlignedData;
-  readonly height: number;
+  /** In pixels; narrow windows have another. */
+  readonly height: number | { readonly wide: number; readonly narrow: number };
   /** Whether x is time in seconds since the epoch; else plain numbers. */
   readonly time?: boolean;
   /** The least top of the y axis, so that small noise does not look like a storm. */
@@ -44,7 +54,7 @@ export function Chart(props: ChartProps): VNode {
     const made = new uPlot(options(latest, element), latest.current.data, element);
     plot.current = made;
     const observer = new ResizeObserver(() =>
-      made.setSize({ width: element.clientWidth, height: latest.current.height }),
+      made.setSize({ width: element.clientWidth, height: heightOf(latest.current) }),
     );
     observer.observe(element);
     return () => {
@@ -62,7 +72,7 @@ export function Chart(props: ChartProps): VNode {
 }
 
 function options(latest: { readonly current: ChartProps }, element: HTMLElement): uPlot.Options {
-  const { series, height, time = false, atLeast = 1, formatY = String } = latest.current;
+  const { series, time = false, atLeast = 1, formatY = String } = latest.current;
   const font = `11px ${getComputedStyle(element).fontFamily}`;
   const axis: uPlot.Axis = {
     font,
@@ -72,7 +82,7 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
   };
   return {
     width: element.clientWidth,
-    height,
+    height: heightOf(latest.current),
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 14, 0, 0],
@@ -92,18 +102,52 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
     ],
     series: [
       {},
-      ...series.map(({ color: name, dots = false, fill = false }): uPlot.Series => {
+      ...series.map(({ color: name, dash = false, fill = false, shape = "circle", dots = false }): uPlot.Series => {
         const stroke = color(name, element);
         return {
           stroke,
           width: 1.75,
           spanGaps: true,
+          ...(dash ? { dash: [...DASH] } : {}),
           ...(fill ? { fill: color(`${name}-soft`, element) } : {}),
-          points: { show: dots, size: 5, fill: stroke, width: 0 },
+          points: { show: dots, fill: stroke, width: 0, paths: shaped(shape) },
           ...(dots ? { paths: () => null } : {}),
         };
       }),
     ],
+  };
+}
+
+function heightOf({ height }: ChartProps): number {
+  if (typeof height === "number") return height;
+  return matchMedia("(max-width: 40rem)").matches ? height.narrow : height.wide;
+}
+
+const POINT_RADIUS = 3;
+
+/** Draws each point of a series in its shape. */
+function shaped(shape: PointShape): uPlot.Series.Points.PathBuilder {
+  return (plot, index, from, to) => {
+    const fill = new Path2D();
+    const radius = POINT_RADIUS * devicePixelRatio;
+    const values = plot.data[index];
+    for (let at = from; at <= to; at += 1) {
+      const value = values?.[at];
+      if (value === null || value === undefined) continue;
+      const x = plot.valToPos(plot.data[0][at] ?? 0, "x", true);
+      const y = plot.valToPos(value, "y", true);
+      if (shape === "square") fill.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+      else if (shape === "triangle") {
+        fill.moveTo(x, y - 1.25 * radius);
+        fill.lineTo(x + 1.2 * radius, y + radius);
+        fill.lineTo(x - 1.2 * radius, y + radius);
+      } else {
+        fill.moveTo(x + radius, y);
+        fill.arc(x, y, radius, 0, 2 * Math.PI);
+      }
+      fill.closePath();
+    }
+    return { stroke: null, fill, clip: null, flags: 1 };
   };
 }
 

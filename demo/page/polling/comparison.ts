@@ -4,8 +4,8 @@
  */
 import type { FeedEvent, Figures, Mode } from "../../server/messages.ts";
 import { MODES } from "../../server/messages.ts";
-import type { ClockOffset } from "./control.ts";
-import { Control, pageTime } from "./control.ts";
+import type { ClockOffset, Control } from "./control.ts";
+import { pageTime } from "./control.ts";
 import { READERS } from "./readers.ts";
 import type { Result, Results } from "./statistics.ts";
 
@@ -55,11 +55,9 @@ export const NOTHING: Progress = {
 
 /** One comparison, from the start to the end or to `signal`; `show` gets each step. Rejects when the server is lost. */
 export async function compare(
-  settings: Settings,
-  signal: AbortSignal,
-  show: (progress: Progress) => void,
+  control: Control,
+  { settings, signal, show }: { settings: Settings; signal: AbortSignal; show: (progress: Progress) => void },
 ): Promise<void> {
-  const control = await Control.open();
   const session = new Session(settings, control, show);
   try {
     await session.prepare(signal);
@@ -67,7 +65,6 @@ export async function compare(
     for (const modes of turns) if (!signal.aborted) await session.turn(modes, signal);
   } finally {
     session.finish();
-    control.close();
   }
 }
 

@@ -1,9 +1,13 @@
 /**
- * The control connection of a comparison: one question, one answer, in order. It also finds how far the server's clock
+ * The control connection of the comparisons: one question, one answer, in order. What was asked and not answered when it is
+ * lost is not asked again: the run is gone with the connection. It also finds how far the server's clock
  * is from the page's, so that a latency is the time between two moments of one clock.
  */
+
+import { ReconnectingWebSocket } from "openline/browser";
 import type { CompareAnswer, CompareQuestion, Figures } from "../../server/messages.ts";
 import { socketUrl } from "../parts/format.ts";
+import { COME_BACK } from "../parts/standing.tsx";
 
 const CLOCK_TRIES = 15;
 
@@ -18,28 +22,26 @@ interface Asked {
   readonly reject: (error: Error) => void;
 }
 
+/** The control connection was lost, and with it the run. */
+export class LostError extends Error {
+  override readonly name = "LostError";
+
+  constructor() {
+    super("The connection to the server was lost");
+  }
+}
+
 /** Asks the server to start and stop runs, and for their figures. */
 export class Control {
-  readonly #socket: WebSocket;
+  readonly socket: ReconnectingWebSocket;
   readonly #asked: Asked[] = [];
 
-  private constructor(socket: WebSocket) {
-    this.#socket = socket;
-    socket.onmessage = (event: MessageEvent<string>) => {
-      this.#asked.shift()?.resolve(JSON.parse(event.data) as CompareAnswer);
+  constructor() {
+    this.socket = new ReconnectingWebSocket(socketUrl("/compare"), [], { reconnect: COME_BACK, queue: false });
+    this.socket.onmessage = ({ data }) => this.#asked.shift()?.resolve(JSON.parse(data) as CompareAnswer);
+    this.socket.onclose = () => {
+      for (const { reject } of this.#asked.splice(0)) reject(new LostError());
     };
-    socket.onclose = () => {
-      for (const { reject } of this.#asked.splice(0)) reject(new Error("The connection to the server was lost"));
-    };
-  }
-
-  /** Connects; rejects when the server cannot be reached. */
-  static open(): Promise<Control> {
-    return new Promise((resolve, reject) => {
-      const socket = new WebSocket(socketUrl("/compare"));
-      socket.onopen = () => resolve(new Control(socket));
-      socket.onclose = () => reject(new Error("The server cannot be reached"));
-    });
   }
 
   async start(rate: number, seconds: number): Promise<{ run: string; total: number }> {
@@ -73,10 +75,6 @@ export class Control {
     return best ?? { offset: 0, roundTrip: 0 };
   }
 
-  close(): void {
-    this.#socket.close();
-  }
-
   async #figures(question: "figures" | "stop"): Promise<Figures> {
     const answer = await this.#ask({ do: question });
     if (answer.is !== "figures") throw unexpected(answer);
@@ -84,10 +82,8 @@ export class Control {
   }
 
   #ask(question: CompareQuestion): Promise<CompareAnswer> {
-    if (this.#socket.readyState !== WebSocket.OPEN) {
-      return Promise.reject(new Error("The connection to the server was lost"));
-    }
-    this.#socket.send(JSON.stringify(question));
+    if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(new LostError());
+    this.socket.send(JSON.stringify(question));
     return new Promise((resolve, reject) => this.#asked.push({ resolve, reject }));
   }
 }

@@ -1,15 +1,23 @@
 /**
- * The comparison view: choose, start, watch three bills grow, take the table away.
+ * The comparison view: watch three bills grow, choose, start another, take the table away.
  */
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Mode } from "../../server/messages.ts";
 import { MODES } from "../../server/messages.ts";
+import runSource from "../../server/polling/comparison-run.ts?raw";
+import routesSource from "../../server/routes.ts?raw";
 import type { ChartSeries } from "../parts/chart.tsx";
 import { Chart } from "../parts/chart.tsx";
+import { BothEnds } from "../parts/code.tsx";
+import { excerpt, excerpts } from "../parts/excerpt.ts";
 import { bytes, count, milliseconds } from "../parts/format.ts";
+import { LineMark } from "../parts/marks.tsx";
+import { StandingLine, useSocket } from "../parts/standing.tsx";
 import type { Progress, Settings } from "./comparison.ts";
 import { compare, NOTHING } from "./comparison.ts";
+import { Control } from "./control.ts";
+import readersSource from "./readers.ts?raw";
 import { ResultTable } from "./result-table.tsx";
 import { MODE_NAMES, percentile } from "./statistics.ts";
 
@@ -19,41 +27,86 @@ const HOW: Readonly<Record<Mode, string>> = {
   socket: "Connect once; be told.",
 };
 
-const LINES: readonly ChartSeries[] = MODES.map((mode) => ({ color: `--${mode}` as const }));
-const DOTS: readonly ChartSeries[] = MODES.map((mode) => ({ color: `--${mode}` as const, dots: true }));
+const LOOKS: Readonly<Record<Mode, ChartSeries>> = {
+  short: { color: "--short", dash: true, shape: "triangle" },
+  long: { color: "--long", shape: "square" },
+  socket: { color: "--socket", shape: "circle" },
+};
+const LINES: readonly ChartSeries[] = MODES.map((mode) => LOOKS[mode]);
+const DOTS: readonly ChartSeries[] = LINES.map((line) => ({ ...line, dots: true }));
 
-/** The view. */
+/** What the view begins with: short, and enough to see the difference. */
+const FIRST: Settings = { rate: 10, seconds: 2, polls: 1, order: "after" };
+
+const BROWSER = {
+  file: "demo/page/polling/readers.ts",
+  text: excerpts(readersSource, ["follow", "longPoll", "shortPoll"]),
+};
+const SERVER = {
+  file: "demo/server/routes.ts and polling/comparison-run.ts",
+  text: `${excerpt(routesSource, "followRoute")}\n\n${excerpts(runSource, ["open", "poll"])}`,
+};
+
+/** The view: a first comparison runs by itself, and so does one that was cut off when the server went away. */
 export function PollingView(): VNode {
-  const [settings, setSettings] = useState<Settings>({ rate: 5, seconds: 5, polls: 1, order: "after" });
+  const [settings, setSettings] = useState<Settings>(FIRST);
   const [progress, setProgress] = useState<Progress>(NOTHING);
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const running = useRef<AbortController | undefined>(undefined);
-  useEffect(() => () => running.current?.abort(), []);
+  const control = useRef<Control | undefined>(undefined);
+  const interrupted = useRef<Settings | undefined>(FIRST);
 
-  const start = async (): Promise<void> => {
+  const start = async (chosen: Settings): Promise<void> => {
+    if (control.current === undefined) return;
+    running.current?.abort();
     const controller = new AbortController();
     running.current = controller;
+    interrupted.current = undefined;
+    const isCurrent = (): boolean => running.current === controller && !controller.signal.aborted;
     setProblem("");
     setBusy(true);
     try {
-      await compare(settings, controller.signal, setProgress);
+      const show = (next: Progress): void => {
+        if (running.current === controller) setProgress(next);
+      };
+      await compare(control.current, { settings: chosen, signal: controller.signal, show });
     } catch (error) {
+      if (!isCurrent()) return;
       setProblem(error instanceof Error ? error.message : String(error));
-    } finally {
-      setBusy(false);
+      interrupted.current = chosen;
     }
+    if (running.current === controller) setBusy(false);
+  };
+  const { socket, standing } = useSocket(() => {
+    const made = new Control();
+    control.current = made;
+    made.socket.addEventListener("open", () => {
+      if (interrupted.current !== undefined) void start(interrupted.current);
+    });
+    return made.socket;
+  });
+  useEffect(() => () => running.current?.abort(), []);
+  const choose = (chosen: Settings): void => {
+    setSettings(chosen);
+    running.current?.abort();
+    interrupted.current = undefined;
   };
 
   return (
     <>
-      <Choices settings={settings} busy={busy} choose={setSettings}>
+      <Choices settings={settings} choose={choose}>
         {busy ? (
           <button type="button" class="primary" onClick={() => running.current?.abort()}>
             Stop
           </button>
         ) : (
-          <button type="button" class="primary" onClick={() => void start()}>
+          <button
+            type="button"
+            class="primary"
+            disabled={standing.state !== "open"}
+            onClick={() => void start(settings)}
+          >
             Start
           </button>
         )}
@@ -61,7 +114,10 @@ export function PollingView(): VNode {
           Reset
         </button>
       </Choices>
-      <p class="status" role="status">
+      {(standing.state !== "open" || standing.lost !== undefined) && (
+        <StandingLine standing={standing} retry={() => socket.current?.reconnect()} />
+      )}
+      <p class="status progress" role="status">
         <Status progress={progress} busy={busy} problem={problem} />
       </p>
       <div class="modes">
@@ -72,18 +128,18 @@ export function PollingView(): VNode {
       <Charts progress={progress} settings={settings} />
       <ResultTable results={progress.results} complete={!busy} />
       <Method progress={progress} />
+      <BothEnds browser={BROWSER} server={SERVER} />
     </>
   );
 }
 
 interface ChoicesProps {
   readonly settings: Settings;
-  readonly busy: boolean;
   readonly choose: (settings: Settings) => void;
   readonly children: VNode[];
 }
 
-function Choices({ settings, busy, choose, children }: ChoicesProps): VNode {
+function Choices({ settings, choose, children }: ChoicesProps): VNode {
   const number = (
     name: "rate" | "seconds" | "polls",
     label: string,
@@ -93,7 +149,6 @@ function Choices({ settings, busy, choose, children }: ChoicesProps): VNode {
       <span>{label}</span>
       <select
         name={name}
-        disabled={busy}
         value={String(settings[name])}
         onChange={(event) => choose({ ...settings, [name]: Number(event.currentTarget.value) })}
       >
@@ -128,7 +183,6 @@ function Choices({ settings, busy, choose, children }: ChoicesProps): VNode {
         <span>Order</span>
         <select
           name="order"
-          disabled={busy}
           value={settings.order}
           onChange={(event) => choose({ ...settings, order: event.currentTarget.value === "once" ? "once" : "after" })}
         >
@@ -163,7 +217,9 @@ function ModeCard({ mode, progress }: { readonly mode: Mode; readonly progress: 
   const active = progress.running.includes(mode);
   return (
     <section class={`panel mode ${mode}${active ? " active" : ""}`} aria-labelledby={`mode-${mode}`} data-mode={mode}>
-      <h2 id={`mode-${mode}`}>{MODE_NAMES[mode]}</h2>
+      <h2 id={`mode-${mode}`}>
+        <LineMark series={LOOKS[mode]} /> {MODE_NAMES[mode]}
+      </h2>
       <p class="note">{HOW[mode]}</p>
       <p class="now">
         <span>{bytes(total(mode))}</span> <span class="unit">on the wire</span>
@@ -251,8 +307,8 @@ function Legend(): VNode {
   return (
     <ul class="legend">
       {MODES.map((mode) => (
-        <li key={mode} class={mode}>
-          {MODE_NAMES[mode]}
+        <li key={mode}>
+          <LineMark series={LOOKS[mode]} /> {MODE_NAMES[mode]}
         </li>
       ))}
     </ul>

@@ -1,165 +1,181 @@
 /**
- * The push view: what the server says about itself and its machine, unasked, as small charts.
+ * The push view: what the server says about itself and its machine, unasked: four pictures of two lines each, and what
+ * needs no picture as numbers.
  */
+import { ReconnectingWebSocket } from "openline/browser";
 import type { VNode } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { PushMessage, Sample } from "../../server/messages.ts";
 import { SAMPLES_KEPT } from "../../server/messages.ts";
+import feedSource from "../../server/push.ts?raw";
+import routesSource from "../../server/routes.ts?raw";
 import type { ChartSeries } from "../parts/chart.tsx";
 import { Chart } from "../parts/chart.tsx";
+import { BothEnds } from "../parts/code.tsx";
+import { excerpt, excerpts } from "../parts/excerpt.ts";
 import { count, socketUrl } from "../parts/format.ts";
+import { LineMark } from "../parts/marks.tsx";
+import { COME_BACK, StandingLine, useSocket } from "../parts/standing.tsx";
+import ownSource from "./push.tsx?raw";
 
-const RECONNECT_AFTER = 1000;
-
-interface Panel {
-  readonly name: string;
-  readonly unit: string;
-  readonly keys: readonly (keyof Sample)[];
-  readonly names?: readonly string[];
-  readonly atLeast: number;
-  readonly digits: number;
-  readonly note: (sample: Sample) => string;
+/** Connects to the feed, and asks for nothing: what the server says goes to `take`. */
+function followFeed(take: (message: PushMessage) => void) {
+  const url = socketUrl("/push");
+  const socket = new ReconnectingWebSocket(url, [], { reconnect: COME_BACK });
+  socket.onmessage = ({ data }) => take(JSON.parse(data));
+  return socket;
 }
 
-const PANELS: readonly Panel[] = [
+const BROWSER = { file: "demo/page/push/push.tsx", text: excerpt(ownSource, "followFeed") };
+const SERVER = {
+  file: "demo/server/routes.ts and push.ts",
+  text: `${excerpt(routesSource, "pushRoute")}\n\n${excerpts(feedSource, ["add", "#tell"])}`,
+};
+
+interface Line {
+  readonly key: keyof Sample;
+  readonly name: string;
+}
+
+interface Picture {
+  readonly name: string;
+  readonly unit: string;
+  readonly lines: readonly [Line, Line];
+  readonly atLeast: number;
+  readonly digits: number;
+}
+
+const PICTURES: readonly Picture[] = [
   {
-    name: "Machine load",
+    name: "CPU",
     unit: "%",
-    keys: ["machineCpu"],
+    lines: [
+      { key: "machineCpu", name: "machine, of all cores" },
+      { key: "processCpu", name: "this process, of one core" },
+    ],
     atLeast: 100,
     digits: 0,
-    note: (sample) => `of all cores; load average ${sample.load.toFixed(2)}`,
-  },
-  {
-    name: "Memory",
-    unit: "MiB",
-    keys: ["processMemory"],
-    atLeast: 50,
-    digits: 1,
-    note: (sample) => `of this process; machine ${count(sample.machineMemory)} MiB`,
   },
   {
     name: "Event-loop delay",
     unit: "ms",
-    keys: ["delayP99", "delayMedian"],
-    names: ["99th percentile", "median"],
+    lines: [
+      { key: "delayP99", name: "99th percentile" },
+      { key: "delayMedian", name: "median" },
+    ],
     atLeast: 2,
     digits: 2,
-    note: (sample) => `99th percentile; median ${sample.delayMedian.toFixed(2)} ms`,
-  },
-  {
-    name: "Process CPU",
-    unit: "%",
-    keys: ["processCpu"],
-    atLeast: 5,
-    digits: 1,
-    note: () => "of one core",
-  },
-  {
-    name: "Connections",
-    unit: "",
-    keys: ["connections"],
-    atLeast: 4,
-    digits: 0,
-    note: () => "WebSockets open on this server",
   },
   {
     name: "Messages",
     unit: "/s",
-    keys: ["sent", "received"],
-    names: ["sent", "received"],
+    lines: [
+      { key: "sent", name: "sent" },
+      { key: "received", name: "received" },
+    ],
     atLeast: 5,
     digits: 1,
-    note: (sample) => `sent; received ${sample.received.toFixed(1)} /s`,
   },
   {
     name: "Bytes",
     unit: "KiB/s",
-    keys: ["bytesSent", "bytesReceived"],
-    names: ["sent", "received"],
+    lines: [
+      { key: "bytesSent", name: "sent" },
+      { key: "bytesReceived", name: "received" },
+    ],
     atLeast: 1,
     digits: 1,
-    note: (sample) => `sent; received ${sample.bytesReceived.toFixed(1)} KiB/s`,
-  },
-  {
-    name: "Waiting output",
-    unit: "KiB",
-    keys: ["buffered"],
-    atLeast: 1,
-    digits: 1,
-    note: () => "sent and not yet on the network",
-  },
-  {
-    name: "Refused",
-    unit: "",
-    keys: ["refused"],
-    atLeast: 4,
-    digits: 0,
-    note: () => "opening handshakes since the start",
   },
 ];
 
-const ONE_LINE: readonly ChartSeries[] = [{ color: "--accent", fill: true }];
-const TWO_LINES: readonly ChartSeries[] = [{ color: "--accent", fill: true }, { color: "--second" }];
+const LINES: readonly [ChartSeries, ChartSeries] = [
+  { color: "--accent", fill: true },
+  { color: "--second", dash: true },
+];
 
 /** The view. */
 export function PushView(): VNode {
-  const { samples, machine, told, connected } = useFeed();
+  const [feed, setFeed] = useState<Feed>({ samples: [], machine: "", told: 0 });
+  const { socket, standing } = useSocket(() => followFeed((message) => setFeed((before) => take(before, message))));
+  const { samples, machine, told } = feed;
   const times = useMemo(() => samples.map((sample) => sample.at / 1000), [samples]);
-  const last = samples.at(-1);
   return (
     <>
-      <p class="status" role="status">
-        <span class={connected ? "lamp on" : "lamp"} aria-hidden="true" />
-        {connected ? "Connected" : "Not connected; trying again every second"}
-        {machine !== "" && `. The server’s machine: ${machine}.`}
-      </p>
+      <StandingLine standing={standing} retry={() => socket.current?.reconnect()}>
+        {machine === "" ? "" : `The server’s machine: ${machine}.`}
+      </StandingLine>
       <p class="tally">
         <strong data-fact="told">{count(told)}</strong> messages have come since you opened this view;{" "}
         <strong>0</strong> were asked for.
       </p>
-      <div class="panels">
-        {PANELS.map((panel) => (
-          <PanelChart key={panel.name} panel={panel} samples={samples} times={times} last={last} />
+      <div class="pictures">
+        {PICTURES.map((picture) => (
+          <PictureOf key={picture.name} picture={picture} samples={samples} times={times} />
         ))}
       </div>
+      <Numbers last={samples.at(-1)} />
+      <BothEnds browser={BROWSER} server={SERVER} />
     </>
   );
 }
 
-interface PanelChartProps {
-  readonly panel: Panel;
+interface PictureProps {
+  readonly picture: Picture;
   readonly samples: readonly Sample[];
   readonly times: readonly number[];
-  readonly last: Sample | undefined;
 }
 
-function PanelChart({ panel, samples, times, last }: PanelChartProps): VNode {
+function PictureOf({ picture, samples, times }: PictureProps): VNode {
+  const { name, unit, lines, atLeast, digits } = picture;
   const data = useMemo(
-    (): [number[], ...number[][]] => [[...times], ...panel.keys.map((key) => samples.map((sample) => sample[key]))],
-    [panel, samples, times],
+    (): [number[], ...number[][]] => [[...times], ...lines.map(({ key }) => samples.map((sample) => sample[key]))],
+    [lines, samples, times],
   );
-  const [key = "at"] = panel.keys;
-  const value = last === undefined ? "–" : last[key].toFixed(panel.digits);
-  const kinds = panel.names === undefined ? "" : ` (${panel.names.join(" and ")})`;
+  const last = samples.at(-1);
+  const now = (key: keyof Sample): string => `${last === undefined ? "–" : last[key].toFixed(digits)} ${unit}`;
   return (
     <figure class="panel">
       <figcaption>
-        <h2>{panel.name}</h2>
-        <p class="now">
-          <span data-fact={key}>{value}</span> <span class="unit">{panel.unit}</span>
-        </p>
-        <p class="note">{last === undefined ? "waiting for the first sample" : panel.note(last)}</p>
+        <h2>{name}</h2>
+        <ul class="legend">
+          {lines.map((line, index) => (
+            <li key={line.key}>
+              <LineMark series={LINES[index] ?? LINES[0]} /> {line.name}{" "}
+              <strong data-fact={line.key}>{now(line.key)}</strong>
+            </li>
+          ))}
+        </ul>
       </figcaption>
       <Chart
-        label={`${panel.name}${kinds} over the last minute, now ${value} ${panel.unit}`}
-        series={panel.keys.length === 1 ? ONE_LINE : TWO_LINES}
+        label={`${name} over the last minute, now ${lines.map((line) => `${line.name} ${now(line.key)}`).join(", ")}`}
+        series={LINES}
         data={data}
-        height={130}
+        height={{ wide: 220, narrow: 110 }}
         time
-        atLeast={panel.atLeast}
+        atLeast={atLeast}
       />
     </figure>
+  );
+}
+
+function Numbers({ last }: { readonly last: Sample | undefined }): VNode {
+  const numbers: readonly (readonly [string, string, keyof Sample | undefined])[] = [
+    ["WebSockets open", last === undefined ? "–" : count(last.connections), "connections"],
+    ["Load average", last?.load.toFixed(2) ?? "–", undefined],
+    ["Memory of the process", last === undefined ? "–" : `${last.processMemory.toFixed(1)} MiB`, undefined],
+    ["Memory of the machine", last === undefined ? "–" : `${count(last.machineMemory)} MiB`, undefined],
+    ["Waiting to be sent", last === undefined ? "–" : `${last.buffered.toFixed(1)} KiB`, undefined],
+    ["Handshakes refused", last === undefined ? "–" : count(last.refused), undefined],
+  ];
+  return (
+    <dl class="facts numbers panel">
+      {numbers.map(([name, value, fact]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd data-fact={fact}>{value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 
@@ -167,37 +183,6 @@ interface Feed {
   readonly samples: readonly Sample[];
   readonly machine: string;
   readonly told: number;
-  readonly connected: boolean;
-}
-
-/** Follows `/push` as long as the view is there, and comes back when the connection is lost. */
-function useFeed(): Feed {
-  const [feed, setFeed] = useState<Feed>({ samples: [], machine: "", told: 0, connected: false });
-  useEffect(() => {
-    let socket: WebSocket | undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let left = false;
-    const start = (): void => {
-      socket = new WebSocket(socketUrl("/push"));
-      socket.onopen = () => setFeed((before) => ({ ...before, connected: true }));
-      socket.onmessage = (event: MessageEvent<string>) => {
-        const message = JSON.parse(event.data) as PushMessage;
-        setFeed((before) => take(before, message));
-      };
-      socket.onclose = () => {
-        if (left) return;
-        setFeed((before) => ({ ...before, connected: false }));
-        timer = setTimeout(start, RECONNECT_AFTER);
-      };
-    };
-    start();
-    return () => {
-      left = true;
-      clearTimeout(timer);
-      socket?.close();
-    };
-  }, []);
-  return feed;
 }
 
 function take(before: Feed, message: PushMessage): Feed {
