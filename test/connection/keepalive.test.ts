@@ -52,7 +52,7 @@ function keep(role: Role, options?: { interval: number; timeout: number }, limit
 const defaults = { interval: 25 * second, timeout: 20 * second };
 
 describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
-  test("D02: a silent peer is asked after 25 s and given up 20 s later", () => {
+  test("a silent peer is asked after 25 s and given up 20 s later [D02]", () => {
     const { done } = keep(role, defaults);
     vi.advanceTimersByTime(600 * second);
     expect(done).toEqual([
@@ -85,7 +85,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done).toEqual([]);
   });
 
-  test("D02: an answer counts also where the timeout is longer than the interval", () => {
+  test("an answer counts also where the timeout is longer than the interval [D02]", () => {
     const { keepalive, done } = keep(role, { interval: 5 * second, timeout: 20 * second });
     for (let answered = 0, passed = 0; answered < 10 && passed < 300; passed++) {
       vi.advanceTimersByTime(1 * second);
@@ -139,7 +139,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done.map(([what]) => what)).toEqual(["pong"]);
   });
 
-  test("D05: while the peer has not read what it was sent, the write timeout judges, and no Ping is added", () => {
+  test("while the peer has not read what it was sent, the write timeout judges, and no Ping is added [D05]", () => {
     const { kept, done } = keep(role, defaults);
     kept.endpoint.stalled = true;
     vi.advanceTimersByTime(300 * second);
@@ -153,7 +153,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     ["a frame", frameFrom(peerOf(role), { opcode: 1, payload: "unfinished" }).subarray(0, 8)],
     ["a message", frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" })],
     ["a header", frameFrom(peerOf(role), { opcode: 1, payload: "unfinished" }).subarray(0, 1)],
-  ])("A11: %s that does not go on for a minute is too slow", (_, bytes) => {
+  ])("%s that does not go on for a minute is too slow [A11]", (_, bytes) => {
     const { kept, keepalive, done } = keep(role);
     feed(kept.endpoint, bytes);
     keepalive.received();
@@ -164,7 +164,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
   });
 
   test.each([0, 1, 1000, 1500, 2000, 14_999, 60_000])(
-    "A11: %i ms to go on are never cut short by a millisecond, wherever in a second they begin",
+    "%i ms to go on are never cut short by a millisecond, wherever in a second they begin [A11]",
     (messageIdleTimeout) => {
       for (const into of [0, 1, 500, 999, 7001, 14_999]) {
         const { kept, keepalive, done } = keep(role, undefined, { messageIdleTimeout });
@@ -180,7 +180,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     },
   );
 
-  test("A11: a message that stood while we did not read has its whole time from then on", () => {
+  test("a message that stood while we did not read has its whole time from then on [A11]", () => {
     const { kept, keepalive, done } = keep(role);
     feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" }));
     keepalive.received();
@@ -194,7 +194,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done.map(([what]) => what)).toEqual(["too slow"]);
   });
 
-  test("A11: a message that goes on byte by byte is not too slow, and one that is whole is none", () => {
+  test("a message that goes on byte by byte is not too slow, and one that is whole is none [A11]", () => {
     const { kept, keepalive, done } = keep(role);
     const bytes = frameFrom(peerOf(role), { opcode: 1, payload: "drip" });
     for (const byte of bytes) {
@@ -206,7 +206,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done).toEqual([]);
   });
 
-  test("A11: messages that are always as far when they are looked at are not one that stands still", () => {
+  test("messages that are always as far when they are looked at are not one that stands still [A11]", () => {
     const { kept, keepalive, done } = keep(role);
     const fragment = (opcode: number, fin: boolean) => {
       keepalive.received();
@@ -224,7 +224,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done.map(([what]) => what)).toEqual(["too slow"]);
   });
 
-  test("A11: Pings between its fragments do not keep an unfinished message alive", () => {
+  test("Pings between its fragments do not keep an unfinished message alive [A11]", () => {
     const { kept, keepalive, done } = keep(role);
     feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "begun" }), "whole");
     for (let i = 0; i < 20; i++) {
@@ -238,7 +238,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
   test.each([
     ["1000 bytes in 10 s", 1000, ["too slow"]],
     ["1100 bytes in 10 s", 1100, []],
-  ])("A11: beyond 64 KiB a message goes on with 1 KiB in 10 s: %s", (_, bytes, verdict) => {
+  ])("beyond 64 KiB a message goes on with 1 KiB in 10 s: %s [A11]", (_, bytes, verdict) => {
     const { kept, keepalive, done } = keep(role);
     const fragment = (opcode: number, length: number) => {
       keepalive.received();
@@ -253,7 +253,7 @@ describe.each<Role>(["client", "server"])("the keepalive of a %s", (role) => {
     expect(done.map(([what]) => what)).toEqual(verdict);
   });
 
-  test("A11: a shorter limit is looked after as often as it asks", () => {
+  test("a shorter limit is looked after as often as it asks [A11]", () => {
     const { kept, done } = keep(role, undefined, { messageIdleTimeout: 2 * second });
     feed(kept.endpoint, frameFrom(peerOf(role), { opcode: 1, fin: false, payload: "unfinished" }));
     vi.advanceTimersByTime(5 * second);

@@ -147,7 +147,7 @@ test("each publisher's messages come in its order to everybody else, whoever pub
   }
 });
 
-test("D15: subscribing, unsubscribing, publishing and closing inside of a handler while others publish", async () => {
+test("subscribing, unsubscribing, publishing and closing inside of a handler while others publish [D15]", async () => {
   const server = await serving({
     routes: {
       "/": {
@@ -175,7 +175,7 @@ test("D15: subscribing, unsubscribing, publishing and closing inside of a handle
   await until(() => server.subscriberCount("t") === 1);
 });
 
-test("D07: a publish to very many does not hold up another connection", async () => {
+test("a publish to very many does not hold up another connection [D07]", async () => {
   const topics = new Topics();
   const { port } = await httpServer((request, socket, head) => {
     void accept(request, socket, head, { message: (connection, data) => void connection.send(data) });

@@ -189,7 +189,7 @@ describe("a subscription", () => {
     expect(listener.heard).toEqual(["u0", "t1", "u2", "t3"]);
   });
 
-  it("D15: changes while a publish is being delivered", async () => {
+  it("changes while a publish is being delivered [D15]", async () => {
     const topics = new Topics();
     const [first, second, third] = listeners(topics, 3, "t");
     const late = new Listener();
@@ -221,7 +221,7 @@ describe("a subscription", () => {
     expect(listener!.heard).toEqual(["published", "sent", "published later"]);
   });
 
-  it("D14: is limited in number and in the length of its name", () => {
+  it("is limited in number and in the length of its name [D14]", () => {
     const topics = new Topics({ maxTopics: 2, maxTopicLength: 4 });
     const [listener] = listeners(topics, 1, "a", "b");
     topics.subscribe(listener!, "a");
@@ -248,7 +248,7 @@ describe("a subscription", () => {
 });
 
 describe("a delivery that runs other code", () => {
-  it("D15: delivers what is published from inside it once to each, in order, and what is published later", async () => {
+  it("delivers what is published from inside it once to each, in order, and what is published later [D15]", async () => {
     const topics = new Topics();
     const all = listeners(topics, 3, "t");
     all[0]!.onFrames = () => {
@@ -265,7 +265,7 @@ describe("a delivery that runs other code", () => {
     expect(topics.backlog).toBe(0);
   });
 
-  it("D15 control: where a delivered round goes on taking messages, some are lost", () => {
+  it("control: where a delivered round goes on taking messages, some are lost [D15]", () => {
     const heard: string[][] = [[], []];
     const round = ["first"];
     for (const [index, own] of heard.entries()) {
@@ -275,7 +275,7 @@ describe("a delivery that runs other code", () => {
     expect(heard).toEqual([["first"], ["first", "inside"]]);
   });
 
-  it("D15: an exception fails its own subscriber, in a later turn, and no other misses anything", async () => {
+  it("an exception fails its own subscriber, in a later turn, and no other misses anything [D15]", async () => {
     const topics = new Topics();
     const all = listeners(topics, 300, "t");
     const broken = new Error("broken");
@@ -312,7 +312,7 @@ describe("a delivery that runs other code", () => {
 });
 
 describe("what is published faster than it can be delivered", () => {
-  it("D24: says when it was delivered, and is counted until then", async () => {
+  it("says when it was delivered, and is counted until then [D24]", async () => {
     const topics = new Topics();
     const [listener] = listeners(topics, 1, "t");
     const { delivered } = topics.publish("t", "x".repeat(1000));
@@ -324,7 +324,7 @@ describe("what is published faster than it can be delivered", () => {
     await topics.publish("nobody", "x").delivered;
   });
 
-  it("D24: is dropped beyond the limit and says so; one message alone may be longer", async () => {
+  it("is dropped beyond the limit and says so; one message alone may be longer [D24]", async () => {
     const topics = new Topics({ maxPublishBacklogSize: 10_000 });
     const [publisher, other] = listeners(topics, 2, "t");
     expect(topics.publish("t", "x".repeat(20_000))).toEqual({ reached: 2, dropped: 0 });
@@ -338,7 +338,7 @@ describe("what is published faster than it can be delivered", () => {
     expect(other!.heard.map((text) => text[0])).toEqual(["x", "z"]);
   });
 
-  it("D24 control: without a limit all of it is held", () => {
+  it("control: without a limit all of it is held [D24]", () => {
     const topics = new Topics({ maxPublishBacklogSize: Number.MAX_SAFE_INTEGER });
     listeners(topics, 1, "t");
     const message = new PreparedMessage("x".repeat(1024 * 1024));
@@ -346,7 +346,7 @@ describe("what is published faster than it can be delivered", () => {
     expect(topics.backlog).toBeGreaterThan(200 * 1024 * 1024);
   });
 
-  it("D24: sets a pace while delivery takes more than a turn, or more than half of the subscribers lag", async () => {
+  it("sets a pace while delivery takes more than a turn, or more than half of the subscribers lag [D24]", async () => {
     const topics = new Topics();
     const all = listeners(topics, 3, "t");
     topics.publish("t", "x");
@@ -372,7 +372,7 @@ describe("what is published faster than it can be delivered", () => {
     await topics.pace("t");
   });
 
-  it("D24: sets a pace from inside a delivery that goes on", async () => {
+  it("sets a pace from inside a delivery that goes on [D24]", async () => {
     const topics = new Topics();
     const all = listeners(topics, 2, "t");
     const paces: unknown[] = [];

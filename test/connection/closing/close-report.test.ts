@@ -17,7 +17,7 @@ describe.each<Role>(["client", "server"])("the close report of a %s", (role) => 
   const receive = (endpoint: Endpoint, code?: number, reason?: string) =>
     feed(endpoint, frameFrom(peerOf(role), closeFrame(code, reason)));
 
-  test("R6455-7.1.5-1: without any Close the code is 1006, and the phase open [G36]", () => {
+  test("without any Close the code is 1006, and the phase open [R6455-7.1.5-1, G36]", () => {
     const error = new Error("Reset");
     expect(reportClose(new Endpoint({ role }), { ...evidence, error })).toEqual({
       code: 1006,
@@ -32,7 +32,7 @@ describe.each<Role>(["client", "server"])("the close report of a %s", (role) => 
     });
   });
 
-  test("R6455-7.1.5-1, R6455-7.1.6-1: the code and the reason are those received [G36]", () => {
+  test("the code and the reason are those received [R6455-7.1.5-1, R6455-7.1.6-1, G36]", () => {
     const endpoint = new Endpoint({ role });
     receive(endpoint, 4001, "enough");
     endpoint.close(1000, "bye");
@@ -46,14 +46,14 @@ describe.each<Role>(["client", "server"])("the close report of a %s", (role) => 
     });
   });
 
-  test("R6455-7.1.5-1: a Close without a code is 1005", () => {
+  test("a Close without a code is 1005 [R6455-7.1.5-1]", () => {
     const endpoint = new Endpoint({ role });
     receive(endpoint);
     endpoint.echoClose();
     expect(reportClose(endpoint, evidence)).toMatchObject({ code: 1005, wasClean: true, sent: { code: 1005 } });
   });
 
-  test("R6455-7.1.4-1: one Close alone is not clean", () => {
+  test("one Close alone is not clean [R6455-7.1.4-1]", () => {
     const sent = new Endpoint({ role });
     sent.close(1001);
     expect(reportClose(sent, evidence)).toMatchObject({ code: 1006, wasClean: false, phase: "closing" });

@@ -154,7 +154,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     // biome-ignore lint/suspicious/noThenProperty: it is what is tried
     ["whose then calls back twice", () => Object.assign(Promise.resolve(), { then: twice })],
     ["that is rejected with undefined", () => Promise.reject()],
-  ])("D09: a handler's promise %s holds up no end", async (_, make) => {
+  ])("a handler's promise %s holds up no end [D09]", async (_, make) => {
     const { peer, connection } = await connectionPair(role, { handlers: { message: make, error: () => {} } });
     peer.send(text("1"), text("2"), closeFrame(1000));
     peer.end();
@@ -187,7 +187,7 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     }
   });
 
-  test("D01: close() behind a message that never goes on is cut off, and behind one that does waits for it", async () => {
+  test("close() behind a message that never goes on is cut off, and behind one that does waits for it [D01]", async () => {
     const stuck = await connectionPair(role, { limits: { closeTimeout: 50 } });
     void stuck.connection.sendFragments(
       (async function* () {

@@ -55,7 +55,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     connection.send(data);
   };
 
-  test("R6455-7.2.1-1 answers what came before, and ends then", async () => {
+  test("answers what came before, and ends then [R6455-7.2.1-1]", async () => {
     const { opened, open } = gate();
     const { socket, connection } = begin({ handlers: { message: answersAfter(opened) } });
     await receiveLast(socket, text("one"), text("two"));
@@ -150,7 +150,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     expect([messages, vi.getTimerCount()]).toEqual([["unread"], 0]);
   });
 
-  test("R6455-5.5.1-4 a Close that could not be parsed yet is answered", async () => {
+  test("a Close that could not be parsed yet is answered [R6455-5.5.1-4]", async () => {
     const { opened, open } = gate();
     const limits = { inboundHighWaterMark: 1 };
     const { socket, connection } = begin({ limits, handlers: { message: answersAfter(opened) } });
@@ -185,7 +185,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("A04 what was put off to the next turn is answered", async () => {
+  test("what was put off to the next turn is answered [A04]", async () => {
     const { socket, connection } = begin({
       limits: { readBudget: 0 },
       handlers: { message: (self, data) => void self.send(data) },
@@ -287,7 +287,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     expect((await connection.closed).error?.message).toBe(withoutClose);
   });
 
-  test("D01 however often its messages are asked for, it is cut off after the last step's time", async () => {
+  test("however often its messages are asked for, it is cut off after the last step's time [D01]", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const socket = new HeldDuplex();
     const connection = connectionOver(socket, role, { limits: { closeTimeout: 100 } });
@@ -301,7 +301,7 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     expect(await connection.closed).toMatchObject({ code: 1000, wasClean: true });
   });
 
-  test("D01 a stream that ends its other side by itself, and is not gone then, is cut off", async () => {
+  test("a stream that ends its other side by itself, and is not gone then, is cut off [D01]", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const write = (_chunk: Buffer, _encoding: string, done: () => void) => done();
     const socket = new Duplex({ allowHalfOpen: false, autoDestroy: false, read: () => {}, write });

@@ -63,19 +63,19 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       ["an empty message", "00", ""],
       ["an empty message as zlib leaves it after another", "", ""],
       ["two final blocks and one that is not", "f348cdc9c90700f348cdc9c90700f248cdc9c90700", "HelloHelloHello"],
-    ])("R7692-7.2.3-1: %s", async (_, payload, text) => {
+    ])("%s [R7692-7.2.3-1]", async (_, payload, text) => {
       const inflater = create(role, setup);
       expect(await inflatedText(inflater, payload)).toBe(text);
       expect(await inflatedText(inflater, payload)).toBe(text);
     });
 
-    test("R7692-7.2.2-1: the window is kept between messages exactly when it is taken over", async () => {
+    test("the window is kept between messages exactly when it is taken over [R7692-7.2.2-1]", async () => {
       const inflater = create(role, setup);
       expect(await inflatedText(inflater, "f248cdc9c90700")).toBe("Hello");
       expect(await inflatedText(inflater, "f200110000")).toBe(setup.takeover ? "Hello" : "invalid-deflate-data");
     });
 
-    test("R7692-7.2.3.4-1, B06: a final block ends neither the message nor its window", async () => {
+    test("a final block ends neither the message nor its window [R7692-7.2.3.4-1, B06]", async () => {
       const final = hex("f348cdc9c90700");
       const back = hex("f200110000");
       const payload = Buffer.concat([final, back]);
@@ -83,13 +83,13 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       expect(await inflatedText(create(role, setup), payload.toString("hex"))).toBe("HelloHello");
     });
 
-    test("R7692-7.2.3.4-1, B06: after a message with a final block, the window is there when it is taken over", async () => {
+    test("after a message with a final block, the window is there when it is taken over [R7692-7.2.3.4-1, B06]", async () => {
       const inflater = create(role, setup);
       expect(await inflatedText(inflater, "f348cdc9c9070000")).toBe("Hello");
       expect(await inflatedText(inflater, "f200110000")).toBe(setup.takeover ? "Hello" : "invalid-deflate-data");
     });
 
-    test("R7692-7.2.3.4-1, B06: the empty block that the tail belongs to may itself be a final one", async () => {
+    test("the empty block that the tail belongs to may itself be a final one [R7692-7.2.3.4-1, B06]", async () => {
       for (const [payload, text] of [
         ["01", ""],
         ["f248cdc9c90704", "Hello"],
@@ -138,7 +138,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
     );
 
     const elsewhere = setup.publicZlibOnly ? "refused as such" : "inflated elsewhere";
-    test(`D23: what there is no memory for at once is ${elsewhere}, and nothing is thrown`, async () => {
+    test(`what there is no memory for at once is ${elsewhere}, and nothing is thrown [D23]`, async () => {
       const [deflater, inflater] = [create(role === "client" ? "server" : "client", setup), create(role, setup)];
       const text = Buffer.from("a message of some length. ".repeat(6000));
       for (const exhausted of [true, false]) {
@@ -175,7 +175,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       },
     );
 
-    test("B01: the limit is inclusive, for messages inflated at once and in jobs", async () => {
+    test("the limit is inclusive, for messages inflated at once and in jobs [B01]", async () => {
       for (const length of [1, 1000, 65_536, 200_000, 262_144, 1_000_000]) {
         const payload = await create(other(role), setup).deflate(new Uint8Array(length));
         expectSame(await create(role, setup).inflate(payload, length), new Uint8Array(length));
@@ -183,7 +183,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       }
     });
 
-    test("B01: nothing fits a limit of 0 but the empty message", async () => {
+    test("nothing fits a limit of 0 but the empty message [B01]", async () => {
       expectSame(await create(role, setup).inflate(hex("00"), 0), new Uint8Array(0));
       expect(await create(role, setup).inflate(hex("f248cdc9c90700"), 0)).toBe("message-too-big");
     });
@@ -196,7 +196,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
   });
 
   describe.each(roles)("deflating as %s", (role) => {
-    test("R7692-7.2.3.6-1: an empty message is one byte, each time its own", async () => {
+    test("an empty message is one byte, each time its own [R7692-7.2.3.6-1]", async () => {
       const sender = create(role, setup);
       for (let round = 0; round < 3; round++) {
         const payload = await sender.deflate(new Uint8Array(0));
@@ -206,7 +206,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       }
     });
 
-    test("R7692-7.2.1-1: the tail is taken off and no block is final", async () => {
+    test("the tail is taken off and no block is final [R7692-7.2.1-1]", async () => {
       for (const message of Object.values(samples)) {
         const payload = await create(role, setup).deflate(message);
         expectSame(referenceInflate(payload)?.message, message);
@@ -230,7 +230,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       expect(Object.getPrototypeOf(inflated)).toBe(Uint8Array.prototype);
     });
 
-    test("B02: settings that zlib refuses do not make it fail", async () => {
+    test("settings that zlib refuses do not make it fail [B02]", async () => {
       const [sender, receiver] = [create(role, { ...setup, level: 99 }), create(other(role), setup)];
       for (const length of [1, 65_535, 65_536, 200_000]) {
         const message = noise(length, length);
@@ -272,7 +272,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       );
     });
 
-    test.each([8, 9, 10, 11, 12, 13, 14, 15])("R7692-7.2.1-2, R7692-7.1-1: with a window of %i bits", async (bits) => {
+    test.each([8, 9, 10, 11, 12, 13, 14, 15])("with a window of %i bits [R7692-7.2.1-2, R7692-7.1-1]", async (bits) => {
       const [sender, receiver] = [create(role, { ...setup, bits }), create(other(role), { ...setup, bits })];
       const window = 2 ** bits;
       let history = new Uint8Array(0);
@@ -302,7 +302,7 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
   });
 
   describe.each(roles)("a window as large as agreed, to its last byte, as %s", (role) => {
-    test.each([8, 9, 10, 11, 12, 13, 14, 15])("R7692-7.1.2: %i bits", async (bits) => {
+    test.each([8, 9, 10, 11, 12, 13, 14, 15])("%i bits [R7692-7.1.2]", async (bits) => {
       const window = 2 ** bits;
       const inflater = create(role, { ...setup, bits });
       const first = noise(window, bits);
@@ -326,7 +326,7 @@ describe("zlib left to itself", () => {
     expect(leftToItself("000500faff48")).toBe("H\x00\x00\xff\xff");
   });
 
-  test("B06: takes no notice of what follows a final block", () => {
+  test("takes no notice of what follows a final block [B06]", () => {
     expect(leftToItself("f348cdc9c90700f248cdc9c90700")).toBe("Hello");
     expect(leftToItself("f348cdc9c907005a5a5a")).toBe("Hello");
   });
@@ -335,7 +335,7 @@ describe("zlib left to itself", () => {
 describe("what a connection keeps", () => {
   const driven = { publicZlibOnly: false };
 
-  test("B03: nothing before its first message, and nothing of its own without takeover [G96]", async () => {
+  test("nothing before its first message, and nothing of its own without takeover [B03, G96]", async () => {
     const idle = Array.from({ length: 2000 }, () => create("server", { ...driven, takeover: false, bits: 13 }));
     const before = countKeptContexts();
     for (const each of idle) {
@@ -345,7 +345,7 @@ describe("what a connection keeps", () => {
     expect(countKeptContexts()).toBeLessThanOrEqual(before + 2);
   });
 
-  test("B03: with takeover one context each way, freed when it is released", async () => {
+  test("with takeover one context each way, freed when it is released [B03]", async () => {
     const before = countKeptContexts();
     const [sender, receiver] = [
       create("client", { ...driven, takeover: true }),
@@ -359,7 +359,7 @@ describe("what a connection keeps", () => {
     expect(countKeptContexts()).toBe(before);
   });
 
-  test("B03: connections whose contexts had to go carry on from their windows", async () => {
+  test("connections whose contexts had to go carry on from their windows [B03]", async () => {
     const [sender, receiver] = [
       create("client", { ...driven, takeover: true }),
       create("server", { ...driven, takeover: true }),

@@ -120,7 +120,7 @@ describe("kept contexts", () => {
     ).toBeLessThan(10);
   });
 
-  test("B03: are bounded in number, the least recently used going first", () => {
+  test("are bounded in number, the least recently used going first [B03]", () => {
     const first = slot();
     const second = slot();
     first.take();

@@ -103,7 +103,7 @@ describe("the timer wheel", () => {
     expect(added.looks).toEqual([4]);
   });
 
-  test("D19: a process that was suspended has lived through one tick, not through all of its absence", () => {
+  test("a process that was suspended has lived through one tick, not through all of its absence [D19]", () => {
     const one = watched();
     wheel.watchAfter(one, 3);
     const before = wheel.tick;
@@ -178,7 +178,7 @@ describe("the timer wheel", () => {
     // In the turn of the event loop in which the tick is due, after the sockets were polled.
     ["while the tick waited for its turn", 1],
   ])(
-    "D19: what came while the process was stopped %s is read before anybody is looked at, and the next look is a second later",
+    "what came while the process was stopped %s is read before anybody is looked at, and the next look is a second later [D19]",
     async (_, due) => {
       vi.unstubAllGlobals();
       vi.useRealTimers();

@@ -51,13 +51,13 @@ describe("errorOf", () => {
     ["a symbol", Symbol("why"), "Symbol(why)"],
     ["a function", () => expect.unreachable(), "a function"],
     ["an object", { toString: () => expect.unreachable() }, "an object that is no Error"],
-  ])("D09: %s is the cause of an Error that names it", (_, thrown, name) => {
+  ])("%s is the cause of an Error that names it [D09]", (_, thrown, name) => {
     const error = errorOf(thrown);
     expect(error?.message).toBe(`A handler threw ${name}`);
     expect(error?.cause).toBe(thrown);
   });
 
-  test("D09: what throws when it is looked at is not looked at", () => {
+  test("what throws when it is looked at is not looked at [D09]", () => {
     expect(errorOf(touchy())?.message).toBe("A handler threw an object that is no Error");
   });
 
@@ -77,7 +77,7 @@ describe("tellOf", () => {
   const error = new Error("of a handler");
   const printed = ["A connection's handler threw; it was closed with 1011:", error];
 
-  test("D09: the error handler alone is told, with its connection and `this`", () => {
+  test("the error handler alone is told, with its connection and `this` [D09]", () => {
     const told: unknown[] = [];
     const handlers: ConnectionHandlers<Self> = {
       error(self, thrown) {
@@ -89,7 +89,7 @@ describe("tellOf", () => {
     expect(stderr).not.toHaveBeenCalled();
   });
 
-  test("D09: without one, stderr is told of the first error of handlers that were made from the same ones", () => {
+  test("without one, stderr is told of the first error of handlers that were made from the same ones [D09]", () => {
     const sharedHandlers = {};
     for (let i = 0; i < 2; i++) tellOf(error, connection, settingsWith({}, { sharedHandlers }));
     expect(stderr.mock.calls).toEqual([printed]);
@@ -114,7 +114,7 @@ describe("tellOf", () => {
     expect(listener.mock.calls).toEqual([[{ connection, error }, channels.error.name]]);
   });
 
-  test("D09: an error handler that throws is told of, and then the first error", () => {
+  test("an error handler that throws is told of, and then the first error [D09]", () => {
     const second = new Error("second");
     const handlers = {
       error: () => {
@@ -125,14 +125,14 @@ describe("tellOf", () => {
     expect(stderr.mock.calls).toEqual([["A connection's error handler threw:", second], printed]);
   });
 
-  test("D09: an error handler that rejects is told of", async () => {
+  test("an error handler that rejects is told of [D09]", async () => {
     const second = new Error("second");
     tellOf(error, connection, settingsWith({ error: () => Promise.reject(second) }));
     await until(() => stderr.mock.calls.length > 0);
     expect(stderr.mock.calls).toEqual([["A connection's error handler threw:", second]]);
   });
 
-  test("D09: what cannot be printed is said to be so", () => {
+  test("what cannot be printed is said to be so [D09]", () => {
     stderr.mockImplementation((_, what) => {
       if (typeof what !== "string") throw new Error("cannot be inspected");
     });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { resolveKeepalive } from "../../../src/connection/options/keepalive-options.ts";
 
 describe("resolveKeepalive", () => {
-  test("D03: on by default, with an interval below every usual proxy's limit of 60 s", () => {
+  test("on by default, with an interval below every usual proxy's limit of 60 s [D03]", () => {
     expect(resolveKeepalive(undefined)).toEqual({ interval: 25_000, timeout: 20_000 });
     expect(resolveKeepalive(true)).toEqual({ interval: 25_000, timeout: 20_000 });
   });

@@ -13,7 +13,7 @@ function holder(then: () => void = () => {}): Holder & { count: number } {
 }
 
 describe("MemoryBudget", () => {
-  test("A02, D04: beyond the cap the largest lets go, and no other", () => {
+  test("beyond the cap the largest lets go, and no other [A02, D04]", () => {
     const cap = new MemoryBudget();
     const [small, large, last] = [holder(), holder(), holder()];
     cap.note(small, 30, 100);

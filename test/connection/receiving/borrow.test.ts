@@ -125,7 +125,7 @@ describe.each<Role>(["server", "client"])("borrowing %s", (role) => {
     ]);
   });
 
-  test("D12: a lent message of more than 64 KiB is sent as it was, though the peer reads it late", async () => {
+  test("a lent message of more than 64 KiB is sent as it was, though the peer reads it late [D12]", async () => {
     let sent = 0;
     let lentLong = 0;
     const { connection, peer } = await pair(role, (self, data) => {

@@ -41,7 +41,7 @@ describe("Inbox", () => {
     expect(inbox.size).toBe(0);
   });
 
-  test("A07: messages without content have a size too, so that no number of them fits in for ever", () => {
+  test("messages without content have a size too, so that no number of them fits in for ever [A07]", () => {
     const { inbox } = make();
     for (let i = 0; i < 10_000; i++) inbox.push(message(""));
     expect(inbox.size).toBeGreaterThanOrEqual(64 * 1024);

@@ -101,7 +101,7 @@ describe.each(roles)("messages() as %s", (role) => {
     ["bytewise", true],
   ];
 
-  test.each(kinds)("R6455-5.4-1: messages of every form in order, %s", async (_, bytewise) => {
+  test.each(kinds)("messages of every form in order, %s [R6455-5.4-1]", async (_, bytewise) => {
     const { connection, peer } = await connectionPair(role, { limits: { maxMessageSize: 1000 } });
     const bytes = fromPeer(
       role,
@@ -186,7 +186,7 @@ describe.each(roles)("messages() as %s", (role) => {
     await expect(read(message)).rejects.toThrow("the next one was asked for");
   });
 
-  test("D04: reading stops while the application is behind by the high-water mark, control frames are seen before", async () => {
+  test("reading stops while the application is behind by the high-water mark, control frames are seen before [D04]", async () => {
     const pings: string[] = [];
     const socket = new HeldDuplex();
     const connection = connectionOver(socket, role, {
@@ -260,7 +260,7 @@ describe.each(roles)("messages() as %s", (role) => {
     expect((await messages.next()).done).toBe(true);
   });
 
-  test("R6455-8.1-1: text that is no UTF-8 fails the connection while it is read", async () => {
+  test("text that is no UTF-8 fails the connection while it is read [R6455-8.1-1]", async () => {
     const { connection, peer } = await connectionPair(role);
     const messages = connection.messages()[Symbol.asyncIterator]();
     peer.send({ opcode: 1, fin: false, payload: "good" });
@@ -294,7 +294,7 @@ describe.each(roles)("messages() as %s", (role) => {
 
   const MiB = 1024 * 1024;
 
-  test("A02: of a message of 64 MiB less than 4 are held at any time; taken as a whole, four times that", async () => {
+  test("of a message of 64 MiB less than 4 are held at any time; taken as a whole, four times that [A02]", async () => {
     const script = new URL("../../support/stream-memory.ts", import.meta.url).pathname;
     const measure = async (kind: string): Promise<{ taken: number; grown: number }> => {
       const args = ["--expose-gc", ...typescriptProgram(script), role, kind, "64"];

@@ -68,25 +68,31 @@ const readers: Readonly<Record<string, Reader>> = {
 };
 
 describe.each<Role>(["server", "client"])("%s", (role) => {
-  test.each(Object.keys(readers))("A04: a flood of tiny messages to %s leaves the others their turns", async (name) => {
-    // With a budget of nothing each look ends the turn; without one all is done in a few, which is the control.
-    const turnsWith = async (readBudget: number): Promise<number> => {
-      let taken = 0;
-      const { message, read } = readers[name]!(() => void taken++);
-      const socket = new HeldDuplex();
-      const connection = connectionOver(socket, role, { limits: { readBudget }, handlers: message ? { message } : {} });
-      coreOf(connection).start();
-      const reading = read?.(connection);
-      if (reading instanceof Promise) reading.catch(() => {});
-      socket.push(Buffer.concat(Array(count).fill(frameFrom(peerOf(role), { opcode: 1, payload: "x" }))));
-      let turns = 0;
-      await until(() => {
-        turns++;
-        return taken === count;
-      });
-      return turns;
-    };
-    expect(await turnsWith(0)).toBeGreaterThan(count / 200);
-    expect(await turnsWith(Number.POSITIVE_INFINITY)).toBeLessThan(10);
-  });
+  test.each(Object.keys(readers))(
+    "a flood of tiny messages to %s leaves the others their turns [A04]",
+    async (name) => {
+      // With a budget of nothing each look ends the turn; without one all is done in a few, which is the control.
+      const turnsWith = async (readBudget: number): Promise<number> => {
+        let taken = 0;
+        const { message, read } = readers[name]!(() => void taken++);
+        const socket = new HeldDuplex();
+        const connection = connectionOver(socket, role, {
+          limits: { readBudget },
+          handlers: message ? { message } : {},
+        });
+        coreOf(connection).start();
+        const reading = read?.(connection);
+        if (reading instanceof Promise) reading.catch(() => {});
+        socket.push(Buffer.concat(Array(count).fill(frameFrom(peerOf(role), { opcode: 1, payload: "x" }))));
+        let turns = 0;
+        await until(() => {
+          turns++;
+          return taken === count;
+        });
+        return turns;
+      };
+      expect(await turnsWith(0)).toBeGreaterThan(count / 200);
+      expect(await turnsWith(Number.POSITIVE_INFINITY)).toBeLessThan(10);
+    },
+  );
 });

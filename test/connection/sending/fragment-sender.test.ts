@@ -46,7 +46,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
   test.each<[string, () => Fragments]>([
     ["an iterable", () => ["one ", "two ", "three"]],
     ["an async one", () => later("one ", "two ", "three")],
-  ])("R6455-5.4-1: %s is one message, a frame a fragment", async (_, fragments) => {
+  ])("%s is one message, a frame a fragment [R6455-5.4-1]", async (_, fragments) => {
     const { connection, peer } = await connectionPair(role);
     await connection.sendFragments(fragments());
     connection.send("after");
@@ -87,7 +87,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     ]);
   });
 
-  test("R6455-5.6-1: text is UTF-8 as a whole, wherever strings and bytes are cut", async () => {
+  test("text is UTF-8 as a whole, wherever strings and bytes are cut [R6455-5.6-1]", async () => {
     const { connection, peer } = await connectionPair(role);
     const globe = Buffer.from("\ud83c\udf0d");
     const cut: Fragment[][] = [
@@ -124,7 +124,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     expect(asked).toBeLessThan(1_000_000);
   });
 
-  test("D10: a promise among the fragments is refused, and what it rejects with is nobody's", async () => {
+  test("a promise among the fragments is refused, and what it rejects with is nobody's [D10]", async () => {
     const { connection, peer } = await connectionPair(role);
     const rejected: unknown[] = [];
     const listener = (reason: unknown) => void rejected.push(reason);
@@ -170,7 +170,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);
   });
 
-  test("D04: nothing is asked of the iterable while the outbox is above its high-water mark", async () => {
+  test("nothing is asked of the iterable while the outbox is above its high-water mark [D04]", async () => {
     const socket = new HeldDuplex(100);
     socket.pace = "stalled";
     const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 1000 } });
@@ -189,7 +189,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     expect(readFrames(socket.written)).toHaveLength(51);
   });
 
-  test("D04: what stands in line behind it does not hold it back, however much that is", async () => {
+  test("what stands in line behind it does not hold it back, however much that is [D04]", async () => {
     const { connection, peer } = await connectionPair(role);
     const sent = connection.sendFragments(later("a", "b"));
     const much = new Uint8Array(coreOf(connection).limits.outboxHighWaterMark).fill(1);
@@ -204,7 +204,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     expect((await peer.nextFrame())?.payload.equals(much)).toBe(true);
   });
 
-  test("D04: the end of the connection ends the wait for room", async () => {
+  test("the end of the connection ends the wait for room [D04]", async () => {
     const socket = new HeldDuplex(100);
     socket.pace = "stalled";
     const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 1000 } });
@@ -224,7 +224,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     await until(() => returned);
   });
 
-  test("D12: memory that an iterable fills again is its own at once", async () => {
+  test("memory that an iterable fills again is its own at once [D12]", async () => {
     const { connection, peer } = await connectionPair(role);
     const memory = new Uint8Array(100_000);
     await connection.sendFragments(
@@ -248,7 +248,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
   });
 
   describe("that goes wrong", () => {
-    test("D09: what the iterable throws fails the connection with 1011, once", async () => {
+    test("what the iterable throws fails the connection with 1011, once [D09]", async () => {
       const thrown = new Error("no more");
       const errors: Error[] = [];
       const { connection, peer } = await connectionPair(role, {
@@ -325,7 +325,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
         }),
       ],
     ];
-    test.each(odd)("R6455-5.4-3 D09: %s in the place of a result fails the connection with 1011", async (_, give) => {
+    test.each(odd)("%s in the place of a result fails the connection with 1011 [R6455-5.4-3, D09]", async (_, give) => {
       const errors: Error[] = [];
       const { connection, peer } = await connectionPair(role, {
         handlers: { error: (_connection, error) => void errors.push(error) },
@@ -346,7 +346,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
     });
 
     if (role === "server") {
-      test("R6455-5.4-3: what is published waits while a fragment is awaited, whatever the outbox holds", async () => {
+      test("what is published waits while a fragment is awaited, whatever the outbox holds [R6455-5.4-3]", async () => {
         const { connection, peer } = await connectionPair(role);
         const { opened, open } = gate();
         const sent = connection.sendFragments(
@@ -409,7 +409,7 @@ describe.each(roles)("sendFragments as %s", (role) => {
       expect(stderr).not.toHaveBeenCalled();
     });
 
-    test("R6455-5.5.1-4: the echo of a Close waits for the message that is being sent", async () => {
+    test("the echo of a Close waits for the message that is being sent [R6455-5.5.1-4]", async () => {
       const { connection, peer } = await connectionPair(role, { handlers: { message: () => {} } });
       const { opened, open } = gate();
       const sent = connection.sendFragments(

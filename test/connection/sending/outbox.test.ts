@@ -62,7 +62,7 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(socket.writes).toHaveLength(2);
   });
 
-  test("D12 long payloads leave in one write with what is before them, a caller's as soon as it is sent [G95]", async () => {
+  test("long payloads leave in one write with what is before them, a caller's as soon as it is sent [D12, G95]", async () => {
     const { socket, send } = make(role, {}, new HeldDuplex(10_000_000));
     const long = Buffer.alloc(300_000, "x");
     for (const data of ["before", long, "between", long]) send(data);
@@ -126,7 +126,7 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(socket.writes).toHaveLength(3);
   });
 
-  test("R6455-5.4-3: shared frames are not written into a message in fragments", async () => {
+  test("shared frames are not written into a message in fragments [R6455-5.4-3]", async () => {
     const { endpoint, socket, outbox } = make(role);
     if (role === "client") return;
     endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false });
@@ -138,7 +138,7 @@ describe.each(roles)("the outbox of a %s", (role) => {
     expect(readFrames(socket.written).map(({ payload }) => payload.toString())).toEqual(["a", "b", ""]);
   });
 
-  test("D09: a stream that throws ends its own connection, and the others of the turn leave", async () => {
+  test("a stream that throws ends its own connection, and the others of the turn leave [D09]", async () => {
     const [before, throwing, behind] = [make(role), make(role), make(role)];
     const errors: Error[] = [];
     throwing.socket.on("error", (error) => errors.push(error));
@@ -209,7 +209,7 @@ describe.each(roles)("the outbox of a %s", (role) => {
     outbox.release();
   });
 
-  test("D04: beyond the process's cap the one that holds most lets go", async () => {
+  test("beyond the process's cap the one that holds most lets go [D04]", async () => {
     const limits = { maxProcessOutboxSize: 100_000 };
     const [small, large, last] = [make(role, limits), make(role, limits), make(role, limits)];
     const sizes = [20_000, 60_000, 30_000];

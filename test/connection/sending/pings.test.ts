@@ -5,7 +5,7 @@ import { realTime } from "../../../src/transport/clock.ts";
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
 describe("Pings", () => {
-  test("R6455-5.5.3-1: a Pong settles its Ping with the time between them", async () => {
+  test("a Pong settles its Ping with the time between them [R6455-5.5.3-1]", async () => {
     vi.useFakeTimers({ toFake: ["performance"] });
     try {
       const pings = new Pings(realTime);
@@ -18,7 +18,7 @@ describe("Pings", () => {
     }
   });
 
-  test("R6455-5.5.3-2: a Pong settles every earlier Ping, and no later one", async () => {
+  test("a Pong settles every earlier Ping, and no later one [R6455-5.5.3-2]", async () => {
     const pings = new Pings(realTime);
     const first = pings.add(bytes("1"));
     const second = pings.add(bytes("2"));
@@ -35,7 +35,7 @@ describe("Pings", () => {
     await third;
   });
 
-  test("R6455-5.5.3-3: a Pong that nobody asked for settles nothing", () => {
+  test("a Pong that nobody asked for settles nothing [R6455-5.5.3-3]", () => {
     const pings = new Pings(realTime);
     void pings.add(bytes("a"));
     expect(pings.settle(bytes("b"))).toBeUndefined();
@@ -51,7 +51,7 @@ describe("Pings", () => {
     expect(pings.settle(bytes(""))).toBeUndefined();
   });
 
-  test("D12: the payload may change after the Ping was noted", async () => {
+  test("the payload may change after the Ping was noted [D12]", async () => {
     const pings = new Pings(realTime);
     const payload = bytes("a");
     const roundTrip = pings.add(payload);
@@ -85,7 +85,7 @@ test("every payload of nextPingPayload is another", () => {
   expect(payloads.every((payload) => payload.length === 16)).toBe(true);
 });
 
-test("D10: only a Uint8Array is a payload", () => {
+test("only a Uint8Array is a payload [D10]", () => {
   for (const payload of [new Uint8Array(2), Buffer.from("a")]) expect(() => checkPingPayload(payload)).not.toThrow();
   for (const payload of [
     undefined,

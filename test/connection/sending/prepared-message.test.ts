@@ -21,7 +21,7 @@ describe("PreparedMessage", () => {
     ["nothing", "", 1],
     ["a long text", "é".repeat(50_000), 1],
     ["many bytes", new Uint8Array(70_000).fill(7), 2],
-  ])("R6455-5.1-3: %s is one whole unmasked frame, made once", (_, data, opcode) => {
+  ])("%s is one whole unmasked frame, made once [R6455-5.1-3]", (_, data, opcode) => {
     const message = new PreparedMessage(data);
     const [frame, ...more] = readFrames(message.frame);
     expect(more).toEqual([]);
@@ -30,7 +30,7 @@ describe("PreparedMessage", () => {
     expect(message.frame).toBe(message.frame);
   });
 
-  test("D12: bytes are copied [G7]", () => {
+  test("bytes are copied [D12, G7]", () => {
     const data = new Uint8Array([1, 2, 3]);
     const message = new PreparedMessage(data);
     data.fill(9);
@@ -38,11 +38,11 @@ describe("PreparedMessage", () => {
     expect([...readFrames(message.frame)[0]!.payload]).toEqual([1, 2, 3]);
   });
 
-  test.each([5, null, undefined, {}, new ArrayBuffer(3), ["a"], true])("D10: %s is refused", (data) => {
+  test.each([5, null, undefined, {}, new ArrayBuffer(3), ["a"], true])("%s is refused [D10]", (data) => {
     expect(() => new PreparedMessage(data as never)).toThrow(TypeError);
   });
 
-  test("R7692-6-1: is compressed once for all who compress in the same way [G38]", () => {
+  test("is compressed once for all who compress in the same way [R7692-6-1, G38]", () => {
     const message = new PreparedMessage("hello");
     const [one, same, other] = [compression("a"), compression("a"), compression("b")];
     const frame = message.frameFor(one);

@@ -57,7 +57,7 @@ function make(role: Role, compress = false, takeover = false) {
 }
 
 describe.each(roles)("the sender of a %s", (role) => {
-  test("R6455-6.1-2: every form becomes one frame, in order, also behind a Blob [G79]", async () => {
+  test("every form becomes one frame, in order, also behind a Blob [R6455-6.1-2, G79]", async () => {
     const { sender, frames, outbox } = make(role);
     const prepared = new PreparedMessage("prepared");
     for (const data of ["text", new Uint8Array([1]), new Blob(["blob"]), "after", prepared, new Blob([]), "end"]) {
@@ -90,7 +90,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(outbox.waiting).toBe(0);
   });
 
-  test("D09: options are read at the call, which throws what their getters throw, also while others are under way", async () => {
+  test("options are read at the call, which throws what their getters throw, also while others are under way [D09]", async () => {
     const { sender, frames, errors } = make(role);
     const hostile = Object.defineProperty({}, "copy", {
       get: () => {
@@ -106,7 +106,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(errors).toEqual([]);
   });
 
-  test("D12: bytes may change after the call, also while they stand in line", async () => {
+  test("bytes may change after the call, also while they stand in line [D12]", async () => {
     const { sender, frames } = make(role);
     const [first, second] = [new Uint8Array(1000).fill(1), new Uint8Array(100_000).fill(2)];
     sender.send(first, undefined);
@@ -119,7 +119,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(read[2]!.payload.every((byte) => byte === 2)).toBe(true);
   });
 
-  test("D12: more than 64 KiB may change after the call, but inside a chunk a server refers to them unless it copies", async () => {
+  test("more than 64 KiB may change after the call, but inside a chunk a server refers to them unless it copies [D12]", async () => {
     for (const insideChunk of [false, true]) {
       for (const copy of [false, true]) {
         const { sender, frames, outbox } = make(role);
@@ -137,7 +137,7 @@ describe.each(roles)("the sender of a %s", (role) => {
   });
 
   test.each([false, true])(
-    "D12: bytes that a compressor works on elsewhere may change as well, copy: %s",
+    "bytes that a compressor works on elsewhere may change as well, copy: %s [D12]",
     async (copy) => {
       const { sender, frames } = make(role, true);
       const bytes = new Uint8Array(200_000).fill(1);
@@ -181,7 +181,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect([ran, socket.writes]).toEqual([false, []]);
   });
 
-  test("B03: what stands in line when the connection is over leaves no context of a compressor behind", async () => {
+  test("what stands in line when the connection is over leaves no context of a compressor behind [B03]", async () => {
     const { sender, deflate } = make(role, true, true);
     const before = countKeptContexts();
     sender.send("x".repeat(1000), undefined);
@@ -208,7 +208,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(sender.unsentMessages).toBe(2);
   });
 
-  test("D09: a step that throws is an error, and what is behind it goes on", async () => {
+  test("a step that throws is an error, and what is behind it goes on [D09]", async () => {
     const { sender, frames, errors } = make(role);
     sender.send(new Blob(["x"]), undefined);
     sender.afterwards(() => {
@@ -243,7 +243,7 @@ describe.each(roles)("the sender of a %s", (role) => {
         },
       }),
     ],
-  ])("D10: a Blob that gives %s is an error, and what is behind it goes on", async (_, arrayBuffer) => {
+  ])("a Blob that gives %s is an error, and what is behind it goes on [D10]", async (_, arrayBuffer) => {
     const { sender, frames, errors } = make(role);
     sender.send(Object.assign(new Blob(["x"]), { arrayBuffer }) as Blob, undefined);
     sender.send("behind", undefined);
@@ -324,7 +324,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     expect(await frames(count + 2)).toHaveLength(count + 2);
   });
 
-  test("B08, R7692-6-2, R7692-8-1: messages from the threshold on are compressed, by option all or none [G82]", async () => {
+  test("messages from the threshold on are compressed, by option all or none [B08, R7692-6-2, R7692-8-1, G82]", async () => {
     const { sender, frames } = make(role, true);
     const long = "a".repeat(100);
     const cases: [data: string | Uint8Array | PreparedMessage, compress: boolean | undefined, rsv: number][] = [
@@ -349,7 +349,7 @@ describe.each(roles)("the sender of a %s", (role) => {
     }
   });
 
-  test("D12: a long message that is compressed elsewhere keeps its place, is counted, and may change", async () => {
+  test("a long message that is compressed elsewhere keeps its place, is counted, and may change [D12]", async () => {
     const { sender, frames, outbox } = make(role, true);
     const long = new Uint8Array(64 * 1024).map((_, index) => index % 251);
     const copy = new Uint8Array(long);

@@ -112,7 +112,7 @@ describe.each(roles)("send with a timeout, as %s", (role) => {
     expect((await other.connection.closed).error?.message).toBe(late);
   });
 
-  test.each([0, -1, Number.NaN, "1000", null, true])("D10: %s is no time, and nothing is sent", async (timeout) => {
+  test.each([0, -1, Number.NaN, "1000", null, true])("%s is no time, and nothing is sent [D10]", async (timeout) => {
     const { socket, connection } = begin("at once");
     expect(() => connection.send("x", { timeout: timeout as number })).toThrow(
       /^Cannot send: timeout must be a number from 1 on, not /,

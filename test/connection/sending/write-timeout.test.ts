@@ -52,7 +52,7 @@ describe("a write timeout", () => {
   });
 });
 
-test("D05: a peer that reads slowly is not dead: what it takes gives it the write timeout again", async () => {
+test("a peer that reads slowly is not dead: what it takes gives it the write timeout again [D05]", async () => {
   const [near, far] = await socketPair();
   // Looks come when the test says so: no machine is too slow for it.
   const looks: (() => void)[] = [];
@@ -90,7 +90,7 @@ test("D05: a peer that reads slowly is not dead: what it takes gives it the writ
   far.destroy();
 });
 
-test("D04: a stream that knows no timeout of its own has the write timeout, too", async () => {
+test("a stream that knows no timeout of its own has the write timeout, too [D04]", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const socket = new HeldDuplex();
   socket.pace = "stalled";

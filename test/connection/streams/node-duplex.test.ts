@@ -84,7 +84,7 @@ describe.each(roles)("toDuplex as %s", (role) => {
     expect(Buffer.concat(chunks).toString()).toBe("answer");
   });
 
-  test("D04: backpressure both ways", async () => {
+  test("backpressure both ways [D04]", async () => {
     const socket = new HeldDuplex(100);
     socket.pace = "stalled";
     const limits = { outboxHighWaterMark: 1000, inboundHighWaterMark: 1000 };

@@ -138,7 +138,7 @@ describe.each(roles)("writable as %s", (role) => {
     expect((await connection.closed).wasClean).toBe(true);
   });
 
-  test("D04: a write is done when the outbox is below its high-water mark", async () => {
+  test("a write is done when the outbox is below its high-water mark [D04]", async () => {
     const socket = new HeldDuplex(100);
     socket.pace = "stalled";
     const connection = connectionOver(socket, role, { limits: { outboxHighWaterMark: 1000 } });
@@ -155,7 +155,7 @@ describe.each(roles)("writable as %s", (role) => {
     expect(readFrames(socket.written)).toHaveLength(30);
   });
 
-  test("D12: a chunk is the writer's again when its write is done", async () => {
+  test("a chunk is the writer's again when its write is done [D12]", async () => {
     const { connection, peer } = await connectionPair(role);
     const writer = connection.writable.getWriter();
     const memory = new Uint8Array(100_000).fill(1);
@@ -232,7 +232,7 @@ describe.each(roles)("writable as %s", (role) => {
     expect(await canceled).toEqual(new Error("Cannot write: the connection is closing or closed"));
   });
 
-  test("D10: a chunk that cannot be sent closes with 1011, as aborting does", async () => {
+  test("a chunk that cannot be sent closes with 1011, as aborting does [D10]", async () => {
     const { connection, peer } = await connectionPair(role);
     const writer = connection.writable.getWriter();
     writer.closed.catch(() => {});
