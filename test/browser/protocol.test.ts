@@ -1,5 +1,7 @@
 /**
  * The built protocol as plain ES modules in real browsers, in a page and in a worker: it does what it does in Node.
+ *
+ * @module-tag slow
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
