@@ -9,6 +9,12 @@ import { defineConfig } from "vitest/config";
 
 const all = "test/**/*.test.ts";
 const pure = "test/{protocol,reconnecting,bench}/**/*.test.ts";
+/** Those of the pure folders that replace modules or globals. */
+const replacing = [
+  "test/protocol/endpoint/receiving.test.ts",
+  "test/protocol/frames/mask-wasm.test.ts",
+  "test/protocol/messages/free-memory.test.ts",
+];
 
 export default defineConfig({
   test: {
@@ -29,7 +35,8 @@ export default defineConfig({
     ],
     projects: [
       { extends: true, test: { name: "own process", include: [all], exclude: [pure] } },
-      { extends: true, test: { name: "pure", include: [pure], isolate: false } },
+      { extends: true, test: { name: "replacing", include: replacing } },
+      { extends: true, test: { name: "pure", include: [pure], exclude: replacing, isolate: false } },
     ],
     coverage: {
       provider: "v8",

@@ -74,7 +74,7 @@ describe("a worker", () => {
   });
 
   function runOneFile(version: string): { status: number | null; output: string } {
-    const file = "test/connection/deferred.test.ts";
+    const file = "test/connection/event-loop/deferred.test.ts";
     const args = ["node_modules/vitest/vitest.mjs", "run", "--config=scripts/newest-config.ts", file];
     const env = { ...process.env, WANTED_NODE: version, NO_COLOR: "1" };
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8" });
