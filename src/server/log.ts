@@ -23,7 +23,9 @@ interface LogEntry {
 
 /** The record of a connection that failed: its client broke a rule or did not read, or a message of it failed here. */
 export interface FailedRecord extends LogEntry {
+  /** The kind of the record. */
   readonly event: "failed";
+  /** The connection, which is closed. */
   readonly connection: ServerConnection;
   /** How the connection ended; the same as the `close` handler gets. */
   readonly report: CloseReport;
@@ -31,7 +33,9 @@ export interface FailedRecord extends LogEntry {
 
 /** The record of an exception of a handler, after which its connection is closed with 1011. */
 export interface HandlerErrorRecord extends LogEntry {
+  /** The kind of the record. */
   readonly event: "handler-error";
+  /** The connection whose handler threw. */
   readonly connection: ServerConnection;
   /** The exception; a thrown value that is no Error is the `cause` of one. */
   readonly error: Error;
@@ -39,7 +43,9 @@ export interface HandlerErrorRecord extends LogEntry {
 
 /** The record of a connection that the listener could not accept. */
 export interface ListenerErrorRecord extends LogEntry {
+  /** The kind of the record. */
   readonly event: "listener-error";
+  /** The error of the listener, such as one with the code `EMFILE`. */
   readonly error: Error;
 }
 
@@ -47,8 +53,11 @@ export interface ListenerErrorRecord extends LogEntry {
  * The record of an exception or a rejection of `request`: 500 was answered, or an answer that had begun was cut off.
  */
 export interface RequestErrorRecord extends LogEntry {
+  /** The kind of the record. */
   readonly event: "request-error";
+  /** The request that was to be answered. */
   readonly request: IncomingMessage;
+  /** The exception; a thrown value that is no Error is the `cause` of one. */
   readonly error: Error;
 }
 

@@ -8,14 +8,17 @@ import { defineInterface, requireArguments, toUnsignedShort, toUSVString } from 
 
 /** The members of a `CloseEvent`, for its constructor. */
 export interface CloseEventInit {
+  /** Whether the event bubbles. Default false. */
   readonly bubbles?: boolean;
+  /** Whether the event can be cancelled. Default false. */
   readonly cancelable?: boolean;
+  /** Whether the event leaves a shadow tree. Default false. */
   readonly composed?: boolean;
-  /** Default false. */
+  /** Whether the connection was closed cleanly. Default false. */
   readonly wasClean?: boolean;
-  /** Default 0. */
+  /** The close code. Default 0. */
   readonly code?: number;
-  /** Default empty. */
+  /** The reason in the Close frame. Default: empty. */
   readonly reason?: string;
 }
 

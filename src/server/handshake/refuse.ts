@@ -17,6 +17,7 @@ import { answerUnderWay, pathOf, type UpgradeRequest } from "./upgrade-request.t
 
 /** The record of a refused opening handshake, for the option `log`; `event` is `"refused"`. */
 export interface RefusedRecord {
+  /** The kind of the record. */
   readonly event: "refused";
   /** `error` when the application threw, `warn` when the server has no room, else `info`. */
   readonly level: "info" | "warn" | "error";
