@@ -138,7 +138,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     const { sending } = coreOf(this);
     return {
       topics: new Set(),
-      position: { round: 0, entry: 0 },
+      position: { batch: 0, entry: 0 },
       compression: sending.sharedCompression,
       takesFrames: () => sending.takesFrames(),
       lag: () => sending.lag(),

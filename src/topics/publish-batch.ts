@@ -1,7 +1,7 @@
 /**
  * A batch of published messages, and how it becomes the bytes of each subscriber.
  *
- * Subscribers that are to get the same messages share one buffer for the whole round, however many messages it holds.
+ * Subscribers that are to get the same messages share one buffer for the whole batch, however many messages it holds.
  */
 
 import { Buffer } from "node:buffer";
@@ -10,7 +10,7 @@ import type { PreparedMessage } from "../connection/sending/prepared-message.ts"
 import type { Subscriber, Topic } from "./topic.ts";
 
 interface Entry {
-  /** The place of the message in its round. */
+  /** The place of the message in its batch. */
   readonly index: number;
   readonly message: PreparedMessage;
   /** The publisher, which does not get its own message. */
@@ -37,7 +37,7 @@ interface Tally {
 
 /** Messages in the order in which they were published; once its delivery has begun, nothing is added. */
 export class PublishBatch {
-  /** Rounds are numbered in order; a subscriber remembers how far it has come. */
+  /** Batches are numbered in order; a subscriber remembers how far it has come. */
   readonly number: number;
   /** Set when the first subscriber's turn comes. */
   begun = false;
@@ -45,7 +45,7 @@ export class PublishBatch {
   size = 0;
   readonly #entries = new Map<Topic, Entry[]>();
   #entryCount = 0;
-  /** Each topic's subscribers are counted once a round, and again when their number has changed: a round is over soon. */
+  /** Each topic's subscribers are counted once a batch, and again when their number has changed: a batch is over soon. */
   readonly #tallies = new Map<Topic, Tally>();
   readonly #publishers = new Set<Subscriber>();
   readonly #shared = new Map<string, Frames>();
@@ -81,12 +81,12 @@ export class PublishBatch {
     return counted;
   }
 
-  /** Gives a subscriber what it has not got yet of this round. */
+  /** Gives a subscriber what it has not got yet of this batch. */
   deliver(subscriber: Subscriber): void {
     const { position } = subscriber;
-    if (position.round > this.number) return;
-    const from = position.round === this.number ? position.entry : 0;
-    position.round = this.number;
+    if (position.batch > this.number) return;
+    const from = position.batch === this.number ? position.entry : 0;
+    position.batch = this.number;
     position.entry = this.#entryCount;
     if (from === this.#entryCount) return;
     const whole = from === 0 && !this.#publishers.has(subscriber);
@@ -107,7 +107,7 @@ export class PublishBatch {
     this.#delivered?.resolve();
   }
 
-  /** The frames for all subscribers that have these topics in common with the round. */
+  /** The frames for all subscribers that have these topics in common with the batch. */
   #sharedFrames(subscriber: Subscriber): Frames {
     const key = this.#keyOf(subscriber);
     let frames = this.#shared.get(key);

@@ -6,7 +6,7 @@ import type { SharedCompression } from "../connection/sending/prepared-message.t
 
 /** How far a subscriber has come in what was published. */
 export interface Position {
-  round: number;
+  batch: number;
   entry: number;
 }
 

@@ -5,7 +5,7 @@
  * gets its messages in the order of the calls, and what it is sent directly in its place among them; a subscription
  * counts from its call on, and until the call that ends it.
  *
- * Delivery may run other code: a stream that is written to can call back. Such code may publish, which goes to a round
+ * Delivery may run other code: a stream that is written to can call back. Such code may publish, which goes to a batch
  * of its own, and an exception fails the subscriber that it belongs to and no other.
  */
 
@@ -44,9 +44,9 @@ export type Publishable = string | ArrayBuffer | ArrayBufferView | PreparedMessa
 const subscribersPerLook = 128;
 /** … and after this many milliseconds the rest waits for the next turn. */
 const deliveryBudget = 4;
-/** A round of this many bytes is full: subscribers get it in one piece. */
-const roundSize = 1024 * 1024;
-/** What a message in a round costs besides its bytes. */
+/** A batch of this many bytes is full: subscribers get it in one piece. */
+const batchSize = 1024 * 1024;
+/** What a message in a batch costs besides its bytes. */
 const entrySize = 128;
 /** How long publishers wait at most for subscribers that read too slowly, in milliseconds: as a rule … */
 const longestWait = 5000;
@@ -60,8 +60,8 @@ export class Topics {
   readonly #topics = new Map<string, Topic>();
   readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklogSize">;
   /** What is not delivered to all yet, oldest first. A turn of the event loop is due to deliver while there is any. */
-  readonly #rounds: PublishBatch[] = [];
-  #roundsMade = 0;
+  readonly #batches: PublishBatch[] = [];
+  #batchesMade = 0;
   #topicsMade = 0;
   #delivery: Iterator<void> | undefined;
   #backlog = 0;
@@ -107,15 +107,15 @@ export class Topics {
     if (this.#backlog > 0 && this.#backlog + size > this.#limits.maxPublishBacklogSize) {
       const dropped = topic.subscribers.size - own;
       this.#dropped += dropped;
-      return new Published(0, dropped, () => this.#pace(topic, this.#rounds.at(-1)));
+      return new Published(0, dropped, () => this.#pace(topic, this.#batches.at(-1)));
     }
-    const round = this.#gather();
-    round.add(topic, message, size, except);
+    const batch = this.#gather();
+    batch.add(topic, message, size, except);
     this.#backlog += size;
-    const dropped = round.tally(topic).refusing;
+    const dropped = batch.tally(topic).refusing;
     this.#dropped += dropped;
     const reachesOwn = own === 1 && except!.takesFrames() ? 1 : 0;
-    return new Published(topic.subscribers.size - dropped - reachesOwn, dropped, () => this.#pace(topic, round));
+    return new Published(topic.subscribers.size - dropped - reachesOwn, dropped, () => this.#pace(topic, batch));
   }
 
   /**
@@ -124,10 +124,10 @@ export class Topics {
    */
   pace(name: string): Promise<void> | undefined {
     const topic = this.#topics.get(name);
-    const round = this.#rounds.at(-1);
-    if (topic === undefined || round === undefined) return undefined;
-    const behind = this.#rounds[0]!.begun;
-    return behind || round.tally(topic).crowded ? this.#pace(topic, round) : undefined;
+    const batch = this.#batches.at(-1);
+    if (topic === undefined || batch === undefined) return undefined;
+    const behind = this.#batches[0]!.begun;
+    return behind || batch.tally(topic).crowded ? this.#pace(topic, batch) : undefined;
   }
 
   /** Subscribes; a RangeError when that breaks a limit. A second subscription to the same topic changes nothing. */
@@ -163,10 +163,10 @@ export class Topics {
 
   /** Gives a subscriber now what was published up to now, so that what follows comes behind it. */
   catchUp(subscriber: Subscriber): void {
-    const oldest = this.#rounds[0];
+    const oldest = this.#batches[0];
     if (oldest === undefined) return;
-    const first = Math.max(0, subscriber.position.round - oldest.number);
-    for (const round of this.#rounds.slice(first)) deliver(round, subscriber);
+    const first = Math.max(0, subscriber.position.batch - oldest.number);
+    for (const batch of this.#batches.slice(first)) deliver(batch, subscriber);
   }
 
   #makeTopic(name: string): Topic {
@@ -182,22 +182,22 @@ export class Topics {
     if (topic.subscribers.size === 0 && this.#topics.get(topic.name) === topic) this.#topics.delete(topic.name);
   }
 
-  /** The round that takes what is published now. */
+  /** The batch that takes what is published now. */
   #gather(): PublishBatch {
-    const last = this.#rounds.at(-1);
-    if (last !== undefined && !last.begun && last.size < roundSize) return last;
-    const round = new PublishBatch(++this.#roundsMade);
-    if (this.#rounds.push(round) === 1) this.#schedule();
-    return round;
+    const last = this.#batches.at(-1);
+    if (last !== undefined && !last.begun && last.size < batchSize) return last;
+    const batch = new PublishBatch(++this.#batchesMade);
+    if (this.#batches.push(batch) === 1) this.#schedule();
+    return batch;
   }
 
   /** The publisher that happens to be first in a turn lends its async context to nobody. */
   #schedule(): void {
-    cleanContext(() => setImmediate(() => this.#deliverRounds()));
+    cleanContext(() => setImmediate(() => this.#deliverBatches()));
   }
 
   /** Delivers for a while; the rest waits for the next turn, so that nothing else starves. */
-  #deliverRounds(): void {
+  #deliverBatches(): void {
     const until = performance.now() + deliveryBudget;
     this.#delivery ??= this.#deliveries();
     do {
@@ -210,24 +210,24 @@ export class Topics {
     this.#schedule();
   }
 
-  /** Delivers to one subscriber a step, round by round. */
+  /** Delivers to one subscriber a step, batch by batch. */
   *#deliveries(): Generator<void> {
-    for (let round = this.#rounds[0]; round !== undefined; round = this.#rounds[0]) {
-      round.begun = true;
-      for (const topic of round.topics) {
+    for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
+      batch.begun = true;
+      for (const topic of batch.topics) {
         for (const subscriber of topic.subscribers) {
-          deliver(round, subscriber);
+          deliver(batch, subscriber);
           yield;
         }
       }
-      this.#rounds.shift();
-      this.#backlog -= round.size;
-      round.end();
+      this.#batches.shift();
+      this.#backlog -= batch.size;
+      batch.end();
     }
   }
 
-  async #pace(topic: Topic, round: PublishBatch | undefined): Promise<void> {
-    await round?.delivered;
+  async #pace(topic: Topic, batch: PublishBatch | undefined): Promise<void> {
+    await batch?.delivered;
     if (!tallyOf(topic).crowded) return;
     topic.roomier ??= roomier(topic);
     await topic.roomier;
@@ -252,9 +252,9 @@ class Published implements PublishResult {
 }
 
 /** What a delivery throws fails its own subscriber, and not from inside the delivery: that runs the application's code. */
-function deliver(round: PublishBatch, subscriber: Subscriber): void {
+function deliver(batch: PublishBatch, subscriber: Subscriber): void {
   try {
-    round.deliver(subscriber);
+    batch.deliver(subscriber);
   } catch (error) {
     setImmediate(() => subscriber.deliveryFailed(error));
   }

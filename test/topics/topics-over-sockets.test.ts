@@ -25,7 +25,7 @@ async function listener(port: number, path: string): Promise<{ client: WebSocket
 
 class Idle implements Subscriber {
   readonly topics = new Set<Topic>();
-  readonly position: Position = { round: 0, entry: 0 };
+  readonly position: Position = { batch: 0, entry: 0 };
   readonly compression = undefined;
   served = 0;
   work: () => void = () => {};

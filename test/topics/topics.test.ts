@@ -8,7 +8,7 @@ import { readFrames } from "../support/wire.ts";
 /** A subscriber that notes what it is sent, and in how many writes. */
 class Listener implements Subscriber {
   readonly topics = new Set<Topic>();
-  readonly position: Position = { round: 0, entry: 0 };
+  readonly position: Position = { batch: 0, entry: 0 };
   readonly compression = undefined;
   readonly writes: Uint8Array[] = [];
   onFrames: (() => void) | undefined;
@@ -265,12 +265,12 @@ describe("a delivery that runs other code", () => {
     expect(topics.backlog).toBe(0);
   });
 
-  it("control: where a delivered round goes on taking messages, some are lost [D15]", () => {
+  it("control: where a delivered batch goes on taking messages, some are lost [D15]", () => {
     const heard: string[][] = [[], []];
-    const round = ["first"];
+    const batch = ["first"];
     for (const [index, own] of heard.entries()) {
-      own.push(...round);
-      if (index === 0) round.push("inside");
+      own.push(...batch);
+      if (index === 0) batch.push("inside");
     }
     expect(heard).toEqual([["first"], ["first", "inside"]]);
   });
@@ -388,7 +388,7 @@ describe("what is published faster than it can be delivered", () => {
     expect(all[1]!.heard).toEqual(["x", "inside"]);
   });
 
-  it("a round is delivered in pieces of about a mebibyte, however much a turn publishes", async () => {
+  it("a batch is delivered in pieces of about a mebibyte, however much a turn publishes", async () => {
     const topics = new Topics();
     const [listener] = listeners(topics, 1, "t");
     const message = new PreparedMessage(new Uint8Array(300_000));

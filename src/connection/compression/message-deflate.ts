@@ -11,13 +11,13 @@ import { copyToSlab } from "./copy-to-slab.ts";
 import { SlidingWindow } from "./sliding-window.ts";
 import { type ContextShape, ContextSlot, canDriveSynchronously, type ZlibContext } from "./zlib-context.ts";
 import {
-  deflateAtOnce,
-  deflateInJobs,
+  deflateSync,
+  deflateAsync,
   finalTail,
   type InflateOutcome,
   type Inflation,
-  inflateAtOnce,
-  inflateInJobs,
+  inflateSync,
+  inflateAsync,
   removedTail,
 } from "./zlib-one-shot.ts";
 
@@ -30,9 +30,9 @@ export interface MessageDeflateOptions extends Pick<CompressionSettings, "thresh
 }
 
 /** Payloads up to these lengths are worked on at once, and inflating up to this output: less than 2 ms of the loop each. */
-const mostDeflatedAtOnce = 32 * 1024;
-const mostInflatedAtOnce = 64 * 1024;
-const mostOutputAtOnce = 256 * 1024;
+const longestDeflatedSync = 32 * 1024;
+const longestInflatedSync = 64 * 1024;
+const mostOutputSync = 256 * 1024;
 
 /**
  * Compresses and inflates the messages of one connection. A promise must have settled before the next call in the same
@@ -71,9 +71,9 @@ export class MessageDeflate {
   deflate(payload: Uint8Array): Uint8Array | Promise<Uint8Array> {
     // zlib puts out nothing for an empty message after another; section 7.2.3.6 gives the byte to send.
     if (payload.length === 0) return Uint8Array.of(0x00);
-    if (payload.length > mostDeflatedAtOnce) return this.#deflateInJobs(payload);
+    if (payload.length > longestDeflatedSync) return this.#deflateAsync(payload);
     const ours = this.#deflating;
-    const compressed = deflateKept(ours, payload) ?? deflateAtOnce(ours.shape, payload, ours.history());
+    const compressed = deflateKept(ours, payload) ?? deflateSync(ours.shape, payload, ours.history());
     ours.window?.push(payload);
     return compressed;
   }
@@ -81,12 +81,12 @@ export class MessageDeflate {
   /** The same, at once whatever the message's size, for bytes that many connections share. */
   deflateShared(payload: Uint8Array): Uint8Array {
     if (payload.length === 0) return Uint8Array.of(0x00);
-    return deflateKept(this.#deflating, payload) ?? deflateAtOnce(this.#deflating.shape, payload, noBytes);
+    return deflateKept(this.#deflating, payload) ?? deflateSync(this.#deflating.shape, payload, noBytes);
   }
 
-  async #deflateInJobs(payload: Uint8Array): Promise<Uint8Array> {
+  async #deflateAsync(payload: Uint8Array): Promise<Uint8Array> {
     const ours = this.#deflating;
-    const compressed = await deflateInJobs(ours.shape, payload, ours.history());
+    const compressed = await deflateAsync(ours.shape, payload, ours.history());
     ours.outrun(payload);
     return compressed;
   }
@@ -101,20 +101,20 @@ export class MessageDeflate {
     // Peers that forget section 7.2.3.6 send an empty message after another as no bytes at all.
     if (payload.length === 0) return new Uint8Array(0);
     const theirs = this.#inflating;
-    if (payload.length <= mostInflatedAtOnce) {
+    if (payload.length <= longestInflatedSync) {
       const outcome =
         theirs.slot === undefined
-          ? inflateAtOnce(theirs.shape, payload, theirs.history(), limit, mostOutputAtOnce)
+          ? inflateSync(theirs.shape, payload, theirs.history(), limit, mostOutputSync)
           : inflateKept(theirs, theirs.slot, payload, limit);
       if (typeof outcome === "object") theirs.window?.push(outcome);
       if (outcome !== undefined) return outcome;
     }
-    return this.#inflateInJobs(payload, limit, inflation);
+    return this.#inflateAsync(payload, limit, inflation);
   }
 
-  async #inflateInJobs(payload: Uint8Array, limit: number, inflation?: Inflation): Promise<InflateOutcome> {
+  async #inflateAsync(payload: Uint8Array, limit: number, inflation?: Inflation): Promise<InflateOutcome> {
     const theirs = this.#inflating;
-    const outcome = await inflateInJobs(theirs.shape, payload, theirs.history(), limit, inflation);
+    const outcome = await inflateAsync(theirs.shape, payload, theirs.history(), limit, inflation);
     if (typeof outcome === "object") theirs.outrun(outcome);
     return outcome;
   }
@@ -215,7 +215,7 @@ function inflateWith(
   while (produced === scratch.length) {
     length += produced;
     if (length > limit) return "message-too-big";
-    if (length >= mostOutputAtOnce) return undefined;
+    if (length >= mostOutputSync) return undefined;
     parts.push(scratch.slice());
     produced = context.write(payload, payload.length - context.unread, scratch, 0);
   }

@@ -31,7 +31,7 @@ export const removedTail: Uint8Array = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 export const finalTail: Uint8Array = Uint8Array.of(...removedTail, 0x01, 0x00, 0x00, 0xff, 0xff, 0x00);
 
 /** Compresses at once; the trailing `00 00 ff ff` is taken off. */
-export function deflateAtOnce(shape: ContextShape, payload: Uint8Array, history: Uint8Array): Uint8Array {
+export function deflateSync(shape: ContextShape, payload: Uint8Array, history: Uint8Array): Uint8Array {
   try {
     const options = { ...withHistory(shape, history), finishFlush: constants.Z_SYNC_FLUSH };
     return copyToSlab(deflateRawSync(payload, options).subarray(0, -removedTail.length));
@@ -41,10 +41,10 @@ export function deflateAtOnce(shape: ContextShape, payload: Uint8Array, history:
 }
 
 /**
- * Inflates at once; `undefined` when the message needs `inflateInJobs`: it is longer than `most`, has blocks after a final
+ * Inflates at once; `undefined` when the message needs `inflateAsync`: it is longer than `most`, has blocks after a final
  * one, or ends in bytes that are those of the tail and so may not be its own.
  */
-export function inflateAtOnce(
+export function inflateSync(
   shape: ContextShape,
   payload: Uint8Array,
   history: Uint8Array,
@@ -74,7 +74,7 @@ interface InflatedWithEngine {
  * Compresses in the thread pool; the trailing `00 00 ff ff` is taken off. The payload is read until the promise
  * resolves.
  */
-export async function deflateInJobs(
+export async function deflateAsync(
   shape: ContextShape,
   payload: Uint8Array,
   history: Uint8Array,
@@ -120,7 +120,7 @@ export class Inflation {
  * Inflates in the thread pool, stopping at the first piece of output beyond `limit`. A final block ends neither the
  * message nor the window (RFC 7692 section 7.2.3.4): a new context goes on with what the old one had put out.
  */
-export async function inflateInJobs(
+export async function inflateAsync(
   shape: ContextShape,
   payload: Uint8Array,
   history: Uint8Array,

@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import type { ContextShape } from "../../../src/connection/compression/zlib-context.ts";
 import {
-  deflateAtOnce,
-  deflateInJobs,
-  inflateAtOnce,
-  inflateInJobs,
+  deflateSync,
+  deflateAsync,
+  inflateSync,
+  inflateAsync,
 } from "../../../src/connection/compression/zlib-one-shot.ts";
 import { copyFrom, json, noise } from "../../support/deflate-samples.ts";
 import { referenceInflate } from "../../support/reference-inflate.ts";
@@ -32,22 +32,22 @@ describe("a large message", () => {
   const message = new Uint8Array(Buffer.concat([json(3000), noise(300_000, 7), json(3000)]));
 
   test("is compressed and inflated piece by piece", async () => {
-    const payload = await deflateInJobs(deflateShape, message, nothing);
+    const payload = await deflateAsync(deflateShape, message, nothing);
     expect(same(inflateRawSync(Buffer.concat([payload, Buffer.from("0000ffff010000ffff", "hex")])), message)).toBe(
       true,
     );
-    expect(same(await inflateInJobs(inflateShape, payload, nothing, message.length), message)).toBe(true);
+    expect(same(await inflateAsync(inflateShape, payload, nothing, message.length), message)).toBe(true);
   });
 
   test("refers to its history [R7692-7.2.2-1]", async () => {
     const history = noise(3500, 8);
-    const alone = await deflateInJobs(deflateShape, history, nothing);
-    const after = await deflateInJobs(deflateShape, history, history);
+    const alone = await deflateAsync(deflateShape, history, nothing);
+    const after = await deflateAsync(deflateShape, history, history);
     expect(after.length).toBeLessThan(alone.length / 4);
     expect(referenceInflate(after)).toBeUndefined();
     expect(same(referenceInflate(after, history)?.message, history)).toBe(true);
-    expect(same(await inflateInJobs(inflateShape, after, history, noLimit), history)).toBe(true);
-    expect(await inflateInJobs(inflateShape, after, nothing, noLimit)).toBe("invalid-deflate-data");
+    expect(same(await inflateAsync(inflateShape, after, history, noLimit), history)).toBe(true);
+    expect(await inflateAsync(inflateShape, after, nothing, noLimit)).toBe("invalid-deflate-data");
   });
 
   test("R7692-X-1, B06: is refused when truncated, wherever a piece ends", async () => {
@@ -55,7 +55,7 @@ describe("a large message", () => {
     const lengths = [payload.length - 1, payload.length - 2, payload.length >> 1];
     for (let piece = 16_384; piece < payload.length; piece += 16_384) lengths.push(piece - 1, piece, piece + 1);
     for (const length of lengths) {
-      expect(await inflateInJobs(inflateShape, payload.subarray(0, length), nothing, noLimit)).toBe(
+      expect(await inflateAsync(inflateShape, payload.subarray(0, length), nothing, noLimit)).toBe(
         "invalid-deflate-data",
       );
     }
@@ -64,7 +64,7 @@ describe("a large message", () => {
   test("is refused when anything but blocks follows it [B06]", async () => {
     for (const trailer of ["5a", "00ff", "0000"]) {
       const payload = Buffer.concat([deflated(message), Buffer.from(trailer, "hex")]);
-      expect(await inflateInJobs(inflateShape, payload, nothing, noLimit)).toBe("invalid-deflate-data");
+      expect(await inflateAsync(inflateShape, payload, nothing, noLimit)).toBe("invalid-deflate-data");
     }
   });
 
@@ -72,15 +72,15 @@ describe("a large message", () => {
     const first = deflated(message, constants.Z_FINISH);
     const whole = new Uint8Array(Buffer.concat([message, message.subarray(-32_768, -32_765)]));
     const payload = Buffer.concat([first, copyFrom(32_768)]);
-    expect(same(await inflateInJobs(inflateShape, payload, nothing, whole.length), whole)).toBe(true);
-    expect(await inflateInJobs(inflateShape, payload, nothing, whole.length - 1)).toBe("message-too-big");
+    expect(same(await inflateAsync(inflateShape, payload, nothing, whole.length), whole)).toBe(true);
+    expect(await inflateAsync(inflateShape, payload, nothing, whole.length - 1)).toBe("message-too-big");
   });
 
   test("a final block may end where a piece does [R7692-7.2.3.4-1]", async () => {
     for (let padding = 16_370; padding < 16_390; padding++) {
       const stored = deflateRawSync(noise(padding, 9), { level: 0 });
       const payload = Buffer.concat([stored, deflated(Buffer.from("Hello"))]);
-      const outcome = await inflateInJobs(inflateShape, payload, nothing, noLimit);
+      const outcome = await inflateAsync(inflateShape, payload, nothing, noLimit);
       expect(same(outcome, new Uint8Array(Buffer.concat([noise(padding, 9), Buffer.from("Hello")])))).toBe(true);
     }
   });
@@ -88,26 +88,26 @@ describe("a large message", () => {
   test("has 256 final blocks at most, since each costs a context [B06]", async () => {
     const blocks = (count: number) =>
       Buffer.concat([...Array<Buffer>(count).fill(Buffer.from("0300", "hex")), Buffer.of(0)]);
-    expect(await inflateInJobs(inflateShape, blocks(256), nothing, noLimit)).toEqual(nothing);
-    expect(await inflateInJobs(inflateShape, blocks(257), nothing, noLimit)).toBe("invalid-deflate-data");
+    expect(await inflateAsync(inflateShape, blocks(256), nothing, noLimit)).toEqual(nothing);
+    expect(await inflateAsync(inflateShape, blocks(257), nothing, noLimit)).toBe("invalid-deflate-data");
   });
 
   test("is stored when zlib gives no context [B02]", async () => {
-    const payload = await deflateInJobs(impossibleShape, message, nothing);
+    const payload = await deflateAsync(impossibleShape, message, nothing);
     expect(payload.length).toBe(message.length + 5 * Math.ceil(message.length / 65_535) + 1);
-    expect(same(await inflateInJobs(inflateShape, payload, nothing, noLimit), message)).toBe(true);
+    expect(same(await inflateAsync(inflateShape, payload, nothing, noLimit), message)).toBe(true);
   });
 
   test("a failure of zlib that is not about the data is not blamed on the peer", async () => {
     const payload = deflated(message);
-    expect(await inflateInJobs(impossibleShape, payload, nothing, noLimit)).toBe("inflate-failed");
-    expect(inflateAtOnce(impossibleShape, payload, nothing, noLimit, message.length)).toBe("inflate-failed");
+    expect(await inflateAsync(impossibleShape, payload, nothing, noLimit)).toBe("inflate-failed");
+    expect(inflateSync(impossibleShape, payload, nothing, noLimit, message.length)).toBe("inflate-failed");
   });
 
   test("does not make a smaller one wait that came after it [B07]", async () => {
     const order: string[] = [];
-    const large = inflateInJobs(inflateShape, deflated(noise(16 * mebibyte, 10)), nothing, noLimit);
-    const small = inflateInJobs(inflateShape, deflated(noise(100_000, 11)), nothing, noLimit);
+    const large = inflateAsync(inflateShape, deflated(noise(16 * mebibyte, 10)), nothing, noLimit);
+    const small = inflateAsync(inflateShape, deflated(noise(100_000, 11)), nothing, noLimit);
     await Promise.all([large.then(() => order.push("large")), small.then(() => order.push("small"))]);
     expect(order).toEqual(["small", "large"]);
   });
@@ -116,17 +116,17 @@ describe("a large message", () => {
     const payloads = Array.from({ length: 300 }, (_, index) => noise(40_000 + index, index));
     const outcomes = await Promise.all(
       payloads.map(async (each) => {
-        const compressed = await deflateInJobs(deflateShape, each, nothing);
-        return same(await inflateInJobs(inflateShape, compressed, nothing, each.length), each);
+        const compressed = await deflateAsync(deflateShape, each, nothing);
+        return same(await inflateAsync(inflateShape, compressed, nothing, each.length), each);
       }),
     );
     expect(outcomes.every((arrived) => arrived)).toBe(true);
   });
 
   test("an invalid one leaves its place to others", async () => {
-    const invalid = Array.from({ length: 200 }, () => inflateInJobs(inflateShape, noise(50_000, 12), nothing, noLimit));
+    const invalid = Array.from({ length: 200 }, () => inflateAsync(inflateShape, noise(50_000, 12), nothing, noLimit));
     expect(new Set(await Promise.all(invalid))).toEqual(new Set(["invalid-deflate-data"]));
-    expect(same(await inflateInJobs(inflateShape, deflated(message), nothing, noLimit), message)).toBe(true);
+    expect(same(await inflateAsync(inflateShape, deflated(message), nothing, noLimit), message)).toBe(true);
   });
 });
 
@@ -134,24 +134,24 @@ describe("a small message", () => {
   const message = json(20);
 
   test("is compressed and inflated at once, with its history", () => {
-    const payload = deflateAtOnce(deflateShape, message, message);
-    expect(payload.length).toBeLessThan(deflateAtOnce(deflateShape, message, nothing).length / 4);
-    expect(same(inflateAtOnce(inflateShape, payload, message, noLimit, 10_000), message)).toBe(true);
-    expect(inflateAtOnce(inflateShape, payload, nothing, noLimit, 10_000)).toBe("invalid-deflate-data");
+    const payload = deflateSync(deflateShape, message, message);
+    expect(payload.length).toBeLessThan(deflateSync(deflateShape, message, nothing).length / 4);
+    expect(same(inflateSync(inflateShape, payload, message, noLimit, 10_000), message)).toBe(true);
+    expect(inflateSync(inflateShape, payload, nothing, noLimit, 10_000)).toBe("invalid-deflate-data");
   });
 
   test("is left to jobs when it is too long or its end is not plain", () => {
-    expect(inflateAtOnce(inflateShape, deflated(message), nothing, noLimit, message.length - 1)).toBeUndefined();
+    expect(inflateSync(inflateShape, deflated(message), nothing, noLimit, message.length - 1)).toBeUndefined();
     expect(
-      inflateAtOnce(inflateShape, deflated(message, constants.Z_FINISH), nothing, noLimit, 10_000),
+      inflateSync(inflateShape, deflated(message, constants.Z_FINISH), nothing, noLimit, 10_000),
     ).toBeUndefined();
     expect(
-      inflateAtOnce(inflateShape, deflated(Buffer.from("0000ffff", "hex")), nothing, noLimit, 10_000),
+      inflateSync(inflateShape, deflated(Buffer.from("0000ffff", "hex")), nothing, noLimit, 10_000),
     ).toBeUndefined();
   });
 
   test("is stored when zlib gives no context", () => {
-    expect(same(referenceInflate(deflateAtOnce(impossibleShape, message, nothing))?.message, message)).toBe(true);
+    expect(same(referenceInflate(deflateSync(impossibleShape, message, nothing))?.message, message)).toBe(true);
   });
 });
 
