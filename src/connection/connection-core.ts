@@ -1,6 +1,6 @@
 /**
- * A connection behind its public object: one endpoint meets one transport, and the parts that receive, send and close meet
- * here.
+ * A connection behind its public object: one endpoint meets one transport, and the parts that receive, send and close
+ * meet here.
  *
  * An idle connection holds what sends and what keeps it alive; receiving is made with the first bytes, closing with the
  * first sign of the end.
@@ -29,7 +29,7 @@ import { MessagePump, type MessagePumpOwner } from "./receiving/message-pump.ts"
 import { MessageSender, type MessageSenderOwner } from "./sending/message-sender.ts";
 import type { Outbox } from "./sending/outbox.ts";
 
-/** What a connection is made of. */
+/** The parts that a connection is made of. */
 export interface ConnectionParts<Self> {
   readonly endpoint: Endpoint;
   readonly transport: Transport;
@@ -39,14 +39,14 @@ export interface ConnectionParts<Self> {
   readonly extensions?: string | undefined;
 }
 
-/** What the core does to the public object, besides giving it to handlers. */
+/** The public object, as far as the core changes it or calls it. */
 export interface PublicConnection {
   latency: number | undefined;
   close(code: number): void;
 }
 
 const uncounted = newCounters();
-/** What the system means by EFAULT: a long payload in flight is read from where it was sent (fault D22). */
+/** The meaning of the system's EFAULT: a long payload in flight is read from where it was sent (fault D22). */
 const memoryLost = "Cannot send: the memory of a message was given away or made shorter while it was being written";
 
 /** The inner object of one connection; nothing is read before `start`. */
@@ -94,13 +94,13 @@ export class ConnectionCore
 
   // The parts
 
-  /** Made with the first bytes, or for whoever asks for messages. */
+  /** Made with the first bytes, or with the first reader. */
   get receiving(): MessagePump {
     this.#receiving ??= new MessagePump(this);
     return this.#receiving;
   }
 
-  /** Made with the first sign of the end, or for whoever asks to be told of it. */
+  /** Made with the first sign of the end, or when `closed` is asked for. */
   get closing(): CloseSequence {
     this.#closing ??= new CloseSequence(this);
     return this.#closing;
@@ -317,7 +317,7 @@ export class ConnectionCore
 
   /** Whether no message is delivered before the promise of such a handler has settled. */
   #holdsMessages(name: keyof ConnectionHandlers<PublicConnection>): boolean {
-    // Without a message handler `open` may be the one who reads.
+    // Without a message handler, `open` may read them itself.
     if (name === "open") return this.handlers.message !== undefined;
     return name === "closing";
   }

@@ -1,6 +1,6 @@
 /**
- * A WebSocket connection as applications have it. All that happens in it is the work of `ConnectionCore`, which the other
- * parts of the library reach by `coreOf`.
+ * A WebSocket connection as applications have it. All that happens in it is the work of `ConnectionCore`, which the
+ * other parts of the library reach by `coreOf`.
  */
 
 import type { Duplex } from "node:stream";
@@ -25,8 +25,8 @@ export let coreOf: (connection: Connection) => ConnectionCore;
 /**
  * An established WebSocket connection, on either side.
  *
- * Messages go to the `message` handler that the connection was opened with, or to one reader: `for await`, `messages()`,
- * `readable` or `toDuplex()`. None is lost before there is one.
+ * Messages go to the `message` handler that the connection was opened with, or to one reader: `for await`,
+ * `messages()`, `readable` or `toDuplex()`. None is lost before there is one.
  */
 export class Connection {
   /** The agreed subprotocol; empty when none was. */
@@ -63,8 +63,8 @@ export class Connection {
   }
 
   /**
-   * The IP address of the other end of the transport; undefined when that is not TCP, or was closed before the first look
-   * at it.
+   * The IP address of the other end of the transport; undefined when that is not TCP, or was closed before the first
+   * look at it.
    */
   get remoteAddress(): string | undefined {
     return this.#core.transport.remoteAddress;
@@ -91,9 +91,9 @@ export class Connection {
   }
 
   /**
-   * Whether messages are compressed, where permessage-deflate was agreed: those from the threshold on whose `send` does not
-   * say, and what is published to this connection. Default true; it holds for what is sent from then on, and the peer's
-   * messages are its own. Throws a TypeError for what is no boolean.
+   * Whether messages are compressed, where permessage-deflate was agreed: those from the threshold on whose `send` does
+   * not say, and what is published to this connection. Default true; it holds for what is sent from then on, and the
+   * peer's messages are its own. Throws a TypeError for what is no boolean.
    */
   get compress(): boolean {
     return this.#core.sending.compress;
@@ -220,7 +220,8 @@ export class Connection {
   /**
    * A web stream of messages to send, whose writes are done when the outbox is below its high-water mark.
    *
-   * Closing it closes with 1000 and waits for the end, aborting it closes with 1011; it fails when the connection is over.
+   * Closing it closes with 1000 and waits for the end, aborting it closes with 1011; it fails when the connection is
+   * over.
    */
   get writable(): WritableStream<Sendable> {
     this.#webStreams ??= new WebStreams(this, this.#core.receiving);
@@ -230,8 +231,8 @@ export class Connection {
   /**
    * A Node stream of bytes: reads what the messages hold, text as UTF-8, and sends each write as a binary message.
    *
-   * Ending it closes with 1000 and it finishes when the connection is over; it fails unless that closed cleanly with 1000
-   * or no code. Destroying it destroys the transport. Throws when the messages go to another reader.
+   * Ending it closes with 1000 and it finishes when the connection is over; it fails unless that closed cleanly with
+   * 1000 or no code. Destroying it destroys the transport. Throws when the messages go to another reader.
    */
   toDuplex(): Duplex {
     return duplexOf(this, this.#core.receiving);

@@ -1,8 +1,8 @@
 /**
  * Whether an unfinished message goes on: it may neither stand still for too long nor trickle (fault A11).
  *
- * Bytes are known to the tick only, so a message is given up when its time is over whenever in that tick they came. Time in
- * which we do not read ourselves is not held against the peer.
+ * Bytes are known to the tick only, so a message is given up when its time is over whenever in that tick they came.
+ * Time in which we do not read ourselves is not held against the peer.
  */
 
 import type { Endpoint } from "../protocol/endpoint/endpoint.ts";
@@ -42,8 +42,8 @@ export class MessageProgress {
   }
 
   /**
-   * Whether the message stands still for longer than `longest` milliseconds, or its rest comes more slowly than a peer owes;
-   * bytes were last received at `lastReceived`.
+   * Whether the message stands still for longer than `longest` milliseconds, or its rest comes more slowly than a peer
+   * owes; bytes were last received at `lastReceived`.
    */
   isSlow(endpoint: Endpoint, { tick, lastReceived, longest }: Moment): boolean {
     if (!endpoint.insideMessage) {

@@ -13,7 +13,7 @@ interface Entry {
   /** The place of the message in its batch. */
   readonly index: number;
   readonly message: PreparedMessage;
-  /** The publisher, which does not get its own message. */
+  /** The publisher, which does not get its own message; undefined where it is no subscriber. */
   readonly except: Subscriber | undefined;
 }
 
@@ -31,7 +31,7 @@ interface Tally {
   readonly refusing: number;
   /** Whether more than half are at their high-water mark. */
   readonly crowded: boolean;
-  /** Bytes that wait for those. */
+  /** Bytes that wait for the crowded ones. */
   readonly lag: number;
 }
 
@@ -45,7 +45,9 @@ export class PublishBatch {
   size = 0;
   readonly #entries = new Map<Topic, Entry[]>();
   #entryCount = 0;
-  /** Each topic's subscribers are counted once a batch, and again when their number has changed: a batch is over soon. */
+  /**
+   * Each topic's subscribers are counted once a batch, and again when their number has changed: a batch is over soon.
+   */
   readonly #tallies = new Map<Topic, Tally>();
   readonly #publishers = new Set<Subscriber>();
   readonly #shared = new Map<string, Frames>();

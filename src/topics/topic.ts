@@ -1,5 +1,5 @@
 /**
- * A topic and what it knows of those who subscribe to it.
+ * A topic and its subscribers.
  */
 
 import type { SharedCompression } from "../connection/sending/prepared-message.ts";
@@ -14,7 +14,7 @@ export interface Position {
 export interface Subscriber {
   /** The topics it is subscribed to. */
   readonly topics: Set<Topic>;
-  /** The topics' own. */
+  /** How far it has come; only `Topics` changes that. */
   readonly position: Position;
   /** How to compress what it shares with others; undefined when it gets shared messages uncompressed. */
   compression: SharedCompression | undefined;
@@ -22,9 +22,9 @@ export interface Subscriber {
   takesFrames(): boolean;
   /** Bytes that wait for it, once they have reached its high-water mark, else 0. Without it, 0. */
   lag?(): number;
-  /** Sends whole frames of so many messages; many connections may share the bytes. */
+  /** Sends whole frames of `messageCount` messages; many connections may share the bytes. */
   sendFrames(frames: Uint8Array, messageCount: number): void;
-  /** What was published could not be sent to it. */
+  /** A publication could not be sent to it. */
   deliveryFailed(error: unknown): void;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Topics: who gets what is published, encoded once and written once a turn to each subscriber.
+ * Topics: a message that is published is encoded once, and written once a turn to each subscriber.
  *
  * A message published in a turn leaves when the turn is over, with everything else published in it. Each subscriber
- * gets its messages in the order of the calls, and what it is sent directly in its place among them; a subscription
- * counts from its call on, and until the call that ends it.
+ * gets its messages in the order of the calls, with messages that are sent to it alone in their place among them. A
+ * subscription counts from its call on, and until the call that ends it.
  *
  * Delivery may run other code: a stream that is written to can call back. Such code may publish, which goes to a batch
  * of its own, and an exception fails the subscriber that it belongs to and no other.
@@ -20,7 +20,7 @@ import { setImmediate } from "../transport/scheduling.ts";
 import { PublishBatch, tallyOf } from "./publish-batch.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
-/** How many a message was for when it was published, and when they have it. */
+/** How many subscribers a message was for when it was published, and when they have it. */
 export interface PublishResult {
   /** Subscribers that it is being sent to. */
   readonly reached: number;
@@ -30,36 +30,36 @@ export interface PublishResult {
    */
   readonly dropped: number;
   /**
-   * Resolves when the next message may be published without piling up: this one was handed to all its subscribers, and at
-   * least half of them are below their high-water mark, or have not come there in five seconds, or in one without reading
-   * anything. Never rejects.
+   * Resolves when the next message may be published without piling up: this one was handed to all its subscribers, and
+   * at least half of them are below their high-water mark, or have not come there in five seconds, or in one without
+   * reading anything. Never rejects.
    */
   readonly delivered: Promise<void>;
 }
 
-/** What can be published: text, bytes, or a message prepared before. */
+/** A message to publish: text, bytes, or prepared before. */
 export type Publishable = string | ArrayBuffer | ArrayBufferView | PreparedMessage;
 
-/** After this many subscribers the clock is read … */
+/** After this many subscribers the clock is read. */
 const subscribersPerLook = 128;
-/** … and after this many milliseconds the rest waits for the next turn. */
+/** After this many milliseconds the rest of a delivery waits for the next turn. */
 const deliveryBudget = 4;
 /** A batch of this many bytes is full: subscribers get it in one piece. */
 const batchSize = 1024 * 1024;
-/** What a message in a batch costs besides its bytes. */
+/** The size of a message in a batch without its bytes. */
 const entrySize = 128;
-/** How long publishers wait at most for subscribers that read too slowly, in milliseconds: as a rule … */
+/** The longest time that publishers wait for subscribers that read too slowly, in milliseconds. */
 const longestWait = 5000;
-/** … and for such as read nothing. */
+/** The longest time that publishers wait for subscribers that read nothing, in milliseconds. */
 const longestStandstill = 1000;
-/** How often they look. */
+/** The time between two looks at such subscribers, in milliseconds. */
 const lookInterval = 20;
 
 /** A set of topics; every server has its own. */
 export class Topics {
   readonly #topics = new Map<string, Topic>();
   readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklogSize">;
-  /** What is not delivered to all yet, oldest first. A turn of the event loop is due to deliver while there is any. */
+  /** Batches that are not delivered to all yet, oldest first. A turn to deliver is due while there are any. */
   readonly #batches: PublishBatch[] = [];
   #batchesMade = 0;
   #topicsMade = 0;
@@ -119,8 +119,8 @@ export class Topics {
   }
 
   /**
-   * Undefined where what was just published to the topic will be delivered in time; else resolves when its publisher may
-   * go on, see `PublishResult.delivered`.
+   * Undefined where what was just published to the topic will be delivered in time; else resolves when its publisher
+   * may go on, see `PublishResult.delivered`.
    */
   pace(name: string): Promise<void> | undefined {
     const topic = this.#topics.get(name);
@@ -191,7 +191,7 @@ export class Topics {
     return batch;
   }
 
-  /** The publisher that happens to be first in a turn lends its async context to nobody. */
+  /** Delivery runs in no publisher's async context. */
   #schedule(): void {
     cleanContext(() => setImmediate(() => this.#deliverBatches()));
   }
@@ -234,7 +234,7 @@ export class Topics {
   }
 }
 
-/** What became of a message; `delivered` is looked into only where somebody asks. */
+/** The outcome of a publication; `delivered` is looked into only when it is asked for. */
 class Published implements PublishResult {
   readonly reached: number;
   readonly dropped: number;
@@ -251,7 +251,7 @@ class Published implements PublishResult {
   }
 }
 
-/** What a delivery throws fails its own subscriber, and not from inside the delivery: that runs the application's code. */
+/** An exception of a delivery fails its own subscriber, in a later turn: to fail one runs the application's code. */
 function deliver(batch: PublishBatch, subscriber: Subscriber): void {
   try {
     batch.deliver(subscriber);

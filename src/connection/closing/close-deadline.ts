@@ -7,7 +7,7 @@ import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
 import { type ConnectionLimits, longestAnswerDelay } from "../options/limits.ts";
 
-/** What a deadline asks and tells the close sequence. */
+/** The connection that ends, as its deadlines see it. */
 export interface CloseDeadlineOwner {
   readonly endpoint: Endpoint;
   readonly limits: ConnectionLimits;
@@ -49,7 +49,7 @@ export class CloseDeadline {
     if (!this.#isOver) this.#cancelTimer ??= this.#owner.clock.after(longestAnswerDelay, answer);
   }
 
-  /** Gives the peer so many milliseconds from now for what it owes, then cuts it off. */
+  /** Gives the peer `after` milliseconds from now for what it owes, then cuts it off. */
   limitPeer(after: number): void {
     this.#cancelTimer?.();
     if (this.#isOver) return;
@@ -68,8 +68,8 @@ export class CloseDeadline {
   }
 
   /**
-   * Calls `late` after so many milliseconds, counted again at each call. A reader that has asked for nothing meanwhile is
-   * taken to have left; one that still works keeps the process alive by what it works on.
+   * Calls `late` after `longest` milliseconds, counted again at each call. A reader that has asked for nothing
+   * meanwhile is taken to have left; one that still works keeps the process alive by what it works on.
    */
   limitReader(longest: number, late: () => void): void {
     this.#cancelTimer?.();
@@ -90,8 +90,9 @@ export class CloseDeadline {
   /**
    * Whether what stands before our Close still leaves, or has stood for less than the write timeout.
    *
-   * What the peer sends before it knows of our Close is read as ever (RFC 6455 section 5.5.1), but it is no reason to wait:
-   * a peer that does not read would never be let go as long as it sends. What we add does not count as movement either.
+   * What the peer sends before it knows of our Close is read as ever (RFC 6455 section 5.5.1), but it is no reason to
+   * wait: a peer that does not read would never be let go as long as it sends. What we add does not count as movement
+   * either.
    */
   #isLeaving(): boolean {
     const now = this.#owner.clock.now();

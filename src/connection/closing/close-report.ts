@@ -21,7 +21,7 @@ export interface CloseReport {
   readonly initiator: "local" | "peer" | "transport";
   /** Where the connection stood when the transport ended or was given up. */
   readonly phase: "open" | "closing";
-  /** What broke: the socket's error, an exception of a handler, or a sentence about a timeout. */
+  /** The first thing that broke: the transport's error, an exception of a handler, or a sentence about a timeout. */
   readonly error?: Error;
   /** The rule that the peer broke, or what failed here. */
   readonly violation?: Violation;
@@ -37,7 +37,7 @@ export interface CloseReport {
   readonly unsentMessages: number;
 }
 
-/** What the connection knows besides its endpoint when it ends. */
+/** Facts about the end that the endpoint does not know. */
 export interface CloseEvidence {
   readonly initiator: CloseReport["initiator"];
   readonly error: Error | undefined;

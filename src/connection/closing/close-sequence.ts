@@ -1,8 +1,8 @@
 /**
  * The end of a connection from its first sign to the `close` handler, of whichever side it comes.
  *
- * Our Close leaves behind all that was sent; the answer to the peer's Close, or to its end without one, follows when the
- * application has handled what came before. While it is open a connection holds none of this, and most are open.
+ * Our Close leaves behind all that was sent; the answer to the peer's Close, or to its end without one, follows when
+ * the application has handled what came before. While it is open a connection holds none of this, and most are open.
  */
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
@@ -17,7 +17,7 @@ import { type CloseReport, reportClose } from "./close-report.ts";
 import { type ClosingState, closingStates, type PeerEnd, peerEnds } from "./closing-state.ts";
 import { TransportEnd } from "./transport-end.ts";
 
-/** What a close sequence asks and tells the connection that ends. */
+/** The connection that ends: what it is asked and told. */
 export interface CloseSequenceOwner {
   readonly endpoint: Endpoint;
   readonly transport: Transport;
@@ -35,7 +35,7 @@ export interface CloseSequenceOwner {
   callClose(report: CloseReport, done: () => void): void;
 }
 
-/** What a close sequence asks of sending. */
+/** The sender, as a close sequence uses it. */
 export interface ClosingSender {
   readonly outbox: { changed(): void; flush(): void };
   /** Whether a send is under way that our Close has to wait for. */
@@ -50,7 +50,7 @@ export interface ClosingSender {
   stop(): void;
 }
 
-/** What a close sequence asks of receiving. */
+/** The receiver, as a close sequence uses it. */
 export interface ClosingReceiver {
   readonly delivery: {
     isReached(): boolean;
@@ -77,14 +77,14 @@ export class CloseSequence {
   #peerEnd = none;
   /** Who began; undefined while neither side has. */
   #initiator: CloseReport["initiator"] | undefined;
-  /** What broke, the first thing only. */
+  /** The first thing that broke. */
   #error: Error | undefined;
   /** Messages that were thrown away because the peer did not read them. */
   #unsentMessages = 0;
   #report: CloseReport | undefined;
-  /** What waits for the report; undefined while nothing does. */
+  /** The promise of `closed`; undefined while it was not asked for. */
   #closed: Deferred<CloseReport> | undefined;
-  /** What waits for the handlers; undefined while nothing does. */
+  /** The promise of `handled`; undefined while it was not asked for. */
   #handled: Deferred<void> | undefined;
 
   constructor(owner: CloseSequenceOwner) {
@@ -132,7 +132,9 @@ export class CloseSequence {
 
   // Our Close
 
-  /** Sends our Close, or the answer to the peer's, behind all that was sent; the status must be one that can be sent. */
+  /**
+   * Sends our Close, or the answer to the peer's, behind all that was sent; the status must be one that can be sent.
+   */
   close(code: number, reason: string): void {
     const { sending, limits } = this.#owner;
     this.#sendNoMore();
@@ -212,7 +214,7 @@ export class CloseSequence {
     this.#owner.callClosing();
   }
 
-  /** What came before the peer's Close is not handled yet. */
+  /** Messages before the peer's Close are not handled yet. */
   peerCloseWaits(): void {
     this.#deadline.limitAnswer(() => this.#answerPeer());
   }

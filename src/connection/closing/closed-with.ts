@@ -3,8 +3,8 @@
 import { describe } from "../../protocol/check-options.ts";
 
 /**
- * Whether a connection ended with one of these close codes: asks a `CloseReport`, or a `CloseEvent` of `WebSocket`. The code
- * is that of the peer's Close; 1005 if it had none, 1006 if none came (RFC 6455 section 7.1.5).
+ * Whether a connection ended with one of these close codes: asks a `CloseReport`, or a `CloseEvent` of `WebSocket`. The
+ * code is that of the peer's Close; 1005 if it had none, 1006 if none came (RFC 6455 section 7.1.5).
  *
  * Throws a TypeError for what has no code, such as the promise of a report.
  */

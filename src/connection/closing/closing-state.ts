@@ -1,6 +1,6 @@
 /**
- * The states of the end of a connection, besides those of its endpoint: how far this side has come, and how far the end of
- * the peer's side has.
+ * The states of the end of a connection: how far this side has come, and how far the end of the peer's side has. The
+ * endpoint has states of its own for the two Close frames.
  *
  * The two are independent. The close sequence runs on these tables, and the reference prints them.
  */
@@ -8,14 +8,14 @@
 import { type LinkedState, linkStates, type StateTable } from "../../protocol/state-table.ts";
 
 /**
- * How far this side has come. `open`: messages may be sent. `closeRequested`: no more, since `close` was called and our Close
- * stands behind what was sent, or since the transport was destroyed. `ended`: the transport is gone, and what came before
- * may still be with a handler or a reader; `unread`: the reader was waited for long enough. `told`: the `close` handler is
- * called. `handled`: it is done.
+ * How far this side has come. `open`: messages may be sent. `closeRequested`: no more, since `close` was called and our
+ * Close stands behind what was sent, or since the transport was destroyed. `ended`: the transport is gone, and what
+ * came before may still be with a handler or a reader; `unread`: the reader was waited for long enough. `told`: the
+ * `close` handler is called. `handled`: it is done.
  */
 export type ClosingState = "open" | "closeRequested" | "ended" | "unread" | "told" | "handled";
 
-/** What brings this side further. */
+/** The events of this side, in the words of the states they lead to. */
 export type ClosingEvent = "closeRequested" | "transportClosed" | "readerLate" | "told" | "handled";
 
 /** Where each event of this side leads. */
@@ -35,8 +35,9 @@ export const closingStates: Readonly<Record<ClosingState, LinkedState<ClosingSta
 );
 
 /**
- * How far the end of the peer's side has come. `none`: it may send. `received`: nothing more comes, and not all that came is
- * parsed. `withoutClose`: all is parsed, and there was no Close. `answered`: all is handled, and our end follows.
+ * How far the end of the peer's side has come. `none`: it may send. `received`: nothing more comes, and not all that
+ * came is parsed. `withoutClose`: all is parsed, and there was no Close. `answered`: all is handled, and our end
+ * follows.
  */
 export type PeerEnd = "none" | "received" | "withoutClose" | "answered";
 

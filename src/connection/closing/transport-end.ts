@@ -1,6 +1,6 @@
 /**
- * The end of the transport: ended when both sides are done with the connection, drained after a failure, destroyed where it
- * has to be.
+ * The end of the transport: ended when both sides are done with the connection, drained after a failure, destroyed
+ * where it has to be.
  */
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
@@ -8,7 +8,7 @@ import type { Transport } from "../../transport/transport.ts";
 import { type ConnectionLimits, drainSize, drainTime } from "../options/limits.ts";
 import type { CloseDeadline } from "./close-deadline.ts";
 
-/** What the end of the transport asks of the connection that ends. */
+/** The connection whose transport ends. */
 export interface TransportEndOwner {
   readonly endpoint: Endpoint;
   readonly transport: Transport;
@@ -23,7 +23,7 @@ export interface TransportEndOwner {
 export class TransportEnd {
   readonly #owner: TransportEndOwner;
   readonly #deadline: CloseDeadline;
-  /** What the end waits for; undefined until both sides are done with the connection. */
+  /** The cause of the wait; undefined until both sides are done with the connection. */
   #waitsFor: "output" | "peer" | undefined;
   /** Bytes thrown away after a failure. */
   #drained = 0;
@@ -53,7 +53,7 @@ export class TransportEnd {
     if (failed || endpoint.role === "server" || peerEnded) transport.end();
   }
 
-  /** Whether so many more bytes may be read and thrown away. */
+  /** Counts bytes that are read and thrown away, and says whether more may be. */
   drains(length: number): boolean {
     this.#drained += length;
     return this.#drained <= drainSize;

@@ -1,9 +1,10 @@
 /**
  * Messages through permessage-deflate, RFC 7692 section 7.2: one object a connection, with no zlib context while idle.
  *
- * Without context takeover all connections share one kept context of each shape, reset for each message. With it, a kept
- * context is a cache of the window, which this object remembers: a large message is worked on elsewhere from the window,
- * and the context is made again when it is next of use. So no path can leave the two sides with different windows.
+ * Without context takeover all connections share one kept context of each shape, reset for each message. With it, a
+ * kept context is a cache of the window, which this object remembers: a large message is worked on elsewhere from the
+ * window, and the context is made again when it is next of use. So no path can leave the two sides with different
+ * windows.
  */
 import type { Role } from "../../protocol/frames/frame.ts";
 import type { CompressionSettings, DeflateParameters } from "../../protocol/handshake/permessage-deflate.ts";
@@ -11,13 +12,13 @@ import { copyToSlab } from "./copy-to-slab.ts";
 import { SlidingWindow } from "./sliding-window.ts";
 import { type ContextShape, ContextSlot, canDriveSynchronously, type ZlibContext } from "./zlib-context.ts";
 import {
-  deflateSync,
   deflateAsync,
+  deflateSync,
   finalTail,
   type InflateOutcome,
   type Inflation,
-  inflateSync,
   inflateAsync,
+  inflateSync,
   removedTail,
 } from "./zlib-one-shot.ts";
 
@@ -25,11 +26,15 @@ export type { InflateOutcome } from "./zlib-one-shot.ts";
 
 /** How a connection compresses what it sends. */
 export interface MessageDeflateOptions extends Pick<CompressionSettings, "threshold" | "level" | "memLevel"> {
-  /** Uses the public zlib functions alone, at about twice the cost; by default where the runtime allows nothing else. */
+  /**
+   * Uses the public zlib functions alone, at about twice the cost; by default where the runtime allows nothing else.
+   */
   readonly publicZlibOnly?: boolean;
 }
 
-/** Payloads up to these lengths are worked on at once, and inflating up to this output: less than 2 ms of the loop each. */
+/**
+ * Payloads up to these lengths are worked on at once, and inflating up to this output: less than 2 ms of the loop each.
+ */
 const longestDeflatedSync = 32 * 1024;
 const longestInflatedSync = 64 * 1024;
 const mostOutputSync = 256 * 1024;
@@ -65,8 +70,9 @@ export class MessageDeflate {
   }
 
   /**
-   * The compressed payload of a message, without its trailing `00 00 ff ff` (RFC 7692 section 7.2.1): at once for a small
-   * message, else as a promise, until whose end the message must not change. Never fails and never aliases its input.
+   * The compressed payload of a message, without its trailing `00 00 ff ff` (RFC 7692 section 7.2.1): at once for a
+   * small message, else as a promise, until whose end the message must not change. Never fails and never aliases its
+   * input.
    */
   deflate(payload: Uint8Array): Uint8Array | Promise<Uint8Array> {
     // zlib puts out nothing for an empty message after another; section 7.2.3.6 gives the byte to send.
@@ -93,9 +99,9 @@ export class MessageDeflate {
 
   /**
    * The message whose fragments' payloads, joined, are `payload` (RFC 7692 section 7.2.2), or the rule it breaks: it is
-   * longer than `limit` bytes, or not whole, valid DEFLATE data; or zlib has no memory for it. At once for a small message
-   * unless something is wrong with it, else as a promise, until whose end the payload must not change and `inflation` says
-   * how far it has come. After a broken rule the connection has failed: inflate no more.
+   * longer than `limit` bytes, or not whole, valid DEFLATE data; or zlib has no memory for it. At once for a small
+   * message unless something is wrong with it, else as a promise, until whose end the payload must not change and
+   * `inflation` says how far it has come. After a broken rule the connection has failed: inflate no more.
    */
   inflate(payload: Uint8Array, limit: number, inflation?: Inflation): InflateOutcome | Promise<InflateOutcome> {
     // Peers that forget section 7.2.3.6 send an empty message after another as no bytes at all.
@@ -126,7 +132,9 @@ export class MessageDeflate {
   }
 }
 
-/** One direction of a connection: its shape, where its context is kept if one can be, its window if it is taken over. */
+/**
+ * One direction of a connection: its shape, where its context is kept if one can be, its window if it is taken over.
+ */
 class Direction {
   readonly shape: ContextShape;
   readonly slot: ContextSlot | undefined;
@@ -229,9 +237,10 @@ function inflateWith(
 }
 
 /**
- * Whether the message ended where a block does, which zlib does not tell. A context that is reset anyway is brought to its
- * end: a truncated message swallows part of the tail and does not get there, or puts out some of it. One that is kept is
- * fed empty stored blocks: they leave the window alone, but what stands inside a block or its header stumbles over them.
+ * Whether the message ended where a block does, which zlib does not tell. A context that is reset anyway is brought to
+ * its end: a truncated message swallows part of the tail and does not get there, or puts out some of it. One that is
+ * kept is fed empty stored blocks: they leave the window alone, but what stands inside a block or its header stumbles
+ * over them.
  */
 function endsWhole(context: ZlibContext, kept: boolean, outputStart: number): boolean {
   const produced = context.write(kept ? emptyBlocks : finalTail, 0, scratch, outputStart);
@@ -274,7 +283,9 @@ function shared(shape: ContextShape): SharedShape {
   return known;
 }
 
-/** zlib has no raw window of 8 bits and takes 9 for it, with which it refers back 250 bytes at most: within 8 bits too. */
+/**
+ * zlib has no raw window of 8 bits and takes 9 for it, with which it refers back 250 bytes at most: within 8 bits too.
+ */
 function zlibBits(bits: number): number {
   return Math.max(9, bits);
 }

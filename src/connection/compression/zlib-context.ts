@@ -1,13 +1,15 @@
 /**
  * zlib contexts that are kept between messages and driven synchronously.
  *
- * The public zlib classes stream only through the thread pool, and their one-shot functions make a new context each time,
- * which doubles the cost of a small message. So this drives the handle below the class, if a trial at first use shows that
- * the runtime has it. A kept context is only a cache: whoever uses one can go on without it, at any time.
+ * The public zlib classes stream only through the thread pool, and their one-shot functions make a new context each
+ * time, which doubles the cost of a small message. So this drives the handle below the class, if a trial at first use
+ * shows that the runtime has it. A kept context is only a cache, and can be dropped at any time.
  */
 import { constants, createDeflateRaw, createInflateRaw, type ZlibOptions } from "node:zlib";
 
-/** Contexts kept at once in the whole process, about 55 KiB each at the default window; the least recently used goes. */
+/**
+ * Contexts kept at once in the whole process, about 55 KiB each at the default window; the least recently used goes.
+ */
 export const mostContextsKept = 1024;
 
 /** Which way a context works, and with which window and tables. */
@@ -16,7 +18,7 @@ export interface ContextShape {
   readonly options: Readonly<Pick<ZlibOptions, "windowBits" | "level" | "memLevel">>;
 }
 
-/** What is used of the object under a zlib stream; no part of the public API of `node:zlib`. */
+/** The object under a zlib stream, as far as it is used; no part of the public API of `node:zlib`. */
 interface ZlibHandle {
   onerror: (message: string, errorNumber: number, code: string) => void;
   reset(): void;

@@ -1,8 +1,9 @@
 /**
  * One whole message through zlib by the public API alone: at once for a small one, in the thread pool for a large one.
  *
- * Nothing is kept between messages; a window that is carried over comes in as `history`. Large messages go piece by piece,
- * first come first served, so that none holds up the others for longer than a piece takes (RFC 7692 section 7.2).
+ * Nothing is kept between messages; a window that is carried over comes in as `history`. Large messages go piece by
+ * piece, first come first served, so that none holds up the others for longer than a piece takes (RFC 7692 section
+ * 7.2).
  */
 import { availableParallelism } from "node:os";
 import {
@@ -19,15 +20,17 @@ import { copyToSlab } from "./copy-to-slab.ts";
 import type { ContextShape } from "./zlib-context.ts";
 
 /**
- * What inflating a message came to: its bytes in memory that nobody else uses, or the name of the broken rule;
+ * The outcome of inflating a message: its bytes in memory of their own, or the name of the broken rule;
  * `inflate-failed` when zlib has no memory.
  */
 export type InflateOutcome = Uint8Array | "message-too-big" | "invalid-deflate-data" | "inflate-failed";
 
-/** What follows every message's payload: the rest of the empty stored block that its sender took off. */
+/** The end of every message, which its sender took off: the rest of an empty stored block. */
 export const removedTail: Uint8Array = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 
-/** The tail, an empty final block, and a byte beyond it: zlib leaves exactly that byte unread if the message was whole. */
+/**
+ * The tail, an empty final block, and a byte beyond it: zlib leaves exactly that byte unread if the message was whole.
+ */
 export const finalTail: Uint8Array = Uint8Array.of(...removedTail, 0x01, 0x00, 0x00, 0xff, 0xff, 0x00);
 
 /** Compresses at once; the trailing `00 00 ff ff` is taken off. */
@@ -41,8 +44,8 @@ export function deflateSync(shape: ContextShape, payload: Uint8Array, history: U
 }
 
 /**
- * Inflates at once; `undefined` when the message needs `inflateAsync`: it is longer than `most`, has blocks after a final
- * one, or ends in bytes that are those of the tail and so may not be its own.
+ * Inflates at once; `undefined` when the message needs `inflateAsync`: it is longer than `most`, has blocks after a
+ * final one, or ends in bytes that are those of the tail and so may not be its own.
  */
 export function inflateSync(
   shape: ContextShape,
@@ -64,7 +67,7 @@ export function inflateSync(
   }
 }
 
-/** What the option `info` of the one-shot functions makes them return. */
+/** The result of the one-shot functions with the option `info`. */
 interface InflatedWithEngine {
   readonly buffer: Buffer;
   readonly engine?: { readonly bytesWritten: number };
@@ -74,11 +77,7 @@ interface InflatedWithEngine {
  * Compresses in the thread pool; the trailing `00 00 ff ff` is taken off. The payload is read until the promise
  * resolves.
  */
-export async function deflateAsync(
-  shape: ContextShape,
-  payload: Uint8Array,
-  history: Uint8Array,
-): Promise<Uint8Array> {
+export async function deflateAsync(shape: ContextShape, payload: Uint8Array, history: Uint8Array): Promise<Uint8Array> {
   await messages.enter();
   try {
     const output = new Output(Number.POSITIVE_INFINITY);
@@ -109,7 +108,7 @@ export class Inflation {
     this.grew = grew;
   }
 
-  /** Nobody wants the message any more: its memory is free at once, and its outcome says nothing. */
+  /** The message is not wanted any more: its memory is free at once, and its outcome says nothing. */
   cancel(): void {
     this.length = 0;
     this.stop?.();
@@ -150,14 +149,16 @@ export async function inflateAsync(
   }
 }
 
-/** What zlib's error says of the message: nothing, where it is not one of those about the data. */
+/** The outcome that zlib's error stands for: only some errors are about the data. */
 function outcomeOf(error: unknown): "invalid-deflate-data" | "inflate-failed" {
   return aboutData.has((error as NodeJS.ErrnoException).code) ? "invalid-deflate-data" : "inflate-failed";
 }
 
 const aboutData: ReadonlySet<string | undefined> = new Set(["Z_DATA_ERROR", "Z_BUF_ERROR", "Z_NEED_DICT"]);
 
-/** Feeds one context until the payload or the DEFLATE stream ends; a number is where in the payload a final block ended. */
+/**
+ * Feeds one context until the payload or the DEFLATE stream ends; a number is where in the payload a final block ended.
+ */
 async function inflateStream(
   job: StreamJob,
   payload: Uint8Array,
@@ -207,7 +208,7 @@ function withHistory(shape: ContextShape, history: Uint8Array): ContextShape["op
   return history.length === 0 ? shape.options : { ...shape.options, dictionary: history };
 }
 
-/** Lets so many in at a time, first come first served. */
+/** Lets a number of tasks in at a time, first come first served. */
 class Turnstile {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -238,7 +239,7 @@ const pieces = new Turnstile(2 * availableParallelism());
 /** The pieces of a message's output, as long as they stay within the limit and are wanted. */
 class Output {
   length = 0;
-  /** Set when nobody wants the output any more. */
+  /** Set when the output is not wanted any more. */
   stopped = false;
   /** Closes the stream that writes here. */
   close: (() => void) | undefined;
@@ -309,7 +310,7 @@ class Output {
 class StreamJob {
   /** The stream takes no more: its DEFLATE data ended, it failed, or the output went over its limit. */
   over = false;
-  /** What the stream failed with. */
+  /** The error that the stream failed with; undefined while it has not. */
   error: unknown;
   readonly #stream: DeflateRaw | InflateRaw;
   #wake: () => void = () => {};

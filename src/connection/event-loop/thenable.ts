@@ -6,8 +6,8 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
- * Calls `done` when `result` has settled, after `failed` if it was rejected. A thenable of a stranger may call back at once
- * or twice, throw, or have a constructor that throws: here each comes to one of the two, later and once.
+ * Calls `done` when `result` has settled, after `failed` if it was rejected. A thenable of a stranger may call back at
+ * once or twice, throw, or have a constructor that throws: here each comes to one of the two, later and once.
  */
 export function whenSettled(result: PromiseLike<unknown>, done: () => void, failed: (error: unknown) => void): void {
   const settled = new Promise((resolve) => resolve(result));

@@ -64,7 +64,10 @@ export class TimerWheel {
     this.#cancelTimer = cleanContext(() => this.#clock.after(tickLength, () => this.#turnAfterReading(), true));
   }
 
-  /** The event loop polls its sockets between timers and immediates; a second time where the process stood still between. */
+  /**
+   * The event loop polls its sockets between timers and immediates; a second time where the process stood still
+   * between.
+   */
   #turnAfterReading(): void {
     this.#cancelTimer = undefined;
     this.#isDue = true;

@@ -1,4 +1,4 @@
-/** What all connections of one route, or of one `connect`, share. */
+/** The settings that all connections of one route, or of one call of `connect`, share. */
 
 import type { Clock } from "../../transport/clock.ts";
 import type { CloseReport } from "../closing/close-report.ts";
@@ -7,11 +7,11 @@ import type { ConnectionLimits } from "../options/limits.ts";
 import type { Counters } from "../process-wide/diagnostics.ts";
 import type { ConnectionHandlers } from "./handlers.ts";
 
-/** What all connections of one route share. */
+/** The settings of connections. */
 export interface ConnectionSettings<Connection> {
   readonly limits: ConnectionLimits;
   readonly handlers: ConnectionHandlers<Connection>;
-  /** What `handlers` of one connection were made from: an error is reported once for all of them. */
+  /** The handlers that those of one connection were made from: an error is reported once for all of them. */
   readonly sharedHandlers?: object;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** The time it lives by; without it, that of the process. */

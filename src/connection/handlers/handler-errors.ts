@@ -14,7 +14,7 @@ const known = new WeakSet<object>();
 /** Handlers of which an error has been printed. */
 const reported = new WeakSet<object>();
 
-/** What was thrown, as an Error; undefined when it is known already. */
+/** Converts a thrown value to an Error; undefined if that value already failed a connection. */
 export function errorOf(thrown: unknown): Error | undefined {
   if (typeof thrown === "object" && thrown !== null && known.has(thrown)) return undefined;
   return isError(thrown) ? thrown : new Error(`A handler threw ${describe(thrown)}`, { cause: thrown });
@@ -25,7 +25,7 @@ export function makeKnown(thrown: unknown): void {
   if (typeof thrown === "object" && thrown !== null) known.add(thrown);
 }
 
-/** Tells those who want to know; stderr when nobody does, and then only of the first error of a route. */
+/** Gives an error to its listeners and handlers; without any, the first error of a route goes to stderr. */
 export function tellOf<Self>(error: Error, connection: Self, settings: ConnectionSettings<Self>): void {
   if (channels.error.hasSubscribers) channels.error.publish({ connection, error });
   const { handlers, sharedHandlers = handlers } = settings;
@@ -57,7 +57,7 @@ function isError(thrown: unknown): thrown is Error {
   }
 }
 
-/** What was thrown in words; nothing of it is called, since that may throw as well. */
+/** A thrown value in words; none of its methods is called, since that may throw as well. */
 function describe(thrown: unknown): string {
   if (typeof thrown === "function") return "a function";
   return typeof thrown === "object" && thrown !== null ? "an object that is no Error" : String(thrown);

@@ -8,7 +8,7 @@ import type { ConnectionOptions, TextForm } from "./connection-options.ts";
 /** Text as a string, binary as bytes. */
 export type MessageData = string | Uint8Array;
 
-/** What is known of a message besides its data. */
+/** Facts about a message that its data does not tell. */
 export interface MessageInfo {
   /** Whether it was sent as text; tells the two apart where text is delivered as bytes. */
   readonly text: boolean;
@@ -33,13 +33,13 @@ export type DataOf<Accepted extends AcceptedMessages, Text extends TextForm> = A
 export interface Delivery {
   readonly accepts: AcceptedMessages;
   readonly textAsBytes: boolean;
-  /** Only to a handler: whoever else reads keeps what it gets. */
+  /** Set only where messages go to a handler: readers keep the bytes that they get. */
   readonly lendsBytes: boolean;
 }
 
 /**
- * Which messages are taken, and how they are handed over, under the options `accepts`, `text` and `borrow`; a TypeError for
- * what the first two cannot be.
+ * Which messages are taken, and how they are handed over, under the options `accepts`, `text` and `borrow`; a TypeError
+ * for what the first two cannot be.
  */
 export function resolveDelivery(
   given: ConnectionOptions & AcceptsOption & { readonly message?: unknown },

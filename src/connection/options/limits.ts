@@ -25,32 +25,32 @@ export interface ConnectionLimits {
    */
   readonly messageIdleTimeout: number;
   /**
-   * How much may be parsed and not delivered before reading stops. Where nobody reads messages at all, none that is longer
-   * is assembled or inflated before somebody does; up to 64 KiB more may be read and not parsed. Default 64 KiB.
+   * How much may be parsed and not delivered before reading stops. Without a handler or a reader, no longer message is
+   * assembled or inflated before there is one; up to 64 KiB more may be read and not parsed. Default 64 KiB.
    */
   readonly inboundHighWaterMark: number;
   /** From how much queued output on `send` returns false. Default 1 MiB. */
   readonly outboxHighWaterMark: number;
   /**
-   * How much output may stand when a turn of the event loop begins in which something is sent; beyond it 1013. What is sent
-   * in that turn counts from the next one on. Default 16 MiB.
+   * How much output may stand when a turn of the event loop begins in which something is sent; beyond it 1013. What is
+   * sent in that turn counts from the next one on. Default 16 MiB.
    */
   readonly maxOutboxSize: number;
   /**
-   * How much the connections of the process may have queued together that are stalled, or above their high-water mark; then
-   * 1013 for the largest. Default 256 MiB.
+   * How much the connections of the process may have queued together that are stalled, or above their high-water mark;
+   * then 1013 for the largest. Default 256 MiB.
    */
   readonly maxProcessOutboxSize: number;
   /**
-   * How much the process may have received that nobody has taken yet: unfinished messages, such as are being inflated, and
+   * How much the process may have received that is not taken yet: unfinished messages, messages being inflated, and
    * what waits for a handler or a reader; then 1013 for the connection that holds most of it. Default 256 MiB.
    */
   readonly maxProcessAssemblySize: number;
   /** How long queued output may stand while no byte leaves or arrives; then the socket is destroyed. Default 45 s. */
   readonly writeTimeout: number;
   /**
-   * How long each step of the closing handshake may take; then the socket is destroyed. Default 5 s. While output stands
-   * before our Close, the step is over when none of it has left during `writeTimeout`.
+   * How long each step of the closing handshake may take; then the socket is destroyed. Default 5 s. While output
+   * stands before our Close, the step is over when none of it has left during `writeTimeout`.
    */
   readonly closeTimeout: number;
   /** How long one connection may work in one turn of the event loop. Default 2 ms. */
@@ -83,7 +83,9 @@ export interface ServerLimits extends ConnectionLimits {
   readonly maxTopics: number;
   /** How long a topic's name may be, in bytes of UTF-8; `subscribe` throws beyond. Default 256. */
   readonly maxTopicLength: number;
-  /** How much may be published and not delivered yet; beyond it messages are dropped, as `publish` says. Default 64 MiB. */
+  /**
+   * How much may be published and not delivered yet; beyond it messages are dropped, as `publish` says. Default 64 MiB.
+   */
   readonly maxPublishBacklogSize: number;
 }
 
@@ -105,7 +107,7 @@ export const connectionLimits: ConnectionLimits = {
 /** The defaults of `ClientLimits`. */
 export const clientLimits: ClientLimits = { ...connectionLimits, maxHeaderSize: 64 * KiB };
 
-/** The defaults of `ServerLimits`, but for `maxConnections`, which the machine decides. */
+/** The defaults of `ServerLimits`; that of `maxConnections` depends on the machine, see there. */
 export const serverLimits: ServerLimits = {
   ...connectionLimits,
   handshakeTimeout: 10 * seconds,
@@ -120,7 +122,7 @@ export const serverLimits: ServerLimits = {
   maxPublishBacklogSize: 64 * MiB,
 };
 
-/** What a server counts or is told once for all its routes, with who sees to it where there is only `accept`. */
+/** Limits that a server keeps for all its routes together, and for each what keeps it where there is only `accept`. */
 const limitsOfServers: Readonly<Partial<Record<keyof ServerLimits, string | undefined>>> = {
   handshakeTimeout: "it is headersTimeout of the HTTP server",
   maxHeaderSize: undefined,
@@ -146,12 +148,12 @@ export function checkLimitsOfOne(action: string, given: Partial<ServerLimits> | 
 
 /** A peer's Close, or its end without one, waits at most this long for the application, in milliseconds. */
 export const longestAnswerDelay = 2000;
-/** After a failure at most this many bytes are read and thrown away … */
+/** The most bytes that are read and thrown away after a failure. */
 export const drainSize: number = 64 * KiB;
-/** … for at most this long, in milliseconds. */
+/** The longest time that bytes are read and thrown away after a failure, in milliseconds. */
 export const drainTime = 1000;
 
-/** What each limit may be. */
+/** The kind of number of each limit. */
 const limitKinds: Readonly<Record<keyof ServerLimits | keyof ClientLimits, NumberKind>> = {
   maxMessageSize: "size",
   maxEmptyFragments: "count",
@@ -201,7 +203,7 @@ function unknownLimit(name: string, defaults: ConnectionLimits): string {
   return unknownName(name, Object.keys(defaults), { noun: "limit", foreign: foreignNames.limits });
 }
 
-/** What to do with each limit that is given as an option beside `limits`. */
+/** Advice for each limit that is given as an option beside `limits`. */
 export function limitsBeside(limits: ConnectionLimits): ForeignNames {
   return Object.fromEntries(Object.keys(limits).map((name) => [name, `it is one of the limits: limits.${name}`]));
 }

@@ -1,7 +1,7 @@
 /**
- * What happens, for those who want to know: counters, and channels of `node:diagnostics_channel`.
+ * Counters of messages and bytes, and channels of `node:diagnostics_channel`.
  *
- * A channel that nobody listens to costs one look at a boolean.
+ * A channel without a listener costs one look at a boolean.
  */
 
 import { type Channel, channel } from "node:diagnostics_channel";
@@ -23,10 +23,10 @@ export function newCounters(): Counters {
 }
 
 /**
- * The channels, by what is published on them:
- * `open` `{ connection }`, `close` `{ connection, report }`, `message` `{ connection, data, text }`,
- * `error` `{ connection, error }` for an exception of a handler, `refused` `{ request, status, reason }` for an opening
- * handshake. Their names are `openline:connection:open`, `:close`, `:message`, `:error` and `openline:handshake:refused`.
+ * The channels, by what is published on them: `open` `{ connection }`, `close` `{ connection, report }`, `message` `{
+ * connection, data, text }`, `error` `{ connection, error }` for an exception of a handler, `refused` `{ request,
+ * status, reason }` for an opening handshake. Their names are `openline:connection:open`, `:close`, `:message`,
+ * `:error` and `openline:handshake:refused`.
  */
 export const channels: Readonly<Record<"open" | "close" | "message" | "error" | "refused", Channel>> = {
   open: channel("openline:connection:open"),

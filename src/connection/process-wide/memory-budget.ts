@@ -5,11 +5,11 @@
 
 /** Something that holds memory for its peer. */
 export interface Holder {
-  /** It holds the most while the process holds too much: it must let go. */
+  /** Lets go of all: it holds the most while the process holds too much. */
   letGo(): void;
 }
 
-/** The sum of what is held, and by whom; memory that several share counts once. */
+/** The sum of the memory held, and its holders; memory that several share counts once. */
 export class MemoryBudget {
   readonly #held = new Map<Holder, { readonly size: number; readonly rank: number }>();
   /** How many hold each piece of shared memory. */
@@ -39,7 +39,7 @@ export class MemoryBudget {
   }
 
   /**
-   * Notes how much `holder` holds now besides what it shares; when all hold more than `most`, the largest lets go.
+   * Notes how much `holder` holds now without what it shares; when all hold more than `most`, the largest lets go.
    *
    * `rank` is what tells the largest: by default the same, but what it shares may count as well.
    */

@@ -9,13 +9,14 @@ import { type LinkedState, linkStates, type StateTable } from "../../protocol/st
 /**
  * When the pump works. `idle`: when bytes come or a reader asks. `working`: it is on the stack now. `yielded`: it has
  * worked for long enough and goes on in the next turn. `held`: neither parsed nor delivered until what the connection
- * published is delivered; `holding` is the rest of the step in which that began, `heldYielded` where a turn is due as well.
+ * published is delivered; `holding` is the rest of the step in which that began, `heldYielded` where a turn is due as
+ * well.
  */
 export type PumpState = "idle" | "working" | "holding" | "yielded" | "held" | "heldYielded";
 
 /**
- * `begun` and `ended`: the pump is called, and returns. `yielded`: more is to be done in the next turn. `turned`: that turn
- * has come. `held` and `released`: a publisher has to wait, and has waited.
+ * `begun` and `ended`: the pump is called, and returns. `yielded`: more is to be done in the next turn. `turned`: that
+ * turn has come. `held` and `released`: a publisher has to wait, and has waited.
  */
 export type PumpEvent = "begun" | "ended" | "yielded" | "turned" | "held" | "released";
 
@@ -40,14 +41,15 @@ export const pumpStates: Readonly<Record<PumpState, LinkedState<PumpState, PumpE
 });
 
 /**
- * Whether a message is handed on. `delivering`: to the handler or to a reader that asks. `awaiting`: not before the promise
- * of each handler has settled. `discarding`: messages are thrown away. `finishing`: they are, and a promise is awaited still.
+ * Whether a message is handed on. `delivering`: to the handler or to a reader that asks. `awaiting`: not before the
+ * promise of each handler has settled. `discarding`: messages are thrown away. `finishing`: they are, and a promise is
+ * awaited still.
  */
 export type DeliveryState = "delivering" | "awaiting" | "discarding" | "finishing";
 
 /**
- * `promised` and `settled`: a handler has returned a promise, and all that were returned have settled. `discarded`: nobody shall get a message
- * any more.
+ * `promised` and `settled`: a handler has returned a promise, and all that were returned have settled. `discarded`: no
+ * message is wanted any more.
  */
 export type DeliveryEvent = "promised" | "settled" | "discarded";
 

@@ -1,5 +1,6 @@
 /**
- * What was parsed goes to the handler or to a reader, in order: at once where one takes it, else through the inbox.
+ * Delivery: messages that are parsed go to the handler or to a reader, in order; those that have to wait, by way of the
+ * inbox.
  */
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
@@ -10,7 +11,7 @@ import type { MessageInfo } from "../options/delivery-options.ts";
 import { type DeliveryState, deliveryStates } from "./delivery-state.ts";
 import { Inbox } from "./inbox.ts";
 
-/** What delivery asks and tells the connection it belongs to. */
+/** The connection of a delivery: what it is asked and told. */
 export interface DeliveryOwner {
   readonly endpoint: Endpoint;
   /** The public object, which handlers get. */
@@ -22,7 +23,7 @@ export interface DeliveryOwner {
   progress(): void;
 }
 
-/** What delivery asks of the message pump. */
+/** The message pump, as delivery uses it. */
 export interface DeliveryPump {
   /** Parses and delivers what there is. */
   run(): void;
@@ -35,11 +36,11 @@ export interface MessageHandlers {
   message?(connection: object, data: string | Uint8Array, info: MessageInfo): unknown;
 }
 
-/** What the closing handshake is told of the peer's Close. */
+/** The close sequence, as it hears of the peer's Close. */
 export interface PeerCloseListener {
   /** It was parsed. */
   peerCloseParsed(): void;
-  /** What came before it is not handled yet. */
+  /** Messages before it are not handled yet. */
   peerCloseWaits(): void;
   /** All that came before it is handled. */
   peerCloseReached(): void;
@@ -149,7 +150,7 @@ export class Delivery {
     return this.#owner.handlers.message !== undefined;
   }
 
-  /** Delivers what there is to those who ask for it. */
+  /** See `InboxOwner`. */
   run(): void {
     this.#pump.run();
   }
@@ -176,7 +177,7 @@ export class Delivery {
     if (!this.handlesMessages && !this.#inbox?.readToTheEnd) this.discard();
   }
 
-  /** Whether the application has handled all that was parsed, or nobody asked for any of it. */
+  /** Whether the application has handled all that was parsed, or has asked for none of it. */
   isReached(): boolean {
     const ready = this.discards || this.#delivers() || (!this.isAwaiting && this.#isUnused());
     return ready && this.#caughtUp();
@@ -207,7 +208,7 @@ export class Delivery {
     return this.#inbox === undefined || this.#inbox.empty;
   }
 
-  /** Whether nobody has asked for messages yet, in either way. */
+  /** Whether there is neither a handler nor a reader. */
   #isUnused(): boolean {
     return !this.handlesMessages && !this.#inbox?.iterated;
   }

@@ -1,31 +1,31 @@
 /**
  * The memory of long messages, in two ways in which a runtime left to itself does badly.
  *
- * Where long messages are many, what they free is kept for the next ones. Where they are few, what a peak took would stay
- * for nothing: 30 MiB in an hour of one long message a second (measured).
+ * Where long messages are many, what they free is kept for the next ones. Where they are few, what a peak took would
+ * stay for nothing: 30 MiB in an hour of one long message a second (measured).
  *
  * And what they leave behind is collected before V8 comes to collect the whole heap. A collection of young objects is
- * cheap, and frees the messages that nobody keeps. V8 starts one when young objects fill their part of the heap, but the
- * bytes of a message lie outside of it. Up to version 12, 32 MiB of those started one as well; since 13 (Node 24) every
- * 64 MiB start a collection of everything first. Therefore a long message takes a third of its size in the heap as well,
- * for nothing: a quarter less CPU for echoes of 16 KiB and of 1 MiB. A fourth is too little once the part for young objects
- * has grown to its full size (all measured).
+ * cheap, and frees the messages that are not kept. V8 starts one when young objects fill their part of the heap, but
+ * the bytes of a message lie outside of it. Up to version 12, 32 MiB of those started one as well; since 13 (Node 24)
+ * every 64 MiB start a collection of everything first. Therefore a long message takes a third of its size in the heap
+ * as well, for nothing: a quarter less CPU for echoes of 16 KiB and of 1 MiB. A fourth is too little once the part for
+ * young objects has grown to its full size (all measured).
  */
 
 import { readBuffer } from "../../protocol/frames/mask-wasm.ts";
 import { keepFreedMemory } from "../../protocol/messages/free-memory.ts";
 
-/** What a shorter message leaves in the heap by itself is enough. */
+/** Shorter messages leave enough in the heap by themselves. */
 const leastHeld = 4096;
-/** glibc gives memory of so many bytes back to the system at once, unless asked to keep it. */
+/** From this size on glibc gives freed memory back to the system at once, unless asked to keep it. */
 const leastUnmapped = 128 * 1024;
-/** So many of those within a second are many. */
+/** From this many long messages a second, freed memory is kept. */
 const many = 100;
 /** Elements of an array that V8 still counts as young, of eight bytes each. */
 const mostElements = 4096;
 
 const collectsLate = process.versions.bun === undefined && Number.parseInt(process.versions.v8 ?? "", 10) >= 13;
-/** Where V8 cannot tell that nobody looks at it. */
+/** A place that V8 cannot prove to be never read. */
 const taken: { last?: undefined[] } = {};
 
 let count = 0;
@@ -52,7 +52,7 @@ function countLong(): void {
   keepFreedMemory();
 }
 
-/** Takes so many bytes among the young objects, and lets them go. */
+/** Allocates this many bytes among the young objects, and lets them go. */
 export function takeYoung(bytes: number): void {
   for (let left = bytes >> 3; left > 0; left -= mostElements) taken.last = new Array(Math.min(left, mostElements));
 }

@@ -1,8 +1,9 @@
 /**
- * What was parsed and not delivered yet, and who reads it when no handler does: loops, streams, or one reader alone.
+ * Messages that are parsed and not delivered yet, and their readers where there is no handler: loops, streams, or one
+ * reader alone.
  *
- * The size is counted in bytes (UTF-16 units for text) with something for each event, so that reading can stop at a mark
- * whatever the peer sends.
+ * The size is counted in bytes (UTF-16 units for text) with something for each event, so that reading can stop at a
+ * mark whatever the peer sends.
  */
 
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
@@ -14,17 +15,17 @@ import { MessageStreams } from "./message-stream.ts";
 type Queued = MessageEvent | PartEvent | CloseEvent;
 type Result = IteratorResult<MessageData, undefined>;
 
-/** What an event costs besides its data: without it, a queue of empty messages would have no size. */
+/** The size of an event without its data: without it, a queue of empty messages would have none. */
 const eventSize = 64;
-/** What it costs in memory, with the array of a message's bytes: 260 bytes on Node 20. */
+/** Memory of an event, with the array of a message's bytes: 260 bytes on Node 20. */
 const heldByEvent = 256;
 
-/** What an inbox asks and tells the connection it belongs to. */
+/** The delivery that an inbox belongs to: what it is asked and told. */
 export interface InboxOwner {
   readonly endpoint: Endpoint;
   /** Whether the messages go to the application's handler. */
   readonly handlesMessages: boolean;
-  /** Delivers what there is to those who ask for it. */
+  /** Delivers messages to the readers that ask. */
   run(): void;
   /** A loop was left. */
   readerLeft(): void;
@@ -45,7 +46,7 @@ export class Inbox {
   inStream = 0;
   readonly #owner: InboxOwner;
   readonly #events: Queued[] = [];
-  /** Iterators that wait; undefined until somebody iterates. */
+  /** Iterators that wait; undefined while no loop is running. */
   #waiting: Deferred<Result>[] | undefined;
   /** Set when the messages are taken as streams instead. */
   #streams: MessageStreams | undefined;
@@ -91,7 +92,9 @@ export class Inbox {
     return this.size + this.#events.length * (heldByEvent - eventSize) + (this.#streams?.held ?? 0) + this.inStream;
   }
 
-  /** Whether a reader has messages before it that it has not handled: one counts as handled when the next is asked for. */
+  /**
+   * Whether a reader has messages before it that it has not handled: one counts as handled when the next is asked for.
+   */
   get reading(): boolean {
     if (!this.iterated) return false;
     return this.#given || !(this.empty || this.atClose) || this.#streams?.reading === true;
@@ -102,7 +105,7 @@ export class Inbox {
     return this.#readToTheEnd;
   }
 
-  /** Whether somebody iterates, and has not said that he left. */
+  /** Whether there is a reader that has not left. */
   get iterated(): boolean {
     return this.#waiting !== undefined || this.#streams !== undefined;
   }
@@ -163,7 +166,7 @@ export class Inbox {
     this.#waiting!.shift()!.resolve({ done: false, value: event.data });
   }
 
-  /** Nothing will come any more to those who wait. */
+  /** Tells readers that wait that nothing more comes. */
   end(): void {
     this.#streams?.end();
     for (const waiting of this.#waiting?.splice(0) ?? []) waiting.resolve(done);

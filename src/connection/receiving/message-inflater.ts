@@ -1,12 +1,12 @@
 /**
- * The compressed messages of one connection on their way through zlib, one after the other: inflated at once, in the thread
- * pool, or not before there is a reader.
+ * The compressed messages of one connection on their way through zlib, one after the other: inflated at once, in the
+ * thread pool, or not before there is a reader.
  */
 
 import type { InflateOutcome, MessageDeflate } from "../compression/message-deflate.ts";
 import { Inflation } from "../compression/zlib-one-shot.ts";
 
-/** What an inflater tells the message pump. */
+/** The message pump, as an inflater tells it. */
 export interface MessageInflaterOwner {
   /** A message goes to the thread pool; nothing more is parsed before `inflated`. */
   inflatesElsewhere(): void;
@@ -69,7 +69,9 @@ export class MessageInflater {
     });
   }
 
-  /** The message in the thread pool is not wanted any more: its memory is free at once, and its outcome says nothing. */
+  /**
+   * The message in the thread pool is not wanted any more: its memory is free at once, and its outcome says nothing.
+   */
   cancel(): void {
     this.#inflation?.cancel();
   }

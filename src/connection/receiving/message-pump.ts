@@ -1,8 +1,10 @@
 /**
- * Receiving: bytes of the transport are parsed, and what comes of them is delivered, a turn of the event loop at a time.
+ * Receiving: bytes of the transport are parsed, and what comes of them is delivered, a turn of the event loop at a
+ * time.
  *
- * Only delivery waits. While a handler's promise or a reader is behind, parsing goes on into the inbox up to a mark, so that
- * Pings, a Close and the end of the stream are seen meanwhile. Nothing is lost before there is a handler or a reader.
+ * Only delivery waits. While a handler's promise or a reader is behind, parsing goes on into the inbox up to a mark, so
+ * that Pings, a Close and the end of the stream are seen meanwhile. Nothing is lost before there is a handler or a
+ * reader.
  */
 
 import type { Buffer } from "node:buffer";
@@ -21,7 +23,7 @@ import type { MessageReader } from "./inbox.ts";
 import { MessageInflater } from "./message-inflater.ts";
 import { ReadPace } from "./read-pace.ts";
 
-/** What a message pump asks and tells the connection it belongs to. */
+/** The connection of a message pump: what it is asked and told. */
 export interface MessagePumpOwner extends DeliveryOwner {
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
@@ -42,8 +44,8 @@ export interface MessagePumpOwner extends DeliveryOwner {
 }
 
 /**
- * What all connections have received and nobody has taken yet: unparsed, unfinished, inflating, queued, held by
- * streams.
+ * Bytes that all connections have received and that are not taken yet: unparsed, unfinished, inflating, queued, or held
+ * by streams.
  */
 export const processAssembly: MemoryBudget = new MemoryBudget();
 
@@ -54,7 +56,7 @@ const framesPerLook = 64;
 /** Reads from this length on are timed: libuv may hand us 32 in a row before other sockets have their turn. */
 const longRead = 64 * 1024;
 
-/** Receives for one connection; made with its first bytes, or for whoever asks for messages. */
+/** Receives for one connection; made with its first bytes, or with its first reader. */
 export class MessagePump implements Holder {
   readonly delivery: Delivery;
   readonly #owner: MessagePumpOwner;
@@ -116,7 +118,7 @@ export class MessagePump implements Holder {
     return this.delivery.inbox.reader();
   }
 
-  /** A stream reads ahead: so many bytes wait in it now. */
+  /** Notes how many bytes wait in a stream that reads ahead. */
   holdInStream(length: number): void {
     this.delivery.inbox.inStream = length;
     this.noteHeld();
@@ -154,8 +156,8 @@ export class MessagePump implements Holder {
   // Parsing
 
   /**
-   * Parses and delivers what there is; what comes of it leaves in one write. Where it is called by what it calls, the outer
-   * call goes on; where it has worked for long enough, the next turn does.
+   * Parses and delivers what there is; what comes of it leaves in one write. Where it is called by what it calls, the
+   * outer call goes on; where it has worked for long enough, the next turn does.
    */
   run(): void {
     if (this.#state !== idle && this.#state !== held) return;
@@ -201,8 +203,8 @@ export class MessagePump implements Holder {
   }
 
   /**
-   * Whether parsing has to wait for the application. Where there is no reader at all, the limit is for what is unfinished,
-   * too: a longer message is not assembled before.
+   * Whether parsing has to wait for the application. Where there is no reader at all, the limit is for what is
+   * unfinished, too: a longer message is not assembled before.
    */
   #isFull(): boolean {
     const { queued } = this.delivery;
@@ -287,7 +289,7 @@ export class MessagePump implements Holder {
 
   // Memory
 
-  /** What was received and is not taken counts for the process's cap, wherever it waits (fault A02). */
+  /** Counts bytes that are received and not taken for the process's cap, wherever they wait (fault A02). */
   noteHeld(): void {
     const held = this.#heldNow();
     if (held === this.#held) return;
@@ -296,7 +298,7 @@ export class MessagePump implements Holder {
   }
 
   #heldNow(): number {
-    // What nobody has read of a connection that is over lives only as long as the application holds on to it.
+    // Unread messages of a connection that is over live only as long as the application holds on to it.
     if (this.#owner.isTold()) return 0;
     const { unparsedLength, unfinishedLength } = this.#owner.endpoint;
     const inflated = this.#inflater === undefined ? 0 : this.#inflater.length;

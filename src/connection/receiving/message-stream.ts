@@ -2,7 +2,7 @@
  * Messages as streams: each is handed out when its first part arrives, and its parts as they are asked for, so that a
  * message may be larger than memory.
  *
- * Nothing is taken from the inbox that nobody asked for; so reading stops while the application is behind.
+ * A message is taken from the inbox only when it is asked for; so reading stops while the application is behind.
  */
 
 import type { MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
@@ -12,8 +12,8 @@ import type { MessageData } from "../options/delivery-options.ts";
 /**
  * One message while it arrives: its parts, text as strings cut between characters and binary as bytes.
  *
- * Leaving the loop over the parts drops nothing, another goes on; asking for the next message drops what is left of this
- * one, and iterating it then throws. It also throws when the connection ends before the message does.
+ * Leaving the loop over the parts drops nothing, another goes on; asking for the next message drops what is left of
+ * this one, and iterating it then throws. It also throws when the connection ends before the message does.
  */
 export interface MessageStream extends AsyncIterable<MessageData> {
   /** Whether it was sent as text. */
@@ -35,13 +35,13 @@ export class MessageStreams implements AsyncIterable<MessageStream> {
     this.#pull = pull;
   }
 
-  /** Whether somebody waits for what comes next. */
+  /** Whether the next message or part has been asked for. */
   get wants(): boolean {
     const last = this.#last;
     return last === undefined || last.complete ? this.#waiting.length > 0 : last.wants;
   }
 
-  /** Bytes that were taken and nobody has asked for. */
+  /** Bytes that were taken and not asked for yet. */
   get held(): number {
     return this.#last?.held ?? 0;
   }
@@ -65,10 +65,10 @@ export class MessageStreams implements AsyncIterable<MessageStream> {
     }
   }
 
-  /** Nothing will come any more to those who wait. */
+  /** Tells readers that wait that nothing more comes. */
   end(): void {
     this.#last?.end();
-    // Who waits for the next message has handled this one.
+    // A reader that waits for the next message has handled this one.
     if (this.#waiting.length > 0) this.#last = undefined;
     for (const waiting of this.#waiting.splice(0)) waiting.resolve({ done: true, value: undefined });
   }
@@ -98,7 +98,7 @@ class IncomingMessage implements MessageStream {
   /** Whether its last part was taken from the inbox. */
   complete = false;
   readonly #pull: () => void;
-  /** The first part, until somebody asks for it. */
+  /** The first part; undefined once it was asked for. */
   #pending: MessageData | undefined;
   readonly #waiting: PartWaiting[] = [];
   #broken: Error | undefined;
@@ -134,7 +134,7 @@ class IncomingMessage implements MessageStream {
     this.#break("Cannot read the message: the next one was asked for");
   }
 
-  /** The connection is over, and all that had come was taken; to be called again whenever somebody asks for more. */
+  /** The connection is over, and all that had come was taken; called again whenever more is asked for. */
   end(): void {
     if (!this.complete && this.#waiting.length > 0) {
       this.#break("Cannot read the message: the connection ended before its last part");

@@ -1,8 +1,9 @@
 /**
  * How long a connection works before the others have their turn (faults A04, A07).
  *
- * Handlers that return promises and readers that ask for the next message go on in microtasks, before anything else is read
- * from any socket: so what counts is the time since the connection began, across all that it does until the next turn.
+ * Handlers that return promises and readers that ask for the next message go on in microtasks, before anything else is
+ * read from any socket. So what counts is the time since the connection began, across all that it does until the next
+ * turn.
  */
 
 /** After this many steps the clock is read. */

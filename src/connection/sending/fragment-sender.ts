@@ -1,8 +1,8 @@
 /**
  * One message of ours that is sent fragment by fragment while an iterable gives them; RFC 6455 section 5.4.
  *
- * Each fragment leaves as it comes, so the message ends with an empty one; control frames go between them. Text is UTF-8
- * as a whole (section 5.6): fragments may be cut within a character, of bytes or of surrogates.
+ * Each fragment leaves as it comes, so the message ends with an empty one; control frames go between them. Text is
+ * UTF-8 as a whole (section 5.6): fragments may be cut within a character, of bytes or of surrogates.
  */
 
 import { Buffer } from "node:buffer";
@@ -17,7 +17,7 @@ import { checkSendable } from "./sendable.ts";
 /** A piece of a message: a string stands for its UTF-8. */
 export type Fragment = string | ArrayBuffer | ArrayBufferView;
 
-/** What `sendFragments` takes the fragments from. */
+/** An iterable of the fragments of one message. */
 export type Fragments = Iterable<Fragment> | AsyncIterable<Fragment>;
 
 /** The options of `sendFragments`. */
@@ -26,7 +26,7 @@ export interface SendFragmentsOptions {
   readonly text?: boolean;
 }
 
-/** What the stream needs of its connection. */
+/** The connection of a message in fragments. */
 export interface FragmentsWay {
   readonly endpoint: Endpoint;
   /** A fragment is in the output; resolves when the next one may come. */
@@ -35,17 +35,17 @@ export interface FragmentsWay {
   failed(error: unknown): void;
 }
 
-/** The connection ended before the message did, which is nobody's mistake. */
+/** The connection ended before the message did: no error of the application's. */
 export class CutOff extends Error {
   constructor() {
     super("Cannot send: the connection is closing or closed");
   }
 }
 
-/** What is waited for when the connection is over: nothing that an iterator could give. */
+/** The outcome of a step when the connection is over: a value that no iterator can give. */
 const stopped = Symbol("stopped");
 
-/** After so many fragments the others have a turn: an iterable that never waits, nor fills the outbox, gives them none. */
+/** After this many fragments other connections have a turn: an iterable that never waits would give them none. */
 const fragmentsPerTurn = 256;
 
 /** One message on its way. */
@@ -123,12 +123,12 @@ export class FragmentSender implements LongSend {
     this.#stop();
   }
 
-  /** What the iterator gives next; `stopped` when the connection is over before it comes. */
+  /** The iterator's next result; `stopped` when the connection is over before it comes. */
   #next(): Promise<unknown> {
     return this.#orStopped(() => Promise.resolve(this.#iterator.next()));
   }
 
-  /** What a step comes to; `stopped` when the connection is over before. */
+  /** The outcome of a step; `stopped` when the connection is over before. */
   #orStopped(step: () => Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#stop = () => resolve(stopped);
@@ -143,7 +143,7 @@ export class FragmentSender implements LongSend {
   }
 
   #encode(fragment: Fragment): Uint8Array {
-    // That it is none to be sent is told; what it rejects with would end the process besides.
+    // It is refused below; its own rejection, unhandled, would end the process as well.
     if (types.isPromise(fragment)) ignorable(fragment);
     const data = checkSendable(fragment);
     if (typeof data !== "string" && !(data instanceof Uint8Array)) {
@@ -175,7 +175,7 @@ export class FragmentSender implements LongSend {
     try {
       Promise.resolve(this.#iterator.return?.()).catch(() => {});
     } catch {
-      // The connection is over, and nobody is left to be told.
+      // The connection is over: there is no caller left to throw to.
     }
   }
 }

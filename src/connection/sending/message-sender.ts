@@ -1,8 +1,8 @@
 /**
  * Sending: what the application sends becomes frames in the order of its calls, within the limits on what may wait.
  *
- * Most messages go to the endpoint at once. A Blob, a compressor in the thread pool and an iterable take time: all that is
- * sent meanwhile stands in line behind them.
+ * Most messages go to the endpoint at once. A Blob, a compressor in the thread pool and an iterable take time: all that
+ * is sent meanwhile stands in line behind them.
  */
 
 import { CloseCode } from "../../protocol/close-code.ts";
@@ -23,7 +23,7 @@ import { checkSendOptions, type SendOptions } from "./send-options.ts";
 import { type Load, SendQueue, type SendQueueOwner } from "./send-queue.ts";
 import { checkSendable, type Outgoing, type Sendable } from "./sendable.ts";
 
-/** What a sender asks and tells the connection it belongs to. */
+/** The connection of a sender: what it is asked and told. */
 export interface MessageSenderOwner {
   readonly endpoint: Endpoint;
   readonly transport: Transport;
@@ -69,7 +69,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   #queue: SendQueue | undefined;
   /** Created by the first Ping. */
   #pings: Pings | undefined;
-  /** What waits for room; undefined while nothing does. */
+  /** The promise of `ready`; undefined while none is waited for. */
   #ready: Deferred<void> | undefined;
 
   constructor(owner: MessageSenderOwner) {
@@ -208,7 +208,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     this.#pings.note(payload);
   }
 
-  /** Rejects the pings that have waited for longer than so many milliseconds: no Pong can be read. */
+  /** Rejects the pings that have waited for longer than `olderThan` milliseconds: no Pong can be read. */
   giveUpPings(olderThan: number): void {
     this.#pings?.rejectUnread(olderThan);
   }
@@ -304,7 +304,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     this.#owner.closing.closeInsteadOfOutput(CloseCode.TryAgainLater, "Too much output is waiting", error);
   }
 
-  /** What was sent cannot leave as it was. */
+  /** Output cannot leave as it was sent. */
   outboxSpoiled(error: unknown): void {
     this.#owner.closing.closeInsteadOfOutput(CloseCode.InternalError, "");
     this.#owner.handlerThrew(error);

@@ -19,7 +19,7 @@ import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
 import { SendDeadlines } from "./send-deadlines.ts";
 import { WriteTimeout } from "./write-timeout.ts";
 
-/** What an outbox asks and tells the connection it belongs to. */
+/** The connection of an outbox: what it is asked and told. */
 export interface OutboxOwner {
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
@@ -32,11 +32,11 @@ export interface OutboxOwner {
   outboxLate(timeout: number): void;
   /** All outboxes together hold too much, and this one the most. */
   outboxTooLarge(error: Error): void;
-  /** What was sent cannot leave: its memory is gone, or there is none to copy it. */
+  /** Output cannot leave: its memory is gone, or there is none to copy it. */
   outboxSpoiled(error: unknown): void;
 }
 
-/** What all stalled connections have queued; bytes that several of them share count once. */
+/** Bytes queued by all stalled connections; bytes that several of them share count once. */
 export const processOutbox: MemoryBudget = new MemoryBudget();
 
 const waiting: Outbox[] = [];
@@ -70,11 +70,11 @@ export class Outbox implements Holder {
   #leaving: Uint8Array | readonly Uint8Array[] | undefined;
   #leavingLength = 0;
   #high = false;
-  /** What waits for room; undefined while nothing does. */
+  /** Resolves when there is room; undefined while nothing waits for that. */
   #room: Deferred<void> | undefined;
   /** Payload bytes that wait for a compressor, a Blob or an iterable and are in no output yet. */
   waiting = 0;
-  /** What it costs besides, in bytes, that they stand in line: held against the limits, but sent to nobody. */
+  /** The cost of the line itself, in bytes: held against the limits, but never sent. */
   lineCost = 0;
   /** Set while a chunk is worked on: its end flushes. */
   insideChunk = false;
@@ -90,7 +90,7 @@ export class Outbox implements Holder {
     return this.waiting + this.#endpoint.outputLength + this.#transport.waiting;
   }
 
-  /** The size, with what it costs besides that others stand in line. */
+  /** The size, and the cost of the line. */
   get #load(): number {
     return this.size + this.lineCost;
   }
@@ -108,7 +108,7 @@ export class Outbox implements Holder {
     return this.#load >= this.#owner.limits.maxOutboxSize && this.#filledIn !== thisTurn();
   }
 
-  /** Something was sent, when it was not full, by one who does not ask whether `reachesHigh`. */
+  /** Something was sent, when it was not full, and the sender does not ask for `reachesHigh`. */
   sentMore(): void {
     if (this.#load >= this.#owner.limits.maxOutboxSize) this.#filledIn = thisTurn();
   }
@@ -156,8 +156,8 @@ export class Outbox implements Holder {
   }
 
   /**
-   * Undefined while less than the high-water mark is on its way, else resolves when it is. What waits behind the one who
-   * asks does not count: that waits for it.
+   * Undefined while less than the high-water mark is on its way, else resolves when it is. Sends
+   * queued behind the caller are not counted: they wait for the caller.
    */
   room(): Promise<void> | undefined {
     if (this.size - this.waiting < this.#owner.limits.outboxHighWaterMark) return undefined;
@@ -167,8 +167,8 @@ export class Outbox implements Holder {
   }
 
   /**
-   * Gives what was just sent so many milliseconds to leave; the owner is told when it has not. What is returned is to be
-   * called when all of it is in the output.
+   * Gives what was just sent so many milliseconds to leave; the owner is told when it has not. What is returned is to
+   * be called when all of it is in the output.
    */
   leaveWithin(timeout: number): () => void {
     const { clock } = this.#owner;
@@ -180,7 +180,9 @@ export class Outbox implements Holder {
     };
   }
 
-  /** The endpoint has new output: flush at the end of the chunk or of the turn, or now if it lies in a caller's memory. */
+  /**
+   * The endpoint has new output: flush at the end of the chunk or of the turn, or now if it lies in a caller's memory.
+   */
   changed(): void {
     if (this.#endpoint.stalled) return this.#note();
     if (this.insideChunk) return;
@@ -195,8 +197,9 @@ export class Outbox implements Holder {
   }
 
   /**
-   * The endpoint has new output that others send as well: leaves at once unless a chunk is worked on. Only what it `refers`
-   * to is kept count of, since small frames behind others are copied: for each of those it would cost 50 times its bytes.
+   * The endpoint has new output that others send as well: leaves at once unless a chunk is worked on. Only what it
+   * `refers` to is kept count of, since small frames behind others are copied: for each of those it would cost 50 times
+   * its bytes.
    */
   changedShared(frames: Uint8Array, refers: boolean): void {
     if (refers) {
@@ -208,7 +211,9 @@ export class Outbox implements Holder {
     else if (!this.insideChunk) this.#flushNow();
   }
 
-  /** Writes whole frames as they are; false, and nothing done, unless there is nothing that they would have to wait for. */
+  /**
+   * Writes whole frames as they are; false, and nothing done, unless there is nothing that they would have to wait for.
+   */
   writeShared(frames: Uint8Array): boolean {
     const endpoint = this.#endpoint;
     const transport = this.#transport;
@@ -233,7 +238,7 @@ export class Outbox implements Holder {
     if (this.#high) this.#reportLow();
   }
 
-  /** The same while somebody sends: who is told of room might send, too, and so waits for the end of the turn. */
+  /** The same during a send: the application is told of room when the turn is over, since it may send then. */
   #flushNow(): void {
     this.#writeOutput();
     if (this.#high) this.#flushLater();
@@ -325,7 +330,7 @@ export class Outbox implements Holder {
     processOutbox.note(this, size - this.#endpoint.sharedOutputLength - leaving, most, size);
   }
 
-  /** What waits in the transport may lie where it was written from, or be bytes that it has made of it, as TLS does. */
+  /** Bytes that wait in the transport lie where they were written from, or in memory of its own, as with TLS. */
   #shareLeaving(): void {
     if (!this.#transport.keepsPieces) this.#leaving = undefined;
     if (this.#leaving === undefined) return;

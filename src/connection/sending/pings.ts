@@ -8,7 +8,7 @@ import type { Clock } from "../../transport/clock.ts";
 interface OutstandingPing {
   readonly payload: Buffer;
   readonly sentAt: number;
-  /** Undefined where nobody waits for the Pong. */
+  /** The ends of the promise of `add`; undefined for a Ping of `note`. */
   readonly asked: { resolve(roundTrip: number): void; reject(error: Error): void } | undefined;
 }
 
@@ -30,15 +30,15 @@ export class Pings {
   }
 
   /**
-   * Notes a Ping whose Pong nobody waits for; the one before it is forgotten, or a peer that answers none would cost
-   * more.
+   * Notes a Ping whose Pong no caller waits for. The one before it is forgotten, or a peer that answers none would
+   * cost more and more.
    */
   note(payload: Uint8Array): void {
     this.#outstanding = this.#outstanding.filter(({ asked }) => asked !== undefined);
     this.#push(payload, undefined);
   }
 
-  /** A Pong came; returns the round trip of its Ping in milliseconds, undefined when nobody asked for it. */
+  /** A Pong came; returns the round trip of its Ping in milliseconds, undefined for a Pong that answers none. */
   settle(payload: Uint8Array): number | undefined {
     const index = this.#outstanding.findLastIndex((ping) => ping.payload.equals(payload));
     if (index < 0) return undefined;

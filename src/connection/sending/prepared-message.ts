@@ -73,7 +73,7 @@ export class PreparedMessage {
   }
 }
 
-/** What `encode` writes, in memory of its own. */
+/** The bytes that `encode` writes, in memory of their own. */
 function write(encode: (output: OutputBuffer) => void): Uint8Array {
   const output = new OutputBuffer();
   encode(output);

@@ -39,12 +39,12 @@ export class SendDeadlines {
     return this.#written;
   }
 
-  /** So many bytes were written. */
+  /** Counts bytes that were written. */
   wrote(length: number): void {
     this.#written += length;
   }
 
-  /** A message that was just sent has so many milliseconds to leave; the caller sets its end. */
+  /** Gives the message that was just sent a time to leave, in milliseconds; the caller sets its end. */
   add(timeout: number): SendDeadline {
     this.#dropLeft();
     const deadline = { end: Number.POSITIVE_INFINITY, at: this.#clock.now() + timeout, timeout };

@@ -9,14 +9,16 @@ export interface SendOptions {
   /** Whether to compress, where permessage-deflate was agreed. Default: from the threshold on. */
   readonly compress?: boolean;
   /**
-   * Server only: copy a payload over 64 KiB, so that its memory is the caller's again at once. Default false: it is written
-   * when `send` is called, but inside a handler of this connection when that has returned, and what the system did not take
-   * then is read later. So it must not be changed, transferred or resized before `bufferedAmount` says that it has left.
+   * Server only: copy a payload over 64 KiB, so that its memory is the caller's again at once. Default false: it is
+   * written when `send` is called, but inside a handler of this connection when that has returned, and what the system
+   * did not take then is read later. So it must not be changed, transferred or resized before `bufferedAmount` says
+   * that it has left.
    */
   readonly copy?: boolean;
   /**
-   * Milliseconds in which the message has to leave the process, with what was sent before it and in the same turn of the
-   * event loop; when it has not, the connection is given up. At least 1. Default: none, only the limit `writeTimeout`.
+   * Milliseconds in which the message has to leave the process, with what was sent before it and in the same turn of
+   * the event loop; when it has not, the connection is given up. At least 1. Default: none, only the limit
+   * `writeTimeout`.
    */
   readonly timeout?: number;
 }

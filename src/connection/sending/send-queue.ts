@@ -35,7 +35,7 @@ export interface SendQueueOwner {
 /** Something to do in its turn; false when the endpoint did not take it any more. */
 type Step = () => unknown;
 
-/** What waits with a step: bytes of payload, and whole messages. */
+/** The load of a step: bytes of payload, and whole messages. */
 export interface Load {
   readonly size: number;
   readonly messages: number;
@@ -48,9 +48,9 @@ interface Waiting extends Load {
   readonly long: boolean;
 }
 
-/** What a step costs that stands in line, besides its bytes: itself, and what it holds them in. */
+/** Memory of a step that stands in line, without its bytes: itself, and the objects that hold them. */
 const stepCost = 128;
-/** And one that is sent over a while, of which nobody knows what it holds: as much as a stream does as a rule. */
+/** Memory of a step that sends over a while: it cannot be known, so it is that of a usual stream. */
 const longSendCost = 16 * 1024;
 
 /** The way from `send` to the endpoint. */
@@ -59,7 +59,7 @@ export class SendQueue {
   readonly #outbox: Outbox;
   readonly #deflate: MessageDeflate | undefined;
   readonly #owner: SendQueueOwner;
-  /** What waits for the send under way, and for what is before it; undefined while nothing is. */
+  /** Steps that wait for the send under way; undefined while none is. */
   #line: Waiting[] | undefined;
   /** How many steps at its head have had their turn. */
   #next = 0;
@@ -94,7 +94,7 @@ export class SendQueue {
     this.afterwards(() => this.#sendNow(kept, asked), { size: sizeOf(kept), messages: 1 });
   }
 
-  /** The options as they are at the call, where a getter that throws has somebody to throw to. */
+  /** The options as they are at the call, so that a getter that throws throws to its caller. */
   #asked(options: SendOptions | undefined): Asked | undefined {
     const { compress } = this.#owner;
     if (options === undefined) return compress ? undefined : uncompressed;
@@ -158,7 +158,7 @@ export class SendQueue {
     }
   }
 
-  /** So many bytes wait no more; when the connection is over, nothing does. */
+  /** Takes bytes off those that wait; when the connection is over, none do. */
   #settled(size: number): void {
     if (!this.#stopped) this.#outbox.waiting -= size;
   }
@@ -190,8 +190,8 @@ export class SendQueue {
   }
 
   /**
-   * Lets later sends wait until what it begins has settled, which says whether its message was sent. To begin runs code of
-   * the application's, which may send: that stands in line already.
+   * Lets later sends wait until what it begins has settled, which says whether its message was sent. To begin runs code
+   * of the application's, which may send: that stands in line already.
    */
   #hold(begin: () => Promise<boolean>): undefined {
     this.#unsent++;
@@ -203,7 +203,7 @@ export class SendQueue {
           if (sent) this.#unsent--;
         },
         (error) => {
-          // Once the connection is over nothing can be sent, and that is nobody's mistake.
+          // Once the connection is over nothing can be sent, which is no error.
           if (!this.#stopped) this.#owner.sendingFailed(error);
         },
       )

@@ -7,7 +7,7 @@ import { types } from "node:util";
 import { lengthOf, viewSource } from "../../protocol/bytes.ts";
 import { PreparedMessage } from "./prepared-message.ts";
 
-/** What can be sent: text, bytes in any form, or a message prepared for many. */
+/** A message as applications give it: text, bytes in any form, or prepared for many. */
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob | PreparedMessage;
 
 /** The forms that are sent; every other one is a view of these. */

@@ -1,6 +1,6 @@
 /**
- * How long a transport may stand still that takes nothing more: it is looked at once in each write timeout, and has another
- * whenever a byte has left or arrived since (faults D04, D05).
+ * How long a transport may stand still that takes nothing more: it is looked at once in each write timeout, and has
+ * another whenever a byte has left or arrived since (faults D04, D05).
  */
 
 import type { Clock } from "../../transport/clock.ts";
@@ -10,10 +10,10 @@ import type { Transport } from "../../transport/transport.ts";
 export class WriteTimeout {
   readonly #transport: Transport;
   readonly #clock: Clock;
-  /** What the transport held and had received when it was last looked at … */
+  /** Bytes that the transport held when it was last looked at, and below, bytes that it had received. */
   #backlog: number;
   #bytesReceived: number;
-  /** … and when a byte was last seen to have left. */
+  /** When a byte was last seen to have left. */
   #leftAt: number;
   #cancel!: () => void;
 

@@ -1,8 +1,9 @@
 /**
- * A connection as a Node stream of bytes: what all messages hold, one after another; each write is one binary message.
+ * A connection as a Node stream of bytes: the payloads of all messages, one after another; each write is one binary
+ * message.
  *
- * A message is taken from the connection only when the stream has room, and a write is done when the outbox is below its
- * high-water mark.
+ * A message is taken from the connection only when the stream has room, and a write is done when the outbox is below
+ * its high-water mark.
  */
 
 import { Buffer } from "node:buffer";

@@ -15,7 +15,7 @@ import type { MessageReader } from "../receiving/inbox.ts";
 import type { SendOptions } from "../sending/send-options.ts";
 import type { Sendable } from "../sending/sendable.ts";
 
-/** What the streams see of their connection. */
+/** The connection of the streams. */
 export interface StreamedConnection {
   readonly readyState: 1 | 2 | 3;
   readonly ready: Promise<void>;
@@ -25,17 +25,17 @@ export interface StreamedConnection {
   terminate(): void;
 }
 
-/** What the streams read from. */
+/** The source that the streams read from. */
 export interface StreamSource {
-  /** A stream reads ahead: so many bytes wait in it now. */
+  /** Notes how many bytes wait in a stream that reads ahead. */
   holdInStream(length: number): void;
   /** The messages for a reader that is the only one; our Close does not end it, `return` does. */
   readToTheEnd(): MessageReader;
 }
 
-/** Codes with which a peer that finished what it had to say closes. */
+/** Close codes of a peer that has said all it had to say. */
 export const finishedCodes: readonly number[] = [CloseCode.NormalClosure, CloseCode.NoStatusReceived];
-/** And one whose application is left, which to a stream of messages is an end as good as any. */
+/** The same, and the code of a page that is left, which to a stream of messages is a good end as well. */
 const leftCodes: readonly number[] = [...finishedCodes, CloseCode.GoingAway];
 const firstApplicationCode = 3000;
 
@@ -45,7 +45,7 @@ export class WebStreams {
   readonly #source: StreamSource;
   #readable: ReadableStream<MessageData> | undefined;
   #writable: WritableStream<Sendable> | undefined;
-  /** There with `readable`; resolves when that has ended. */
+  /** Resolves when `readable` has ended; undefined while that was not asked for. */
   #read: Deferred<void> | undefined;
 
   constructor(connection: StreamedConnection, source: StreamSource) {
@@ -70,7 +70,7 @@ export class WebStreams {
   }
 }
 
-/** What a stream of the connection fails with; undefined when it ended with one of the codes, both sides agreeing. */
+/** The error of a stream of the connection; undefined when that ended with one of the codes, both sides agreeing. */
 export function endError(report: CloseReport, codes: readonly number[]): Error | undefined {
   const { code, wasClean, error, violation } = report;
   if (wasClean && codes.includes(code)) return undefined;
@@ -79,17 +79,17 @@ export function endError(report: CloseReport, codes: readonly number[]): Error |
   return new Error(`The connection did not end as it should: ${why}`, { cause: report });
 }
 
-/** What a write fails with that comes too late. */
+/** The error of a write that comes too late. */
 export function tooLate(): Error {
   return new Error("Cannot write: the connection is closing or closed");
 }
 
-/** Whether it can still be sent to. */
+/** Whether messages can still be sent. */
 export function isOpen(connection: StreamedConnection): boolean {
   return connection.readyState === 1;
 }
 
-/** Whether what it was given and had not sent is lost. */
+/** Whether messages that were given and not sent are lost. */
 export function isOver(connection: StreamedConnection): boolean {
   return connection.readyState === 3;
 }
@@ -139,7 +139,7 @@ function writableOf(connection: StreamedConnection, read: () => Promise<void> | 
         const error = messagesEndError(report);
         if (error) return fail(error);
         await read();
-        // Who has just read the end closes within this turn, if he does. A pipe from elsewhere must still be told.
+        // A pipe of both streams has read the end and closes within this turn; another pipe must still be told.
         setImmediate(() => fail(tooLate()));
       });
     },
@@ -162,7 +162,7 @@ function writableOf(connection: StreamedConnection, read: () => Promise<void> | 
   });
 }
 
-/** Sends; what cannot be sent spoils the stream for good, which the peer is told as if it had been aborted. */
+/** Sends; data that cannot be sent spoils the stream for good, and the peer is told as if it had been aborted. */
 function sendOrClose(connection: StreamedConnection, data: Sendable): boolean {
   try {
     return connection.send(data, { copy: true });
