@@ -88,17 +88,33 @@ export type CompareAnswer =
 export const RATE: { readonly min: number; readonly max: number } = { min: 1, max: 50 };
 export const SECONDS: { readonly min: number; readonly max: number } = { min: 1, max: 60 };
 
-/** What the page says on `/chat/:room`: join once, then talk. */
+/** What the page says on `/chat/:room`, which it may look at without joining: join, talk, leave. */
 export type ChatRequest =
   | { readonly do: "join"; readonly name: string }
+  | { readonly do: "leave" }
   | { readonly do: "say"; readonly text: string };
 
-/** What a room says to its members. */
+/** One line of a room's talk. */
+export interface Said {
+  readonly is: "said";
+  readonly name: string;
+  readonly at: number;
+  readonly text: string;
+}
+
+/** What a room says: first how it looks, then what happens. */
 export type ChatMessage =
+  | Said
+  | { readonly is: "room"; readonly members: readonly string[]; readonly lines: readonly Said[] }
   | { readonly is: "welcome"; readonly name: string; readonly members: readonly string[] }
   | { readonly is: "joined" | "left"; readonly name: string; readonly at: number; readonly members: readonly string[] }
-  | { readonly is: "said"; readonly name: string; readonly at: number; readonly text: string }
   | { readonly is: "refused"; readonly why: string };
+
+/** The name under which the server greets; no member may have it. */
+export const HOST_NAME = "openline";
+
+/** How many lines of a room newcomers see. */
+export const LINES_KEPT = 50;
 
 /** Longest name and longest text of the chat, in UTF-16 code units as `maxlength` counts them. */
 export const NAME_LIMIT = 24;

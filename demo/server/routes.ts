@@ -63,17 +63,20 @@ export function followRoute(comparison: Comparison) {
   });
 }
 
-/** `/chat/:room`: join, then talk. */
+/** `/chat/:room`: look, join, then talk. */
 export function chatRoute(chat: Chat) {
   return route({
     upgrade: ({ params }) => ({ data: { room: params.room ?? "" } }),
+    open: (connection) => {
+      chat.open(connection.data.room, connection);
+    },
     message: (connection, data) => {
       const request = read<ChatRequest>(data);
       if (request === undefined) connection.close(1008, "Not a chat message");
       else chat.receive(connection.data.room, connection, request);
     },
     close: (connection) => {
-      chat.leave(connection.data.room, connection);
+      chat.close(connection.data.room, connection);
     },
   });
 }

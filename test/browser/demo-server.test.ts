@@ -219,17 +219,18 @@ describe("the comparison's bill", () => {
 
 describe("the chat's rules", () => {
   test("names and texts are bounded by the server, whatever the page allows", async () => {
-    const member = await open(`ws://127.0.0.1:${demo.port}/chat/rules`);
-    const hear = messages<ChatMessage>(member);
+    const { member, hear } = await look("rules");
+    expect(await hear()).toMatchObject({ is: "room", members: [], lines: [{ name: "openline" }] });
     const say = async (request: unknown): Promise<ChatMessage> => {
       member.send(JSON.stringify(request));
       return hear();
     };
     expect(await say({ do: "say", text: "hello" })).toMatchObject({ is: "refused" });
-    for (const name of ["", "  ", "x".repeat(25), 7, null]) {
+    for (const name of ["", "  ", "x".repeat(25), 7, null, "openline"]) {
       expect(await say({ do: "join", name })).toMatchObject({ is: "refused" });
     }
     expect(await say({ do: "join", name: " Ada " })).toEqual({ is: "welcome", name: "Ada", members: ["Ada"] });
+    expect(await hear()).toMatchObject({ is: "joined", name: "Ada" });
     expect(await say({ do: "join", name: "Eve" })).toMatchObject({ is: "refused" });
     expect(await say({ do: "say", text: "x".repeat(501) })).toMatchObject({ is: "refused" });
     expect(await say({ do: "say", text: "x".repeat(500) })).toMatchObject({ is: "said", name: "Ada" });
@@ -238,12 +239,33 @@ describe("the chat's rules", () => {
     expect(await closed).toBe(1008);
   });
 
+  test("who comes later sees the last lines, and a room that all have left begins anew", async () => {
+    const { member: first, hear } = await look("lines");
+    first.send(JSON.stringify({ do: "join", name: "Ada" }));
+    for (let n = 0; n < 60; n += 1) first.send(JSON.stringify({ do: "say", text: `line ${n}` }));
+    let heard = await hear();
+    while (heard.is !== "said" || heard.text !== "line 59") heard = await hear();
+    const { member: second, hear: hearSecond } = await look("lines");
+    const seen = await hearSecond();
+    if (seen.is !== "room") throw new Error(`A room was seen first: ${seen.is}`);
+    expect(seen.members).toEqual(["Ada"]);
+    expect(seen.lines.map(({ text }) => text)).toEqual(Array.from({ length: 50 }, (_, n) => `line ${n + 10}`));
+    first.send(JSON.stringify({ do: "leave" }));
+    expect(await hear()).toMatchObject({ is: "left", name: "Ada", members: [] });
+    for (const socket of [first, second]) {
+      const closed = new Promise((resolve) => socket.on("close", resolve));
+      socket.close();
+      await closed;
+    }
+    const { member: third, hear: hearThird } = await look("lines");
+    expect(await hearThird()).toMatchObject({ is: "room", lines: [{ name: "openline" }] });
+    third.close();
+  });
+
   test("a room is its own, and its name is bounded", async () => {
-    const [here, there] = await Promise.all(
-      ["here", "there"].map((room) => open(`ws://127.0.0.1:${demo.port}/chat/${room}`)),
-    );
-    if (here === undefined || there === undefined) throw new Error("Two rooms were opened");
-    const [hearHere, hearThere] = [messages<ChatMessage>(here), messages<ChatMessage>(there)];
+    const { member: here, hear: hearHere } = await look("here");
+    const { member: there, hear: hearThere } = await look("there");
+    for (const hear of [hearHere, hearThere]) expect(await hear()).toMatchObject({ is: "room" });
     for (const [member, name] of [
       [here, "Ada"],
       [there, "Grace"],
@@ -252,13 +274,14 @@ describe("the chat's rules", () => {
     }
     expect(await hearHere()).toMatchObject({ is: "welcome", members: ["Ada"] });
     expect(await hearThere()).toMatchObject({ is: "welcome", members: ["Grace"] });
+    for (const hear of [hearHere, hearThere]) expect(await hear()).toMatchObject({ is: "joined" });
     here.send(JSON.stringify({ do: "say", text: "only here" }));
     there.send(JSON.stringify({ do: "say", text: "only there" }));
     expect(await hearHere()).toMatchObject({ is: "said", text: "only here" });
     expect(await hearThere()).toMatchObject({ is: "said", text: "only there" });
-    const nowhere = await open(`ws://127.0.0.1:${demo.port}/chat/${"x".repeat(33)}`);
+    const { member: nowhere, hear: hearNowhere } = await look("x".repeat(33));
     nowhere.send(JSON.stringify({ do: "join", name: "Ada" }));
-    expect(await messages<ChatMessage>(nowhere)()).toMatchObject({ is: "refused" });
+    expect(await hearNowhere()).toMatchObject({ is: "refused" });
     for (const member of [here, there, nowhere]) member.close();
   });
 });
@@ -277,11 +300,22 @@ async function figures(control: WebSocket): Promise<Figures> {
 }
 
 function open(url: string): Promise<WebSocket> {
+  return opened(new WebSocket(url, { perMessageDeflate: false }));
+}
+
+function opened(socket: WebSocket): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, { perMessageDeflate: false });
     socket.on("open", () => resolve(socket));
     socket.on("error", reject);
   });
+}
+
+/** Looks at a room; what it says first may come with the handshake, so that this listens from the beginning. */
+async function look(room: string): Promise<{ member: WebSocket; hear: () => Promise<ChatMessage> }> {
+  const member = new WebSocket(`ws://127.0.0.1:${demo.port}/chat/${room}`, { perMessageDeflate: false });
+  const hear = messages<ChatMessage>(member);
+  await opened(member);
+  return { member, hear };
 }
 
 function ask(control: WebSocket, question: CompareQuestion): Promise<CompareAnswer> {

@@ -210,14 +210,39 @@ function journey(open: () => Promise<Browser>): void {
     await grace.press("Enter");
     const heard = `[...document.querySelectorAll(".lines .text")].map((line) => line.textContent)`;
     for (const tab of [ada, grace]) {
-      await tab.until(`${heard}.length === 1`);
-      expect(await tab.read(heard)).toEqual([text]);
+      await tab.until(`${heard}.length === 2`);
+      expect((await tab.read<string[]>(heard))[1]).toBe(text);
       expect(await tab.read(`document.querySelectorAll(".lines img, .lines b").length`)).toBe(0);
     }
     await grace.click(".people button");
     await ada.until(`${members} === "1"`);
     await ada.until(`document.querySelector(".lines li:last-child").textContent.startsWith("Grace left")`);
     for (const tab of [ada, grace]) expect(await tab.complaints()).toEqual([]);
+  });
+
+  test("chat: the talk is there before one joins; name and room stay, in this tab and for the next", async () => {
+    const ada = await visit("#/chat/kept-room");
+    await ada.until(`document.querySelector(".lines .text")?.textContent.includes("kept-room") === true`);
+    await enter(ada, "Ada Kept");
+    await ada.type("#say", "are you there?");
+    await ada.press("Enter");
+    const next = await visit("#/chat");
+    await next.until(`document.querySelector(".lines")?.textContent.includes("are you there?") === true`);
+    await next.until(`document.querySelector("#name").value === "Ada Kept 2"`);
+    expect(await next.read(`document.querySelector("#room").value`)).toBe("kept-room");
+    await ada.goto(`${demo.url}/?again#/chat`);
+    await ada.until(`document.querySelector("#talk").textContent === "In kept-room"`);
+    expect(await ada.read(`document.querySelector(".members").textContent`)).toBe("Ada Kept (you)");
+    for (const tab of [ada, next]) expect(await tab.complaints()).toEqual([]);
+  });
+
+  test("chat: on a phone the message box is in sight once one has joined", async () => {
+    const tab = await visit("#/chat/phone-room");
+    await tab.resize(390, 660);
+    await enter(tab, "Ada");
+    const box = `document.querySelector("#say").getBoundingClientRect()`;
+    await tab.until(`${box}.top > 0 && ${box}.bottom < innerHeight`);
+    expect(await tab.complaints()).toEqual([]);
   });
 
   test("the example's literal URL works where the demo has port 9998", async (context) => {
@@ -277,6 +302,7 @@ function journey(open: () => Promise<Browser>): void {
 }
 
 async function enter(tab: Tab, name: string, succeeds = true): Promise<void> {
+  await tab.until(`document.querySelector("[data-state=open]") !== null`);
   await tab.type("#name", name);
   await tab.click(".people button.primary");
   if (succeeds) await tab.until(`document.querySelector("#say") !== null`);

@@ -1,88 +1,109 @@
 /**
- * The chat view: a room's address, a name, and the talk. Everything people write is put on the page as text.
+ * The chat view: a room's address, a name, and the talk, which can be read before one joins. Name and room are kept from one
+ * visit to the next, and a tab that is in a room comes back into it. What people write is put on the page as text.
  */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import roomsSource from "../../server/chat/rooms.ts?raw";
 import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "../../server/messages.ts";
+import routesSource from "../../server/routes.ts?raw";
+import { BothEnds } from "../parts/code.tsx";
+import { excerpt, excerpts } from "../parts/excerpt.ts";
 import { clock } from "../parts/format.ts";
+import { recall, remember } from "../parts/remembered.ts";
+import { StandingLine, useSocket } from "../parts/standing.tsx";
 import type { Line, Stay } from "./room.ts";
 import { OUTSIDE, Room } from "./room.ts";
+import roomSource from "./room.ts?raw";
 
 const FIRST_ROOM = "lobby";
 
-/** The view; `room` is what the address says. Another address is another room, entered under the same name. */
+const BROWSER = { file: "demo/page/chat/room.ts", text: excerpts(roomSource, ["#connect", "#rejoin", "say"]) };
+const SERVER = {
+  file: "demo/server/routes.ts and chat/rooms.ts",
+  text: `${excerpt(routesSource, "chatRoute")}\n\n${excerpts(roomsSource, ["watch", "tell"])}`,
+};
+
+/** The view; `room` is what the address says, else the one of the last visit. Another address is another room. */
 export function ChatView({ room }: { readonly room: string }): VNode {
-  const asked = ROOM_NAME.test(room) ? room : FIRST_ROOM;
-  const carried = useRef("");
-  const goTo = (next: string, name: string): void => {
-    carried.current = name;
-    location.hash = `#/chat/${next}`;
-  };
-  return <RoomView key={asked} room={asked} carried={carried} goTo={goTo} />;
+  const asked = [room, recall("chat-room", "visits")].find((name) => ROOM_NAME.test(name)) ?? FIRST_ROOM;
+  return (
+    <>
+      <RoomView key={asked} room={asked} />
+      <BothEnds browser={BROWSER} server={SERVER} />
+    </>
+  );
 }
 
-interface RoomViewProps {
-  readonly room: string;
-  readonly carried: { current: string };
-  readonly goTo: (room: string, name: string) => void;
-}
-
-function RoomView({ room, carried, goTo }: RoomViewProps): VNode {
+function RoomView({ room }: { readonly room: string }): VNode {
   const [stay, setStay] = useState<Stay>(OUTSIDE);
   const current = useRef<Room | undefined>(undefined);
-  const enter = (name: string): void => {
-    current.current?.leave();
-    setStay(OUTSIDE);
-    current.current = new Room(room, name, setStay);
+  const { socket, standing } = useSocket(() => {
+    const made = new Room(room, setStay);
+    current.current = made;
+    if (recall("chat-inside", "tab") === room) made.join(recall("chat-name", "tab"));
+    return made.socket;
+  });
+  const enter = (wanted: string, name: string): void => {
+    remember("chat-room", wanted, "visits");
+    remember("chat-name", name, "visits");
+    remember("chat-name", name, "tab");
+    remember("chat-inside", wanted, "tab");
+    if (wanted === room) current.current?.join(name);
+    else location.hash = `#/chat/${wanted}`;
   };
   const leave = (): void => {
+    remember("chat-inside", "", "tab");
     current.current?.leave();
-    current.current = undefined;
-    setStay(OUTSIDE);
   };
-  useEffect(() => {
-    if (carried.current !== "") enter(carried.current);
-    carried.current = "";
-    return () => current.current?.leave();
-  }, []);
 
   const inside = stay.name !== undefined;
   return (
-    <div class="chat">
+    <div class={inside ? "chat inside" : "chat"}>
       <section class="panel people" aria-labelledby="people">
-        {inside ? (
-          <People room={room} stay={stay} leave={leave} />
-        ) : (
-          <Door room={room} problem={stay.problem} enter={enter} goTo={goTo} />
-        )}
+        {inside ? <People room={room} stay={stay} leave={leave} /> : <Door room={room} stay={stay} enter={enter} />}
       </section>
       <section class="panel talk" aria-labelledby="talk">
-        <h2 id="talk">{inside ? `In ${room}` : "The talk"}</h2>
-        <Talk lines={stay.lines} own={stay.name} inside={inside} />
-        {inside && <Compose problem={stay.problem} say={(text) => current.current?.say(text)} />}
+        <h2 id="talk">{inside ? `In ${room}` : `Said in ${room}`}</h2>
+        <StandingLine standing={standing} retry={() => socket.current?.reconnect()} />
+        <Talk lines={stay.lines} own={stay.name} />
+        {inside && (
+          <Compose problem={stay.problem} open={standing.state === "open"} say={(text) => current.current?.say(text)} />
+        )}
       </section>
     </div>
   );
 }
 
-interface DoorProps {
-  readonly room: string;
-  readonly problem: string;
-  readonly enter: (name: string) => void;
-  readonly goTo: (room: string, name: string) => void;
+/** The name of the last visit, or one at hand; a second tab gets one that the first has not. */
+function suggestion(members: readonly string[]): string {
+  const known = recall("chat-name", "tab") || recall("chat-name", "visits") || "Guest";
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? known : `${known.slice(0, NAME_LIMIT - 4)} ${number}`;
+    if (!members.includes(name)) return name;
+  }
 }
 
-function Door({ room, problem, enter, goTo }: DoorProps): VNode {
-  const [name, setName] = useState("");
+interface DoorProps {
+  readonly room: string;
+  readonly stay: Stay;
+  readonly enter: (room: string, name: string) => void;
+}
+
+function Door({ room, stay, enter }: DoorProps): VNode {
+  const [typed, setName] = useState<string | undefined>(undefined);
   const [wanted, setWanted] = useState(room);
+  const name = typed ?? suggestion(stay.members);
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (wanted === room) enter(name);
-    else goTo(wanted, name);
+    enter(wanted, name);
   };
   return (
     <form onSubmit={submit}>
       <h2 id="people">Come in</h2>
+      <p class="note">
+        {stay.members.length === 0 ? "There is no one in the room yet." : `There now: ${stay.members.join(", ")}.`}
+      </p>
       <label for="room">Room</label>
       <input
         id="room"
@@ -97,7 +118,7 @@ function Door({ room, problem, enter, goTo }: DoorProps): VNode {
         onInput={(event) => setWanted(event.currentTarget.value)}
       />
       <p class="note" id="room-rule">
-        Small letters, digits and hyphens. A room is there as long as someone is in it.
+        Small letters, digits and hyphens.
       </p>
       <label for="name">Your name</label>
       <input
@@ -114,7 +135,7 @@ function Door({ room, problem, enter, goTo }: DoorProps): VNode {
         </button>
       </div>
       <p class="bad" role="alert">
-        {problem !== "" && `${problem}.`}
+        {stay.problem !== "" && `${stay.problem}.`}
       </p>
     </form>
   );
@@ -150,10 +171,9 @@ function People(props: { readonly room: string; readonly stay: Stay; readonly le
 interface TalkProps {
   readonly lines: readonly Line[];
   readonly own: string | undefined;
-  readonly inside: boolean;
 }
 
-function Talk({ lines, own, inside }: TalkProps): VNode {
+function Talk({ lines, own }: TalkProps): VNode {
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const element = list.current;
@@ -161,9 +181,6 @@ function Talk({ lines, own, inside }: TalkProps): VNode {
   }, [lines]);
   return (
     <>
-      {lines.length === 0 && (
-        <p class="note empty">{inside ? "Nobody has said anything yet." : "Join a room to hear what is said in it."}</p>
-      )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <div class="lines" role="log" aria-label="Messages" tabIndex={0} ref={list} hidden={lines.length === 0}>
         <ol>
@@ -188,13 +205,19 @@ function Talk({ lines, own, inside }: TalkProps): VNode {
   );
 }
 
-function Compose({ problem, say }: { readonly problem: string; readonly say: (text: string) => void }): VNode {
+interface ComposeProps {
+  readonly problem: string;
+  readonly open: boolean;
+  readonly say: (text: string) => void;
+}
+
+function Compose({ problem, open, say }: ComposeProps): VNode {
   const [text, setText] = useState("");
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  useEffect(() => input.current?.focus({ preventScroll: true }), []);
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (text.trim() === "") return;
+    if (!open || text.trim() === "") return;
     say(text);
     setText("");
   };
@@ -211,7 +234,7 @@ function Compose({ problem, say }: { readonly problem: string; readonly say: (te
           value={text}
           onInput={(event) => setText(event.currentTarget.value)}
         />
-        <button type="submit" class="primary" disabled={text.trim() === ""}>
+        <button type="submit" class="primary" disabled={!open || text.trim() === ""}>
           Send
         </button>
       </div>

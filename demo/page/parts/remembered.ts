@@ -1,21 +1,28 @@
 /**
- * Words that the reader's browser keeps from one visit to the next, where storage is allowed.
+ * Words that the browser keeps for the reader, where storage is allowed: from one visit to the next, or for one tab.
  */
 
+/** How long a word is kept. */
+export type Kept = "visits" | "tab";
+
 /** What was kept under `key`; empty when nothing was, or storage is forbidden. */
-export function recall(key: string): string {
+export function recall(key: string, kept: Kept): string {
   try {
-    return localStorage.getItem(key) ?? "";
+    return storage(kept).getItem(key) ?? "";
   } catch {
     return "";
   }
 }
 
 /** Keeps `text` under `key`; where storage is forbidden, it is forgotten. */
-export function remember(key: string, text: string): void {
+export function remember(key: string, text: string, kept: Kept): void {
   try {
-    localStorage.setItem(key, text);
+    storage(kept).setItem(key, text);
   } catch {
     // Storage may be forbidden; the page then begins anew each time.
   }
+}
+
+function storage(kept: Kept): Storage {
+  return kept === "tab" ? sessionStorage : localStorage;
 }

@@ -1,9 +1,9 @@
 /**
- * The rules of the chat: join once under a free name, then talk; both bounded in length, whatever the page allows.
+ * The rules of the chat: look as you like, join once under a free name, then talk; both bounded in length, whatever the page allows.
  * What the rules refuse is answered to the one who asked, in words, and changes nothing.
  */
 import type { ChatMessage, ChatRequest } from "../messages.ts";
-import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "../messages.ts";
+import { HOST_NAME, NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "../messages.ts";
 import type { Subscriber, Traffic } from "../traffic.ts";
 import type { Rooms } from "./rooms.ts";
 
@@ -17,13 +17,25 @@ export class Chat {
     this.#traffic = traffic;
   }
 
+  /** A connection looks at a room. */
+  open(room: string, watcher: Subscriber): void {
+    if (ROOM_NAME.test(room)) this.#rooms.watch(room, watcher);
+  }
+
   receive(room: string, member: Subscriber, request: ChatRequest): void {
     if (!ROOM_NAME.test(room)) this.#refuse(member, "A room's name is 1 to 32 of a-z, 0-9 and -");
     else if (request.do === "join") this.#join(room, member, request.name);
     else if (request.do === "say") this.#say(room, member, request.text);
+    else if (request.do === "leave") this.#leave(room, member);
   }
 
-  leave(room: string, member: Subscriber): void {
+  /** A connection has gone. */
+  close(room: string, member: Subscriber): void {
+    this.#leave(room, member);
+    this.#rooms.unwatch(room, member);
+  }
+
+  #leave(room: string, member: Subscriber): void {
     const name = this.#rooms.nameOf(room, member);
     if (name === undefined) return;
     this.#rooms.leave(room, member);
@@ -36,14 +48,13 @@ export class Chat {
       this.#refuse(member, `A name has 1 to ${NAME_LIMIT} characters`);
     } else if (this.#rooms.nameOf(room, member) !== undefined) {
       this.#refuse(member, "You are already in this room");
-    } else if (this.#rooms.members(room).includes(name)) {
+    } else if (name === HOST_NAME || this.#rooms.members(room).includes(name)) {
       this.#refuse(member, `Somebody in this room is already called ${name}`);
     } else {
-      const at = Date.now();
-      const members = [...this.#rooms.members(room), name];
-      this.#rooms.tell(room, { is: "joined", name, at, members });
       this.#rooms.join(room, member, name);
+      const members = this.#rooms.members(room);
       this.#traffic.send(member, { is: "welcome", name, members } satisfies ChatMessage);
+      this.#rooms.tell(room, { is: "joined", name, at: Date.now(), members });
     }
   }
 

@@ -1,13 +1,20 @@
 /**
- * Chat rooms: who is in which room under which name, and word to everyone in it. A room is a topic of the server, to
- * which its members are subscribed; it exists as long as it has a member, and nothing is stored.
+ * Chat rooms: who looks at which room, who is in it under which name, what was said last, and word to everyone there. A
+ * room is a topic of the server; it exists as long as a connection looks at it, and nothing of it is stored.
  */
-import type { ChatMessage } from "../messages.ts";
+import type { ChatMessage, Said } from "../messages.ts";
+import { HOST_NAME, LINES_KEPT } from "../messages.ts";
 import type { Subscriber, Traffic } from "../traffic.ts";
 
-/** Rooms by name, members by connection. */
+interface Room {
+  readonly watchers: Set<Subscriber>;
+  readonly names: Map<Subscriber, string>;
+  readonly lines: Said[];
+}
+
+/** Rooms by name, their members by connection. */
 export class Rooms {
-  readonly #rooms = new Map<string, Map<Subscriber, string>>();
+  readonly #rooms = new Map<string, Room>();
   readonly #traffic: Traffic;
 
   constructor(traffic: Traffic) {
@@ -15,30 +22,57 @@ export class Rooms {
   }
 
   members(room: string): string[] {
-    return [...(this.#rooms.get(room)?.values() ?? [])];
+    return [...(this.#rooms.get(room)?.names.values() ?? [])];
   }
 
   nameOf(room: string, member: Subscriber): string | undefined {
-    return this.#rooms.get(room)?.get(member);
+    return this.#rooms.get(room)?.names.get(member);
+  }
+
+  /** Shows the room to a connection, and subscribes it to all that follows. */
+  watch(room: string, watcher: Subscriber): void {
+    const found = this.#rooms.get(room) ?? newRoom(room);
+    this.#rooms.set(room, found);
+    found.watchers.add(watcher);
+    watcher.subscribe(topicOf(room));
+    const seen: ChatMessage = { is: "room", members: this.members(room), lines: found.lines };
+    this.#traffic.send(watcher, seen);
+  }
+
+  unwatch(room: string, watcher: Subscriber): void {
+    const found = this.#rooms.get(room);
+    found?.watchers.delete(watcher);
+    if (found?.watchers.size === 0) this.#rooms.delete(room);
+    watcher.unsubscribe(topicOf(room));
   }
 
   join(room: string, member: Subscriber, name: string): void {
-    const names = this.#rooms.get(room) ?? new Map<Subscriber, string>();
-    names.set(member, name);
-    this.#rooms.set(room, names);
-    member.subscribe(topicOf(room));
+    this.#rooms.get(room)?.names.set(member, name);
   }
 
   leave(room: string, member: Subscriber): void {
-    const names = this.#rooms.get(room);
-    names?.delete(member);
-    if (names?.size === 0) this.#rooms.delete(room);
-    member.unsubscribe(topicOf(room));
+    this.#rooms.get(room)?.names.delete(member);
   }
 
+  /** Tells everyone who looks at the room; the message is encoded once for all of them. */
   tell(room: string, message: ChatMessage): void {
+    if (message.is === "said") this.#keep(room, message);
     this.#traffic.publish(topicOf(room), message);
   }
+
+  #keep(room: string, line: Said): void {
+    const lines = this.#rooms.get(room)?.lines;
+    lines?.push(line);
+    if (lines !== undefined && lines.length > LINES_KEPT) lines.shift();
+  }
+}
+
+function newRoom(room: string): Room {
+  const text =
+    `This is ${room}. What is said here goes to everyone who looks at it. ` +
+    `The last ${LINES_KEPT} lines are there for newcomers, as long as someone stays.`;
+  const greeting: Said = { is: "said", name: HOST_NAME, at: Date.now(), text };
+  return { watchers: new Set(), names: new Map(), lines: [greeting] };
 }
 
 function topicOf(room: string): string {
