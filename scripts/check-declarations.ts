@@ -76,7 +76,7 @@ export async function complaints(
     symlinkSync(join(tools, `node_modules/types-node-${node}`), join(folder, "node_modules/@types/node"), "junction");
     writeFileSync(join(folder, "program.ts"), readFileSync(join(tools, "program.ts")));
     programs.push("program.ts");
-    entries.push("openline", "openline/browser");
+    entries.push("openline", "openline/browser", "openline/testing");
   }
   if (isPage) {
     writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));

@@ -1,6 +1,6 @@
 /**
  * Checks that imports only point backwards: protocol → reconnecting → transport → connection → topics → client | server |
- * browser → cluster → ws → entries → cli.
+ * browser → cluster → ws → testing → entries → cli.
  *
  * Folders of one layer (client and server) never import each other, no file imports itself by way of others (type-only
  * imports count), a folder and its parent or its neighbour import each other one way only, and protocol/ stays pure: it
@@ -22,6 +22,7 @@ const layers: readonly (readonly string[])[] = [
   ["client", "server", "browser"],
   ["cluster"],
   ["ws"],
+  ["testing"],
   ["entries"],
   ["cli"],
 ];

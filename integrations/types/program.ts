@@ -18,6 +18,7 @@ import {
   WebSocketStream,
 } from "openline";
 import { Endpoint } from "openline/protocol";
+import { type ConnectionPair, connectionPair, type PairOptions, VirtualClock } from "openline/testing";
 
 const topics = new Topics();
 const http = createServer();
@@ -69,3 +70,18 @@ socket.addEventListener("close", ({ code, reason }) => console.log(code, reason)
 const { writable } = await new WebSocketStream("ws://localhost").opened;
 await writable.getWriter().write(new Uint8Array(1));
 new Endpoint({ role: "client" }).receive(Buffer.alloc(1));
+
+const options: PairOptions = {
+  params: { room: "lobby" },
+  clock: new VirtualClock(),
+  client: { subprotocols: ["chat"] },
+};
+const pair = await connectionPair(route({ upgrade: ({ params }) => ({ data: { room: params.room } }) }), options);
+const named: string | undefined = pair.server.data.room;
+const untyped: ConnectionPair = await connectionPair({
+  accepts: "text",
+  message: (connection, data) => void connection.send(data),
+});
+const echoed: Connection = untyped.client;
+await pair.clock.advance(1000);
+console.log(named, echoed.role, pair.unplug(), pair.plugIn());

@@ -16,6 +16,7 @@ import { HandshakeError, type HandshakeRule } from "../protocol/handshake/handsh
 import { fieldValues } from "../protocol/handshake/header-fields.ts";
 import { type DeflateParameters, verifyDeflateResponse } from "../protocol/handshake/permessage-deflate.ts";
 import { verifyResponse } from "../protocol/handshake/response.ts";
+import type { Clock } from "../transport/clock.ts";
 import { ignoreError } from "../transport/ignore-error.ts";
 import { nextTick } from "../transport/scheduling.ts";
 import { transportOver } from "../transport/transport-over.ts";
@@ -66,18 +67,23 @@ interface ConnectManner {
   readonly asBrowsers: boolean;
   /** A second signal that gives the handshake up. */
   readonly giveUp?: AbortSignal;
+  /** The time that the connection lives by. Default: that of the process. */
+  readonly clock?: Clock;
 }
 
 /** `connect`, also for functions and classes that are called otherwise. */
 export async function connectAs(
   url: string | URL,
   options: ConnectOptions,
-  { entry, asBrowsers, giveUp }: ConnectManner,
+  { entry, asBrowsers, giveUp, clock }: ConnectManner,
 ): Promise<Connection> {
   const caller = captureCaller(entry);
   const resolved = resolveConnectOptions(options);
   const { limits, keepalive } = resolved;
-  const shared: ConnectionSettings<Connection> = { limits, handlers: options, keepalive };
+  const shared: ConnectionSettings<Connection> = {
+    ...{ limits, handlers: options, keepalive },
+    ...(clock && { clock }),
+  };
   const settings = options.asyncContext ? settingsIn(captureContext(), shared) : shared;
   let destination: Destination | undefined = { url: parseWebSocketUrl(url), trusted: true };
   let used = 0;

@@ -10,9 +10,10 @@ import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import type { Topics } from "../topics/topics.ts";
+import type { Clock } from "../transport/clock.ts";
 import { claim } from "./handshake/claim.ts";
 import { addressOf } from "./handshake/client-address.ts";
-import { answerUnderWay } from "./handshake/upgrade-request.ts";
+import { answerUnderWay, type UpgradeRequest } from "./handshake/upgrade-request.ts";
 import { connectionSettings, resolveRoute } from "./resolved-route.ts";
 import { type Route, routeTable } from "./route.ts";
 import type { ServerConnection } from "./server-connection.ts";
@@ -53,18 +54,41 @@ export async function accept<
   head: Uint8Array,
   options: AcceptOptions<Data, Accepted, Text> = {},
 ): Promise<ServerConnection<Data> | undefined> {
-  checkOptions("accept", options, acceptTable, acceptForeign);
-  checkLimitsOfOne("accept", options.limits, false);
+  checkAcceptOptions("accept", options as AcceptOptions);
   checkArguments(socket, head);
   requireUpgradeEvent(request, socket);
-  const route = resolveRoute(options as Route);
-  claim({ request, socket });
-  const exchange = { request, socket, head, log: route.log };
-  const connection = await upgrade(
-    { ...exchange, remoteAddress: route.trust || route.log ? addressOf(exchange, route.trust) : undefined },
-    { route, settings: connectionSettings(route), params: {}, topics: options.topics },
-  );
+  const connection = await acceptAs({ request, socket, head }, options as AcceptOptions, { params: {} });
   return connection as ServerConnection<Data> | undefined;
+}
+
+/** What a request is accepted with besides the options. */
+interface AcceptManner {
+  /** The values of the names in the route's path. */
+  readonly params: Readonly<Record<string, string>>;
+  /** The time that the connection lives by. Default: that of the process. */
+  readonly clock?: Clock;
+}
+
+/** `accept`, also for a caller that knows the path's parameters or has a clock of its own; the options are checked. */
+export async function acceptAs(
+  upgradeRequest: UpgradeRequest,
+  options: AcceptOptions,
+  { params, clock }: AcceptManner,
+): Promise<ServerConnection | undefined> {
+  const route = resolveRoute(options as Route);
+  claim(upgradeRequest);
+  const exchange = { ...upgradeRequest, log: route.log };
+  const settings = { ...connectionSettings(route), ...(clock && { clock }) };
+  return upgrade(
+    { ...exchange, remoteAddress: route.trust || route.log ? addressOf(exchange, route.trust) : undefined },
+    { route, settings, params, topics: options.topics },
+  );
+}
+
+/** Throws a TypeError or a RangeError for options that cannot be; `action` begins the message. */
+export function checkAcceptOptions(action: string, options: AcceptOptions): void {
+  checkOptions(action, options, acceptTable, acceptForeign);
+  checkLimitsOfOne(action, options.limits, false);
 }
 
 /** Throws a TypeError for the arguments of another event: a response in place of the socket, or no `head`. */

@@ -3,7 +3,7 @@
  *
  * What is written is copied and delivered in a later turn, at most `highWaterMark` bytes ahead of the reader; the rest waits
  * with the writer. Each side ends alone. A side that is destroyed ends the other's reading, or resets it where bytes were
- * unread, as a system does; writing to it fails.
+ * unread, as a system does; writing to it fails. While a side is held nothing reaches it, as behind a cable that is pulled.
  */
 
 import { Buffer } from "node:buffer";
@@ -43,6 +43,9 @@ export class MemoryStream extends Duplex {
   #writeDone: ((error?: Error) => void) | undefined;
   /** Whether `destroy` says to the peer that the connection was reset. */
   #resets = false;
+  #isHeld = false;
+  /** Whether the peer has reset this side, which is held. */
+  #isResetLater = false;
 
   constructor({ highWaterMark = 64 * 1024, delivered = () => {} }: MemoryPairOptions) {
     super({ highWaterMark, allowHalfOpen: true });
@@ -53,6 +56,14 @@ export class MemoryStream extends Duplex {
   /** Sets the other end, once. */
   join(peer: MemoryStream): void {
     this.#peer = peer;
+  }
+
+  /** Whether nothing reaches this side, neither bytes nor an end nor a reset, until it is called with false. */
+  hold(held: boolean): void {
+    this.#isHeld = held;
+    if (held) return;
+    if (this.#isResetLater) this.#reset();
+    else this.#schedule();
   }
 
   /** Destroys the stream, and resets the peer: what is on its way to it is lost. */
@@ -97,7 +108,11 @@ export class MemoryStream extends Duplex {
 
   #send(chunks: Buffer[], done: (error?: Error) => void): void {
     const peer = this.#peer;
-    if (peer.destroyed) return done(systemError("write", "EPIPE"));
+    if (peer.destroyed) {
+      if (!this.#isHeld) return done(systemError("write", "EPIPE"));
+      this.#isResetLater = true;
+      return done();
+    }
     // The bytes are the writer's again when the write is done.
     const bytes = Buffer.concat(chunks);
     if (bytes.length > 0) peer.#incoming.push(bytes);
@@ -118,20 +133,21 @@ export class MemoryStream extends Duplex {
   }
 
   #reset(): void {
-    if (this.destroyed) return;
+    this.#isResetLater = this.#isHeld;
+    if (this.destroyed || this.#isHeld) return;
     this.destroy(systemError("read", "ECONNRESET"));
     this.#delivered();
   }
 
   #schedule(): void {
-    if (this.#scheduled || !this.#wanted || (this.#incoming.length === 0 && !this.#incomingEnd)) return;
+    if (this.#scheduled || this.#isHeld || !this.#wanted || (this.#incoming.length === 0 && !this.#incomingEnd)) return;
     this.#scheduled = true;
     setImmediate(() => this.#deliver());
   }
 
   #deliver(): void {
     this.#scheduled = false;
-    if (this.destroyed || this.readableEnded) return;
+    if (this.destroyed || this.readableEnded || this.#isHeld) return;
     while (this.#wanted && this.#incoming.length > 0) {
       const chunk = this.#incoming.shift()!;
       this.#incomingLength -= chunk.length;
