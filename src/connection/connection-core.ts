@@ -17,7 +17,7 @@ import type { CloseReport } from "./closing/close-report.ts";
 import { CloseSequence, type CloseSequenceOwner } from "./closing/close-sequence.ts";
 import type { MessageDeflate } from "./compression/message-deflate.ts";
 import { cleanContext } from "./event-loop/async-context.ts";
-import { isThenable, whenSettled } from "./event-loop/thenable.ts";
+import { callHandler, type HandlerCaller } from "./handlers/call-handler.ts";
 import type { ConnectionSettings } from "./handlers/connection-settings.ts";
 import { errorOf, tellOf } from "./handlers/handler-errors.ts";
 import type { ConnectionHandlers } from "./handlers/handlers.ts";
@@ -51,7 +51,7 @@ const memoryLost = "Cannot send: the memory of a message was given away or made 
 
 /** The inner object of one connection; nothing is read before `start`. */
 export class ConnectionCore
-  implements TransportListener, KeptAlive, MessagePumpOwner, MessageSenderOwner, CloseSequenceOwner
+  implements HandlerCaller, TransportListener, KeptAlive, MessagePumpOwner, MessageSenderOwner, CloseSequenceOwner
 {
   /** The public object, which handlers get. */
   readonly connection: PublicConnection;
@@ -85,7 +85,7 @@ export class ConnectionCore
     transport.listen(this);
     this.settings.began?.(this.connection);
     if (channels.open.hasSubscribers) channels.open.publish({ connection: this.connection });
-    this.#call("open");
+    callHandler(this, "open");
     if (head && head.length > 0) this.received(Buffer.from(head), false, head.length);
     if (transport.destroyed) this.transportClosed();
     else if (transport.peerEnded) this.receivedEnd();
@@ -223,13 +223,13 @@ export class ConnectionCore
   }
 
   receivedPing(payload: Uint8Array): void {
-    this.#call("ping", payload);
+    callHandler(this, "ping", payload);
   }
 
   receivedPong(payload: Uint8Array): void {
     const roundTrip = this.sending.receivedPong(payload);
     if (roundTrip !== undefined) this.connection.latency = roundTrip;
-    this.#call("pong", payload);
+    callHandler(this, "pong", payload);
   }
 
   failedByPeer(): void {
@@ -257,7 +257,7 @@ export class ConnectionCore
   outboxLow(): void {
     if (this.handlers.drain === undefined) return;
     // What writes may be delivering to others, or be called by the application: its handler runs after that.
-    cleanContext(() => queueMicrotask(() => this.isOver() || this.#call("drain")));
+    cleanContext(() => queueMicrotask(() => this.isOver() || callHandler(this, "drain")));
   }
 
   fail(violation: Violation): void {
@@ -272,14 +272,19 @@ export class ConnectionCore
   }
 
   callClosing(): void {
-    this.#call("closing");
+    callHandler(this, "closing");
   }
 
   callClose(report: CloseReport, done: () => void): void {
-    this.#call("close", report, () => {
+    callHandler(this, "close", report, () => {
       done();
       this.settings.handled?.(this.connection);
     });
+  }
+
+  /** No message is delivered before the promise of a handler has settled. */
+  awaits(result: PromiseLike<unknown>): void {
+    this.receiving.delivery.awaits(result);
   }
 
   /** An exception in a handler ends its own connection and no other (fault D09). */
@@ -290,35 +295,5 @@ export class ConnectionCore
     this.receiving.delivery.discard();
     this.connection.close(CloseCode.InternalError);
     tellOf(error, this.connection, this.settings);
-  }
-
-  #call(name: "open" | "closing" | "drain"): void;
-  #call(name: "ping" | "pong", payload: Uint8Array): void;
-  #call(name: "close", report: CloseReport, done: () => void): void;
-  #call(
-    name: "open" | "closing" | "drain" | "ping" | "pong" | "close",
-    argument?: Uint8Array | CloseReport,
-    done: () => void = () => {},
-  ): void {
-    const { handlers } = this;
-    const handler = handlers[name] as ((connection: PublicConnection, argument: unknown) => unknown) | undefined;
-    if (!handler) return done();
-    try {
-      const own = argument instanceof Uint8Array ? new Uint8Array(argument) : argument;
-      const result = handler.call(handlers, this.connection, own);
-      if (!isThenable(result)) return done();
-      if (this.#holdsMessages(name)) this.receiving.delivery.awaits(result);
-      else whenSettled(result, done, (error) => this.handlerThrew(error));
-    } catch (error) {
-      this.handlerThrew(error);
-      done();
-    }
-  }
-
-  /** Whether no message is delivered before the promise of such a handler has settled. */
-  #holdsMessages(name: keyof ConnectionHandlers<PublicConnection>): boolean {
-    // Without a message handler, `open` may read them itself.
-    if (name === "open") return this.handlers.message !== undefined;
-    return name === "closing";
   }
 }
