@@ -31,6 +31,7 @@ const steps: readonly (readonly Gate[])[] = [
     ["types", "tsc -p tsconfig.test.json"],
     ["portable", "tsc -p tsconfig.portable.json"],
     ["layers", "tsx scripts/layers.ts"],
+    ["sizes", "tsx scripts/check-sizes.ts"],
     ["pages", "tsx scripts/pages.ts --check"],
   ],
   [["tests", `vitest run --coverage ${reportTo(reportPath)}`]],

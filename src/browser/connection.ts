@@ -155,7 +155,7 @@ export class Connection {
 
   async *#read(): AsyncGenerator<MessageData, undefined, undefined> {
     for (;;) {
-      for (let data = this.#messages.shift(); data !== undefined; data = this.#messages.shift()) yield data;
+      while (this.#messages.length > 0) yield this.#messages.shift()!;
       if (this.#over) return;
       await new Promise<void>((resolve) => this.#wake.push(resolve));
     }

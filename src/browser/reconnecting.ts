@@ -1,14 +1,14 @@
 /** Connections one after another, in a page or a worker. */
 
 import { runtimeClock } from "../reconnecting/clock.ts";
+import { parseUrl } from "../reconnecting/parse-url.ts";
 import { type Provided, provide } from "../reconnecting/policy/attempt.ts";
 import { type ReconnectOptions, resolveReconnect } from "../reconnecting/policy/backoff.ts";
 import { checkResume, sessions } from "../reconnecting/reconnecting.ts";
-import { parseUrl } from "../reconnecting/socket-arguments.ts";
+import { watchWakes } from "../reconnecting/retry-triggers.ts";
 import type { Resume } from "../reconnecting/wire.ts";
 import { type ConnectOptions, connect } from "./connect.ts";
 import type { Connection, MessageData } from "./connection.ts";
-import { watchPage } from "./surroundings.ts";
 
 /** The options of `reconnecting`: those of `connect`, and when to come back. */
 export interface ReconnectingOptions extends Omit<ConnectOptions, "handshakeTimeout" | "subprotocols"> {
@@ -32,22 +32,24 @@ export function reconnecting(
   url: Provided<string | URL>,
   options: ReconnectingOptions = {},
 ): AsyncIterable<Connection> {
-  const { subprotocols, reconnect, resume, signal, ...rest } = options;
+  const { subprotocols, reconnect, resume, signal: aborts, ...rest } = options;
   if (typeof url !== "function") parseUrl(url);
   checkResume(options);
   return sessions({
     clock: runtimeClock,
-    watchWakes: watchPage,
+    watchWakes,
     settings: resolveReconnect(reconnect),
     provides: typeof url === "function" || typeof subprotocols === "function",
     resume,
-    signal,
+    signal: aborts,
     dial: async (attempt) => {
-      const [target, offered = []] = await Promise.all([provide(url, attempt), provide(subprotocols, attempt)]);
+      const target = await provide(url, attempt);
+      const offered = await provide(subprotocols, attempt);
+      const { signal } = attempt;
       return connect(target, {
         ...rest,
-        subprotocols: offered,
-        signal: attempt.signal,
+        subprotocols: offered ?? [],
+        signal,
         handshakeTimeout: Number.POSITIVE_INFINITY,
       });
     },

@@ -10,8 +10,10 @@ export interface Clock {
   date(): number;
   /** From 0 to below 1. */
   random(): number;
-  /** Calls once, after the delay; the result is for `clearTimer`. */
-  setTimer(run: () => void, delay: number): unknown;
+  /**
+   * Calls once, after the delay, which may be `Infinity`; clears the timer that it replaces. The result is for `clearTimer`.
+   */
+  setTimer(run: () => void, delay: number, replaced: unknown): unknown;
   clearTimer(timer: unknown): void;
 }
 
@@ -20,14 +22,15 @@ export const runtimeClock: Clock = {
   now: () => performance.now(),
   date: () => Date.now(),
   random: () => Math.random(),
-  setTimer: (run, delay) => setTimeout(run, delay),
+  setTimer: (run, delay, replaced) => {
+    clearTimeout(replaced as number);
+    // A timer waits about 25 days at most; beyond it, it would not wait at all.
+    return setTimeout(run, Math.min(delay, 2 ** 31 - 1));
+  },
   clearTimer: (timer) => clearTimeout(timer as number),
 };
 
-/** A timer that is later than this was not late: the machine slept, or the page was frozen. */
-const asleep = 5000;
-
-/** Whether what was due at this `date` comes so late that this machine must have slept. */
+/** Whether what was due at this `date` comes so late, 5 s, that this machine must have slept, or the page was frozen. */
 export function sleptPast(clock: Clock, due: number): boolean {
-  return clock.date() - due > asleep;
+  return clock.date() - due > 5000;
 }

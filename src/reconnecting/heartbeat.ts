@@ -43,16 +43,16 @@ export interface Heartbeat {
 /** Makes a heartbeat that begins with `received`; throws a RangeError for a time that cannot be. */
 export function makeHeartbeat(options: HeartbeatOptions, { clock, send, silent, slept }: HeartbeatParts): Heartbeat {
   const defaults = { interval: 25_000, timeout: 10_000 };
-  const { message, reply, interval, timeout } = withDefaults("send heartbeats", options, defaults);
+  const { message, reply, interval, timeout } = withDefaults("beat", options, defaults);
   let timer: unknown;
   const after = (delay: number, run: (late: boolean) => void) => {
-    clock.clearTimer(timer);
     const due = clock.date() + delay;
-    timer = clock.setTimer(() => {
+    const expire = () => {
       const late = sleptPast(clock, due);
       if (late) slept();
       run(late);
-    }, delay);
+    };
+    timer = clock.setTimer(expire, delay, timer);
   };
   const beat = () => {
     if (message !== undefined) send(message);

@@ -10,11 +10,9 @@ export interface LazyEventTarget extends EventTarget {}
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor puts the members in the prototype chain
 export class LazyEventTarget {
   constructor() {
-    if (!(LazyEventTarget.prototype instanceof EventTarget)) {
-      Object.setPrototypeOf(LazyEventTarget.prototype, EventTarget.prototype);
-      // Node looks at the class, too.
-      Object.setPrototypeOf(LazyEventTarget, EventTarget);
-    }
+    Object.setPrototypeOf(LazyEventTarget.prototype, EventTarget.prototype);
+    // Node looks at the class, too.
+    Object.setPrototypeOf(LazyEventTarget, EventTarget);
     // biome-ignore lint/correctness/noConstructorReturn: an object of EventTarget, with the prototype of the class called
     return Reflect.construct(EventTarget, [], new.target);
   }

@@ -43,7 +43,7 @@ export interface MessageQueue {
 
 /** Makes an empty queue; false stands for one that takes nothing. Throws a RangeError for a number that cannot be. */
 export function messageQueue(
-  options: QueueOptions | false,
+  options: QueueOptions | false | undefined,
   clock: Clock,
   unsent: (data: SocketData, reason: UnsentReason) => void,
 ): MessageQueue {
@@ -52,27 +52,21 @@ export function messageQueue(
   let size = 0;
   let timer: unknown;
 
-  /** Gives back from the first on while `isOut` says so, and watches the age of the one that is first then. */
-  const giveBack = (reason: UnsentReason, isOut: (entry: Entry) => boolean) => {
+  /** Takes from the first on while `isOut` says so, and tells them with the reason, if there is one. */
+  const take = (isOut: (entry: Entry) => boolean, reason?: UnsentReason) => {
     const out: Entry[] = [];
-    while (entries[0] && isOut(entries[0])) out.push(take());
-    watch();
-    for (const { data } of out) unsent(data, reason);
-  };
-  const take = () => {
-    const entry = entries.shift()!;
-    size -= entry.size;
-    return entry;
-  };
-  const watch = () => {
-    clock.clearTimer(timer);
+    while (entries[0] && isOut(entries[0])) {
+      size -= entries[0].size;
+      out.push(entries.shift()!);
+    }
     // A timer may be early by less than a millisecond, and would find nothing.
-    const delay = entries[0] && entries[0].expiresAt - clock.now() + 1;
-    if (delay! < 2 ** 31) timer = clock.setTimer(expire, delay!);
+    if (entries[0]) timer = clock.setTimer(expire, entries[0].expiresAt - clock.now() + 1, timer);
+    else clock.clearTimer(timer);
+    for (const { data } of reason ? out : []) unsent(data, reason!);
   };
   const expire = () => {
     const now = clock.now();
-    giveBack("expired", ({ expiresAt }) => expiresAt <= now);
+    take(({ expiresAt }) => expiresAt <= now, "expired");
   };
 
   return {
@@ -80,30 +74,30 @@ export function messageQueue(
       return size;
     },
     add(data) {
-      const added = typeof data === "string" ? utf8Length(data) : data instanceof Blob ? data.size : data.byteLength;
-      if (!options || added > maxSize || (size + added > maxSize && overflow !== "drop-oldest")) return false;
-      entries.push({ data: copyOf(data), size: added, expiresAt: clock.now() + maxAge });
+      const copy = copyOf(data);
+      const added = sizeOf(copy);
+      if (options === false || added > maxSize || (size + added > maxSize && overflow !== "drop-oldest")) return false;
+      entries.push({ data: copy, size: added, expiresAt: clock.now() + maxAge });
       size += added;
-      giveBack("full", () => size > maxSize);
+      take(() => size > maxSize, "full");
       return true;
     },
     flush(send) {
       expire();
-      while (entries[0] && send(entries[0].data)) take();
-      watch();
+      take(({ data }) => send(data));
     },
-    close: () => giveBack("closed", () => true),
+    close: () => take(() => true, "closed"),
   };
 }
 
-/** Bytes of UTF-8. */
-export function utf8Length(text: string): number {
-  return new TextEncoder().encode(text).length;
+/** Bytes of payload, UTF-8 for text. */
+function sizeOf(data: SocketData): number {
+  if (typeof data === "string") return new TextEncoder().encode(data).length;
+  return (data as Blob).size ?? (data as ArrayBuffer).byteLength;
 }
 
-/** The caller may change its bytes once `send` has returned. */
+/** The caller may change its bytes once `send` has returned; what is no data is sent as a string. */
 function copyOf(data: SocketData): SocketData {
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
-    : (data.slice(0) as SocketData);
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
+  return ((data as Blob).slice?.(0) as SocketData | undefined) ?? String(data);
 }

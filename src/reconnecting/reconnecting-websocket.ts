@@ -6,7 +6,6 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { EventHandlers } from "./event-handlers.ts";
 import { type Heartbeat, type HeartbeatOptions, makeHeartbeat } from "./heartbeat.ts";
 import { LazyEventTarget } from "./lazy-event-target.ts";
 import {
@@ -16,12 +15,13 @@ import {
   type SocketData,
   type UnsentReason,
 } from "./message-queue.ts";
+import { parseUrl } from "./parse-url.ts";
 import {
   type Attempt,
   type Closed,
   type End,
   endOf,
-  noClose,
+  nothingCame,
   type Provided,
   provide,
   type Refused,
@@ -31,7 +31,6 @@ import type { Row } from "./policy/close-policy.ts";
 import { type RetryState, retryReadyStates } from "./policy/retry-states.ts";
 import { type RetryLoop, retryLoop } from "./retry-loop.ts";
 import type { WakeListener } from "./retry-triggers.ts";
-import { checkCloseArguments, checkProtocols, parseUrl } from "./socket-arguments.ts";
 import { type Resume, type Wire, type WireInbox, wireInbox } from "./wire.ts";
 
 /** What is needed of a WebSocket; that of a browser, of Node, of openline and of other libraries is one. */
@@ -89,11 +88,9 @@ export interface ReconnectingErrorEvent extends Event {
 }
 
 /** A connection is over, or with `final` the whole. */
-export interface ReconnectingCloseEvent extends Event, Closed {
+export interface ReconnectingCloseEvent extends Event, End {
   /** Whether this is the end: it is the last event, and no connection follows. */
   readonly final: boolean;
-  /** Bytes that were given to this connection and surely never left; of the rest nothing is known. */
-  readonly bufferedAmount: number;
 }
 
 /** A message that `send` had taken was not sent. */
@@ -105,12 +102,12 @@ export interface UnsentEvent extends Event {
 
 /** The events of a `ReconnectingWebSocket` by their type. */
 export interface ReconnectingWebSocketEventMap {
-  readonly open: ReconnectingOpenEvent;
-  readonly message: MessageEvent;
-  readonly error: ReconnectingErrorEvent;
-  readonly close: ReconnectingCloseEvent;
-  readonly statechange: Event;
-  readonly unsent: UnsentEvent;
+  open: ReconnectingOpenEvent;
+  message: MessageEvent;
+  error: ReconnectingErrorEvent;
+  close: ReconnectingCloseEvent;
+  statechange: Event;
+  unsent: UnsentEvent;
 }
 
 /** An event handler attribute. */
@@ -121,6 +118,8 @@ export type ReconnectingHandler<Type extends keyof ReconnectingWebSocketEventMap
 type Listener<Type extends keyof ReconnectingWebSocketEventMap> =
   | ((this: ReconnectingWebSocket, event: ReconnectingWebSocketEventMap[Type]) => unknown)
   | { handleEvent(event: ReconnectingWebSocketEventMap[Type]): unknown };
+
+type Handler = (this: ReconnectingWebSocket, event: Event) => unknown;
 
 /** What a runtime has to give. */
 export interface SocketSurroundings {
@@ -135,9 +134,6 @@ export interface SocketSurroundings {
   /** The table of statuses, where the runtime tells any. */
   readonly statusRules?: readonly Row[];
 }
-
-/** What `WebSocket.send` and `send` here take as it is; everything else is sent as a string. */
-const highWaterMark = 1024 * 1024;
 
 /** The types of the listeners, which are inherited. */
 export interface ReconnectingWebSocket {
@@ -158,20 +154,47 @@ export interface ReconnectingWebSocket {
 /** See the head of this file. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: both halves are kept to, see above
 export class ReconnectingWebSocket extends LazyEventTarget {
-  static readonly CONNECTING = 0;
-  static readonly OPEN = 1;
-  static readonly CLOSING = 2;
-  static readonly CLOSED = 3;
-  readonly CONNECTING = 0;
-  readonly OPEN = 1;
-  readonly CLOSING = 2;
-  readonly CLOSED = 3;
+  declare static readonly CONNECTING: 0;
+  declare static readonly OPEN: 1;
+  declare static readonly CLOSING: 2;
+  declare static readonly CLOSED: 3;
+  declare readonly CONNECTING: 0;
+  declare readonly OPEN: 1;
+  declare readonly CLOSING: 2;
+  declare readonly CLOSED: 3;
+  declare onopen: ReconnectingHandler<"open">;
+  declare onmessage: ReconnectingHandler<"message">;
+  declare onerror: ReconnectingHandler<"error">;
+  declare onclose: ReconnectingHandler<"close">;
+  declare onstatechange: ReconnectingHandler<"statechange">;
+  declare onunsent: ReconnectingHandler<"unsent">;
+
+  static {
+    const constants = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
+    Object.assign(Object.assign(ReconnectingWebSocket, constants).prototype, constants);
+    // Written out as accessors, they are 70 bytes more of a page.
+    for (const type of ["open", "message", "error", "close", "statechange", "unsent"] as const) {
+      Object.defineProperty(ReconnectingWebSocket.prototype, `on${type}`, {
+        configurable: true,
+        enumerable: true,
+        get(this: ReconnectingWebSocket) {
+          return this.#handlers[type] ?? null;
+        },
+        set(this: ReconnectingWebSocket, handler: unknown) {
+          if (!(type in this.#handlers))
+            this.addEventListener(type, (event) => this.#handlers[type]?.call(this, event));
+          this.#handlers[type] = typeof handler === "function" ? (handler as Handler) : undefined;
+        },
+      });
+    }
+  }
 
   readonly #surroundings: SocketSurroundings;
   readonly #options: ReconnectingWebSocketOptions;
   readonly #url: Provided<string | URL>;
   readonly #protocols: Provided<string | readonly string[]>;
-  readonly #handlers = new EventHandlers();
+  /** The event handler attributes by type; each has a listener from its first value on, and so its place among them. */
+  readonly #handlers: { [Type in keyof ReconnectingWebSocketEventMap]?: Handler | undefined } = {};
   readonly #queue: MessageQueue;
   readonly #loop: RetryLoop;
   readonly #heartbeat: Heartbeat | undefined;
@@ -192,50 +215,46 @@ export class ReconnectingWebSocket extends LazyEventTarget {
   ) {
     super();
     this.#url = typeof url === "function" ? url : parseUrl(url);
-    if (typeof protocols !== "function") checkProtocols(listOf(protocols));
     this.#protocols = protocols;
     this.#options = options;
     this.#surroundings = surroundings;
     const { clock } = surroundings;
-    const { heartbeat, signal } = options;
-    this.#queue = messageQueue(options.queue ?? {}, clock, (data, reason) => this.#fire("unsent", { data, reason }));
-    this.#heartbeat =
-      heartbeat &&
-      makeHeartbeat(heartbeat, {
-        clock,
-        send: (message) => this.#socket?.send(message),
-        silent: () => this.#silent(),
-        slept: () => this.#loop.slept(),
-      });
+    const { heartbeat, signal, resume } = options;
+    this.#queue = messageQueue(options.queue, clock, (data, reason) => this.#fire("unsent", { data, reason }));
     this.#loop = retryLoop(
       {
         dial: (attempt) => void this.#dial(attempt),
         changed: () => this.#fire("statechange"),
         failed: (error) => this.#failed(error),
-        drop: (opened) => this.#drop(opened),
         woken: () => this.#heartbeat?.beat(),
         complained: (error) => this.#complain(error),
-        gaveUp: (end) => this.#finish(end),
         lost: (end) => {
           if (!end.opened) this.#complain(end.error);
-          else if (this.#loop.state !== "closed") this.#fireClose(end, false);
+          else if (this.readyState < 3) this.#fire("close", { ...end, final: false });
         },
+        gaveUp: (end) => this.#finish(end),
       },
       {
+        ...surroundings,
         settings: resolveReconnect(options.reconnect),
-        clock,
-        provides: typeof url === "function" || typeof protocols === "function" || surroundings.provides === true,
-        resume: options.resume,
-        statusRules: surroundings.statusRules,
-        watchWakes: surroundings.watchWakes,
+        provides: [url, protocols].some((provided) => typeof provided === "function") || !!surroundings.provides,
+        resume,
       },
     );
+    this.#heartbeat =
+      heartbeat &&
+      makeHeartbeat(heartbeat, {
+        clock,
+        send: (message) => this.#socket?.send(message),
+        silent: () => this.#failed(new Error("The connection was silent"), true),
+        slept: this.#loop.slept,
+      });
     const abort = () => this.close();
     signal?.addEventListener("abort", abort);
     this.#unfollow = () => signal?.removeEventListener("abort", abort);
     if (signal?.aborted) abort();
     // React's StrictMode makes an object, closes it and makes another: that costs one handshake, not two.
-    void Promise.resolve().then(() => this.#loop.start());
+    void Promise.resolve().then(this.#loop.start);
   }
 
   /** `connecting`, `open`, `waiting`, `closing` or `closed`; each change fires `statechange`. */
@@ -289,56 +308,6 @@ export class ReconnectingWebSocket extends LazyEventTarget {
     if (this.#socket) this.#socket.binaryType = type;
   }
 
-  // Written out: defined in a loop, they would stay in every bundle.
-
-  get onopen(): ReconnectingHandler<"open"> {
-    return this.#handlers.get("open");
-  }
-
-  set onopen(handler: ReconnectingHandler<"open">) {
-    this.#handlers.set(this, "open", handler);
-  }
-
-  get onmessage(): ReconnectingHandler<"message"> {
-    return this.#handlers.get("message");
-  }
-
-  set onmessage(handler: ReconnectingHandler<"message">) {
-    this.#handlers.set(this, "message", handler);
-  }
-
-  get onerror(): ReconnectingHandler<"error"> {
-    return this.#handlers.get("error");
-  }
-
-  set onerror(handler: ReconnectingHandler<"error">) {
-    this.#handlers.set(this, "error", handler);
-  }
-
-  get onclose(): ReconnectingHandler<"close"> {
-    return this.#handlers.get("close");
-  }
-
-  set onclose(handler: ReconnectingHandler<"close">) {
-    this.#handlers.set(this, "close", handler);
-  }
-
-  get onstatechange(): ReconnectingHandler<"statechange"> {
-    return this.#handlers.get("statechange");
-  }
-
-  set onstatechange(handler: ReconnectingHandler<"statechange">) {
-    this.#handlers.set(this, "statechange", handler);
-  }
-
-  get onunsent(): ReconnectingHandler<"unsent"> {
-    return this.#handlers.get("unsent");
-  }
-
-  set onunsent(handler: ReconnectingHandler<"unsent">) {
-    this.#handlers.set(this, "unsent", handler);
-  }
-
   /**
    * Sends a message, or keeps it until there is a connection.
    *
@@ -346,104 +315,91 @@ export class ReconnectingWebSocket extends LazyEventTarget {
    * taken, and false says that more than 1 MiB is waiting. What is no bytes and no Blob is sent as a string.
    */
   send(data: SocketData): boolean {
-    const { state } = this.#loop;
-    if (state === "closing" || state === "closed") return false;
-    const message = toData(data);
+    const socket = this.#socket;
+    if (this.readyState > 1) return false;
     // The connection may have ended, with its close event still to come.
-    if (state !== "open" || this.#socket?.readyState !== 1) return this.#queue.add(message);
-    this.#socket.send(message);
-    return this.#socket.bufferedAmount <= highWaterMark;
+    if (this.readyState < 1 || socket?.readyState !== 1) return this.#queue.add(data);
+    socket.send(data);
+    return socket.bufferedAmount <= 1024 * 1024;
   }
 
   /**
    * Ends for good: closes the connection, or gives up the attempt or the wait. The last `close` event follows.
    *
-   * Throws an InvalidAccessError for a code that is neither 1000 nor from 3000 to 4999, and a SyntaxError for a reason of
-   * more than 123 bytes of UTF-8.
+   * While open it throws what `close` of a WebSocket throws: an InvalidAccessError for a code that is neither 1000 nor from
+   * 3000 to 4999, and a SyntaxError for a reason of more than 123 bytes of UTF-8.
    */
   close(code?: number, reason?: string): void {
-    checkCloseArguments(code, reason);
-    const socket = this.#socket;
-    if (this.#loop.state === "closing") return;
-    if (this.#loop.state === "open" && socket) {
-      this.#loop.leave();
+    if (this.readyState > 1) return;
+    if (this.readyState) {
+      this.#socket!.close(code, reason);
       this.#heartbeat?.stop();
-      socket.close(code, reason);
-    } else if (this.#loop.close()) {
+      this.#loop.leave();
+    } else {
       this.#leave();
-      void Promise.resolve().then(() => this.#finish(noClose));
+      this.#loop.close();
+      void Promise.resolve().then(() => this.#finish(nothingCame));
     }
   }
 
   /** Leaves the connection, attempt or wait, tries at once, and forgets failures and hints; nothing once closed. */
   reconnect(): void {
-    this.#loop.reconnect();
+    if (this.readyState > 1) return;
+    this.#loop.reconnect({ ...nothingCame, opened: true, bufferedAmount: this.#leave() });
   }
 
   // From an attempt to a connection
 
   async #dial(attempt: Attempt): Promise<void> {
+    const { signal } = attempt;
+    const { prepare, resume, WebSocket } = this.#options;
     try {
-      const [url, protocols] = await Promise.all([provide(this.#url, attempt), provide(this.#protocols, attempt)]);
-      if (attempt.signal.aborted) return;
-      const { WebSocket } = this.#options;
+      const url = await provide(this.#url, attempt);
+      const protocols = await provide(this.#protocols, attempt);
+      if (signal.aborted) return;
       const socket = await this.#surroundings.dial(WebSocket, url, listOf(protocols), attempt);
-      if (attempt.signal.aborted) socket.close();
-      else this.#connect(socket, attempt);
+      if (signal.aborted) return socket.close();
+      const inbox = wireInbox();
+      const wire: Wire = { send: (data) => socket.send(data), next: inbox.next };
+      await this.#connect(socket, inbox);
+      await resume?.first(wire);
+      if (resume) inbox.look = (data) => resume.receive(data);
+      const prepared = await prepare?.(wire, attempt);
+      if (!signal.aborted) this.#opened(socket, inbox, prepared);
     } catch (error) {
-      if (!attempt.signal.aborted) this.#failed(error);
+      if (!signal.aborted) this.#failed(error);
     }
   }
 
-  #connect(socket: SocketLike, attempt: Attempt): void {
-    let error: unknown;
+  /** Listens to the socket; resolves when it is open. */
+  #connect(socket: SocketLike, inbox: WireInbox): Promise<void> {
+    let told: Partial<End> = {};
     this.#socket = socket;
-    this.#inbox = wireInbox();
+    this.#inbox = inbox;
     socket.binaryType = this.#binaryType;
-    socket.onopen = () => this.#prepare(socket, attempt);
-    socket.onmessage = ({ data, origin }: { readonly data: unknown; readonly origin?: string }) => {
-      this.#origin = origin ?? "";
+    socket.onmessage = ({ data, origin }: MessageEvent) => {
+      this.#origin = origin;
       if (this.#inbox) this.#inbox.add(data);
       else if (this.#loop.state === "open") this.#deliver(data);
     };
-    socket.onerror = (event: { readonly error?: unknown }) => {
-      error = event.error;
+    socket.onerror = ({ error }: { readonly error?: unknown }) => {
+      told = { error, ...this.#surroundings.refusalOf?.(error) };
     };
     socket.onclose = (closed: Closed) => {
-      const told = error === undefined ? {} : { error, ...this.#surroundings.refusalOf?.(error) };
-      this.#ended(closed, told);
+      this.#ended(endOf(closed, { ...told, opened: this.#loop.state !== "connecting" }));
     };
+    return new Promise((resolve) => {
+      socket.onopen = resolve;
+    });
   }
 
-  #prepare(socket: SocketLike, attempt: Attempt): void {
-    const { prepare, resume } = this.#options;
-    if (!prepare && !resume) return this.#opened(socket, undefined);
-    const inbox = this.#inbox!;
-    const wire: Wire = { send: (data) => socket.send(data), next: () => inbox.next() };
-    const work = async () => {
-      await resume?.first(wire);
-      if (resume) inbox.look = (data) => resume.receive(data);
-      return prepare?.(wire, attempt);
-    };
-    work().then(
-      (prepared) => {
-        if (!attempt.signal.aborted) this.#opened(socket, prepared);
-      },
-      (error) => {
-        if (!attempt.signal.aborted) this.#failed(error);
-      },
-    );
-  }
-
-  #opened(socket: SocketLike, prepared: unknown): void {
-    const inbox = this.#inbox!;
+  #opened(socket: SocketLike, inbox: WireInbox, prepared: unknown): void {
     this.#inbox = undefined;
     inbox.end();
     this.#heartbeat?.received();
     this.#loop.opened();
-    const isOpen = () => this.#socket === socket && this.#loop.state === "open" && socket.readyState === 1;
+    const isOpen = () => this.#socket === socket && socket.readyState === 1;
     if (isOpen()) this.#fire("open", { prepared });
-    if (!isOpen()) return;
     this.#queue.flush((data) => {
       const open = isOpen();
       if (open) socket.send(data);
@@ -461,76 +417,47 @@ export class ReconnectingWebSocket extends LazyEventTarget {
 
   // From a connection to its end
 
-  /** The socket told its end. */
-  #ended(closed: Closed, told: Pick<End, "error" | "status" | "retryAfter">): void {
-    const bufferedAmount = this.#socket?.bufferedAmount ?? 0;
-    const opened = this.#loop.state !== "connecting";
-    this.#release();
-    this.#loop.ended(endOf(closed, { opened, bufferedAmount, ...told }));
+  /** The socket has told its end, or is left. */
+  #ended(end: End): void {
+    this.#loop.ended({ ...end, bufferedAmount: this.#leave() });
   }
 
-  #failed(error: unknown): void {
-    this.#leave();
-    this.#loop.ended({ ...noClose, opened: false, bufferedAmount: 0, error });
+  #failed(error: unknown, opened = false): void {
+    this.#ended({ ...nothingCame, opened, error });
   }
 
-  #silent(): void {
-    const bufferedAmount = this.#socket?.bufferedAmount ?? 0;
-    this.#leave();
-    this.#loop.ended({ ...noClose, opened: true, bufferedAmount, error: new Error("The connection was silent") });
-  }
-
-  #drop(opened: boolean): void {
-    const bufferedAmount = this.#socket?.bufferedAmount ?? 0;
-    this.#leave();
-    if (opened) this.#fireClose({ ...noClose, bufferedAmount }, false);
-  }
-
-  /** Leaves the socket to itself, and does not wait for its closing handshake. */
-  #leave(): void {
+  /**
+   * Leaves the socket to itself, if there is one, and hears no more of it; does not wait for its closing handshake. Returns
+   * the bytes that have not left.
+   */
+  #leave(): number {
     const socket = this.#socket;
-    this.#release();
-    socket?.close();
-  }
-
-  /** What the socket still tells is not heard. */
-  #release(): void {
-    const socket = this.#socket;
-    if (socket) socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
     this.#socket = undefined;
     this.#heartbeat?.stop();
     this.#inbox?.end();
     this.#inbox = undefined;
+    if (!socket) return 0;
+    socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
+    socket.close();
+    return socket.bufferedAmount;
   }
 
   /** The last events. */
-  #finish(end: Closed & { readonly bufferedAmount?: number }): void {
+  #finish(end: End): void {
     this.#unfollow();
     this.#queue.close();
-    this.#fireClose(end, true);
-  }
-
-  #fireClose(
-    { code, reason, wasClean, bufferedAmount = 0 }: Closed & { bufferedAmount?: number },
-    final: boolean,
-  ): void {
-    this.#fire("close", { code, reason, wasClean, bufferedAmount, final });
+    this.#fire("close", { ...end, final: true });
   }
 
   #complain(error: unknown): void {
-    this.#fire("error", { error, message: error instanceof Error ? error.message : "" });
+    this.#fire("error", { error, message: (error as Partial<Error> | undefined)?.message ?? "" });
   }
 
-  #fire(type: keyof ReconnectingWebSocketEventMap, details: object = {}): void {
+  #fire(type: keyof ReconnectingWebSocketEventMap, details?: object): void {
     this.dispatchEvent(Object.assign(new Event(type), details));
   }
 }
 
 function listOf(protocols: string | readonly string[] | undefined): string[] {
-  return typeof protocols === "string" ? [protocols] : [...(protocols ?? [])];
-}
-
-function toData(data: unknown): SocketData {
-  const asItIs = ArrayBuffer.isView(data) || data instanceof ArrayBuffer || data instanceof Blob;
-  return asItIs ? data : String(data);
+  return [protocols ?? []].flat() as string[];
 }

@@ -6,7 +6,7 @@
 
 import type { Clock } from "./clock.ts";
 import type { SocketData } from "./message-queue.ts";
-import { type Attempt, type Closed, type End, endOf, noClose, type Refused } from "./policy/attempt.ts";
+import { type Attempt, type Closed, type End, endOf, nothingCame, type Refused } from "./policy/attempt.ts";
 import type { ReconnectSettings } from "./policy/backoff.ts";
 import type { Row } from "./policy/close-policy.ts";
 import { ReconnectError } from "./reconnect-error.ts";
@@ -52,7 +52,7 @@ export function checkResume(options: {
   readonly message?: unknown;
 }): void {
   if (!options.resume || (!options.open && !options.message)) return;
-  throw new TypeError("Cannot reconnect: resume wants a loop over the messages, not open and message");
+  throw new TypeError("Cannot reconnect: resume excludes open and message");
 }
 
 /** Sessions for as long as they are asked for; each loop over the iterable begins anew. */
@@ -74,8 +74,8 @@ async function* rounds<Connection extends Session>(
     changed();
   };
   const failed = (error: unknown) => {
-    const closed = { ...noClose, ...(error as Partial<Closed>) };
-    loop.ended(endOf(closed, { opened: false, bufferedAmount: 0, error, ...refusalOf?.(error) }));
+    // An error of `first` has the close code of the connection that it read from.
+    loop.ended(endOf({ ...nothingCame, ...(error as Partial<Closed>) }, { error, ...refusalOf?.(error) }));
   };
   const dial = async (attempt: Attempt) => {
     try {
@@ -111,9 +111,10 @@ async function* rounds<Connection extends Session>(
       const connection = current as Connection;
       yield connection;
       connection.close();
-      const { bufferedAmount, error, ...closed } = await connection.closed;
+      const closed = await connection.closed;
+      const { bufferedAmount, error } = closed;
       current = undefined;
-      loop.ended(endOf(closed, { opened: true, bufferedAmount, ...(error !== undefined && { error }) }));
+      loop.ended(endOf(closed, { opened: true, bufferedAmount, error }));
     }
   } finally {
     signal?.removeEventListener("abort", abort);

@@ -27,8 +27,6 @@ export interface RetryHost {
   gaveUp(end: End): void;
   /** The state has changed. */
   changed?(): void;
-  /** The connection or the attempt is to be left, with no word to `ended`: the next one begins. */
-  drop?(opened: boolean): void;
   /** This machine woke while the connection is open. */
   woken?(): void;
 }
@@ -60,8 +58,8 @@ export interface RetryLoop {
   opened(): void;
   /** The attempt under way, or the connection, has ended; nothing when closed. */
   ended(end: End): void;
-  /** Tries at once, and forgets failures and hints; nothing when closing or closed. */
-  reconnect(): void;
+  /** Tries at once, and forgets failures and hints; `left` is the end of a connection that was open. Not once closing. */
+  reconnect(left: End): void;
   /** A timer came so late that this machine must have slept. */
   slept(): void;
   /** The program closes the connection, whose end is still to come. */
@@ -70,15 +68,10 @@ export interface RetryLoop {
   close(): boolean;
 }
 
-/** What a timer can wait, about 25 days; beyond it, it would not wait at all. */
-const longestTimer = 2 ** 31 - 1;
-
 /** Makes a loop that has not started. */
-export function retryLoop(
-  host: RetryHost,
-  { settings, clock, provides, resume, statusRules, watchWakes }: RetryParts,
-): RetryLoop {
-  const { handshakeTimeout, maxAttempts, shouldReconnect, stableAfter } = settings;
+export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
+  const { clock, resume, watchWakes } = parts;
+  const { handshakeTimeout, maxAttempts, shouldReconnect, stableAfter } = parts.settings;
   let state: RetryState = "connecting";
   let number = 0;
   let failures = 0;
@@ -86,7 +79,8 @@ export function retryLoop(
   let everOpened = false;
   let begunAt = 0;
   let openedAt = 0;
-  let wokeAt = Number.NEGATIVE_INFINITY;
+  /** When this machine last woke; at first long before the clock began. */
+  let wokeAt = -60_000;
   /** While waiting: when the next attempt is due, 0 once it is; before when no wake brings it on; the first as a date. */
   let dueAt = 0;
   let earliest = 0;
@@ -106,8 +100,7 @@ export function retryLoop(
     wokeAt = clock.now();
   };
   const after = (delay: number, run: () => void) => {
-    clock.clearTimer(timer);
-    timer = clock.setTimer(run, Math.min(delay, longestTimer));
+    timer = clock.setTimer(run, delay, timer);
   };
   /** Leaves what is under way, a wait or an attempt. */
   const stop = () => {
@@ -128,7 +121,7 @@ export function retryLoop(
       host.failed(new DOMException(`Cannot connect: it took longer than ${handshakeTimeout} ms`, "TimeoutError"));
     });
     try {
-      host.dial({ number: ++number, ...(last && { last }), signal: giveUp.signal, resume: resume?.attempt() });
+      host.dial({ number: ++number, last, signal: giveUp.signal, resume: resume?.attempt() });
     } catch (error) {
       host.failed(error);
     }
@@ -197,35 +190,31 @@ export function retryLoop(
       if (state === "closed") return;
       failures = isStable() ? 0 : failures + 1;
       const now = clock.now();
-      const random = clock.random();
-      const circumstances = { failures, now, random, wokeAt, last, provides, everOpened, settings, statusRules };
+      const circumstances = { ...parts, failures, now, random: clock.random(), wokeAt, last, everOpened };
       const next = waitAfter(end, circumstances);
       last = end;
-      if (state === "closing" || failures >= maxAttempts || !(next || shouldReconnect)) {
-        finish();
-        host.lost?.(end);
-        host.gaveUp(end);
-        return;
-      }
-      stop();
-      const [delay, atLeast] = next ?? backoffAfter(circumstances);
-      earliest = now + atLeast;
-      wait(delay);
-      move("lost");
-      host.lost?.(end);
-      // A listener may have done something else.
-      if (shouldReconnect && state === "waiting") void ask(end, !!next);
-    },
-    reconnect() {
-      const was = state;
-      if (!number || was === "closing" || was === "closed") return;
-      stop();
-      if (was !== "waiting") {
+      const goesOn = state !== "closing" && failures < maxAttempts && (next || shouldReconnect);
+      if (goesOn) {
+        stop();
+        const [delay, atLeast] = next ?? backoffAfter(circumstances);
+        earliest = now + atLeast;
+        wait(delay);
         move("lost");
-        host.drop?.(was === "open");
-      }
+      } else finish();
+      host.lost?.(end);
+      if (!goesOn) host.gaveUp(end);
+      // A listener may have done something else.
+      else if (shouldReconnect && state === "waiting") void ask(end, !!next);
+    },
+    reconnect(left) {
+      const was = state;
+      if (!number) return;
+      stop();
+      if (was !== "waiting") move("lost");
+      if (was === "open") host.lost?.(left);
       failures = 0;
       last = undefined;
+      // A listener may have closed, or done the same.
       if (state === "waiting") due();
     },
     slept,

@@ -29,7 +29,7 @@ export type WakeListener = (online: boolean) => void;
 const types = ["online", "pageshow", "resume", "visibilitychange"];
 
 /** Tells of each wake until the returned function is called. */
-export function watchWakes(place: WakePlace, woken: WakeListener): () => void {
+export function watchWakes(woken: WakeListener, place: WakePlace = globalThis as WakePlace): () => void {
   const listener = ({ type, persisted, target }: WakeEvent) => {
     if (type === types[1] ? persisted : type !== types[3] || target?.visibilityState === "visible") {
       woken(type === types[0]);

@@ -54,7 +54,7 @@ export function wireInbox(): WireInbox {
       const seen = inbox.look(inbox.messages.shift());
       if (seen !== undefined) readers.shift()!.resolve(seen);
     }
-    while (over && readers[0]) readers.shift()!.reject(new Error("Cannot read: the wire has ended"));
+    while (over && readers[0]) readers.shift()!.reject(new Error("Cannot read: the connection has ended"));
   };
   const inbox: WireInbox = {
     messages: [],

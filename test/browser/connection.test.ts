@@ -91,10 +91,14 @@ describe("connect", () => {
 
   test("without limit waits on, and leaves no timer when it is open", async () => {
     vi.useFakeTimers();
-    void connect("ws://server/", { handshakeTimeout: Number.POSITIVE_INFINITY });
+    const { connection } = await opened();
     expect(vi.getTimerCount()).toBe(0);
-    await opened();
-    expect(vi.getTimerCount()).toBe(0);
+    let rejected = false;
+    connect("ws://server/", { handshakeTimeout: Number.POSITIVE_INFINITY }).catch(() => {
+      rejected = true;
+    });
+    await vi.advanceTimersByTimeAsync(86_400_000);
+    expect([rejected, connection.readyState]).toEqual([false, 1]);
   });
 
   test("rejects with the signal's reason, before and meanwhile, and not once it is open", async () => {

@@ -20,9 +20,9 @@ function loaded(paths: readonly string[]): string[] {
 
 test("every module of the browser's entry loads where there is no global at all", () => {
   const paths = ["browser", "reconnecting"].flatMap((folder) =>
-    readdirSync(join(root, "dist", folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".js"))
-      .map((name) => join("dist", folder, name)),
+    readdirSync(join(root, "src", folder), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => join("dist", folder, name.replace(".ts", ".js"))),
   );
   expect(paths).toContain("dist/browser/index.js");
   expect(paths).toContain("dist/browser/safety-net.js");

@@ -41,6 +41,7 @@ describe("the object", () => {
     last().end();
     await due();
     last().open();
+    await settled();
     last().message("x");
     last().end(1008);
     await settled();
@@ -73,12 +74,9 @@ describe("the object", () => {
     expect(made.last().binaryType).toBe("arraybuffer");
   });
 
-  test("throws at once for a URL and for subprotocols that no WebSocket takes", () => {
+  test("throws at once for a URL that no WebSocket takes", () => {
     for (const url of ["", "mailto:x", "ftp://server", "ws://server/#part", "//server", "ws:"]) {
       expect(() => stage({ url }), url).toThrow(expect.objectContaining({ name: "SyntaxError" }));
-    }
-    for (const protocols of ["", "a b", ["a", "a"], ["ü"]]) {
-      expect(() => stage({ protocols })).toThrow(expect.objectContaining({ name: "SyntaxError" }));
     }
     expect(() => stage({ url: "ws://user:secret@:x" })).toThrow(expect.not.objectContaining({ message: /secret/ }));
     for (const url of ["http://server", "https://server", new URL("wss://server")]) {
@@ -98,12 +96,12 @@ describe("the object", () => {
     }
   });
 
-  test("refuses what close of a WebSocket refuses, in every state", async () => {
-    const { socket } = await openStage();
-    for (const code of [0, 999, 1001, 1006, 2999, 5000, Number.NaN]) {
-      expect(() => socket.close(code)).toThrow(expect.objectContaining({ name: "InvalidAccessError" }));
-    }
-    expect(() => socket.close(1000, "é".repeat(62))).toThrow(expect.objectContaining({ name: "SyntaxError" }));
+  test("throws what close of the WebSocket throws, and stays open", async () => {
+    const { socket, last } = await openStage();
+    last().close = () => {
+      throw new DOMException("no", "InvalidAccessError");
+    };
+    expect(() => socket.close(1001)).toThrow(expect.objectContaining({ name: "InvalidAccessError" }));
     expect(socket.state).toBe("open");
   });
 
@@ -131,6 +129,7 @@ describe("providers", () => {
     made.last().end(4401);
     await made.due();
     made.last().open();
+    await settled();
     await made.clock.turn(10_000);
     made.last().end(4401);
     await made.due();
@@ -147,9 +146,11 @@ describe("providers", () => {
     const made = stage({ url: ({ number }) => `ws://server/${number}` });
     await settled();
     made.last().open();
+    await settled();
     made.last().end(4401);
     await made.due();
     made.last().open();
+    await settled();
     made.last().end(4401);
     expect(made.socket.state).toBe("closed");
     expect(made.told.at(-1)).toBe("close 4401 final");
@@ -284,6 +285,7 @@ describe("coming back", () => {
     const waits: number[] = [];
     for (let round = 0; round < 7; round++) {
       last().open();
+      await settled();
       last().end(1011);
       waits.push(socket.retryAt - clock.date());
       await clock.turn(waits.at(-1)!);
@@ -315,6 +317,7 @@ describe("coming back", () => {
     });
     await settled();
     made.last().open();
+    await settled();
     made.last().end(1012, "The server is draining; retry-after=20");
     expect(made.socket.retryAt).toBe(epoch + 30_000);
     await made.due();
@@ -346,6 +349,7 @@ describe("coming back", () => {
     made.socket.reconnect();
     await settled();
     made.last().open();
+    await settled();
     made.take();
     old.message("old");
     old.end(1008);
@@ -422,12 +426,14 @@ describe("shouldReconnect", () => {
     await settled();
     expect(made.dialled).toHaveLength(2);
     made.last().open();
+    await settled();
     made.last().end(1006);
     answers[1]!(true);
     await made.clock.turn(1);
     expect(made.dialled, "the wait is not cut short").toHaveLength(2);
     await made.due();
     made.last().open();
+    await settled();
     made.last().end(1006);
     made.take();
     answers[2]!(false);
@@ -443,6 +449,7 @@ describe("shouldReconnect", () => {
     made.socket.reconnect();
     await settled();
     made.last().open();
+    await settled();
     answers[0]!(false);
     await settled();
     expect(made.socket.state).toBe("open");
@@ -496,6 +503,7 @@ describe("sending while down", () => {
     await made.clock.turn(1600);
     made.socket.send("c");
     made.last().open();
+    await settled();
     expect(made.last().sent).toEqual(["login", "a", "b", "c"]);
     made.last().end();
     await comeBack(made);
@@ -509,6 +517,7 @@ describe("sending while down", () => {
     made.last().end(4401);
     await made.due();
     made.last().open();
+    await settled();
     expect(made.last().url).toBe("ws://server/?token=2");
     expect(made.last().sent).toEqual(["kept"]);
   });
@@ -571,6 +580,7 @@ describe("sending while down", () => {
     expect([socket.send("a"), socket.send("")]).toEqual([false, false]);
     await settled();
     last().open();
+    await settled();
     expect(socket.send("b")).toBe(true);
     expect(last().sent).toEqual(["b"]);
   });
@@ -603,6 +613,7 @@ describe("sending while down", () => {
     expect(socket.bufferedAmount).toBe(2 + 4 + 1 + 1 + 1);
     await settled();
     last().open();
+    await settled();
     const [view, buffer, dataView, ...others] = last().sent;
     expect(view).toEqual(new Uint8Array([2, 3]));
     expect(new Uint8Array(buffer as ArrayBuffer)).toEqual(new Uint8Array([1, 2, 3, 4]));
@@ -620,7 +631,10 @@ describe("sending while down", () => {
       await settled();
       expect(made.dialled[0]!.sent).toEqual([]);
       if (act === "close") made.last().end(1005);
-      else made.last().open();
+      else {
+        made.last().open();
+        await settled();
+      }
       expect(made.told.includes("unsent kept closed")).toBe(act === "close");
       expect(made.last().sent).toEqual(act === "close" ? [] : ["kept"]);
     }
@@ -654,6 +668,7 @@ describe("prepare", () => {
     });
     await settled();
     made.last().open();
+    await settled();
     made.last().message("a");
     await settled();
     made.last().message("b");
@@ -681,9 +696,10 @@ describe("prepare", () => {
     });
     await settled();
     made.last().open();
+    await settled();
     await made.clock.turn(10_000);
     expect(made.told).toEqual(["waiting", "error Cannot connect: it took longer than 10000 ms"]);
-    expect(rejected).toEqual(new Error("Cannot read: the wire has ended"));
+    expect(rejected).toEqual(new Error("Cannot read: the connection has ended"));
   });
 
   test("a refused login is told by its code: 4401 renews once, 4403 is the end [python-websockets#1480]", async () => {
@@ -694,6 +710,7 @@ describe("prepare", () => {
       const made = stage({ url: () => "ws://server/", prepare: (wire) => wire.next() });
       await settled();
       made.last().open();
+      await settled();
       made.last().end(code);
       await settled();
       expect(made.socket.state).toBe(state);
@@ -710,7 +727,7 @@ describe("prepare", () => {
     await settled();
     made.last().open();
     await settled();
-    await expect(read!()).rejects.toThrow("Cannot read: the wire has ended");
+    await expect(read!()).rejects.toThrow("Cannot read: the connection has ended");
     made.last().message("x");
     expect(made.told.at(-1)).toBe("message x");
   });
@@ -737,6 +754,7 @@ describe("resume", () => {
     });
     await settled();
     made.last().open();
+    await settled();
     for (const data of ["ack", "skip", "a", "b", "skip"]) made.last().message(data);
     await settled();
     made.last().message("c");
@@ -756,6 +774,7 @@ describe("resume", () => {
     });
     await settled();
     made.last().open();
+    await settled();
     made.last().message("a");
     await settled();
     expect(seen).toEqual([]);
@@ -929,6 +948,7 @@ describe("wakes", () => {
       await made.due();
     }
     made.last().open();
+    await settled();
     made.wake();
     await made.clock.turn(1999);
     made.clock.chance = 0.999;
@@ -942,6 +962,7 @@ describe("wakes", () => {
     made.clock.sleep(600_000);
     await made.clock.turn(1600);
     made.last().open();
+    await settled();
     made.last().end();
     expect(made.socket.retryAt - made.clock.date()).toBe(500);
   });

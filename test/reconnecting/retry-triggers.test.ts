@@ -18,7 +18,7 @@ function page(): { readonly window: EventTarget; fire(type: string, details?: ob
 test("online, resume, a page from the cache and a page that is shown are wakes", () => {
   const place = page();
   const woken: boolean[] = [];
-  watchWakes(place.window as WakePlace, (online) => woken.push(online));
+  watchWakes((online) => woken.push(online), place.window as WakePlace);
   place.fire("online");
   place.fire("resume");
   place.fire("pageshow", { persisted: true });
@@ -29,7 +29,7 @@ test("online, resume, a page from the cache and a page that is shown are wakes",
 test("a page that is hidden, or shown for the first time, and what lies or is too early are none [robust-websocket#27]", () => {
   const place = page();
   const woken: boolean[] = [];
-  watchWakes(place.window as WakePlace, (online) => woken.push(online));
+  watchWakes((online) => woken.push(online), place.window as WakePlace);
   place.fire("pageshow", { persisted: false });
   place.visibilityState = "hidden";
   for (const type of ["visibilitychange", "offline", "pagehide", "freeze", "focus"]) place.fire(type);
@@ -39,8 +39,8 @@ test("a page that is hidden, or shown for the first time, and what lies or is to
 test("nothing is left when it is stopped, and what is no page has nothing to watch", () => {
   const place = page();
   let woken = 0;
-  watchWakes(place.window as WakePlace, () => woken++)();
+  watchWakes(() => woken++, place.window as WakePlace)();
   place.fire("online");
   expect(woken).toBe(0);
-  expect(() => watchWakes({}, () => {})()).not.toThrow();
+  expect(() => watchWakes(() => {})()).not.toThrow();
 });

@@ -5,7 +5,7 @@
  * refuses the rest.
  */
 import { describe, expect, test } from "vitest";
-import { endOf, noClose } from "../../src/reconnecting/policy/attempt.ts";
+import { endOf, nothingCame } from "../../src/reconnecting/policy/attempt.ts";
 import { type ReconnectOptions, resolveReconnect } from "../../src/reconnecting/policy/backoff.ts";
 import { waitAfter } from "../../src/reconnecting/policy/close-policy.ts";
 import { type Policy, type Returned, type Stampede, simulate } from "./simulation.ts";
@@ -15,7 +15,7 @@ const seeds = [1, 2, 3];
 function withJitter(options: ReconnectOptions = {}): Policy {
   const settings = resolveReconnect(options);
   return (failures, random) => {
-    const end = endOf(noClose, { opened: failures === 0, bufferedAmount: 0 });
+    const end = endOf(nothingCame, { opened: failures === 0, bufferedAmount: 0 });
     const usual = { now: 0, wokeAt: Number.NEGATIVE_INFINITY, last: undefined, provides: true, everOpened: true };
     return waitAfter(end, { ...usual, failures, random, settings })![0];
   };

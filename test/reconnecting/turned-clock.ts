@@ -42,7 +42,8 @@ export class TurnedClock implements Clock {
     return this.chance;
   }
 
-  setTimer(run: () => void, delay: number): Timer {
+  setTimer(run: () => void, delay: number, replaced: unknown): Timer {
+    this.clearTimer(replaced);
     const timer = { run, at: this.#now + delay };
     this.#timers.add(timer);
     return timer;

@@ -11,8 +11,8 @@ import type { CloseReport } from "../../connection/closing/close-report.ts";
 import { type Connection, coreOf } from "../../connection/connection.ts";
 import type { MessageData } from "../../connection/options/delivery-options.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
-import { EventHandlers } from "../../reconnecting/event-handlers.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
+import { EventHandlers } from "./event-handlers.ts";
 import {
   type CloseEvent,
   CloseEvent as CloseEventClass,

@@ -32,7 +32,7 @@ export interface Attempt {
   /** 1 for the first attempt, and one more for each that follows. */
   readonly number: number;
   /** How the attempt or connection before this one ended; undefined before the first. */
-  readonly last?: End;
+  readonly last: End | undefined;
   /** Aborts when this attempt is given up: at its timeout, by `close` or by `reconnect`. */
   readonly signal: AbortSignal;
   /** What `attempt` of the option `resume` answered; undefined without that option. */
@@ -56,10 +56,10 @@ export interface Closed {
   readonly wasClean: boolean;
 }
 
-/** What ends without a Close. */
-export const noClose: Closed = { code: 1006, reason: "", wasClean: false };
+/** An attempt that came to nothing, without a Close. */
+export const nothingCame: End = { code: 1006, reason: "", wasClean: false, opened: false, bufferedAmount: 0 };
 
 /** The end that this was; a hint in the reason is read here. */
-export function endOf({ code, reason, wasClean }: Closed, details: Omit<End, keyof Closed>): End {
-  return { code, reason, wasClean, ...details, ...retryAfterInReason(reason) };
+export function endOf({ code, reason, wasClean }: Closed, details: Partial<End>): End {
+  return { ...nothingCame, code, reason, wasClean, ...details, ...retryAfterInReason(reason) };
 }

@@ -10,7 +10,7 @@ export const longestRetryAfter = 600;
 /** The seconds of a hint such as `The server is draining; retry-after=5`, at most 600, as a part of an end; undefined without one. */
 export function retryAfterInReason(reason: string): { readonly retryAfter: number } | undefined {
   const seconds = /(?:^|[;\s])retry-after=(\d{1,5})$/.exec(reason)?.[1];
-  return seconds === undefined ? undefined : { retryAfter: Math.min(Number(seconds), longestRetryAfter) };
+  return seconds ? { retryAfter: Math.min(Number(seconds), longestRetryAfter) } : undefined;
 }
 
 /**

@@ -34,6 +34,6 @@ export const retryReadyStates: Readonly<Record<RetryState, 0 | 1 | 2 | 3>> = {
 /** The state after the transition; throws where the table has none. */
 export function nextState(state: RetryState, transition: RetryTransition): RetryState {
   const next = retryTransitions[state][transition];
-  if (!next) throw new Error(`Cannot change: ${state} is not ${transition}`);
+  if (!next) throw new Error(`${state} cannot be ${transition}`);
   return next;
 }

@@ -236,8 +236,8 @@ describe("the end", () => {
     expect(() => reconnecting("ws://a", { reconnect: { maxRetries: 1 } as object })).toThrow("maxAttempts");
     expect(() => reconnecting("ws://a", { handshakeTimeout: 1 } as object)).toThrow("it stands in reconnect");
     const resume = resumeStub<never>();
-    expect(() => reconnecting("ws://a", { resume, message: () => {} })).toThrow("resume wants a loop");
-    expect(() => reconnecting("ws://a", { resume, open: () => {} })).toThrow("resume wants a loop");
+    expect(() => reconnecting("ws://a", { resume, message: () => {} })).toThrow("resume excludes open and message");
+    expect(() => reconnecting("ws://a", { resume, open: () => {} })).toThrow("resume excludes open and message");
   });
 });
 

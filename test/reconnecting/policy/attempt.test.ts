@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { type Attempt, endOf, noClose, provide } from "../../../src/reconnecting/policy/attempt.ts";
+import { type Attempt, endOf, nothingCame, provide } from "../../../src/reconnecting/policy/attempt.ts";
 
-const attempt: Attempt = { number: 3, signal: new AbortController().signal, resume: "r" };
+const attempt: Attempt = { number: 3, last: undefined, signal: new AbortController().signal, resume: "r" };
 
 test("a function is asked for each attempt, any other value is given as it is", async () => {
   expect(provide("ws://a", attempt)).toBe("ws://a");
@@ -12,10 +12,16 @@ test("a function is asked for each attempt, any other value is given as it is", 
 
 test("an end has the hint of its reason, which outweighs that of the details", () => {
   const details = { opened: true, bufferedAmount: 7 };
-  expect(endOf(noClose, details)).toEqual({ code: 1006, reason: "", wasClean: false, opened: true, bufferedAmount: 7 });
-  expect(endOf({ ...noClose, reason: "x; retry-after=9" }, details).retryAfter).toBe(9);
-  expect(endOf({ ...noClose, reason: "x; retry-after=9" }, { ...details, retryAfter: 3 }).retryAfter).toBe(9);
-  expect(endOf(noClose, { ...details, retryAfter: 3, status: 503 })).toMatchObject({ retryAfter: 3, status: 503 });
+  expect(endOf(nothingCame, details)).toEqual({
+    code: 1006,
+    reason: "",
+    wasClean: false,
+    opened: true,
+    bufferedAmount: 7,
+  });
+  expect(endOf({ ...nothingCame, reason: "x; retry-after=9" }, details).retryAfter).toBe(9);
+  expect(endOf({ ...nothingCame, reason: "x; retry-after=9" }, { ...details, retryAfter: 3 }).retryAfter).toBe(9);
+  expect(endOf(nothingCame, { ...details, retryAfter: 3, status: 503 })).toMatchObject({ retryAfter: 3, status: 503 });
 });
 
 test("an end keeps only what is known of a Close, not the whole event", () => {

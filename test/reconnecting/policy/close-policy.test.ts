@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type End, endOf, noClose } from "../../../src/reconnecting/policy/attempt.ts";
+import { type End, endOf, nothingCame } from "../../../src/reconnecting/policy/attempt.ts";
 import { resolveReconnect } from "../../../src/reconnecting/policy/backoff.ts";
 import { type Circumstances, ruleOf, statusRules, waitAfter } from "../../../src/reconnecting/policy/close-policy.ts";
 
@@ -21,7 +21,7 @@ function closed(code: number, reason = "", details: Partial<End> = {}): End {
 }
 
 function refused(status?: number, retryAfter?: number): End {
-  return endOf(noClose, {
+  return endOf(nothingCame, {
     opened: false,
     bufferedAmount: 0,
     ...(status !== undefined && { status }),

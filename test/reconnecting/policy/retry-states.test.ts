@@ -23,7 +23,7 @@ test.each(states)("from %s only the ways of the table lead on, and every other t
   const reached = new Set<RetryState>();
   for (const input of inputs) {
     if (retryTransitions[state][input] === undefined) {
-      expect(() => nextState(state, input)).toThrow(`Cannot change: ${state} is not ${input}`);
+      expect(() => nextState(state, input)).toThrow(`${state} cannot be ${input}`);
     } else reached.add(nextState(state, input));
   }
   expect([...reached].sort()).toEqual([...ways[state]].sort());

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { EventHandlers } from "../../src/reconnecting/event-handlers.ts";
+import { EventHandlers } from "../../../src/client/whatwg/event-handlers.ts";
 
 let target: EventTarget;
 let handlers: EventHandlers;
