@@ -85,7 +85,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [name, ...words] = process.argv.slice(2);
   const examples = readExamples();
   const example = examples.get(name);
-  if (example) {
+  const { PORT = "9998" } = process.env;
+  if (!/^\d{1,5}$/.test(PORT) || Number(PORT) > 65_535) {
+    console.error(`Cannot start an example: PORT is "${PORT}", and a port is a number up to 65535`);
+    process.exitCode = 1;
+  } else if (example) {
     // Under Vitest all is built, and other tests read it meanwhile.
     if (process.env.VITEST === undefined) setUp({ build: true, demo: false });
     linkPackage();

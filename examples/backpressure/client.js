@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "openline";
 
 const url = `ws://localhost:${process.env.PORT ?? 9998}`;
-const slowly = Number(process.argv[2] ?? 200);
+const slowly = Number(process.argv[2]) || 200;
 const readers = [
   { name: "fast, all", path: "/all", pause: 0, values: 0, missed: 0, age: 0, end: "" },
   { name: "slow, all", path: "/all", pause: slowly, values: 0, missed: 0, age: 0, end: "" },

@@ -6,7 +6,7 @@
 import { EventEmitter, once } from "node:events";
 import { serve } from "openline";
 
-const rate = Number(process.argv[2] ?? 50);
+const rate = Number(process.argv[2]) || 50;
 const feed = new EventEmitter();
 feed.setMaxListeners(0);
 let number = 0;

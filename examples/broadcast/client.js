@@ -3,6 +3,10 @@
 import { connect } from "openline";
 
 const [wanted = 10_000, count = 100] = process.argv.slice(2).map(Number);
+if (!(wanted >= 1 && count >= 1)) {
+  console.error("Cannot count: say how many connections and messages: npm run client -- 1000 500");
+  process.exit(1);
+}
 const url = `ws://localhost:${process.env.PORT ?? 9998}/`;
 
 /** @type {import("openline").Connection[]} */

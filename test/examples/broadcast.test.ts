@@ -22,6 +22,17 @@ test("without a server the client says what to start", async () => {
   expect([code, output]).toEqual([1, expect.stringMatching(/nothing listens.*\nStart the server first: npm start\n$/)]);
 });
 
+test.each(["none", "0", "10 x"])(
+  "%j is no number of connections and messages, and the client says so",
+  async (words) => {
+    const { code, output } = await startExample("broadcast", { script: "client", args: words.split(" ") }).ended;
+    expect([code, output]).toEqual([
+      1,
+      expect.stringMatching(/^Cannot count: say how many .*: npm run client -- 1000 500\n$/),
+    ]);
+  },
+);
+
 test.skipIf(process.platform === "win32")("where too few files may be open the client says so", async () => {
   const server = startExample("broadcast");
   const folder = new URL("../../examples/broadcast/", import.meta.url);

@@ -57,6 +57,12 @@ describe("npm run example", () => {
     ]);
   });
 
+  test.each(["abc", "70000", "-1", ""])("PORT=%s is a sentence, not a stack", async (port) => {
+    const { code, output } = await runExample(["echo"], { PORT: port }).ended;
+    expect(code).toBe(1);
+    expect(output).toBe(`Cannot start an example: PORT is "${port}", and a port is a number up to 65535\n`);
+  });
+
   test("works through npm, and ends when npm alone gets a SIGTERM, of which a shell between them dies", async () => {
     const example = startProcess("npm", ["run", "example", "--", "echo"], { cwd: root, env: {} });
     const url = `http://localhost:${await example.port()}`;
