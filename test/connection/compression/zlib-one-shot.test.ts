@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import type { ContextShape } from "../../../src/connection/compression/zlib-context.ts";
 import {
-  deflateSync,
   deflateAsync,
-  inflateSync,
+  deflateSync,
   inflateAsync,
+  inflateSync,
 } from "../../../src/connection/compression/zlib-one-shot.ts";
 import { copyFrom, json, noise } from "../../support/deflate-samples.ts";
 import { referenceInflate } from "../../support/reference-inflate.ts";
@@ -142,9 +142,7 @@ describe("a small message", () => {
 
   test("is left to jobs when it is too long or its end is not plain", () => {
     expect(inflateSync(inflateShape, deflated(message), nothing, noLimit, message.length - 1)).toBeUndefined();
-    expect(
-      inflateSync(inflateShape, deflated(message, constants.Z_FINISH), nothing, noLimit, 10_000),
-    ).toBeUndefined();
+    expect(inflateSync(inflateShape, deflated(message, constants.Z_FINISH), nothing, noLimit, 10_000)).toBeUndefined();
     expect(
       inflateSync(inflateShape, deflated(Buffer.from("0000ffff", "hex")), nothing, noLimit, 10_000),
     ).toBeUndefined();
