@@ -5,10 +5,12 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ChatView } from "./chat/chat.tsx";
+import { DrainView } from "./drain/drain.tsx";
 import { EchoView } from "./echo/echo.tsx";
 import { chooseTheme, useTheme } from "./parts/theme.ts";
 import { PollingView } from "./polling/polling.tsx";
 import { PushView } from "./push/push.tsx";
+import { FEED, SlowView } from "./slow/slow.tsx";
 
 interface View {
   readonly path: string;
@@ -46,6 +48,20 @@ const VIEWS: readonly [View, ...View[]] = [
     title: "Rooms for tabs and people",
     lead: "Everyone in a room hears what is said in it. Open the same room in a second tab and talk to yourself, or send someone the address.",
     show: (rest) => <ChatView room={rest} />,
+  },
+  {
+    path: "readers",
+    name: "Readers",
+    title: "One reader falls behind",
+    lead: `Everyone gets the same feed, ${FEED}. What a slow reader has not taken waits in the server, and only so much of it may; the fast ones do not notice.`,
+    show: () => <SlowView />,
+  },
+  {
+    path: "drain",
+    name: "Drain",
+    title: "A server leaves, the next one comes",
+    lead: "Twelve connections of this page have a server of their own. Drain it, as before an update: see who is sent away when, and who is back.",
+    show: () => <DrainView />,
   },
 ];
 

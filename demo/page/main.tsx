@@ -8,6 +8,8 @@ import "./echo/echo.css";
 import "./push/push.css";
 import "./polling/polling.css";
 import "./chat/chat.css";
+import "./slow/slow.css";
+import "./drain/drain.css";
 import { App } from "./app.tsx";
 
 render(<App />, document.getElementById("app")!);

@@ -1,23 +1,35 @@
 /**
- * The demo's server: the page's files, the echo of the article, the push feed, the comparison and the chat.
+ * The demo's server: the page's files, the echo of the article, the push feed, the comparison, the chat, the
+ * readers of unlike speed, and the servers that are there to be drained.
  *
  * The HTTP server is the demo's own and openline shares it, so that the sockets, whose byte counters the comparison
  * reads, stay the ones that `node:http` accepted. Every route but `/echo` takes only the page's own origin.
  */
 import { once } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { serve } from "openline";
 import { ARTICLE_FILES, sendArticle } from "./article.ts";
 import { Chat } from "./chat/chat.ts";
 import { Rooms } from "./chat/rooms.ts";
+import { Shifts } from "./drain/shifts.ts";
 import type { ServedFile } from "./files.ts";
 import { contentSecurityPolicy, readFiles, sendFile } from "./files.ts";
 import { answerOperations } from "./operations.ts";
 import { ByteMeter } from "./polling/byte-meter.ts";
 import { Comparison } from "./polling/comparison.ts";
 import { PushFeed } from "./push.ts";
-import { chatRoute, controlRoute, echoRoute, followRoute, pushRoute } from "./routes.ts";
+import {
+  chatRoute,
+  controlRoute,
+  drainRoute,
+  echoRoute,
+  followRoute,
+  pushRoute,
+  readerRoute,
+  trialsRoute,
+} from "./routes.ts";
+import { Trials } from "./slow/trials.ts";
 import { Traffic } from "./traffic.ts";
 
 /** What `startDemo` needs: where to listen, and the folder of the built page. */
@@ -46,12 +58,14 @@ export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo
   const feed = new PushFeed(traffic);
   const comparison = new Comparison(meter, () => feed.latest);
   const chat = new Chat(new Rooms(traffic), traffic);
+  const trials = new Trials(() => socketUrlOf(http));
   let policy = contentSecurityPolicy(port);
   const http = createServer((request, response) => {
     if (answerOperations(server, request, response) || comparison.request(request, response)) return;
     sendPage(files, policy, request, response);
     response.on("close", () => meter.take(request.socket));
   });
+  const shifts = new Shifts(http);
   const server = await serve({
     server: http,
     routes: {
@@ -60,12 +74,17 @@ export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo
       "/compare": controlRoute(traffic, comparison),
       "/compare/:run/socket": followRoute(comparison),
       "/chat/:room": chatRoute(chat),
+      "/readers": trialsRoute(traffic, trials),
+      "/readers/:trial/:reader": readerRoute(trials),
+      "/drain": drainRoute(traffic, shifts),
     },
   });
   traffic.attach(server);
+  trials.attach(server);
   const close = async (): Promise<void> => {
     comparison.close();
-    await server.drain({ over: DRAIN_WINDOW, deadline: DRAIN_DEADLINE });
+    trials.close();
+    await Promise.all([shifts.close(), server.drain({ over: DRAIN_WINDOW, deadline: DRAIN_DEADLINE })]);
     feed.close();
     const stopped = new Promise((resolve) => http.close(resolve));
     http.closeAllConnections();
@@ -80,6 +99,14 @@ export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo
   }
   policy = contentSecurityPolicy(server.port);
   return { port: server.port, close };
+}
+
+/** Where this process reaches its own WebSockets: a server that listens at all addresses is asked at the loopback one. */
+function socketUrlOf(http: HttpServer): string {
+  const address = http.address();
+  if (typeof address !== "object" || address === null) throw new Error("Cannot connect: the server does not listen");
+  const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[address.address] ?? address.address;
+  return `ws://${host.includes(":") ? `[${host}]` : host}:${address.port}`;
 }
 
 function sendPage(

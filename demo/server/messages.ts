@@ -122,3 +122,59 @@ export const TEXT_LIMIT = 500;
 
 /** What a room's name may be: it is part of the URL. */
 export const ROOM_NAME: RegExp = /^[a-z0-9-]{1,32}$/;
+
+/** The readers of one feed in the slow-reader view: in the page, and in the server's own process over the network. */
+export const READERS = ["page", "fast", "slow", "latest"] as const;
+export type ReaderName = (typeof READERS)[number];
+
+/** The feed of a trial: values of so many bytes, so many a second, for so many seconds. */
+export const VALUE_SIZE: number = 64 * 1024;
+export const VALUES_PER_SECOND = 25;
+export const TRIAL_SECONDS = 60;
+
+/** What may wait for one reader before the server lets it go, in bytes. */
+export const QUEUE_LIMIT: number = 4 * 1024 * 1024;
+
+/** How many values a second the slow readers read: what the page may ask for. */
+export const PACES: readonly number[] = [1, 2, 5, 10, 25];
+
+/** What the page asks on `/readers`: a trial, which ends the one before. */
+export interface ReadersRequest {
+  readonly do: "start";
+  readonly perSecond: number;
+}
+
+/** One reader as the server sees it. */
+export interface ReaderState {
+  readonly name: ReaderName;
+  readonly sent: number;
+  /** Values that the reader has read; the page counts its own. */
+  readonly read: number | undefined;
+  /** Bytes that wait in the server for it. */
+  readonly queued: number;
+  /** When the server began to close it, in seconds; its Close then waits behind what the network holds. */
+  readonly closing: number | undefined;
+  /** How it ended; undefined before. */
+  readonly gone: { readonly code: number; readonly why: string; readonly seconds: number } | undefined;
+}
+
+/** What `/readers` says: the trial to connect to, then four times a second how it goes. */
+export type ReadersMessage =
+  | { readonly is: "started"; readonly trial: string }
+  | { readonly is: "readers"; readonly seconds: number; readonly readers: readonly ReaderState[] }
+  | { readonly is: "over" }
+  | { readonly is: "refused"; readonly why: string };
+
+/** How many clients the page has in the drain view, and over how many milliseconds they are sent away. */
+export const CLIENTS = 12;
+export const DRAIN_OVER = 3000;
+
+/** What the page asks on `/drain`. */
+export interface DrainRequest {
+  readonly do: "drain";
+}
+
+/** What `/drain` says: where the page's own server is, that it sends its clients away, and that the next one serves. */
+export type DrainMessage =
+  | { readonly is: "serving"; readonly path: string; readonly generation: number }
+  | { readonly is: "draining" };

@@ -4,9 +4,12 @@
  */
 import { route } from "openline";
 import type { Chat } from "./chat/chat.ts";
-import type { ChatRequest, CompareQuestion } from "./messages.ts";
+import type { Shifts } from "./drain/shifts.ts";
+import type { ChatRequest, CompareQuestion, DrainRequest, ReadersRequest } from "./messages.ts";
+import { QUEUE_LIMIT } from "./messages.ts";
 import type { Comparison } from "./polling/comparison.ts";
 import type { PushFeed } from "./push.ts";
+import type { Trials } from "./slow/trials.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Longest JSON a page of ours has reason to send, in UTF-16 code units. */
@@ -78,6 +81,54 @@ export function chatRoute(chat: Chat) {
     close: (connection) => {
       chat.close(connection.data.room, connection);
     },
+  });
+}
+
+/** `/readers`: starts trials, and tells how they go. */
+export function trialsRoute(traffic: Traffic, trials: Trials) {
+  return route({
+    message: (connection, data) => {
+      const request = read<ReadersRequest>(data);
+      if (request?.do !== "start") connection.close(1008, "Not a request");
+      else trials.start(connection, request, (message) => traffic.send(connection, message));
+    },
+    close: (connection) => {
+      trials.leave(connection);
+    },
+  });
+}
+
+/** `/readers/:trial/:reader`: what a reader has not taken waits for it; with too much waiting it is let go, with 1013. */
+export function readerRoute(trials: Trials) {
+  return route({
+    limits: { maxOutboxSize: QUEUE_LIMIT },
+    upgrade: ({ params }) => {
+      const trial = trials.find(params.trial ?? "");
+      const reader = params.reader ?? "";
+      if (!trial?.expects(reader)) return new Response("No such reader\n", { status: 404 });
+      return { data: { trial, reader } };
+    },
+    open: (connection) => {
+      connection.data.trial.open(connection.data.reader, connection);
+    },
+    close: (connection, report) => {
+      connection.data.trial.close(connection.data.reader, report);
+    },
+  });
+}
+
+/** `/drain`: a server for the page, and the word to drain it. */
+export function drainRoute(traffic: Traffic, shifts: Shifts) {
+  return route({
+    open: (connection) => {
+      const opened = shifts.open(connection, (message) => traffic.send(connection, message));
+      if (!opened) connection.close(1013, "Too many pages have a server to drain");
+    },
+    message: async (connection, data) => {
+      if (read<DrainRequest>(data)?.do !== "drain") connection.close(1008, "Not a request");
+      else await shifts.drain(connection);
+    },
+    close: (connection) => shifts.leave(connection),
   });
 }
 

@@ -5,7 +5,14 @@ import { readdirSync } from "node:fs";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import type { ChatMessage, CompareAnswer, CompareQuestion, Figures } from "../../demo/server/messages.ts";
+import type {
+  ChatMessage,
+  CompareAnswer,
+  CompareQuestion,
+  DrainMessage,
+  Figures,
+  ReadersMessage,
+} from "../../demo/server/messages.ts";
 import type { DemoEnd, DemoProcess } from "./demo-process.ts";
 import { startDemo } from "./demo-process.ts";
 
@@ -213,6 +220,58 @@ describe("the comparison's bill", () => {
     expect(await ask(control, { do: "stop" })).toMatchObject({ is: "refused" });
     const closed = new Promise<number>((resolve) => control.on("close", resolve));
     control.send("no JSON");
+    expect(await closed).toBe(1008);
+  });
+});
+
+describe("readers and drains", () => {
+  test("a pace that is not offered is refused, and a reader that no trial waits for is 404", async () => {
+    const control = await open(`ws://127.0.0.1:${demo.port}/readers`);
+    const hear = messages<ReadersMessage>(control);
+    control.send(JSON.stringify({ do: "start", perSecond: 1000 }));
+    expect(await hear()).toMatchObject({ is: "refused" });
+    control.send(JSON.stringify({ do: "start", perSecond: 5 }));
+    const started = await hear();
+    if (started.is !== "started") throw new Error(`The trial was not started: ${started.is}`);
+    for (const path of [`${started.trial}/nobody`, "no-trial/page"]) {
+      await expect(open(`ws://127.0.0.1:${demo.port}/readers/${path}`)).rejects.toThrow("404");
+    }
+    const page = await open(`ws://127.0.0.1:${demo.port}/readers/${started.trial}/page`);
+    const closed = new Promise<number>((resolve) => page.on("close", resolve));
+    await expect(open(`ws://127.0.0.1:${demo.port}/readers/${started.trial}/page`)).rejects.toThrow("404");
+    control.close();
+    expect(await closed).toBe(1000);
+  });
+
+  test("a drained server sends its clients away with 1012, and the next one serves at the same path", async () => {
+    const control = new WebSocket(`ws://127.0.0.1:${demo.port}/drain`);
+    const hear = messages<DrainMessage>(control);
+    await opened(control);
+    const first = await hear();
+    if (first.is !== "serving") throw new Error(`The server does not serve: ${first.is}`);
+    const url = `ws://127.0.0.1:${demo.port}${first.path}/1`;
+    const client = await open(url);
+    const left = new Promise<number>((resolve) => client.on("close", resolve));
+    // It does not answer the Close yet, so that the drain lasts.
+    client.pause();
+    control.send(JSON.stringify({ do: "drain" }));
+    expect(await hear()).toEqual({ is: "draining" });
+    await expect(open(url)).rejects.toThrow("503");
+    client.resume();
+    expect(await left).toBe(1012);
+    expect(await hear()).toEqual({ is: "serving", path: first.path, generation: 2 });
+    const next = new WebSocket(url);
+    expect(await messages<number>(next)()).toBe(2);
+    const closed = new Promise<number>((resolve) => next.on("close", resolve));
+    control.close();
+    expect(await closed).toBe(1001);
+    await expect(open(url)).rejects.toThrow("404");
+  });
+
+  test.each(["/readers", "/drain"])("%s answers what is no request with 1008", async (path) => {
+    const control = await open(`ws://127.0.0.1:${demo.port}${path}`);
+    const closed = new Promise<number>((resolve) => control.on("close", resolve));
+    control.send(JSON.stringify({ do: "nothing" }));
     expect(await closed).toBe(1008);
   });
 });

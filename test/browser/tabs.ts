@@ -17,7 +17,7 @@ export interface Tab {
   upload(selector: string, path: string): Promise<void>;
   /** The value of an expression; JSON only. */
   read<Value>(expression: string): Promise<Value>;
-  until(expression: string): Promise<void>;
+  until(expression: string, patience?: number): Promise<void>;
   /** Errors of the console and of scripts, and refusals of the page's policy. */
   complaints(): Promise<string[]>;
   close(): Promise<void>;
@@ -63,7 +63,7 @@ export async function openChromium(executablePath: string): Promise<Browser> {
       const read = <Value>(expression: string): Promise<Value> => page.evaluate(expression) as Promise<Value>;
       return {
         read,
-        until: (expression) => until(read, expression),
+        until: (expression, patience) => until(read, expression, patience),
         complaints: async () => [...errors, ...(await read<string[]>("refusals"))],
         goto: async (url) => void (await page.goto(url)),
         resize: (width, height) => page.setViewportSize({ width, height }),
@@ -94,7 +94,7 @@ export async function openFirefox(executablePath: string): Promise<Browser> {
       const read = <Value>(expression: string): Promise<Value> => page.evaluate(expression) as Promise<Value>;
       return {
         read,
-        until: (expression) => until(read, expression),
+        until: (expression, patience) => until(read, expression, patience),
         complaints: async () => [...errors, ...(await read<string[]>("refusals"))],
         goto: async (url) => void (await page.goto(url)),
         resize: (width, height) => page.setViewport({ width, height }),
@@ -112,10 +112,14 @@ export async function openFirefox(executablePath: string): Promise<Browser> {
   };
 }
 
-async function until(read: (expression: string) => Promise<unknown>, expression: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE;
+async function until(
+  read: (expression: string) => Promise<unknown>,
+  expression: string,
+  patience = PATIENCE,
+): Promise<void> {
+  const deadline = Date.now() + patience;
   while ((await read(expression)) !== true) {
-    if (Date.now() > deadline) throw new Error(`Waited ${PATIENCE} ms in vain for: ${expression}`);
+    if (Date.now() > deadline) throw new Error(`Waited ${patience} ms in vain for: ${expression}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

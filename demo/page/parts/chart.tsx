@@ -10,11 +10,11 @@ import { useTheme } from "./theme.ts";
 
 /** A line of a chart; `color` is one of the page's colour variables. */
 export interface ChartSeries {
-  readonly color: "--socket" | "--long" | "--short" | "--accent" | "--second" | "--third" | "--limit";
+  readonly color: "--socket" | "--long" | "--short" | "--accent" | "--second" | "--muted" | "--bad";
   readonly dash?: boolean;
   readonly fill?: boolean;
   /** The shape of its points, where it has any; points alone are drawn with `dots`. */
-  readonly shape?: PointShape;
+  readonly shape?: PointShape | undefined;
   readonly dots?: boolean;
 }
 

@@ -9,6 +9,11 @@ export function bytes(count: number): string {
   return `${(count / 1_000_000).toFixed(2)} MB`;
 }
 
+/** Bytes in mebibytes, as limits are given: `0.25 MiB`, `16.0 MiB`. */
+export function mebibytes(count: number): string {
+  return `${(count / 1024 / 1024).toFixed(count < 10 * 1024 * 1024 ? 2 : 1)} MiB`;
+}
+
 /** Milliseconds: two digits that matter, `0.42 ms`, `3.1 ms`, `218 ms`; a dash for none. */
 export function milliseconds(value: number | undefined): string {
   if (value === undefined) return "–";
