@@ -1,5 +1,7 @@
 /** The public object of a connection, in both roles, over TCP. */
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
+import { Connection, coreOf } from "../../src/connection/connection.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { connectionPair, gate } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";
@@ -17,6 +19,24 @@ afterEach(() => {
 });
 
 describe.each<Role>(["client", "server"])("a connection as %s", (role) => {
+  test("has nothing on it but what its users are told of", async () => {
+    const { connection } = await connectionPair(role);
+    expect(Object.keys(connection)).toEqual(["subprotocol", "extensions", "latency"]);
+    expect(Object.getOwnPropertySymbols(connection)).toEqual([]);
+    const source = readFileSync(new URL("../../src/connection/connection.ts", import.meta.url), "utf8");
+    expect(source).not.toContain("@internal");
+    for (const name of Object.getOwnPropertyNames(Connection.prototype)) {
+      const documented = new RegExp(`\\*/\\n  (?:async |get |set )?${name}\\(`);
+      if (name !== "constructor") expect(source, name).toMatch(documented);
+    }
+  });
+
+  test("gives its core to the library alone: what only inherits from it has none", async () => {
+    const { connection } = await connectionPair(role);
+    expect(coreOf(connection).connection).toBe(connection);
+    expect(() => coreOf(Object.create(connection) as Connection)).toThrow(TypeError);
+  });
+
   test("closed and the close handler have the same report, once, after the last message [G36]", async () => {
     const seen: unknown[] = [];
     const { peer, connection } = await connectionPair(role, {
