@@ -99,5 +99,5 @@ function sizeOf(data: SocketData): number {
 /** The caller may change its bytes once `send` has returned; what is no data is sent as a string. */
 function copyOf(data: SocketData): SocketData {
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();
-  return ((data as Blob).slice?.(0) as SocketData | undefined) ?? String(data);
+  return data instanceof ArrayBuffer || data instanceof Blob ? data.slice(0) : String(data);
 }

@@ -72,8 +72,9 @@ describe("10,000 clients", () => {
   });
 
   test("control: a wait of one second fits no server of this size, and takes longer than the default", () => {
+    const usual = stampede(withJitter(), {});
     for (const [index, { most }] of stampede(withJitter({ firstDelay: 1000, factor: 2 }), {}).entries()) {
-      expect(most).toBeGreaterThan(stampede(withJitter(), {})[index]!.most);
+      expect(most).toBeGreaterThan(usual[index]!.most);
     }
   });
 });
