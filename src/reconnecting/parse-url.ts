@@ -9,5 +9,5 @@ export function parseUrl(url: string | URL): string {
     // The error of `URL` would show the whole text, secrets included.
   }
   if (/^(ws|http)s?:[^#]+$/.test(href)) return href.replace(/^http/, "ws");
-  throw new DOMException("Cannot connect: the URL must be ws: or wss:, without #", "SyntaxError");
+  throw new DOMException("Cannot connect: the URL must be ws: or wss:", "SyntaxError");
 }

@@ -13,7 +13,7 @@ export function withDefaults<Options extends object, Numbers extends Readonly<Re
   for (const name in defaults) {
     settings[name] ??= defaults[name];
     if ((settings[name] as number) >= 1) continue;
-    throw new RangeError(`Cannot ${action}: ${name} must be a number from 1 on, not ${settings[name]}`);
+    throw new RangeError(`Cannot ${action}: ${name} must be at least 1, not ${settings[name]}`);
   }
   return settings as Options & Numbers;
 }

@@ -143,7 +143,7 @@ describe("options", () => {
     [{ reconnect: { maxRetries: 1 } }, 'there is no option "maxRetries"; the option is "maxAttempts"'],
     [{ maxRetries: 1 }, 'there is no option "maxRetries"; in reconnect, the option is "maxAttempts"'],
     [{ reconnect: { firstDelay: "1" } }, 'the option "firstDelay" must be a number'],
-    [{ reconnect: { firstDelay: 0 } }, "firstDelay must be a number from 1 on"],
+    [{ reconnect: { firstDelay: 0 } }, "firstDelay must be at least 1"],
     [{ reconnect: { shouldReconnect: true } }, 'the option "shouldReconnect" must be a function'],
     [{ queue: true }, "the options must be an object"],
     [{ queue: { size: 1 } }, 'there is no option "size"'],
