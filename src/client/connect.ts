@@ -19,7 +19,7 @@ import { verifyResponse } from "../protocol/handshake/response.ts";
 import type { Clock } from "../transport/clock.ts";
 import { ignoreError } from "../transport/ignore-error.ts";
 import { nextTick } from "../transport/scheduling.ts";
-import { transportOver } from "../transport/transport-over.ts";
+import { transportOver } from "../transport/streams/transport-over.ts";
 import { isBadPort } from "./bad-ports.ts";
 import { captureCaller, framesOf } from "./caller.ts";
 import { requestUpgrade, type UpgradeResponse } from "./client-handshake.ts";

@@ -11,7 +11,7 @@ import { settingsIn } from "../connection/handlers/handlers-in-context.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Topics } from "../topics/topics.ts";
 import { ignoreError } from "../transport/ignore-error.ts";
-import { transportOver } from "../transport/transport-over.ts";
+import { transportOver } from "../transport/streams/transport-over.ts";
 import type { RefusableRequest } from "./handshake/refuse.ts";
 import { type Admission, admit } from "./handshake/server-handshake.ts";
 import { pathOf } from "./handshake/upgrade-request.ts";

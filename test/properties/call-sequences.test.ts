@@ -13,7 +13,7 @@ import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { leaveTopics, ServerConnection } from "../../src/server/server-connection.ts";
 import { Topics } from "../../src/topics/topics.ts";
-import { transportOver } from "../../src/transport/transport-over.ts";
+import { transportOver } from "../../src/transport/streams/transport-over.ts";
 import { CallModel } from "../support/call-model.ts";
 import { deflateParameters, until } from "../support/connection-pair.ts";
 import { nextTurn } from "../support/held-duplex.ts";

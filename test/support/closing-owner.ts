@@ -5,7 +5,7 @@ import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { realTime } from "../../src/transport/clock.ts";
-import { transportOver } from "../../src/transport/transport-over.ts";
+import { transportOver } from "../../src/transport/streams/transport-over.ts";
 import { HeldDuplex } from "./held-duplex.ts";
 import { closeFrame } from "./raw-peer.ts";
 import { drain, frameFrom, peerOf, takeBytes } from "./wire.ts";

@@ -14,7 +14,7 @@ import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { EndpointOptions } from "../../src/protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import type { Clock } from "../../src/transport/clock.ts";
-import { transportOver } from "../../src/transport/transport-over.ts";
+import { transportOver } from "../../src/transport/streams/transport-over.ts";
 import { RawPeer, socketPair } from "./raw-peer.ts";
 import { peerOf } from "./wire.ts";
 

@@ -8,7 +8,7 @@ import { Connection, coreOf } from "../../src/connection/connection.ts";
 import { type ConnectionLimits, connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import { FrameDecoder } from "../../src/protocol/frames/frame-decoder.ts";
-import { transportOver } from "../../src/transport/transport-over.ts";
+import { transportOver } from "../../src/transport/streams/transport-over.ts";
 import { type Answer, acceptance } from "./raw-server.ts";
 import type { Application } from "./target.ts";
 

@@ -10,7 +10,7 @@ import { Connection, coreOf } from "../../src/connection/connection.ts";
 import { connectionLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
-import { transportOver } from "../../src/transport/transport-over.ts";
+import { transportOver } from "../../src/transport/streams/transport-over.ts";
 
 const [role = "", kind = "", mebibytes = ""] = process.argv.slice(2);
 const whole = kind === "whole";

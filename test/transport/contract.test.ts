@@ -10,9 +10,9 @@ import {
 } from "node:tls";
 import { afterAll } from "vitest";
 import { memoryPair } from "../../src/transport/memory-pair.ts";
-import type { NetSocket } from "../../src/transport/net-socket.ts";
-import { canLendReads } from "../../src/transport/shared-reads.ts";
-import { transportOver } from "../../src/transport/transport-over.ts";
+import type { NetSocket } from "../../src/transport/streams/net-socket.ts";
+import { canLendReads } from "../../src/transport/streams/shared-reads.ts";
+import { transportOver } from "../../src/transport/streams/transport-over.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { describeContract, type TransportPair } from "./contract.ts";
 

@@ -2,7 +2,7 @@
 
 import { describe } from "../../protocol/check-options.ts";
 import type { AcceptedMessages } from "../../protocol/endpoint/endpoint-options.ts";
-import { canLendReads } from "../../transport/shared-reads.ts";
+import { canLendReads } from "../../transport/streams/shared-reads.ts";
 import type { ConnectionOptions, TextForm } from "./connection-options.ts";
 
 /** Text as a string, binary as bytes. */

@@ -5,7 +5,7 @@ import { Outbox, processOutbox } from "../../../src/connection/sending/outbox.ts
 import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { realTime } from "../../../src/transport/clock.ts";
-import { transportOver } from "../../../src/transport/transport-over.ts";
+import { transportOver } from "../../../src/transport/streams/transport-over.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
 import { RawPeer, socketPair } from "../../support/raw-peer.ts";
 import { peerOf, readFrames } from "../../support/wire.ts";

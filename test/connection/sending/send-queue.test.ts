@@ -10,7 +10,7 @@ import { SendQueue } from "../../../src/connection/sending/send-queue.ts";
 import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { realTime } from "../../../src/transport/clock.ts";
-import { transportOver } from "../../../src/transport/transport-over.ts";
+import { transportOver } from "../../../src/transport/streams/transport-over.ts";
 import { until } from "../../support/connection-pair.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
 import { referenceInflate } from "../../support/reference-inflate.ts";

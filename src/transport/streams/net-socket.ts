@@ -5,11 +5,11 @@
 
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import type { Written } from "../transport.ts";
 import { canWriteDirectly, type DirectWriter, directWriteError, waitingIn, writeDirectly } from "./direct-writes.ts";
 import { shareReads, unshareReads } from "./shared-reads.ts";
 import { StreamSocket } from "./stream-socket.ts";
 import { transportOf } from "./stream-transport.ts";
-import type { Written } from "./transport.ts";
 
 /** See the head of this file. */
 export class NetSocket extends StreamSocket implements DirectWriter {

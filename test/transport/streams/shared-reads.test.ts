@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { shareReads, unshareReads } from "../../src/transport/shared-reads.ts";
-import { until } from "../support/connection-pair.ts";
-import { HeldDuplex } from "../support/held-duplex.ts";
+import { shareReads, unshareReads } from "../../../src/transport/streams/shared-reads.ts";
+import { until } from "../../support/connection-pair.ts";
+import { HeldDuplex } from "../../support/held-duplex.ts";
 
 const opened: Socket[] = [];
 

@@ -8,7 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
-import { maskReadBuffer, readBuffer } from "../protocol/frames/mask-wasm.ts";
+import { maskReadBuffer, readBuffer } from "../../protocol/frames/mask-wasm.ts";
 
 /**
  * Whether an application may be lent what was read. The memory of WebAssembly cannot be given away; an ordinary buffer can,

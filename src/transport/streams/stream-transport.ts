@@ -8,7 +8,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Transport, TransportListener, Written } from "./transport.ts";
+import type { Transport, TransportListener, Written } from "../transport.ts";
 
 /** Where a stream has its transport. */
 const transportKey = Symbol("transport");

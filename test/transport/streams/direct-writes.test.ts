@@ -12,10 +12,10 @@ import {
   waitingBelow,
   waitingIn,
   writeDirectly,
-} from "../../src/transport/direct-writes.ts";
-import { makeCertificates } from "../support/certificates.ts";
-import { connectionPair, until } from "../support/connection-pair.ts";
-import { nextTurn } from "../support/held-duplex.ts";
+} from "../../../src/transport/streams/direct-writes.ts";
+import { makeCertificates } from "../../support/certificates.ts";
+import { connectionPair, until } from "../../support/connection-pair.ts";
+import { nextTurn } from "../../support/held-duplex.ts";
 
 const opened: Socket[] = [];
 

@@ -2,10 +2,10 @@
 
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Transport } from "../transport.ts";
 import { AnyDuplex } from "./any-duplex.ts";
 import { NetSocket } from "./net-socket.ts";
 import { StreamSocket } from "./stream-socket.ts";
-import type { Transport } from "./transport.ts";
 
 /** Makes the transport; `own` when nothing else reads the stream or writes to it. */
 export function transportOver(stream: Duplex, own: boolean): Transport {

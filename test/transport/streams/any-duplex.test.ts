@@ -1,9 +1,9 @@
 /** Streams of applications: their memory, what they throw, and what they never say. */
 import { Buffer } from "node:buffer";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { AnyDuplex } from "../../src/transport/any-duplex.ts";
-import { HeldDuplex, nextTurn } from "../support/held-duplex.ts";
-import { Heard } from "./contract.ts";
+import { AnyDuplex } from "../../../src/transport/streams/any-duplex.ts";
+import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
+import { Heard } from "../contract.ts";
 
 afterEach(() => void vi.useRealTimers());
 

@@ -8,9 +8,9 @@
 
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
-import { realTime } from "./clock.ts";
+import { realTime } from "../clock.ts";
+import type { TransportListener, Written } from "../transport.ts";
 import { StreamTransport, transportOf } from "./stream-transport.ts";
-import type { TransportListener, Written } from "./transport.ts";
 
 /** How long a destroyed stream may take to say that it is closed, in milliseconds. */
 const longestClose = 1000;

@@ -1,0 +1,106 @@
+/** What a socket of our own does past its stream, and what it knows when it is gone. */
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { afterEach, describe, expect, test } from "vitest";
+import { NetSocket } from "../../../src/transport/streams/net-socket.ts";
+import { StreamSocket } from "../../../src/transport/streams/stream-socket.ts";
+import { transportOver } from "../../../src/transport/streams/transport-over.ts";
+import { until } from "../../support/connection-pair.ts";
+import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
+import { socketPair } from "../../support/raw-peer.ts";
+import { Heard } from "../contract.ts";
+
+const opened: Socket[] = [];
+
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.on("error", () => {}).destroy();
+});
+
+async function listened() {
+  const [stream, far] = await socketPair();
+  opened.push(stream, far);
+  const near = transportOver(stream, true);
+  const heard = new Heard();
+  near.listen(heard);
+  near.resume();
+  return { near, stream, far, heard };
+}
+
+describe("a socket of our own", () => {
+  test("reads into memory that others share, and writes past its stream, until it becomes one", async () => {
+    const [one, two] = [await listened(), await listened()];
+    expect([one.near instanceof NetSocket, one.near.keepsPieces, one.stream.listenerCount("data")]).toEqual([
+      true,
+      true,
+      0,
+    ]);
+    const memories = new Set<ArrayBufferLike>();
+    for (const { far, heard } of [one, two]) {
+      const { received } = heard;
+      heard.received = (chunk, borrowed, length) => {
+        memories.add(chunk.buffer);
+        received.call(heard, chunk, borrowed, length);
+      };
+      far.write("a");
+      await until(() => heard.text === "a");
+    }
+    expect(memories.size).toBe(1);
+    one.stream.write = () => expect.unreachable();
+    expect(one.near.write(Buffer.from("direct"), false)).toBe("left");
+    two.near.becomeStream();
+    expect([two.near.keepsPieces, two.stream.listenerCount("data")]).toEqual([false, 1]);
+    two.far.write("b");
+    await until(() => two.heard.text === "ab");
+    expect(memories.size).toBe(2);
+  });
+
+  test("knows what waited when it was destroyed, though its handle does not", async () => {
+    const { near, heard } = await listened();
+    while (near.write(Buffer.alloc(100_000), false) !== "full");
+    const { waiting } = near;
+    expect(waiting).toBeGreaterThan(0);
+    near.destroy();
+    await until(() => heard.said.includes("closed"));
+    expect(near.waiting).toBeLessThanOrEqual(waiting);
+    expect(near.waiting).toBeGreaterThan(0);
+  });
+
+  test("whose write waits for a peer that resets fails with the system's error", async () => {
+    const { near, far, heard } = await listened();
+    while (near.write(Buffer.alloc(100_000), false) !== "full");
+    far.resetAndDestroy();
+    await until(() => heard.said.includes("closed"));
+    expect(heard.said).toEqual(["failed", "closed"]);
+    expect(heard.error).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
+  });
+
+  test("leaves a write that fails at once to its stream to report", async () => {
+    const { near, stream, heard } = await listened();
+    stream.end();
+    await once(stream, "finish");
+    near.write(Buffer.from("late"), false);
+    await until(() => heard.said.includes("failed"));
+    expect(heard.error).toMatchObject({ code: "ERR_STREAM_WRITE_AFTER_END" });
+    await nextTurn();
+  });
+});
+
+test("a stream is the transport that fits it", async () => {
+  const [plain] = await socketPair();
+  opened.push(plain);
+  const kinds = [
+    transportOver(plain, true),
+    transportOver(plain, false),
+    transportOver(new TLSSocket(plain), true),
+    transportOver(new HeldDuplex(), true),
+  ];
+  expect(kinds.map((kind) => kind.constructor.name)).toEqual([
+    "NetSocket",
+    "StreamSocket",
+    "StreamSocket",
+    "AnyDuplex",
+  ]);
+  expect(kinds[0]).toBeInstanceOf(StreamSocket);
+});
