@@ -7,7 +7,7 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-const all = "test/**/*.test.ts";
+const others = "test/!(protocol|reconnecting|bench)/**/*.test.ts";
 const pure = "test/{protocol,reconnecting,bench}/**/*.test.ts";
 /** Those of the pure folders that replace modules or globals. */
 const replacing = [
@@ -34,8 +34,7 @@ export default defineConfig({
       },
     ],
     projects: [
-      { extends: true, test: { name: "own process", include: [all], exclude: [pure] } },
-      { extends: true, test: { name: "replacing", include: replacing } },
+      { extends: true, test: { name: "own process", include: [others, ...replacing] } },
       { extends: true, test: { name: "pure", include: [pure], exclude: replacing, isolate: false } },
     ],
     coverage: {

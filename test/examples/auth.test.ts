@@ -1,4 +1,8 @@
-/** The example auth: each of the five ways lets in who it should and nobody else, for as long as a token holds. */
+/**
+ * The example auth: each of the five ways lets in who it should and nobody else, for as long as a token holds.
+ *
+ * @module-tag slow
+ */
 import { rmSync } from "node:fs";
 import { type Connection, type ConnectOptions, connect, HandshakeError } from "openline";
 import { afterAll, beforeAll, expect, test } from "vitest";

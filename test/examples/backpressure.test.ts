@@ -1,4 +1,8 @@
-/** The example backpressure: what becomes of a fast reader, a slow one, and a slow one of the latest value. */
+/**
+ * The example backpressure: what becomes of a fast reader, a slow one, and a slow one of the latest value.
+ *
+ * @module-tag slow
+ */
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";
 

@@ -1,4 +1,8 @@
-/** The example broadcast: every message reaches every connection, and where it cannot the client says why. */
+/**
+ * The example broadcast: every message reaches every connection, and where it cannot the client says why.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from "node:child_process";
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";

@@ -1,4 +1,8 @@
-/** The example chat: a client that does not read is let go, and the others do not notice. */
+/**
+ * The example chat: a client that does not read is let go, and the others do not notice.
+ *
+ * @module-tag slow
+ */
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";
 

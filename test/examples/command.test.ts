@@ -1,4 +1,8 @@
-/** The example command: what becomes of the program, and who may start it. */
+/**
+ * The example command: what becomes of the program, and who may start it.
+ *
+ * @module-tag slow
+ */
 import { connect, HandshakeError } from "openline";
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";

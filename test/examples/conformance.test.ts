@@ -1,4 +1,8 @@
-/** The example conformance: the suite has nothing against any of its five ways to send a message back. */
+/**
+ * The example conformance: the suite has nothing against any of its five ways to send a message back.
+ *
+ * @module-tag slow
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { commandLine } from "../support/program.ts";
 import { type ExampleProcess, startExample, stopExamples } from "./example-process.ts";

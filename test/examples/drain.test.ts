@@ -1,4 +1,8 @@
-/** The example drain: both processes are replaced under load, and every message is acknowledged. */
+/**
+ * The example drain: both processes are replaced under load, and every message is acknowledged.
+ *
+ * @module-tag slow
+ */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -32,7 +36,7 @@ test("two rolling restarts under load: all connections move, and every message i
   expect(/(\d+) messages were handled, \d+ of them twice\n$/.exec(output)?.[1]).toBe(sent);
 });
 
-test("when the server is gone for good, the client says what is not acknowledged", { tags: "slow" }, async () => {
+test("when the server is gone for good, the client says what is not acknowledged", async () => {
   const server = startExample("drain");
   const client = startExample("drain", { script: "client", env: { PORT: String(await server.port()) } });
   await client.until(/^[1-9]\d* sent, [1-9]\d* acknowledged/m);

@@ -1,4 +1,8 @@
-/** The example echo: the server, and the command-line client that ends as it should. */
+/**
+ * The example echo: the server, and the command-line client that ends as it should.
+ *
+ * @module-tag slow
+ */
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";
 

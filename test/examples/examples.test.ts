@@ -1,4 +1,8 @@
-/** What all examples have in common: the command that starts them, their form, and the page that lists them. */
+/**
+ * What all examples have in common: the command that starts them, their form, and the page that lists them.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";

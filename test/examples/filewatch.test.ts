@@ -1,4 +1,8 @@
-/** The example filewatch: what it says where there is nothing to watch. */
+/**
+ * The example filewatch: what it says where there is nothing to watch.
+ *
+ * @module-tag slow
+ */
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";

@@ -1,4 +1,8 @@
-/** The example metrics: what Prometheus reads, and a dashboard that shows all of it. */
+/**
+ * The example metrics: what Prometheus reads, and a dashboard that shows all of it.
+ *
+ * @module-tag slow
+ */
 import { readFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { freePort } from "../support/program.ts";

@@ -1,4 +1,8 @@
-/** The examples' pages in a real Chromium, as a reader would use them. */
+/**
+ * The examples' pages in a real Chromium, as a reader would use them.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +14,7 @@ import { type ExampleProcess, startExample, stopExamples } from "./example-proce
 const lines = `[...document.querySelectorAll("li")].map((line) => line.textContent)`;
 const all = "document.body.innerText";
 
-describe("in a browser", { tags: "slow" }, () => describeWith("chromium", "the pages of the examples", pages));
+describe("in a browser", () => describeWith("chromium", "the pages of the examples", pages));
 
 function pages(path: string): void {
   let browser: Browser;

@@ -1,4 +1,8 @@
-/** The example rooms: what a client may say, and where. */
+/**
+ * The example rooms: what a client may say, and where.
+ *
+ * @module-tag slow
+ */
 import { connect } from "openline";
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";

@@ -1,4 +1,8 @@
-/** The example tunnel: bytes go both ways, both ends end, and what cannot be reached is said. */
+/**
+ * The example tunnel: bytes go both ways, both ends end, and what cannot be reached is said.
+ *
+ * @module-tag slow
+ */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";

@@ -1,4 +1,8 @@
-/** The example upload: a message larger than what either side may hold, and what is left of one that is cut off. */
+/**
+ * The example upload: a message larger than what either side may hold, and what is left of one that is cut off.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +23,7 @@ async function startServer(name: string) {
   return { server, send, uploads };
 }
 
-test("128 MiB arrive as one message, while the memory of both sides stays level", { tags: "slow" }, async () => {
+test("128 MiB arrive as one message, while the memory of both sides stays level", async () => {
   const { send, uploads } = await startServer("large");
   const { code, output } = await send("128").ended;
   expect(code, output).toBe(0);

@@ -1,6 +1,8 @@
 /**
  * Every pair of things that an application, a peer, the system or time can do, in every state that a connection can be in:
  * no transition that its tables do not have, and one end, told of once.
+ *
+ * @module-tag slow
  */
 import { Buffer } from "node:buffer";
 import { afterAll, describe, expect, test } from "vitest";
