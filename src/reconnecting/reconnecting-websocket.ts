@@ -172,7 +172,7 @@ export class ReconnectingWebSocket extends LazyEventTarget {
   static {
     const constants = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 };
     Object.assign(Object.assign(ReconnectingWebSocket, constants).prototype, constants);
-    // Written out as accessors, they are 70 bytes more of a page.
+    // Written out, accessors and constants are 32 bytes more of a page.
     for (const type of ["open", "message", "error", "close", "statechange", "unsent"] as const) {
       Object.defineProperty(ReconnectingWebSocket.prototype, `on${type}`, {
         configurable: true,

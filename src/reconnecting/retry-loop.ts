@@ -2,8 +2,8 @@
  * What comes back: the state, the failures in a row, and when the next attempt is due.
  *
  * How to dial, and what to tell the program, is its host's part. Each attempt that the loop begins comes to `opened` or to
- * `ended`, once; the host looks at the attempt's signal before it reports, since a given up one has ended already. Closures
- * instead of a class: with private members it is 230 bytes more of a page.
+ * `ended`, once; the host looks at the attempt's signal before it reports, since a given up one has ended already. It is one
+ * function, not a class: minifiers make a letter of its variables, and pages have few bytes (scripts/check-sizes.ts).
  */
 
 import { type Clock, sleptPast } from "./clock.ts";
