@@ -10,11 +10,11 @@ import { useTheme } from "./theme.ts";
 
 /** A line of a chart; `color` is one of the page's colour variables. */
 export interface ChartSeries {
-  readonly color: "--socket" | "--long" | "--short" | "--accent" | "--second" | "--muted" | "--bad";
+  readonly color: "--socket" | "--long" | "--short" | "--accent" | "--second" | "--muted" | "--ink";
   readonly dash?: boolean;
   readonly fill?: boolean;
-  /** The shape of its points, where it has any; points alone are drawn with `dots`. */
-  readonly shape?: PointShape | undefined;
+  /** The shape of its points: some on a line, all of them with `dots`, which has no line. */
+  readonly shape?: PointShape;
   readonly dots?: boolean;
 }
 
@@ -102,7 +102,7 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
     ],
     series: [
       {},
-      ...series.map(({ color: name, dash = false, fill = false, shape = "circle", dots = false }): uPlot.Series => {
+      ...series.map(({ color: name, dash = false, fill = false, shape, dots = false }): uPlot.Series => {
         const stroke = color(name, element);
         return {
           stroke,
@@ -110,7 +110,7 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
           spanGaps: true,
           ...(dash ? { dash: [...DASH] } : {}),
           ...(fill ? { fill: color(`${name}-soft`, element) } : {}),
-          points: { show: dots, fill: stroke, width: 0, paths: shaped(shape) },
+          points: pointsOf(shape, dots, stroke),
           ...(dots ? { paths: () => null } : {}),
         };
       }),
@@ -125,13 +125,31 @@ function heightOf({ height }: ChartProps): number {
 
 const POINT_RADIUS = 3;
 
-/** Draws each point of a series in its shape. */
+/** About how many points mark a line. */
+const MARKS = 8;
+
+function pointsOf(shape: PointShape | undefined, all: boolean, fill: string): uPlot.Series.Points {
+  if (shape === undefined) return { show: false };
+  const points = { show: true, fill, width: 0, paths: shaped(shape) };
+  return all ? points : { ...points, filter: (plot, index) => marksOf(plot.data[index] ?? []) };
+}
+
+/** The places of some values, evenly among those that are there. */
+function marksOf(values: ArrayLike<number | null | undefined>): number[] {
+  const there = Array.from(values, (value, at) => (value === null || value === undefined ? -1 : at)).filter(
+    (at) => at >= 0,
+  );
+  const step = Math.ceil(there.length / MARKS);
+  return there.filter((_, nth) => nth % step === step - 1);
+}
+
+/** Draws points of a series in its shape: those at `chosen` places, else all from `from` to `to`. */
 function shaped(shape: PointShape): uPlot.Series.Points.PathBuilder {
-  return (plot, index, from, to) => {
+  return (plot, index, from, to, chosen) => {
     const fill = new Path2D();
     const radius = POINT_RADIUS * devicePixelRatio;
     const values = plot.data[index];
-    for (let at = from; at <= to; at += 1) {
+    for (const at of chosen ?? Array.from({ length: to - from + 1 }, (_, nth) => from + nth)) {
       const value = values?.[at];
       if (value === null || value === undefined) continue;
       const x = plot.valToPos(plot.data[0][at] ?? 0, "x", true);

@@ -32,12 +32,12 @@ const SERVER = {
 };
 
 const LOOKS: Readonly<Record<ReaderName, ChartSeries>> = {
-  page: { color: "--muted", shape: "circle" },
-  fast: { color: "--socket" },
+  page: { color: "--muted" },
+  fast: { color: "--socket", shape: "circle" },
   slow: { color: "--short", dash: true, shape: "triangle" },
   latest: { color: "--long", shape: "square" },
 };
-const LIMIT: ChartSeries = { color: "--bad", dash: true };
+const LIMIT: ChartSeries = { color: "--ink" };
 
 const NAMES: Readonly<Record<ReaderName, string>> = {
   page: "This page",
@@ -156,7 +156,7 @@ function QueueChart({ trial }: { readonly trial: Trial }): VNode {
         <ul class="legend">
           {DRAWN.map((name) => (
             <li key={name}>
-              <LineMark series={{ ...LOOKS[name], shape: undefined }} /> {NAMES[name]}
+              <LineMark series={LOOKS[name]} /> {NAMES[name]}
             </li>
           ))}
           <li>
