@@ -35,7 +35,9 @@ export function DrainView(): VNode {
     return made;
   });
   useEffect(() => () => crew.close(), []);
+  const ready = standing.state === "open" && crew.ready;
   const drain = (): void => {
+    if (!ready) return;
     socket.current?.send(JSON.stringify({ do: "drain" } satisfies DrainRequest));
   };
   const away = crew.clients.some(({ generation }) => generation !== crew.generation);
@@ -50,7 +52,8 @@ export function DrainView(): VNode {
   return (
     <>
       <div class="drain-choices">
-        <button type="button" class="primary" disabled={standing.state !== "open" || !crew.ready} onClick={drain}>
+        {/* Not `disabled`, which would take the keyboard's focus from the one who has just pressed it. */}
+        <button type="button" class="primary" aria-disabled={!ready} onClick={drain}>
           Drain the server
         </button>
         <StandingLine standing={standing} retry={() => socket.current?.reconnect()} />
@@ -58,7 +61,7 @@ export function DrainView(): VNode {
       <section class="panel" aria-labelledby="clients">
         <h2 id="clients">Twelve clients</h2>
         <p class="drain-state" role="status" data-fact="drain">
-          {summary(crew)}
+          {summary(crew, standing.state === "open")}
         </p>
         <ul class="legend">
           <li>
@@ -89,10 +92,11 @@ export function DrainView(): VNode {
   );
 }
 
-function summary(crew: Clients): string {
+function summary(crew: Clients, reachable: boolean): string {
   const { clients, generation, phase } = crew;
   const here = clients.filter((client) => client.generation === generation).length;
   if (phase === "connecting") return "Connecting…";
+  if (!reachable) return `No server can be reached: ${here} of ${clients.length} are connected.`;
   if (phase === "draining") {
     const left = clients.filter((client) => client.left !== undefined).length;
     return `Server ${generation} is draining: ${left} of ${clients.length} have left.`;
@@ -100,7 +104,7 @@ function summary(crew: Clients): string {
   if (here < clients.length) return `Server ${generation} serves: ${here} of ${clients.length} are here.`;
   const last = Math.max(0, ...clients.map(({ back }) => back ?? 0));
   if (last === 0) return `All ${here} are connected to server ${generation}. Press the button.`;
-  return `All ${here} are back, on server ${generation}, ${last.toFixed(1)} s after the button was pressed.`;
+  return `All ${here} are back, on server ${generation}, ${last.toFixed(1)} s after the first was sent away.`;
 }
 
 interface TrackProps {

@@ -118,7 +118,7 @@ export function PollingView(): VNode {
         <StandingLine standing={standing} retry={() => socket.current?.reconnect()} />
       )}
       <p class="status progress" role="status">
-        <Status progress={progress} busy={busy} problem={problem} />
+        <Status progress={progress} busy={busy} problem={problem} reachable={standing.state === "open"} />
       </p>
       <div class="modes">
         {MODES.map((mode) => (
@@ -195,8 +195,15 @@ function Choices({ settings, choose, children }: ChoicesProps): VNode {
   );
 }
 
-function Status(props: { readonly progress: Progress; readonly busy: boolean; readonly problem: string }): VNode {
-  const { progress, busy, problem } = props;
+interface StatusProps {
+  readonly progress: Progress;
+  readonly busy: boolean;
+  readonly problem: string;
+  readonly reachable: boolean;
+}
+
+function Status({ progress, busy, problem, reachable }: StatusProps): VNode {
+  if (problem !== "" && !reachable) return <>The comparison was cut off. It begins anew when the server is back.</>;
   if (problem !== "") return <span class="bad">{problem}.</span>;
   if (busy && progress.running.length === 0) return <>Warming up, then measuring the clocks and the idle server…</>;
   if (busy) return <>Running: {progress.running.map((mode) => MODE_NAMES[mode]).join(", ")}…</>;

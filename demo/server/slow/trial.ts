@@ -69,6 +69,11 @@ export class Trial {
       void this.#read(name, each);
   }
 
+  /** Whether its minute is over, or it was ended before. */
+  get over(): boolean {
+    return this.#over.signal.aborted;
+  }
+
   /** Whether there is such a reader, and it is not there yet. */
   expects(name: string): name is ReaderName {
     return READERS.includes(name as ReaderName) && this.#readers[name as ReaderName].connection === undefined;

@@ -29,7 +29,7 @@ export class Trials {
     this.leave(controller);
     if (!PACES.includes(request.perSecond)) {
       tell({ is: "refused", why: "Cannot start: there is no such pace" });
-    } else if (this.#byId.size >= MOST_TRIALS || this.#publisher === undefined) {
+    } else if (this.#running() >= MOST_TRIALS || this.#publisher === undefined) {
       tell({ is: "refused", why: "Cannot start: too many trials are running" });
     } else {
       const trial = new Trial({
@@ -55,6 +55,10 @@ export class Trials {
 
   find(id: string): Trial | undefined {
     return this.#byId.get(id);
+  }
+
+  #running(): number {
+    return [...this.#byId.values()].filter(({ over }) => !over).length;
   }
 
   close(): void {
