@@ -2,7 +2,7 @@
  * The code that a view shows: cut out of the file by name, whole, with its comment, and an error when it is not there.
  */
 import { expect, test } from "vitest";
-import { excerpt, excerpts } from "../../demo/page/parts/excerpt.ts";
+import { excerpt, excerpts } from "../../demo/excerpt.ts";
 
 const source = `import { serve } from "openline";
 

@@ -4,24 +4,23 @@
  */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import roomsSource from "../../server/chat/rooms.ts?raw";
+import roomsCode from "../../server/chat/rooms.ts?cut=watch,tell&code";
 import { NAME_LIMIT, ROOM_NAME, TEXT_LIMIT } from "../../server/messages.ts";
-import routesSource from "../../server/routes.ts?raw";
+import routeCode from "../../server/routes.ts?cut=chatRoute&code";
 import { BothEnds } from "../parts/code.tsx";
-import { excerpt, excerpts } from "../parts/excerpt.ts";
 import { clock } from "../parts/format.ts";
 import { recall, remember } from "../parts/remembered.ts";
 import { StandingLine, useSocket } from "../parts/standing.tsx";
 import type { Line, Stay } from "./room.ts";
 import { OUTSIDE, Room } from "./room.ts";
-import roomSource from "./room.ts?raw";
+import roomCode from "./room.ts?cut=connect,rejoin,say&code";
 
 const FIRST_ROOM = "lobby";
 
-const BROWSER = { file: "demo/page/chat/room.ts", text: excerpts(roomSource, ["#connect", "#rejoin", "say"]) };
+const BROWSER = { file: "demo/page/chat/room.ts", text: roomCode };
 const SERVER = {
   file: "demo/server/routes.ts and chat/rooms.ts",
-  text: `${excerpt(routesSource, "chatRoute")}\n\n${excerpts(roomsSource, ["watch", "tell"])}`,
+  text: `${routeCode}\n\n${roomsCode}`,
 };
 
 /** The view; `room` is what the address says, else the one of the last visit. Another address is another room. */

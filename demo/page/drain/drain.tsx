@@ -5,19 +5,18 @@
 import { ReconnectingWebSocket } from "openline/browser";
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import shiftSource from "../../server/drain/shift.ts?raw";
+import shiftCode from "../../server/drain/shift.ts?cut=drain,serveNext&code";
 import type { DrainMessage, DrainRequest } from "../../server/messages.ts";
 import { DRAIN_OVER } from "../../server/messages.ts";
 import { BothEnds } from "../parts/code.tsx";
-import { excerpts } from "../parts/excerpt.ts";
 import { socketUrl } from "../parts/format.ts";
 import { COME_BACK, StandingLine, useSocket } from "../parts/standing.tsx";
 import type { Client } from "./clients.ts";
 import { Clients } from "./clients.ts";
-import clientsSource from "./clients.ts?raw";
+import clientsCode from "./clients.ts?cut=connect&code";
 
-const BROWSER = { file: "demo/page/drain/clients.ts", text: excerpts(clientsSource, ["#connect"]) };
-const SERVER = { file: "demo/server/drain/shift.ts", text: excerpts(shiftSource, ["drain", "#serveNext"]) };
+const BROWSER = { file: "demo/page/drain/clients.ts", text: clientsCode };
+const SERVER = { file: "demo/server/drain/shift.ts", text: shiftCode };
 
 /** Seconds that the lines show at least. */
 const SHORTEST = 10;

@@ -3,16 +3,15 @@
  */
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import routesSource from "../../server/routes.ts?raw";
+import serverCode from "../../server/routes.ts?cut=echoRoute&code";
 import { SourceCode } from "../parts/code.tsx";
-import { excerpt } from "../parts/excerpt.ts";
 import { ARTICLES, Article, readersLanguage } from "./article.tsx";
 import type { Entry, SocketKind } from "./line.ts";
 import { Line } from "./line.ts";
 
 const STATES = ["CONNECTING", "OPEN", "CLOSING", "CLOSED"] as const;
 
-const SERVER = { file: "demo/server/routes.ts", text: excerpt(routesSource, "echoRoute") };
+const SERVER = { file: "demo/server/routes.ts", text: serverCode };
 
 /** The view: the example runs once by itself. */
 export function EchoView(): VNode {

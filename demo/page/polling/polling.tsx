@@ -5,19 +5,18 @@ import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Mode } from "../../server/messages.ts";
 import { MODES } from "../../server/messages.ts";
-import runSource from "../../server/polling/comparison-run.ts?raw";
-import routesSource from "../../server/routes.ts?raw";
+import runCode from "../../server/polling/comparison-run.ts?cut=open,poll&code";
+import routeCode from "../../server/routes.ts?cut=followRoute&code";
 import type { ChartSeries } from "../parts/chart.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { BothEnds } from "../parts/code.tsx";
-import { excerpt, excerpts } from "../parts/excerpt.ts";
 import { bytes, count, milliseconds } from "../parts/format.ts";
 import { LineMark } from "../parts/marks.tsx";
-import { StandingLine, useSocket } from "../parts/standing.tsx";
+import { type Standing, StandingLine, useSocket } from "../parts/standing.tsx";
 import type { Progress, Settings } from "./comparison.ts";
 import { compare, NOTHING } from "./comparison.ts";
 import { Control } from "./control.ts";
-import readersSource from "./readers.ts?raw";
+import readersCode from "./readers.ts?cut=follow,longPoll,shortPoll&code";
 import { ResultTable } from "./result-table.tsx";
 import { MODE_NAMES, percentile } from "./statistics.ts";
 
@@ -40,15 +39,28 @@ const FIRST: Settings = { rate: 10, seconds: 2, polls: 1, order: "after" };
 
 const BROWSER = {
   file: "demo/page/polling/readers.ts",
-  text: excerpts(readersSource, ["follow", "longPoll", "shortPoll"]),
+  text: readersCode,
 };
 const SERVER = {
   file: "demo/server/routes.ts and polling/comparison-run.ts",
-  text: `${excerpt(routesSource, "followRoute")}\n\n${excerpts(runSource, ["open", "poll"])}`,
+  text: `${routeCode}\n\n${runCode}`,
 };
 
-/** The view: a first comparison runs by itself, and so does one that was cut off when the server went away. */
-export function PollingView(): VNode {
+interface Comparisons {
+  readonly settings: Settings;
+  readonly progress: Progress;
+  readonly problem: string;
+  readonly busy: boolean;
+  readonly standing: Standing;
+  choose(settings: Settings): void;
+  start(): void;
+  stop(): void;
+  reset(): void;
+  retry(): void;
+}
+
+/** One comparison after another: the first by itself, and anew each that was cut off when the server went away. */
+function useComparisons(): Comparisons {
   const [settings, setSettings] = useState<Settings>(FIRST);
   const [progress, setProgress] = useState<Progress>(NOTHING);
   const [problem, setProblem] = useState("");
@@ -57,26 +69,28 @@ export function PollingView(): VNode {
   const control = useRef<Control | undefined>(undefined);
   const interrupted = useRef<Settings | undefined>(FIRST);
 
+  const stop = (): void => running.current?.abort();
   const start = async (chosen: Settings): Promise<void> => {
     if (control.current === undefined) return;
-    running.current?.abort();
+    stop();
     const controller = new AbortController();
     running.current = controller;
     interrupted.current = undefined;
-    const isCurrent = (): boolean => running.current === controller && !controller.signal.aborted;
+    const isCurrent = (): boolean => running.current === controller;
     setProblem("");
     setBusy(true);
     try {
       const show = (next: Progress): void => {
-        if (running.current === controller) setProgress(next);
+        if (isCurrent()) setProgress(next);
       };
       await compare(control.current, { settings: chosen, signal: controller.signal, show });
     } catch (error) {
-      if (!isCurrent()) return;
-      setProblem(error instanceof Error ? error.message : String(error));
-      interrupted.current = chosen;
+      if (isCurrent() && !controller.signal.aborted) {
+        setProblem(error instanceof Error ? error.message : String(error));
+        interrupted.current = chosen;
+      }
     }
-    if (running.current === controller) setBusy(false);
+    if (isCurrent()) setBusy(false);
   };
   const { socket, standing } = useSocket(() => {
     const made = new Control();
@@ -86,39 +100,43 @@ export function PollingView(): VNode {
     });
     return made.socket;
   });
-  useEffect(() => () => running.current?.abort(), []);
+  useEffect(() => stop, []);
   const choose = (chosen: Settings): void => {
     setSettings(chosen);
-    running.current?.abort();
+    stop();
     interrupted.current = undefined;
   };
+  return {
+    settings,
+    progress,
+    problem,
+    busy,
+    standing,
+    choose,
+    stop,
+    start: () => void start(settings),
+    reset: () => setProgress(NOTHING),
+    retry: () => socket.current?.reconnect(),
+  };
+}
 
+/** The view. */
+export function PollingView(): VNode {
+  const { settings, progress, problem, busy, standing, choose, start, stop, reset, retry } = useComparisons();
+  const reachable = standing.state === "open";
   return (
     <>
       <Choices settings={settings} choose={choose}>
-        {busy ? (
-          <button type="button" class="primary" onClick={() => running.current?.abort()}>
-            Stop
-          </button>
-        ) : (
-          <button
-            type="button"
-            class="primary"
-            disabled={standing.state !== "open"}
-            onClick={() => void start(settings)}
-          >
-            Start
-          </button>
-        )}
-        <button type="button" disabled={busy} onClick={() => setProgress(NOTHING)}>
+        <button type="button" class="primary" disabled={!busy && !reachable} onClick={busy ? stop : start}>
+          {busy ? "Stop" : "Start"}
+        </button>
+        <button type="button" disabled={busy} onClick={reset}>
           Reset
         </button>
       </Choices>
-      {(standing.state !== "open" || standing.lost !== undefined) && (
-        <StandingLine standing={standing} retry={() => socket.current?.reconnect()} />
-      )}
+      {(!reachable || standing.lost !== undefined) && <StandingLine standing={standing} retry={retry} />}
       <p class="status progress" role="status">
-        <Status progress={progress} busy={busy} problem={problem} reachable={standing.state === "open"} />
+        <Status progress={progress} busy={busy} problem={problem} reachable={reachable} />
       </p>
       <div class="modes">
         {MODES.map((mode) => (

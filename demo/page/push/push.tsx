@@ -7,16 +7,15 @@ import type { VNode } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import type { PushMessage, Sample } from "../../server/messages.ts";
 import { SAMPLES_KEPT } from "../../server/messages.ts";
-import feedSource from "../../server/push.ts?raw";
-import routesSource from "../../server/routes.ts?raw";
+import feedCode from "../../server/push.ts?cut=add,tell&code";
+import routeCode from "../../server/routes.ts?cut=pushRoute&code";
 import type { ChartSeries } from "../parts/chart.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { BothEnds } from "../parts/code.tsx";
-import { excerpt, excerpts } from "../parts/excerpt.ts";
 import { count, socketUrl } from "../parts/format.ts";
 import { LineMark } from "../parts/marks.tsx";
 import { COME_BACK, StandingLine, useSocket } from "../parts/standing.tsx";
-import ownSource from "./push.tsx?raw";
+import ownCode from "./push.tsx?cut=followFeed&code";
 
 /** Connects to the feed, and asks for nothing: what the server says goes to `take`. */
 function followFeed(take: (message: PushMessage) => void) {
@@ -26,10 +25,10 @@ function followFeed(take: (message: PushMessage) => void) {
   return socket;
 }
 
-const BROWSER = { file: "demo/page/push/push.tsx", text: excerpt(ownSource, "followFeed") };
+const BROWSER = { file: "demo/page/push/push.tsx", text: ownCode };
 const SERVER = {
   file: "demo/server/routes.ts and push.ts",
-  text: `${excerpt(routesSource, "pushRoute")}\n\n${excerpts(feedSource, ["add", "#tell"])}`,
+  text: `${routeCode}\n\n${feedCode}`,
 };
 
 interface Line {

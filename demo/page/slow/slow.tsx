@@ -7,16 +7,15 @@ import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { ReaderName, ReaderState, ReadersMessage, ReadersRequest } from "../../server/messages.ts";
 import { PACES, QUEUE_LIMIT, READERS, VALUE_SIZE, VALUES_PER_SECOND } from "../../server/messages.ts";
-import routesSource from "../../server/routes.ts?raw";
-import trialSource from "../../server/slow/trial.ts?raw";
+import routeCode from "../../server/routes.ts?cut=readerRoute&code";
+import trialCode from "../../server/slow/trial.ts?cut=make,sendLatest&code";
 import type { ChartSeries } from "../parts/chart.tsx";
 import { Chart } from "../parts/chart.tsx";
 import { BothEnds } from "../parts/code.tsx";
-import { excerpt, excerpts } from "../parts/excerpt.ts";
 import { count, mebibytes, socketUrl } from "../parts/format.ts";
 import { LineMark } from "../parts/marks.tsx";
 import { COME_BACK, StandingLine, useSocket } from "../parts/standing.tsx";
-import ownSource from "./slow.tsx?raw";
+import ownCode from "./slow.tsx?cut=readAll,askFor&code";
 
 /** The page as a reader of all values: it counts them, and is fast enough. */
 function readAll(trial: string, counted: () => void) {
@@ -25,10 +24,10 @@ function readAll(trial: string, counted: () => void) {
   return socket;
 }
 
-const BROWSER = { file: "demo/page/slow/slow.tsx", text: excerpts(ownSource, ["readAll", "askFor"]) };
+const BROWSER = { file: "demo/page/slow/slow.tsx", text: ownCode };
 const SERVER = {
   file: "demo/server/routes.ts and slow/trial.ts",
-  text: `${excerpt(routesSource, "readerRoute")}\n\n${excerpts(trialSource, ["#make", "#sendLatest"])}`,
+  text: `${routeCode}\n\n${trialCode}`,
 };
 
 const LOOKS: Readonly<Record<ReaderName, ChartSeries>> = {

@@ -1,9 +1,10 @@
 /**
- * Parts of a source file, cut out by name: the code that a view shows is read from the file that runs.
+ * Parts of a source file, cut out by name when the page is built: the code that a view shows is read from the file that
+ * runs, and a name that is no longer there fails the build.
  */
 
 /**
- * The function or method called `name` in `source`, with the comment before it, at the margin.
+ * The function or method called `name` in `source`, private or not, with the comment before it, at the margin.
  *
  * The source is formatted: a declaration ends at the first line with its own indent and a closing bracket. Throws an Error
  * when there is none of that name.
@@ -11,7 +12,7 @@
 export function excerpt(source: string, name: string): string {
   const lines = source.split("\n");
   const declaration = new RegExp(
-    `^ *(?:export )?(?:static )?(?:async )?(?:function |const )?${name}(?:\\(| = ).*[{(]$`,
+    `^ *(?:export )?(?:static )?(?:async )?(?:function |const )?#?${name}(?:\\(| = ).*[{(]$`,
   );
   const start = lines.findIndex((line) => declaration.test(line));
   const indent = /^ */.exec(lines[start] ?? "")?.[0] ?? "";

@@ -1,0 +1,5 @@
+/** The text of declarations of a file, see vite.config.ts. */
+declare module "*&code" {
+  const text: string;
+  export default text;
+}
