@@ -59,6 +59,9 @@ const pairTable: OptionTable<PairOptions> = {
 
 const base = "ws://localhost";
 
+/** The options of `connect` that are about a network, which a pair has not. */
+const ofNetworks = ["createConnection", "proxy", "socketPath", "tls"] as const;
+
 /**
  * Opens a connection to a route, without a port: resolves with both ends after the opening handshake, which is the real
  * one.
@@ -77,6 +80,8 @@ export async function connectionPair<
 ): Promise<ConnectionPair<Data, Params>> {
   const { url = "/", params = {}, client = {}, topics = new Topics(), clock = new VirtualClock() } = options;
   checkOptions("make a pair", options, pairTable);
+  const address = new URL(url, base);
+  checkInMemory(address, client);
   const accepted: AcceptOptions = { ...(route as unknown as AcceptOptions), topics };
   checkAcceptOptions("make a pair", accepted);
   const streams = memoryPair({ delivered: deliveriesOf(clock) });
@@ -88,7 +93,7 @@ export async function connectionPair<
   // What is wrong with the route would be told to nobody, and the client would wait.
   accepting.catch((error: unknown) => giveUp.abort(error));
   const connection = await connectAs(
-    new URL(url, base),
+    address,
     { ...client, createConnection: () => near, proxy: false, serialize: false },
     { entry: connectionPair, asBrowsers: false, giveUp: giveUp.signal, clock },
   );
@@ -97,6 +102,16 @@ export async function connectionPair<
     for (const stream of streams) stream.hold(held);
   };
   return { client: connection, server: server!, clock, unplug: () => hold(true), plugIn: () => hold(false) };
+}
+
+/** Throws a TypeError where a network is asked for. */
+function checkInMemory(url: URL, client: ConnectOptions): void {
+  if (url.protocol === "wss:" || url.protocol === "https:") {
+    throw new TypeError(`Cannot make a pair: there is no TLS in memory, so the URL is one of ws, not ${url}`);
+  }
+  const name = ofNetworks.find((one) => client[one] !== undefined);
+  if (name === undefined) return;
+  throw new TypeError(`Cannot make a pair: client.${name} is about a network, and a pair has none`);
 }
 
 /** Reads the request off a stream, as a server of `node:http` does. */

@@ -75,6 +75,8 @@ describe("the handshake", () => {
     [{ message: 1 }, {}, /message/],
     [{}, { client: { mesage: () => {} } }, /mesage/],
     [{ limits: { closeTimeout: -1 } }, {}, /closeTimeout/],
+    [{}, { client: { socketPath: "/tmp/socket" } }, /^Cannot make a pair: client.socketPath is about a network/],
+    [{}, { url: "wss://chat.example/" }, /^Cannot make a pair: there is no TLS in memory/],
   ])("is not begun with options that cannot be: %o, %o", async (given, options, message) => {
     await expect(connectionPair(given as object, options as object)).rejects.toThrow(message);
   });

@@ -94,14 +94,16 @@ export class AnyDuplex extends StreamTransport {
       this.stream.destroy(error);
       this.#limitClose();
     } catch (thrown) {
-      this.listener.transportFailed(error ?? asError(thrown));
-      this.#limitClose(0);
+      this.#cancelClose ??= realTime.after(0, () => {
+        this.listener.transportFailed(error ?? asError(thrown));
+        this.streamClosed();
+      });
     }
   }
 
-  /** Takes the stream for closed if it has not said so by then. */
-  #limitClose(after = longestClose): void {
-    if (this.listener !== noListener) this.#cancelClose ??= realTime.after(after, () => this.streamClosed());
+  /** Takes the stream for closed if it has not said so in time. */
+  #limitClose(): void {
+    if (this.listener !== noListener) this.#cancelClose ??= realTime.after(longestClose, () => this.streamClosed());
   }
 }
 
