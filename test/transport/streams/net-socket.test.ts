@@ -58,7 +58,7 @@ describe("a socket of our own", () => {
 
   test("knows what waited when it was destroyed, though its handle does not", async () => {
     const { near, heard } = await listened();
-    while (near.write(Buffer.alloc(100_000), false) !== "full");
+    await until(() => near.write(Buffer.alloc(100_000), false) === "full");
     const { waiting } = near;
     expect(waiting).toBeGreaterThan(0);
     near.destroy();
@@ -69,7 +69,7 @@ describe("a socket of our own", () => {
 
   test("whose write waits for a peer that resets fails with the system's error", async () => {
     const { near, far, heard } = await listened();
-    while (near.write(Buffer.alloc(100_000), false) !== "full");
+    await until(() => near.write(Buffer.alloc(100_000), false) === "full");
     far.resetAndDestroy();
     await until(() => heard.said.includes("closed"));
     expect(heard.said).toEqual(["failed", "closed"]);
