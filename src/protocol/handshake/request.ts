@@ -218,8 +218,14 @@ function brokenHostRule(
 
 /** Whether the text is a host that a URL can have; `1.2.3.4.5` and `a%zz` would throw later, where a URL is built. */
 function isHost(text: string): boolean {
-  return parseAuthority(text) !== undefined && URL.canParse(`http://${text}`);
+  if (text === latestHost) return true;
+  if (parseAuthority(text) === undefined || !URL.canParse(`http://${text}`)) return false;
+  latestHost = text;
+  return true;
 }
+
+/** The latest valid host: most requests name the same, and `URL.canParse` takes 2 % of a handshake (Node 20). */
+let latestHost: string | undefined;
 
 function brokenVersionRule(rawHeaders: readonly string[]): RefusalRule | undefined {
   const versions = fieldValues(rawHeaders, "sec-websocket-version");
