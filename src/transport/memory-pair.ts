@@ -1,8 +1,8 @@
 /**
  * Two streams joined in memory, which behave as the two ends of one TCP connection, for tests without a port.
  *
- * What is written is copied and delivered in a later turn, at most `highWaterMark` bytes ahead of the reader; the rest waits
- * with the writer. Each side ends alone. A side that is destroyed ends the other's reading, or resets it where bytes were
+ * What is written is copied and delivered in a later turn, in parts of at most `highWaterMark` bytes, until the reader has as
+ * many; the rest waits with the writer. Each side ends alone. A side that is destroyed ends the other's reading, or resets it where bytes were
  * unread, as a system does; writing to it fails. While a side is held nothing reaches it, as behind a cable that is pulled.
  */
 
@@ -149,9 +149,9 @@ export class MemoryStream extends Duplex {
     this.#scheduled = false;
     if (this.destroyed || this.readableEnded || this.#isHeld) return;
     while (this.#wanted && this.#incoming.length > 0) {
-      const chunk = this.#incoming.shift()!;
-      this.#incomingLength -= chunk.length;
-      this.#wanted = this.push(chunk);
+      const part = this.#takePart();
+      this.#incomingLength -= part.length;
+      this.#wanted = this.push(part);
     }
     if (this.#incomingEnd && this.#incoming.length === 0) {
       this.#wanted = false;
@@ -159,6 +159,14 @@ export class MemoryStream extends Duplex {
     }
     this.#peer.#goOn();
     this.#delivered();
+  }
+
+  /** Takes the first bytes on their way, in memory of their own, as if a system had read them. */
+  #takePart(): Buffer {
+    const [chunk] = this.#incoming as [Buffer];
+    if (chunk.length <= this.#highWaterMark) return this.#incoming.shift()!;
+    this.#incoming[0] = chunk.subarray(this.#highWaterMark);
+    return Buffer.from(chunk.subarray(0, this.#highWaterMark));
   }
 
   /** Some of what was written has been read. */

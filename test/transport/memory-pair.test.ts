@@ -48,6 +48,25 @@ describe("what is written", () => {
     await until(() => near.writableLength === 0);
   });
 
+  test("is delivered no further than the high-water mark ahead of a reader that stops, also what was one write", async () => {
+    const [near, far] = pair({ highWaterMark: 10 });
+    const lengths: number[] = [];
+    far.on("data", (chunk: Buffer) => {
+      lengths.push(chunk.length);
+      far.pause();
+    });
+    await nextTurn();
+    near.write(Buffer.from("0123456789".repeat(10)));
+    for (let turn = 0; turn < 5; turn++) await nextTurn();
+    expect([lengths, far.readableLength, near.writableLength]).toEqual([[10], 10, 100]);
+    const rest: Buffer[] = [];
+    far.removeAllListeners("data").on("data", (chunk: Buffer) => void rest.push(chunk));
+    far.resume();
+    await until(() => Buffer.concat(rest).length === 90);
+    expect(String(Buffer.concat(rest))).toBe("0123456789".repeat(9));
+    await until(() => near.writableLength === 0);
+  });
+
   test("is told of when it was delivered, as an end and a reset are", async () => {
     let deliveries = 0;
     const [near, far] = pair({ delivered: () => void deliveries++ });
