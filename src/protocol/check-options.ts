@@ -41,6 +41,14 @@ export function checkOptions<Options>(
   }
 }
 
+/** Throws a TypeError unless the option's value is undefined or an instance of the class. */
+export function checkInstance(action: string, name: string, value: unknown, type: new () => unknown): void {
+  if (value === undefined || value instanceof type) return;
+  throw new TypeError(
+    `Cannot ${action}: the option "${name}" must be an instance of ${type.name}, not ${describe(value)}`,
+  );
+}
+
 /** Returns a sentence that there is no option of this name, and what to use instead or which name may be meant. */
 export function unknownName(
   name: string,

@@ -6,10 +6,10 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TextForm } from "../connection/options/connection-options.ts";
 import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/options/limits.ts";
-import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
+import { checkInstance, checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import type { Topics } from "../topics/topics.ts";
+import { Topics } from "../topics/topics.ts";
 import type { Clock } from "../transport/clock.ts";
 import { claim } from "./handshake/claim.ts";
 import { addressOf } from "./handshake/client-address.ts";
@@ -88,6 +88,7 @@ export async function acceptAs(
 /** Throws a TypeError or a RangeError for options that cannot be; `action` begins the message. */
 export function checkAcceptOptions(action: string, options: AcceptOptions): void {
   checkOptions(action, options, acceptTable, acceptForeign);
+  checkInstance(action, "topics", options.topics, Topics);
   checkLimitsOfOne(action, options.limits, false);
 }
 

@@ -89,6 +89,20 @@ describe("accept", () => {
     expect(errors).toEqual([expect.any(RangeError)]);
   });
 
+  test.each([{}, new Map()])("rejects topics that were not made by its class: %o", async (topics) => {
+    const errors: unknown[] = [];
+    const { port } = await httpServer((request, socket, head) => {
+      accept(request, socket, head, { topics: topics as Topics }).catch((error) => {
+        errors.push(error);
+        socket.destroy();
+      });
+    });
+    expect(await exchange(port, requestText())).toBe("");
+    expect(errors).toEqual([
+      new TypeError('Cannot accept: the option "topics" must be an instance of Topics, not an object'),
+    ]);
+  });
+
   test("lets connections publish to each other with topics, and not without", async () => {
     const topics = new Topics();
     const { port } = await httpServer((request, socket, head) => {
