@@ -11,7 +11,7 @@ import { connectAs } from "../client/connect.ts";
 import type { ConnectOptions } from "../client/connect-options.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { TextForm } from "../connection/options/connection-options.ts";
-import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
+import { checkInstance, checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type AcceptOptions, acceptAs, checkAcceptOptions } from "../server/accept.ts";
 import type { UpgradeRequest } from "../server/handshake/upgrade-request.ts";
@@ -78,9 +78,11 @@ export async function connectionPair<
   route: Route<Data, Params, Accepted, Text>,
   options: PairOptions<Params> = {},
 ): Promise<ConnectionPair<Data, Params>> {
-  const { url = "/", params = {}, client = {}, topics = new Topics(), clock = new VirtualClock() } = options;
+  checkRoute(route);
   checkOptions("make a pair", options, pairTable);
-  const address = new URL(url, base);
+  const { url = "/", params = {}, client = {}, topics = new Topics(), clock = new VirtualClock() } = options;
+  checkInstance("make a pair", "clock", clock, VirtualClock);
+  const address = parse(url);
   checkInMemory(address, client);
   const accepted: AcceptOptions = { ...(route as unknown as AcceptOptions), topics };
   checkAcceptOptions("make a pair", accepted);
@@ -104,10 +106,24 @@ export async function connectionPair<
   return { client: connection, server: server!, clock, unplug: () => hold(true), plugIn: () => hold(false) };
 }
 
+/** Throws a TypeError for what is no object of handlers and options. */
+function checkRoute(route: unknown): void {
+  if (typeof route === "object" && route !== null && !Array.isArray(route)) return;
+  throw new TypeError(`Cannot make a pair: the route must be an object, not ${describe(route)}`);
+}
+
+/** Returns the URL of the request; throws a TypeError, which does not show the text, as it may have a password. */
+function parse(url: string): URL {
+  if (URL.canParse(url, base)) return new URL(url, base);
+  throw new TypeError("Cannot make a pair: the URL must be a path, or begin with ws:// and a host");
+}
+
 /** Throws a TypeError where a network is asked for. */
 function checkInMemory(url: URL, client: ConnectOptions): void {
   if (url.protocol === "wss:" || url.protocol === "https:") {
-    throw new TypeError(`Cannot make a pair: there is no TLS in memory, so the URL is one of ws, not ${url}`);
+    throw new TypeError(
+      `Cannot make a pair: there is no TLS in memory, so the URL is one of ws, not ${url.protocol}//${url.host}`,
+    );
   }
   const name = ofNetworks.find((one) => client[one] !== undefined);
   if (name === undefined) return;

@@ -2,10 +2,12 @@
  * A clock that stands still until a test turns it, for connections that live by it.
  *
  * Only what measures time stands with it: bytes and handlers go their ways in turns of the event loop, and a step of the
- * clock lets what is under way arrive before the next.
+ * clock lets what is under way arrive before the next. What other threads compress, inflate or read is under way, too.
  */
 
+import { poolJobs } from "../connection/process-wide/pool-jobs.ts";
 import { checkNumber } from "../protocol/check-number.ts";
+import { describe } from "../protocol/check-options.ts";
 import type { Clock } from "../transport/clock.ts";
 import { setImmediate } from "../transport/scheduling.ts";
 
@@ -42,8 +44,16 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
-  /** Calls `call` when the clock has been turned by `delay` milliseconds; what is returned prevents that. */
+  /**
+   * Calls `call` when the clock has been turned by `delay` milliseconds; what is returned prevents that.
+   *
+   * Throws a RangeError for a delay that is no finite number from 0 on, and a TypeError where `call` is no function.
+   */
   after(delay: number, call: () => void): () => void {
+    checkNumber("set a timer", "delay", delay, { least: 0 });
+    if (typeof call !== "function") {
+      throw new TypeError(`Cannot set a timer: what it calls must be a function, not ${describe(call)}`);
+    }
     const timer: Timer = { at: this.#now + delay, call };
     const next = this.#timers.findIndex(({ at }) => at > timer.at);
     this.#timers.splice(next < 0 ? this.#timers.length : next, 0, timer);
@@ -89,6 +99,10 @@ export class VirtualClock implements Clock {
       const before = this.#deliveries;
       await new Promise<void>((resolve) => void setImmediate(resolve));
       quiet = this.#deliveries === before ? quiet + 1 : 0;
+      while (poolJobs() > 0) {
+        await new Promise<void>((resolve) => void setImmediate(resolve));
+        quiet = 0;
+      }
     }
   }
 }

@@ -1,10 +1,13 @@
 /** Both ends of a connection in memory: the handshake is the real one, and the time is the test's. */
+import { openAsBlob } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
 import { HandshakeError, route, type ServerConnection, Topics } from "../../src/index.ts";
 import { connectionPair } from "../../src/testing/connection-pair.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 
 const second = 1000;
+/** A Blob whose bytes are on a disk. */
+const file = (await openAsBlob(process.execPath)).slice(0, 24_000_000);
 
 describe("the handshake", () => {
   test("gives upgrade the request, and the connection what it decides", async () => {
@@ -76,7 +79,20 @@ describe("the handshake", () => {
     [{}, { client: { mesage: () => {} } }, /mesage/],
     [{ limits: { closeTimeout: -1 } }, {}, /closeTimeout/],
     [{}, { client: { socketPath: "/tmp/socket" } }, /^Cannot make a pair: client.socketPath is about a network/],
-    [{}, { url: "wss://chat.example/" }, /^Cannot make a pair: there is no TLS in memory/],
+    [{}, { client: { createConnection: () => {} } }, /^Cannot make a pair: client.createConnection is about a network/],
+    [
+      {},
+      { url: "wss://a:pw@chat.example/" },
+      /^Cannot make a pair: there is no TLS in memory.* not wss:..chat.example$/,
+    ],
+    [{}, { url: "ws://a:pw@[/" }, /^Cannot make a pair: the URL must be a path, or begin with ws:\/\/ and a host$/],
+    [{}, { clock: {} }, /^Cannot make a pair: the option "clock" must be an instance of VirtualClock, not an object$/],
+    [{}, { topics: {} }, /^Cannot make a pair: the option "topics" must be an instance of Topics, not an object$/],
+    [{}, null, /^Cannot make a pair: the options must be an object, not null$/],
+    [undefined, {}, /^Cannot make a pair: the route must be an object, not undefined$/],
+    [null, {}, /^Cannot make a pair: the route must be an object, not null$/],
+    [[], {}, /^Cannot make a pair: the route must be an object, not an array$/],
+    [() => {}, {}, /^Cannot make a pair: the route must be an object, not a function$/],
   ])("is not begun with options that cannot be: %o, %o", async (given, options, message) => {
     await expect(connectionPair(given as object, options as object)).rejects.toThrow(message);
   });
@@ -127,6 +143,59 @@ describe("messages", () => {
 });
 
 describe("time", () => {
+  const large = Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => (index * 7919) >> 3).map((n) => n & 63));
+
+  test.each([
+    ["a message that is compressed and inflated", { compression: true }, large],
+    ["a Blob that is read", {}, file],
+  ])("stands still for %s in other threads, in both roles", async (_, options, message) => {
+    const got: number[] = [];
+    const { client, server, clock } = await connectionPair(
+      { ...options, message: (__, data) => void got.push(data.length), limits: { maxMessageSize: 2 ** 25 } },
+      { client: { message: (__, data) => void got.push(data.length), limits: { maxMessageSize: 2 ** 25 } } },
+    );
+    const length = message instanceof Blob ? message.size : message.length;
+    client.send(message, { timeout: 5 * second });
+    await clock.advance(6 * second);
+    expect(got).toEqual([length]);
+    server.send(message, { timeout: 5 * second });
+    server.close();
+    await clock.advance(60 * second);
+    expect(got).toEqual([length, length]);
+    expect([(await client.closed).code, (await server.closed).code]).toEqual([1000, 1000]);
+  });
+
+  test("is not held up by a Blob whose bytes never come", async () => {
+    class Endless extends Blob {
+      override arrayBuffer() {
+        return new Promise<never>(() => {});
+      }
+    }
+    const { client, clock } = await connectionPair({});
+    client.send(new Endless(["a"]), { timeout: second });
+    await clock.advance(second);
+    expect((await client.closed).error?.message).toMatch("a message did not leave within 1000 ms");
+  });
+
+  test.each([4, 64])(
+    "D04 gives up %i MiB sent in one turn to a peer that reads nothing, in either role",
+    async (count) => {
+      const limits = { maxOutboxSize: Number.POSITIVE_INFINITY };
+      const { client, server, clock } = await connectionPair({ limits });
+      for (let i = 0; i < count; i++) server.send("a".repeat(2 ** 20), { timeout: 500 });
+      await clock.advance(second);
+      expect(server.readyState).toBe(3);
+      expect((await server.closed).error?.message).toMatch("a message did not leave within 500 ms");
+      client.terminate();
+      const other = await connectionPair({}, { client: { limits } });
+      for (let i = 0; i < count; i++) other.client.send("a".repeat(2 ** 20), { timeout: 500 });
+      await other.clock.advance(second);
+      expect(other.client.readyState).toBe(3);
+      expect((await other.client.closed).error?.message).toMatch("a message did not leave within 500 ms");
+      other.server.terminate();
+    },
+  );
+
   test("D02 that passes is answered Pings, and a peer behind a pulled cable is given up", async () => {
     const pings: number[] = [];
     const ends: string[] = [];

@@ -81,6 +81,23 @@ describe("a virtual clock", () => {
     expect(() => new VirtualClock().advance(time as number)).toThrow(/^Cannot advance the clock: milliseconds must be/);
   });
 
+  test.each([-1, Number.NaN, Number.POSITIVE_INFINITY, "5", undefined])("has no timer after %s", async (delay) => {
+    const clock = new VirtualClock();
+    const set = () => clock.after(delay as number, () => {});
+    expect(set).toThrow(RangeError);
+    expect(set).toThrow(/^Cannot set a timer: delay must be a number from 0 on, not /);
+    const called = vi.fn();
+    clock.after(0, called);
+    await clock.advance(0);
+    expect(called).toHaveBeenCalledOnce();
+  });
+
+  test("has no timer that calls what is no function", () => {
+    expect(() => new VirtualClock().after(1, null as never)).toThrow(
+      new TypeError("Cannot set a timer: what it calls must be a function, not null"),
+    );
+  });
+
   test("passes on what a timer throws, and goes on", async () => {
     const clock = new VirtualClock();
     clock.after(10, () => {

@@ -16,6 +16,7 @@ import {
   inflateRawSync,
 } from "node:zlib";
 import { freeMemory } from "../../protocol/messages/free-memory.ts";
+import { poolJobBegins, poolJobEnds } from "../process-wide/pool-jobs.ts";
 import { copyToSlab } from "./copy-to-slab.ts";
 import type { ContextShape } from "./zlib-context.ts";
 
@@ -78,6 +79,7 @@ interface InflatedWithEngine {
  * resolves.
  */
 export async function deflateAsync(shape: ContextShape, payload: Uint8Array, history: Uint8Array): Promise<Uint8Array> {
+  poolJobBegins();
   await messages.enter();
   try {
     const output = new Output(Number.POSITIVE_INFINITY);
@@ -92,6 +94,7 @@ export async function deflateAsync(shape: ContextShape, payload: Uint8Array, his
     return storedBlocks(payload);
   } finally {
     messages.leave();
+    poolJobEnds();
   }
 }
 
@@ -126,6 +129,7 @@ export async function inflateAsync(
   limit: number,
   inflation: Inflation = new Inflation(),
 ): Promise<InflateOutcome> {
+  poolJobBegins();
   await messages.enter();
   const output = new Output(limit, inflation);
   try {
@@ -146,6 +150,7 @@ export async function inflateAsync(
     return outcomeOf(error);
   } finally {
     messages.leave();
+    poolJobEnds();
   }
 }
 

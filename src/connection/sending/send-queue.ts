@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import { isArrayBuffer } from "../../protocol/bytes.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
+import { poolJobBegins, poolJobEnds } from "../process-wide/pool-jobs.ts";
 import type { Outbox } from "./outbox.ts";
 import { PreparedMessage } from "./prepared-message.ts";
 import type { SendOptions } from "./send-options.ts";
@@ -52,6 +53,8 @@ interface Waiting extends Load {
 const stepCost = 128;
 /** Memory of a step that sends over a while: it cannot be known, so it is that of a usual stream. */
 const longSendCost = 16 * 1024;
+
+const readBlob = Blob.prototype.arrayBuffer;
 
 /** The way from `send` to the endpoint. */
 export class SendQueue {
@@ -180,10 +183,14 @@ export class SendQueue {
     const size = sizeOf(data);
     this.#outbox.waiting += size;
     let bytes: unknown;
+    // A method of the application's own may never end, and is no work of another thread's.
+    const inPool = data.arrayBuffer === readBlob;
+    if (inPool) poolJobBegins();
     try {
       bytes = await data.arrayBuffer();
     } finally {
       this.#settled(size);
+      if (inPool) poolJobEnds();
     }
     if (!isArrayBuffer(bytes)) throw new TypeError("Cannot send: what the Blob gave is no ArrayBuffer");
     return this.#encode(new Uint8Array(bytes), options);
