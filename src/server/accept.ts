@@ -55,7 +55,7 @@ export async function accept<
   options: AcceptOptions<Data, Accepted, Text> = {},
 ): Promise<ServerConnection<Data> | undefined> {
   checkAcceptOptions("accept", options as AcceptOptions);
-  checkArguments(socket, head);
+  checkArguments(request, socket, head);
   requireUpgradeEvent(request, socket);
   const connection = await acceptAs({ request, socket, head }, options as AcceptOptions, { params: {} });
   return connection as ServerConnection<Data> | undefined;
@@ -93,8 +93,15 @@ export function checkAcceptOptions(action: string, options: AcceptOptions): void
 }
 
 /** Throws a TypeError for the arguments of another event: a response in place of the socket, or no `head`. */
-function checkArguments(socket: Partial<Duplex> | undefined, head: unknown): void {
-  if (typeof socket?.read === "function" && typeof socket.write === "function" && ArrayBuffer.isView(head)) return;
+function checkArguments(
+  request: Partial<IncomingMessage> | undefined,
+  socket: Partial<Duplex> | undefined,
+  head: unknown,
+): void {
+  const isStream = typeof socket?.read === "function" && typeof socket.write === "function";
+  if (isStream && Array.isArray(request?.rawHeaders) && typeof request.url === "string" && ArrayBuffer.isView(head)) {
+    return;
+  }
   const wrong =
     socket instanceof ServerResponse ? "a response is not the socket" : "it needs a request, a socket and a head";
   throw new TypeError(

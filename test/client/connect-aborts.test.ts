@@ -1,7 +1,7 @@
 /** Opening handshakes that end without a response: the transport fails, the time is over, or the caller gives them up. */
 import { getEventListeners, once } from "node:events";
 import { createServer } from "node:net";
-import { PassThrough } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type ConnectOptions, connect, type HandshakeError, type HandshakeRule } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
@@ -93,6 +93,42 @@ describe("a transport that fails", () => {
         "Cannot open the connection to ws://server.test/: the server cannot be reached: No way",
       ]);
     }
+  });
+
+  it.each([
+    ["with nothing", undefined, ""],
+    ["with null", null, ""],
+    ["with a string", "No way", ": No way"],
+    ["with a DOMException, whose code is a number", new DOMException("No way", "AbortError"), ": No way"],
+    ["with an error whose `errors` are no list", Object.assign(new Error("No way"), { errors: {} }), ": No way"],
+  ])("fails with connection-failed when createConnection rejects %s", async (_, cause, detail) => {
+    const createConnection = () => Promise.reject(cause);
+    const error = await handshakeErrorOf(connect("ws://server.test/", { createConnection }));
+    expect([error.rule, error.message, error.cause]).toEqual([
+      "connection-failed",
+      `Cannot open the connection to ws://server.test/: the server cannot be reached${detail}`,
+      cause,
+    ]);
+  });
+
+  it.each([undefined, null, {}, "a stream"])("says so when createConnection gives no stream but %j", async (given) => {
+    const createConnection = () => given as never;
+    const error = await handshakeErrorOf(connect("ws://server.test/", { createConnection }));
+    expect(error.rule).toBe("connection-failed");
+    expect(error.message).toContain(": createConnection has to return a Duplex stream, or a promise of one, not ");
+  });
+
+  it("fails with ended-early when the stream of createConnection throws as the request is written", async () => {
+    const cause = new Error("No room");
+    const stream = new Duplex({
+      read: () => {},
+      write: () => {
+        throw cause;
+      },
+    });
+    const error = await handshakeErrorOf(connect("ws://server.test/", { createConnection: () => stream }));
+    expect([error.rule, error.cause, stream.destroyed]).toEqual(["ended-early", cause, true]);
+    expect(error.message).toMatch(/: No room$/);
   });
 });
 

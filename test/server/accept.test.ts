@@ -20,6 +20,7 @@ describe("accept", () => {
     ["a request alone", [], /it needs a request, a socket and a head/],
     ["a request and its response", [new ServerResponse({} as never)], /a response is not the socket/],
     ["no head", [new PassThrough()], /it needs a request, a socket and a head/],
+    ["what is no request", [new PassThrough(), new Uint8Array(0)], /it needs a request, a socket and a head/],
     [
       "options in the place of the head",
       [new PassThrough(), { message: () => {} }],

@@ -9,6 +9,7 @@ import { type LookupAddress, lookup } from "node:dns";
 import { isIP, connect as netConnect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { describe } from "../../protocol/check-options.ts";
 import { arrival, failed } from "./failure.ts";
 import type { PendingHandshake } from "./pending-handshake.ts";
 import { isLocalhost, withoutRootDot } from "./url.ts";
@@ -60,6 +61,7 @@ export async function dialCustom(
   handshake.step = "the stream of createConnection";
   const made = (async () => {
     const stream = await createConnection({ ...target, signal: handshake.signal });
+    requireStream(stream);
     handshake.own(stream);
     (stream as { allowHalfOpen: boolean }).allowHalfOpen = true;
     return stream;
@@ -74,4 +76,11 @@ export async function dialCustom(
     await handshake.until(arrival(stream, "connect", "connection-failed"));
   }
   return stream;
+}
+
+/** Throws a TypeError for what is no stream. */
+function requireStream(stream: Partial<Duplex> | undefined): void {
+  if (typeof stream?.on === "function" && typeof stream.read === "function" && typeof stream.write === "function")
+    return;
+  throw new TypeError(`createConnection has to return a Duplex stream, or a promise of one, not ${describe(stream)}`);
 }

@@ -8,7 +8,8 @@ import { HandshakeError, type HandshakeRule } from "../../protocol/handshake/han
 /** An error of the transport as the error of a rule; `status` is that of the response, where there was one. */
 export function failed(rule: HandshakeRule, cause: unknown, status?: number): HandshakeError {
   // Several addresses that fail give an AggregateError without a message.
-  const errors: readonly unknown[] = (cause as Partial<AggregateError>).errors ?? [cause];
+  const several: unknown = (cause as Partial<AggregateError> | null | undefined)?.errors;
+  const errors: readonly unknown[] = Array.isArray(several) ? several : [cause];
   const detail = [...new Set(errors.map(inWords))].filter((words) => words !== "").join("; ");
   return new HandshakeError(rule, { cause, ...(detail && { detail }), ...(status !== undefined && { status }) });
 }
@@ -37,7 +38,10 @@ export function arrival(stream: Duplex, event: "connect" | "secureConnect", rule
 
 /** The words of the system or of OpenSSL, with their meaning where the words do not give it. */
 function inWords(error: unknown): string {
-  const { message = "", code = "", reason, address, port, hostname } = error as SystemError;
+  // A promise of the application's may be rejected with anything, and the code of a DOMException is a number.
+  if (typeof error !== "object" || error === null) return error === undefined || error === null ? "" : String(error);
+  const { message = "", reason, address, port, hostname } = error as SystemError;
+  const code = typeof (error as SystemError).code === "string" ? (error as SystemError).code! : "";
   const place = port === undefined ? address : `${address?.includes(":") ? `[${address}]` : address}:${port}`;
   if (code === "ECONNREFUSED" && place !== undefined) return `nothing listens at ${place} (${code})`;
   if (code === "ENOENT" && place !== undefined) return `there is no socket at ${place} (${code})`;

@@ -46,7 +46,12 @@ export function sendRequest(
 ): Promise<ResponseHead> {
   const reader = new ResponseHeadReader(maxHeaderSize);
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
-  stream.write(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1"));
+  try {
+    stream.write(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1"));
+  } catch (error) {
+    // A stream of the application's own may throw.
+    return Promise.reject(failed("ended-early", error));
+  }
   return handshake.until(
     new Promise((resolve, reject) => {
       const take = (chunk: Uint8Array): boolean => {

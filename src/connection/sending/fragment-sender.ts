@@ -182,10 +182,17 @@ export class FragmentSender implements LongSend {
 
 function iteratorOf(fragments: Fragments): Iterator<Fragment> | AsyncIterator<Fragment> {
   if (typeof fragments === "object" && fragments !== null) {
-    if (Symbol.asyncIterator in fragments) return fragments[Symbol.asyncIterator]();
-    if (Symbol.iterator in fragments && !ArrayBuffer.isView(fragments)) return fragments[Symbol.iterator]();
+    if (Symbol.asyncIterator in fragments) return checkIterator(fragments[Symbol.asyncIterator]());
+    if (Symbol.iterator in fragments && !ArrayBuffer.isView(fragments)) {
+      return checkIterator(fragments[Symbol.iterator]());
+    }
   }
   throw new TypeError("Cannot send: the fragments must be an iterable of strings or bytes");
+}
+
+function checkIterator<It extends Iterator<Fragment> | AsyncIterator<Fragment>>(iterator: It): It {
+  if (typeof (iterator as Partial<It> | undefined)?.next === "function") return iterator;
+  throw new TypeError("Cannot send: the iterator of the fragments has no method `next`");
 }
 
 function nextTurn(): Promise<void> {

@@ -392,6 +392,16 @@ describe.each(roles)("sendFragments as %s", (role) => {
       expect(connection.readyState).toBe(1);
     });
 
+    test.each([[undefined], [{}], [{ next: 5 }]])("%j is no iterator of one", async (iterator) => {
+      const { connection } = await connectionPair(role);
+      const message = "Cannot send: the iterator of the fragments has no method `next`";
+      for (const kind of [Symbol.iterator, Symbol.asyncIterator]) {
+        const fragments = { [kind]: () => iterator } as unknown as Fragments;
+        expect(() => connection.sendFragments(fragments)).toThrow(new TypeError(message));
+      }
+      expect([connection.readyState, connection.send("still open")]).toEqual([1, true]);
+    });
+
     test("the end of the connection lets the iterable go and rejects, heard or not", async () => {
       const { connection, peer } = await connectionPair(role);
       const { fragments, returned } = endless();
