@@ -103,7 +103,8 @@ export const machines: readonly Machine[] = [
     begins: "open",
     states: {
       open: "messages may be sent",
-      closeRequested: "`close` was called, and our Close stands behind what was sent; or the transport is destroyed",
+      closeRequested:
+        "our Close, or our end, stands behind what was sent, by `close` or as the answer to the peer's; or the transport is destroyed",
       ended: "the transport is gone, and what came before may still be with a handler or a reader",
       unread: "the same, and the reader has asked for nothing during `closeTimeout`",
       told: "the `close` handler is called",

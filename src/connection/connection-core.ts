@@ -124,7 +124,7 @@ export class ConnectionCore
 
   // Where it stands
 
-  /** Whether messages may still be sent: no Close was sent or asked for. */
+  /** Whether messages may still be sent: no Close was sent or asked for, and no answer to the peer's end is due. */
   isOpen(): boolean {
     const { state } = this.endpoint;
     if (state !== "open" && state !== "peerClosing") return false;

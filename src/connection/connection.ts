@@ -146,8 +146,9 @@ export class Connection {
    * Sends a Ping; resolves with the round trip in milliseconds when its Pong, or that of a later Ping, has come.
    *
    * Throws a TypeError when the payload is not a Uint8Array and a RangeError when it is over 125 bytes. Is held against
-   * `maxOutboxSize` as `send` is. Rejects when the connection is closed before, or when nothing has been read for 20 s
-   * because messages wait for their handler, as for one that awaits the Pong itself; either may be left unhandled.
+   * `maxOutboxSize` as `send` is. Rejects when the connection is closing, or closed before the Pong, or when nothing has
+   * been read for 20 s because messages wait for their handler, as for one that awaits the Pong itself; either may be
+   * left unhandled.
    */
   ping(payload: Uint8Array = nextPingPayload()): Promise<number> {
     return this.#core.sending.ping(payload);

@@ -298,6 +298,16 @@ const settings: Readonly<Record<string, Setting>> = {
     },
     states: { [closing]: "closeRequested", "The endpoint": "open" },
   },
+  "with the echo of the peer's Close behind fragments": {
+    reading: "handler",
+    bring: async (play) => {
+      events["send fragments"]!(play);
+      play.peer(closeFrame(4001));
+      play.handlersHeld.open();
+      await nextTurn();
+    },
+    states: { [closing]: "closeRequested", "The endpoint": "peerClosing" },
+  },
   "with the peer's Close to answer": {
     reading: "async handler",
     bring: (play) => play.peer(text, closeFrame(4001)),

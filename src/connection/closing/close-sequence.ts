@@ -219,9 +219,13 @@ export class CloseSequence {
     this.#deadline.limitAnswer(() => this.#answerPeer());
   }
 
-  /** The application has reached the peer's Close, or its end: the answer follows what is being sent. */
+  /**
+   * The application has reached the peer's Close, or its end: the answer follows what is being sent, and nothing else
+   * can be sent behind it.
+   */
   peerCloseReached(): void {
     const { sending } = this.#owner;
+    this.#sendNoMore();
     if (sending.isBusy) this.peerCloseWaits();
     sending.afterwards(() => this.#answerPeer());
   }

@@ -8,10 +8,10 @@
 import { type LinkedState, linkStates, type StateTable } from "../../protocol/state-table.ts";
 
 /**
- * How far this side has come. `open`: messages may be sent. `closeRequested`: no more, since `close` was called and our
- * Close stands behind what was sent, or since the transport was destroyed. `ended`: the transport is gone, and what
- * came before may still be with a handler or a reader; `unread`: the reader was waited for long enough. `told`: the
- * `close` handler is called. `handled`: it is done.
+ * How far this side has come. `open`: messages may be sent. `closeRequested`: no more, since our Close or our end stands
+ * behind what was sent, by `close` or as the answer to the peer's, or since the transport was destroyed. `ended`: the
+ * transport is gone, and what came before may still be with a handler or a reader; `unread`: the reader was waited for
+ * long enough. `told`: the `close` handler is called. `handled`: it is done.
  */
 export type ClosingState = "open" | "closeRequested" | "ended" | "unread" | "told" | "handled";
 

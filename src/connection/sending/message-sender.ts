@@ -5,6 +5,7 @@
  * is sent meanwhile stands in line behind them.
  */
 
+import { lengthOf } from "../../protocol/bytes.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
@@ -136,7 +137,9 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   ping(payload: Uint8Array): Promise<number> {
     checkPingPayload(payload);
     const tooLarge = this.#refusesMore();
-    if (tooLarge || !this.#sendControl("ping", payload)) {
+    // The endpoint throws for a payload that is too long, in every state.
+    const mayLeave = this.#owner.isOpen() || lengthOf(payload) > 125;
+    if (tooLarge || !mayLeave || !this.#sendControl("ping", payload)) {
       return ignorable(Promise.reject(tooLarge ?? new Error("Cannot ping: the connection is closing or closed")));
     }
     this.outbox.sentMore();

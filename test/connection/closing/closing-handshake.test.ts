@@ -88,6 +88,33 @@ describe.each<Role>(["client", "server"])("a connection as %s", (role) => {
     vi.useRealTimers();
   });
 
+  test("while the echo stands behind a message under way, nothing more is taken that could not leave", async () => {
+    const { peer, connection } = await connectionPair(role);
+    const { opened, open } = gate();
+    const sending = connection.sendFragments(
+      (async function* () {
+        yield "begun";
+        await opened;
+        yield " and ended";
+      })(),
+    );
+    await peer.nextFrame();
+    peer.close(4000);
+    await until(() => coreOf(connection).endpoint.state === "peerClosing");
+    expect([connection.readyState, connection.send("lost")]).toEqual([2, false]);
+    await expect(connection.sendFragments(["lost"])).rejects.toThrow(
+      "Cannot send: the connection is closing or closed",
+    );
+    await expect(connection.ping()).rejects.toThrow("Cannot ping: the connection is closing or closed");
+    connection.close(4001);
+    open();
+    await sending;
+    expect((await peer.nextFrames(2)).map(({ payload }) => payload.toString())).toEqual([" and ended", ""]);
+    expect(closeStatus(await peer.nextFrame())?.code).toBe(4000);
+    peer.end();
+    expect(await connection.closed).toMatchObject({ wasClean: true, initiator: "peer", unsentMessages: 0 });
+  });
+
   test("a client leaves it to the server to end the stream [R6455-7.1.1-2]", async () => {
     const { peer, connection } = await connectionPair(role);
     peer.close(1000);

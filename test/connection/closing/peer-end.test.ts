@@ -208,6 +208,24 @@ describe.each<Role>(["client", "server"])("a %s whose peer ends the stream", (ro
     expect(readFrames(compressed.socket.written)).toMatchObject([{ fin: true, rsv: 4, opcode: 1 }]);
   });
 
+  test("while our end stands behind a message under way, nothing more is taken that could not leave", async () => {
+    const { opened, open } = gate();
+    const { socket, connection } = begin();
+    const sending = connection.sendFragments(
+      (async function* () {
+        await opened;
+        yield "an answer";
+      })(),
+    );
+    await receiveLast(socket);
+    expect([connection.readyState, connection.send("lost"), socket.writableEnded]).toEqual([2, false, false]);
+    await expect(connection.ping()).rejects.toThrow("Cannot ping: the connection is closing or closed");
+    open();
+    await sending;
+    expect(await connection.closed).toMatchObject({ code: 1006, initiator: "transport", unsentMessages: 0 });
+    expect(textsIn(socket)).toEqual(["an answer", ""]);
+  });
+
   test("output that the stream did not take yet leaves before the end", async () => {
     const { socket, connection } = begin({ handlers: { message: (self, data) => void self.send(data) } });
     socket.pace = "stalled";
