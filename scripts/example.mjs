@@ -63,15 +63,22 @@ function endWithShell() {
 async function run(name, { scripts }, words) {
   const script = Object.hasOwn(scripts, words[0] ?? "") ? words.shift() : "start";
   const [, file, ...args] = scripts[script].split(" ");
+  const path = join(folder, name, file);
+  if (words.length > 0 && !readFileSync(path, "utf8").includes("process.argv")) {
+    const others = Object.keys(scripts).join(", ");
+    console.error(`The example ${name} takes no "${words[0]}" for its ${script}. Its scripts are: ${others}`);
+    process.exit(1);
+  }
   const command = `npm run example -- ${name}`;
   const translate = (code) => {
     if (code === 1) console.error(`In this repository, the example's "npm start" is "${command}".`);
   };
   process.on("exit", translate);
-  process.chdir(join(folder, name));
-  process.argv = [process.execPath, join(folder, name, file), ...args, ...words];
+  // A relative path among the arguments is meant from where npm was called.
+  if (process.env.npm_lifecycle_event === "example" && process.env.INIT_CWD) process.chdir(process.env.INIT_CWD);
+  process.argv = [process.execPath, path, ...args, ...words];
   try {
-    await import(pathToFileURL(process.argv[1]).href);
+    await import(pathToFileURL(path).href);
   } catch (error) {
     process.off("exit", translate);
     const reason = explain(error, command);

@@ -17,7 +17,7 @@ const letIn = (user, until = Date.now() + seconds * 1000) =>
 // 1. A client certificate: TLS refuses who has none from our authority, before a request is read.
 makeCertificates();
 const withCertificates = await serve({
-  port: port && port + 1,
+  port: port && (port < 65_535 ? port + 1 : port - 1),
   host,
   tls: { ...readCertificate("server"), requestCert: true },
   routes: {

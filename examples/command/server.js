@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { serve } from "openline";
+import { CloseCode, serve } from "openline";
 
 const [command = "cat", ...args] = process.argv.slice(2);
 const trial = spawn(command, args, { stdio: "ignore" });
@@ -16,7 +16,7 @@ await once(trial, "spawn").catch(({ code }) => {
   console.error(`Cannot run "${command}" (${code}). Name a program that this machine has: npm start -- bc -q`);
   process.exit(1);
 });
-trial.kill();
+trial.kill("SIGKILL");
 
 const page = readFileSync(new URL("page.html", import.meta.url));
 const server = await serve({
@@ -30,6 +30,7 @@ const server = await serve({
 /** The whole life of a connection, as its route has no `message` handler. @param {import("openline").Connection} connection */
 async function run(connection) {
   const child = spawn(command, args);
+  child.on("error", ({ message }) => connection.close(CloseCode.InternalError, message.slice(0, 60)));
   child.stdin.on("error", () => {}); // The program has ended while there was still something to read.
   const printed = [child.stdout, child.stderr].map(async (input) => {
     for await (const line of createInterface({ input })) if (!connection.send(line)) await connection.ready;

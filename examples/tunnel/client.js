@@ -6,6 +6,10 @@ import { connect } from "openline";
 
 const url = process.env.TUNNEL ?? `ws://localhost:${process.env.PORT ?? 9998}/tunnel`;
 const localPort = Number(process.argv[2] ?? 9997);
+if (!(localPort >= 0 && localPort <= 65_535)) {
+  console.error(`Cannot listen on "${process.argv[2]}": it is no port. Name one: npm run client -- 9997`);
+  process.exit(1);
+}
 
 const trial = await connect(url).catch((error) => {
   console.error(

@@ -5,7 +5,7 @@ import { pipeline } from "node:stream";
 import { CloseCode, serve } from "openline";
 
 const [, host = "127.0.0.1", port] = /^(?:(.+):)?(\d+)$/.exec(process.argv[2] ?? "") ?? [];
-if (process.argv[2] !== undefined && port === undefined) {
+if (process.argv[2] !== undefined && !(Number(port) <= 65_535)) {
   console.error(`Cannot lead to "${process.argv[2]}". Name a host and a port: npm start -- localhost:5432`);
   process.exit(1);
 }

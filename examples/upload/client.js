@@ -14,7 +14,14 @@ if (file?.isDirectory() || !Number.isSafeInteger(length) || length < 0) {
 
 const hash = createHash("sha256");
 async function* fragments() {
-  for await (const fragment of file ? createReadStream(source) : zeros()) {
+  // An exit cuts the connection off, so that the server does not take a part for the whole.
+  const stream =
+    file &&
+    createReadStream(source).on("error", ({ message }) => {
+      console.error(`Cannot read "${source}": ${message}`);
+      process.exit(1);
+    });
+  for await (const fragment of stream ?? zeros()) {
     hash.update(fragment);
     yield fragment;
   }
@@ -28,22 +35,24 @@ const connection = await connect(`ws://localhost:${process.env.PORT ?? 9998}/upl
   console.error(`${error.message}\nStart the server first: npm start`);
   process.exit(1);
 });
-const sent = connection.sendFragments(fragments());
+/** Resolves with what went wrong while sending, or nothing. */
+const failed = connection.sendFragments(fragments()).catch((error) => error);
 const inMiB = (/** @type {number} */ bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 for await (const data of connection) {
   const { received, memory, sha256 } = JSON.parse(String(data));
   const memories = `memory here ${inMiB(process.memoryUsage.rss())}, there ${inMiB(memory)}`;
   console.log(`${inMiB(received)} of ${inMiB(length)} have come; ${memories}`);
   if (sha256 === undefined) continue;
-  await sent;
+  await failed;
   const same = sha256 === hash.digest("hex");
   console.log(same ? `The server has the same ${received} bytes` : "The server has something else");
   process.exitCode = same ? 0 : 1;
   break;
 }
 connection.close();
-const { wasClean, error } = await connection.closed;
-if (!wasClean) {
-  console.error(`The connection has ended: ${error?.message}`);
+const { code, reason, error } = await connection.closed;
+if (process.exitCode === undefined) {
+  const why = error?.message ?? (await failed)?.message ?? "the server has not confirmed it";
+  console.error(`"${source}" has not arrived: ${why} (${`${code} ${reason}`.trim()})`);
   process.exitCode = 1;
 }

@@ -4,11 +4,17 @@ import { createHash, randomUUID } from "node:crypto";
 import { createWriteStream, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
 import { CloseCode, serve } from "openline";
 
-const folder = process.env.UPLOADS ?? "uploads";
+const folder = process.env.UPLOADS ?? fileURLToPath(new URL("uploads", import.meta.url));
 const step = 16 * 1024 * 1024;
-mkdirSync(folder, { recursive: true });
+try {
+  mkdirSync(folder, { recursive: true });
+} catch (error) {
+  console.error(`${/** @type {Error} */ (error).message}\nName another folder: UPLOADS=FOLDER npm start`);
+  process.exit(1);
+}
 
 /** @param {import("openline").Connection} connection */
 async function receive(connection) {

@@ -3,6 +3,9 @@
  *
  * @module-tag slow
  */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { connect, HandshakeError } from "openline";
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";
@@ -50,6 +53,20 @@ test("a program that is not there is a sentence that says so", async () => {
   expect(output).toBe(
     'Cannot run "no-such-program" (ENOENT). Name a program that this machine has: npm start -- bc -q\n',
   );
+});
+
+test("a program that can be run no more ends the connection with 1011, and the server goes on", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "openline-command-"));
+  const program = join(folder, "program");
+  writeFileSync(program, "#!/bin/sh\ncat\n", { mode: 0o755 });
+  const server = startExample("command", { args: [program] });
+  const url = `ws://localhost:${await server.port()}/command`;
+  rmSync(folder, { recursive: true });
+  for (let time = 0; time < 2; time++) {
+    const { code, reason } = await (await connect(url)).closed;
+    expect([code, reason]).toEqual([1011, expect.stringContaining("spawn")]);
+  }
+  expect((await server.stop()).code).toBe(0);
 });
 
 function isAlive(pid: number): boolean {

@@ -49,6 +49,26 @@ describe("npm run example", () => {
     expect(output).toMatch(/\nIn this repository, the example's "npm start" is "npm run example -- echo"\.\n$/);
   });
 
+  test.each([
+    ["chat", "client", "start, slow"],
+    ["echo", "nosuch", "start, client"],
+  ])("%s %s, where no such script is, names those that are", async (name, word, scripts) => {
+    const { code, output } = await runExample([name, word]).ended;
+    expect(code).toBe(1);
+    expect(output).toBe(`The example ${name} takes no "${word}" for its start. Its scripts are: ${scripts}\n`);
+  });
+
+  test("a relative path is looked for where npm was called", async () => {
+    const env = { npm_lifecycle_event: "example", INIT_CWD: `${root}docs/guides` };
+    const watch = runExample(["filewatch", "examples.md"], env);
+    await watch.until(/Ctrl-C ends/);
+    expect((await watch.stop()).code).toBe(0);
+    const upload = runExample(["upload"]);
+    const port = String(await upload.port());
+    const { code, output } = await runExample(["upload", "client", "examples.md"], { ...env, PORT: port }).ended;
+    expect([code, output]).toEqual([0, expect.stringContaining("The server has the same")]);
+  });
+
   test("a port that is in use is a sentence that says how to take another", async () => {
     const port = await freePort();
     const taken = createServer().listen(port, "127.0.0.1");

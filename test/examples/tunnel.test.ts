@@ -84,6 +84,12 @@ test("what is missing is a sentence: a target that is none, a server, a port", a
   const server = await startExample("tunnel", { args: ["somewhere"] }).ended;
   expect(server.code).toBe(1);
   expect(server.output).toBe('Cannot lead to "somewhere". Name a host and a port: npm start -- localhost:5432\n');
+  const far = await startExample("tunnel", { args: ["localhost:99999"] }).ended;
+  expect([far.code, far.output]).toEqual([1, expect.stringMatching(/^Cannot lead to "localhost:99999"\. .*\n$/)]);
+  for (const word of ["abc", "99999"]) {
+    const { code, output } = await startExample("tunnel", { script: "client", args: [word] }).ended;
+    expect([code, output]).toEqual([1, expect.stringMatching(/^Cannot listen on ".*": it is no port\. .*\n$/)]);
+  }
   const alone = await startExample("tunnel", { script: "client", env: { PORT: "1" } }).ended;
   expect([alone.code, alone.output]).toEqual([1, expect.stringMatching(/nothing listens.*\nStart the server first/)]);
   const { server: running, port } = await tunnel([]);

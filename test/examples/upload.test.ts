@@ -72,3 +72,31 @@ test("what cannot be sent, or nowhere, is a sentence that says so", async () => 
   const { code, output } = await startExample("upload", { script: "client", env: { PORT: "1" } }).ended;
   expect([code, output]).toEqual([1, expect.stringMatching(/nothing listens.*\nStart the server first: npm start\n$/)]);
 });
+
+test("an upload that the server does not store ends with 1 and a sentence", async () => {
+  const { server, send, uploads } = await startServer("removed");
+  rmSync(uploads, { recursive: true });
+  const refused = await send("1").ended;
+  expect([refused.code, refused.output]).toEqual([1, expect.stringContaining('"1" has not arrived: ')]);
+  expect(refused.output).toContain("1011 The message is not stored");
+  const stopped = await startServer("stopped");
+  const client = stopped.send("1000000");
+  await client.until(/^16 MiB/m);
+  void stopped.server.stop();
+  const { code, output } = await client.ended;
+  expect([code, output]).toEqual([1, expect.stringContaining('"1000000" has not arrived: ')]);
+  expect((await server.stop()).code).toBe(0);
+});
+
+test.runIf(process.platform === "linux")("a file that cannot be read is a sentence that says why", async () => {
+  const { send } = await startServer("unread");
+  const { code, output } = await send("/proc/self/mem").ended;
+  expect([code, output]).toEqual([1, expect.stringMatching(/^Cannot read "\/proc\/self\/mem": EIO.*\n$/)]);
+});
+
+test("a folder that cannot be made is a sentence that says so", async () => {
+  const UPLOADS = join(folder, "taken");
+  writeFileSync(UPLOADS, "");
+  const { code, output } = await startExample("upload", { env: { UPLOADS } }).ended;
+  expect([code, output]).toEqual([1, expect.stringMatching(/^EEXIST.*\nName another folder: UPLOADS=FOLDER/)]);
+});
