@@ -7,14 +7,24 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
+/** Ports below those that systems give out themselves, so that no other test's server or socket comes to have one. */
+const lowestPort = 20_000;
+const portCount = 12_000;
+
 /** A TCP port of the loopback interface that nothing listens on at the time of the call. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = lowestPort + Math.floor(Math.random() * portCount);
+    const server = createServer().listen(port, "127.0.0.1");
+    const listening = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!listening) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** A program that runs until `close`. */
