@@ -4,11 +4,10 @@ import { route, serve } from "openline";
 import { makeCertificates, readCertificate } from "./certificates.js";
 import { login, userOf } from "./login.js";
 import { handlers } from "./session.js";
-import { redeem, verify } from "./tokens.js";
+import { redeem, seconds, verify } from "./tokens.js";
 
 const port = Number(process.env.PORT ?? 9998);
-const host = "127.0.0.1";
-const seconds = Number(process.env.TOKEN_SECONDS ?? 20);
+const names = { host: "127.0.0.1", hosts: ["localhost", "127.0.0.1"] };
 
 /** @param {string | undefined} user */
 const letIn = (user, until = Date.now() + seconds * 1000) =>
@@ -18,7 +17,7 @@ const letIn = (user, until = Date.now() + seconds * 1000) =>
 makeCertificates();
 const withCertificates = await serve({
   port: port && (port < 65_535 ? port + 1 : port - 1),
-  host,
+  ...names,
   tls: { ...readCertificate("server"), requestCert: true },
   routes: {
     "/": route({
@@ -33,7 +32,7 @@ const withCertificates = await serve({
 
 const server = await serve({
   port,
-  host,
+  ...names,
   request: login(seconds, withCertificates.port),
   routes: {
     // 2. A session's cookie. Browsers send it for any page; the pages of others are refused for their origin.

@@ -4,6 +4,13 @@ import { createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypt
 
 /** @typedef {{ user: string, use: string, id: string, until: number }} Claims */
 
+/** How long a token holds. A timer cannot wait for more. */
+export const seconds = Number(process.env.TOKEN_SECONDS ?? 20);
+if (!Number.isInteger(seconds) || seconds < 1 || seconds > 2_147_483) {
+  console.error(`TOKEN_SECONDS is "${process.env.TOKEN_SECONDS}", which is no whole number from 1 to 2147483`);
+  process.exit(1);
+}
+
 /** Several processes would share it, and keep it from one start to the next. */
 const secret = randomBytes(32);
 /** @type {Set<string>} */

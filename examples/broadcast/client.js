@@ -3,8 +3,8 @@
 import { connect } from "openline";
 
 const [wanted = 10_000, count = 100] = process.argv.slice(2).map(Number);
-if (!(wanted >= 1 && count >= 1)) {
-  console.error("Cannot count: say how many connections and messages: npm run client -- 1000 500");
+if (![wanted, count].every((number) => Number.isInteger(number) && number >= 1 && number <= 10_000)) {
+  console.error("Cannot count: say how many connections and messages, up to 10000 each: npm run client -- 1000 500");
   process.exit(1);
 }
 const url = `ws://localhost:${process.env.PORT ?? 9998}/`;
@@ -35,11 +35,17 @@ await Promise.all(Array.from({ length: 100 }, openSome)).catch((error) => {
 console.log(`${connections.length} connections in ${since(startedAt)}`);
 
 startedAt = performance.now();
+/** @type {Promise<void>} */
 const all = new Promise((resolve) => {
-  arrived = () => resolve(undefined);
+  arrived = resolve;
 });
 connections[0]?.send(String(count));
-await all;
+const ended = await Promise.race([all, ...connections.map((connection) => connection.closed)]);
+if (ended) {
+  const { code, reason } = ended;
+  console.error(`After ${deliveries} of ${wanted * count} deliveries a connection ended: ${code} ${reason}`);
+  process.exit(1);
+}
 console.log(`${deliveries} deliveries in ${since(startedAt)}`);
 
 for (const connection of connections) connection.close();

@@ -1,6 +1,6 @@
 // @ts-check
 /** Publishes to everybody who is connected, as many messages as a client asks for, and says what that took. */
-import { serve } from "openline";
+import { CloseCode, serve } from "openline";
 
 const server = await serve({
   port: Number(process.env.PORT ?? 9998),
@@ -10,8 +10,12 @@ const server = await serve({
     "/": {
       accepts: "text",
       open: (connection) => connection.subscribe("all"),
-      message: async (_, data) => {
-        const count = Math.min(Number(data) || 0, 10_000);
+      message: async (connection, data) => {
+        const count = Number(data);
+        if (!Number.isInteger(count) || count < 1 || count > 10_000) {
+          connection.close(CloseCode.PolicyViolation, "This is no whole number from 1 to 10000");
+          return;
+        }
         const before = process.cpuUsage();
         let deliveries = 0;
         for (let number = 0; number < count; number++) {

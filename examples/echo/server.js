@@ -8,6 +8,7 @@ const page = readFileSync(new URL("page.html", import.meta.url));
 const server = await serve({
   port: Number(process.env.PORT ?? 9998),
   host: "127.0.0.1",
+  hosts: ["localhost", "127.0.0.1"],
   request: (_, response) => response.setHeader("Content-Type", "text/html").end(page),
   routes: {
     "/echo": { message: (connection, data) => connection.send(data) },

@@ -8,6 +8,7 @@ import { Presence } from "./presence.js";
 
 const page = readFileSync(new URL("page.html", import.meta.url));
 const presence = new Presence();
+const maxTopics = 20;
 
 /** @param {string} room @param {string} from @param {string} text */
 function tell(room, from, text) {
@@ -25,24 +26,27 @@ function leave(client, room) {
 const server = await serve({
   port: Number(process.env.PORT ?? 9998),
   host: "127.0.0.1",
+  hosts: ["localhost", "127.0.0.1"],
   request: (_, response) => response.setHeader("Content-Type", "text/html").end(page),
-  limits: { maxMessageSize: 4096, maxTopics: 20 },
+  limits: { maxMessageSize: 4096, maxTopics },
   routes: {
     "/as/:name": route({
       accepts: "text",
-      upgrade: ({ params }) => ({ data: { name: params.name.slice(0, 20), rooms: new Set() } }),
+      upgrade: ({ params }) => ({ data: { name: [...params.name].slice(0, 20).join(""), rooms: new Set() } }),
       message: (client, data) => {
         const { name, rooms } = client.data;
         const [, verb, room = "", text = ""] = /^(join|leave|say) ([\w-]{1,20})(?: (.*))?$/s.exec(data) ?? [];
         if (verb === "leave" && rooms.has(room)) leave(client, room);
         else if (verb === "say" && rooms.has(room)) tell(room, name, text);
-        else if (verb === "join" && !rooms.has(room)) {
+        else if (verb === "join" && rooms.size === maxTopics) {
+          client.close(CloseCode.PolicyViolation, `No more than ${maxTopics} rooms at once`);
+        } else if (verb === "join" && !rooms.has(room)) {
           client.subscribe(`room ${room}`);
           rooms.add(room);
           presence.add(room, name);
           tell(room, name, "came in");
         } else {
-          client.close(CloseCode.PolicyViolation, `Cannot take "${data.slice(0, 40)}"`);
+          client.close(CloseCode.PolicyViolation, "This is no command, or none for that room now");
         }
       },
       close: (client) => {

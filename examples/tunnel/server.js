@@ -13,6 +13,7 @@ if (process.argv[2] !== undefined && !(Number(port) <= 65_535)) {
 const server = await serve({
   port: Number(process.env.PORT ?? 9998),
   host: "127.0.0.1",
+  hosts: ["localhost", "127.0.0.1"],
   // Where no target is named, the tunnel leads to what this very server says.
   request: (_, response) => response.end("Hello from the far end of the tunnel\n"),
   routes: {

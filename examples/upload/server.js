@@ -52,6 +52,7 @@ async function receive(connection) {
 const server = await serve({
   port: Number(process.env.PORT ?? 9998),
   host: "127.0.0.1",
+  hosts: ["localhost", "127.0.0.1"],
   routes: { "/upload": { accepts: "binary", open: receive } },
 });
 

@@ -129,3 +129,8 @@ test("without openssl, or without certificates, it says what is missing and how 
   expect(client.code).toBe(1);
   expect(client.output).toBe("There are no certificates yet. Start the server first, it makes them: npm start\n");
 });
+
+test.each(["abc", "2592000", "-1", "0", "1.5"])("a token cannot hold for %j seconds, and it says so", async (time) => {
+  const { code, output } = await startExample("auth", { env: { TOKEN_SECONDS: time } }).ended;
+  expect([code, output]).toEqual([1, `TOKEN_SECONDS is "${time}", which is no whole number from 1 to 2147483\n`]);
+});

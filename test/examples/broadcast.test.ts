@@ -4,6 +4,7 @@
  * @module-tag slow
  */
 import { spawnSync } from "node:child_process";
+import { connect } from "openline";
 import { afterEach, expect, test } from "vitest";
 import { startExample, stopExamples } from "./example-process.ts";
 
@@ -26,7 +27,7 @@ test("without a server the client says what to start", async () => {
   expect([code, output]).toEqual([1, expect.stringMatching(/nothing listens.*\nStart the server first: npm start\n$/)]);
 });
 
-test.each(["none", "0", "10 x"])(
+test.each(["none", "0", "10 x", "1 10001", "10001 1", "1.5 1"])(
   "%j is no number of connections and messages, and the client says so",
   async (words) => {
     const { code, output } = await startExample("broadcast", { script: "client", args: words.split(" ") }).ended;
@@ -36,6 +37,28 @@ test.each(["none", "0", "10 x"])(
     ]);
   },
 );
+
+test.each(["abc", "1.5", "-1", "10001"])("the server refuses to publish %j messages with 1008", async (text) => {
+  const server = startExample("broadcast");
+  const connection = await connect(`ws://localhost:${await server.port()}/`);
+  connection.send(text);
+  const reason = "This is no whole number from 1 to 10000";
+  expect(await connection.closed).toMatchObject({ code: 1008, reason });
+  expect((await server.stop()).output).not.toContain("deliveries");
+});
+
+test("a client whose server ends before all has arrived says so", async () => {
+  const server = startExample("broadcast");
+  const env = { PORT: String(await server.port()) };
+  const client = startExample("broadcast", { script: "client", args: ["100", "10000"], env });
+  await client.until(/100 connections/);
+  void server.stop("SIGKILL");
+  const { code, output } = await client.ended;
+  expect([code, output]).toEqual([
+    1,
+    expect.stringMatching(/\nAfter \d+ of 1000000 deliveries a connection ended: 1006 /),
+  ]);
+});
 
 test.skipIf(process.platform === "win32")("where too few files may be open the client says so", async () => {
   const server = startExample("broadcast");

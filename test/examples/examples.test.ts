@@ -7,10 +7,11 @@ import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { connect } from "openline";
 import { afterEach, describe, expect, test } from "vitest";
 import { readExamples } from "../../scripts/example.mjs";
 import { freePort } from "../support/program.ts";
-import { type ExampleProcess, root, startProcess, stopExamples } from "./example-process.ts";
+import { type ExampleProcess, root, startExample, startProcess, stopExamples } from "./example-process.ts";
 
 const { version } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 const examples = readExamples();
@@ -22,6 +23,24 @@ afterEach(stopExamples);
 function runExample(words: readonly string[], env: Readonly<Record<string, string>> = {}): ExampleProcess {
   return startProcess(process.execPath, ["scripts/example.mjs", ...words], { cwd: root, env });
 }
+
+test.each([
+  ["auth", "/cookie"],
+  ["chat", "/chat/tea"],
+  ["command", "/command"],
+  ["echo", "/echo"],
+  ["filewatch", "/file"],
+  ["rooms", "/as/Eve"],
+  ["tunnel", "/tunnel"],
+  ["upload", "/upload"],
+])("%s answers 421 to a page whose name was pointed here", async (name, path) => {
+  const port = await startExample(name).port();
+  const opening = connect(`ws://localhost:${port}${path}`, {
+    headers: { Host: `evil.example:${port}` },
+    origin: `http://evil.example:${port}`,
+  });
+  await expect(opening).rejects.toMatchObject({ status: 421 });
+});
 
 describe("npm run example", () => {
   test.each(names)("starts %s, which says where to look or what to do, and ends with 0 on Ctrl-C", async (name) => {

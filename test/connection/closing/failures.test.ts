@@ -251,7 +251,7 @@ describe.each<Role>(["client", "server"])("a connection as %s", (role) => {
     expect(report.lastReceivedAgo).toBeGreaterThanOrEqual(5000);
   });
 
-  test("a message that does not go on fails the connection with 1008 [A11]", async () => {
+  test("a message that does not go on fails the connection with 1008 [A11, G74]", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { peer, connection } = await connectionPair(role, { limits: { messageIdleTimeout: 2000 } });
     peer.send({ opcode: 1, fin: false, payload: "begun" });
