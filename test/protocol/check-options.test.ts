@@ -1,5 +1,11 @@
 import { expect, describe as group, test } from "vitest";
-import { checkOptions, describe, type OptionTable, unknownName } from "../../src/protocol/check-options.ts";
+import {
+  checkInstance,
+  checkOptions,
+  describe,
+  type OptionTable,
+  unknownName,
+} from "../../src/protocol/check-options.ts";
 
 interface Options {
   readonly name?: string;
@@ -59,6 +65,22 @@ group("checkOptions", () => {
     }
     expect(check(new Handlers())).not.toThrow();
     expect(check(Object.assign(new Handlers(), { count: "1" }))).toThrow('the option "count" must be a number');
+  });
+});
+
+group("an option that is an instance of a class", () => {
+  class Clock {}
+  const checkClock = (value: unknown) => () => checkInstance("begin", "clock", value, Clock);
+
+  test("an instance, one of a subclass and undefined pass", () => {
+    for (const value of [new Clock(), new (class extends Clock {})(), undefined])
+      expect(checkClock(value)).not.toThrow();
+  });
+
+  test.each([[null], [{}], [Clock], ["12:00"]])("%j is refused with the name of the class", (value) => {
+    expect(checkClock(value)).toThrow(
+      new TypeError(`Cannot begin: the option "clock" must be an instance of Clock, not ${describe(value)}`),
+    );
   });
 });
 
