@@ -7,7 +7,7 @@ import type { EndpointOptions } from "../../src/protocol/endpoint/endpoint-optio
 import type { Role } from "../../src/protocol/frames/frame.ts";
 import { OutputBuffer } from "../../src/protocol/frames/output-buffer.ts";
 import { type Violation, violations } from "../../src/protocol/protocol-error.ts";
-import { type Cuts, feed, frameFrom, peerOf, takeFrames, type WireFrame } from "./wire.ts";
+import { type Cuts, feed, frameFrom, ownCopy, peerOf, takeFrames, type WireFrame } from "./wire.ts";
 
 /** Both roles, each with what comes in one piece and byte by byte; for `describe.each`. */
 export const forms = [
@@ -85,4 +85,17 @@ export function exhaustMemory(error: Error = new RangeError("Array buffer alloca
 /** Empties the pool of output, so that the next frame needs memory. */
 export function emptyOutputPool(): void {
   for (const slab of Array.from({ length: 40 }, () => new OutputBuffer())) slab.reserve(1);
+}
+
+/** Expects that an act of ours, for which there is no memory, fails the connection, and that one event tells so. */
+export function failsWithoutMemory(role: Role, act: (endpoint: Endpoint) => void): void {
+  const endpoint = new Endpoint({ role });
+  endpoint.stalled = true;
+  endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 9, payload: "kept" })));
+  expect(endpoint.nextEvent()).toMatchObject({ type: "ping" });
+  emptyOutputPool();
+  exhaustMemory();
+  act(endpoint);
+  expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
+  expect([endpoint.nextEvent(), endpoint.nextEvent()]).toEqual([{ type: "failed", violation: "no-memory" }, undefined]);
 }

@@ -6,7 +6,14 @@
 import { Buffer } from "node:buffer";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
-import { closePayload, emptyOutputPool, exhaustMemory, forms, receiverOf } from "../../support/endpoints.ts";
+import {
+  closePayload,
+  emptyOutputPool,
+  exhaustMemory,
+  failsWithoutMemory,
+  forms,
+  receiverOf,
+} from "../../support/endpoints.ts";
 import { frameFrom, ownCopy, peerOf, takeFrames } from "../../support/wire.ts";
 
 afterEach(() => void vi.restoreAllMocks());
@@ -122,23 +129,9 @@ describe.each(["client", "server"] as const)("a %s that closes", (role) => {
     expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
   });
 
-  test.each([["a Close", (endpoint: Endpoint) => endpoint.close(1000)]])(
-    "without memory for %s the connection fails, and the next event tells so once [D23]",
-    (_, act) => {
-      const endpoint = new Endpoint({ role });
-      endpoint.stalled = true;
-      endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 9, payload: "kept" })));
-      expect(endpoint.nextEvent()).toMatchObject({ type: "ping" });
-      emptyOutputPool();
-      exhaustMemory();
-      act(endpoint);
-      expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
-      expect([endpoint.nextEvent(), endpoint.nextEvent()]).toEqual([
-        { type: "failed", violation: "no-memory" },
-        undefined,
-      ]);
-    },
-  );
+  test("without memory for a Close the connection fails, and the next event tells so once [D23]", () => {
+    failsWithoutMemory(role, (endpoint) => endpoint.close(1000));
+  });
 
   test("sends an empty Close where no code is given [R6455-7.1.2-1]", () => {
     const endpoint = new Endpoint({ role });

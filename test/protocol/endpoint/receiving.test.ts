@@ -9,7 +9,7 @@ import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { type Violation, violations } from "../../../src/protocol/protocol-error.ts";
 import { decodeUtf8 } from "../../../src/protocol/runtime/text.ts";
-import { closePayload, emptyOutputPool, exhaustMemory, forms, receiverOf } from "../../support/endpoints.ts";
+import { closePayload, exhaustMemory, failsWithoutMemory, forms, receiverOf } from "../../support/endpoints.ts";
 import { cut, drain, feed, frameFrom, ownCopy, peerOf, takeBytes, takeFrames } from "../../support/wire.ts";
 
 vi.mock("../../../src/protocol/runtime/text.ts", { spy: true });
@@ -563,23 +563,9 @@ describe.each<Role>(["server", "client"])("a %s without memory", (role) => {
     ]);
   });
 
-  test.each([["the Pong that was kept, at the peer's end", (endpoint: Endpoint) => endpoint.receivePeerEnd()]])(
-    "without memory for %s the connection fails, and the next event tells so once [D23]",
-    (_, act) => {
-      const endpoint = new Endpoint({ role });
-      endpoint.stalled = true;
-      endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 9, payload: "kept" })));
-      expect(endpoint.nextEvent()).toMatchObject({ type: "ping" });
-      emptyOutputPool();
-      exhaustMemory();
-      act(endpoint);
-      expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
-      expect([endpoint.nextEvent(), endpoint.nextEvent()]).toEqual([
-        { type: "failed", violation: "no-memory" },
-        undefined,
-      ]);
-    },
-  );
+  test("without memory for the Pong that was kept, at the peer's end the connection fails, and the next event tells so once [D23]", () => {
+    failsWithoutMemory(role, (endpoint) => endpoint.receivePeerEnd());
+  });
 
   test("fails where a message in fragments cannot be kept [D23]", () => {
     const endpoint = new Endpoint({ role });

@@ -4,8 +4,8 @@
 import { Buffer } from "node:buffer";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
-import { closePayload, emptyOutputPool, exhaustMemory } from "../../support/endpoints.ts";
-import { frameFrom, ownCopy, peerOf, readFrames, takeBytes, takeFrames } from "../../support/wire.ts";
+import { closePayload, failsWithoutMemory } from "../../support/endpoints.ts";
+import { frameFrom, readFrames, takeBytes, takeFrames } from "../../support/wire.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -185,18 +185,7 @@ describe.each(["client", "server"] as const)("the output of a %s", (role) => {
     ["a Ping", (endpoint: Endpoint) => expect(endpoint.ping(new Uint8Array(1))).toBe(false)],
     ["a Pong", (endpoint: Endpoint) => expect(endpoint.pong(new Uint8Array(1))).toBe(false)],
   ])("without memory for %s the connection fails, and the next event tells so once [D23]", (_, act) => {
-    const endpoint = new Endpoint({ role });
-    endpoint.stalled = true;
-    endpoint.receive(ownCopy(frameFrom(peerOf(role), { opcode: 9, payload: "kept" })));
-    expect(endpoint.nextEvent()).toMatchObject({ type: "ping" });
-    emptyOutputPool();
-    exhaustMemory();
-    act(endpoint);
-    expect([endpoint.state, endpoint.closeSent, endpoint.outputLength]).toEqual(["discarding", undefined, 0]);
-    expect([endpoint.nextEvent(), endpoint.nextEvent()]).toEqual([
-      { type: "failed", violation: "no-memory" },
-      undefined,
-    ]);
+    failsWithoutMemory(role, act);
   });
 });
 
