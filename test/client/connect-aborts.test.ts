@@ -3,8 +3,9 @@ import { getEventListeners, once } from "node:events";
 import { createServer } from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { type ConnectOptions, connect, type HandshakeError, type HandshakeRule } from "../../src/index.ts";
+import { type ConnectOptions, connect, type HandshakeError } from "../../src/index.ts";
 import { until } from "../support/connection-pair.ts";
+import { failsWith } from "../support/failing-answers.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
 import { handshakeErrorOf } from "../support/outcomes.ts";
 import { type Answer, acceptance, rawServer } from "../support/raw-server.ts";
@@ -15,33 +16,6 @@ afterEach(() => {
   vi.useRealTimers();
 });
 const { serveRaw } = serversOfFile();
-
-/** Expects an answer, sent whole and byte by byte, to fail with the rule and to leave no socket on either side. */
-async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOptions = {}): Promise<HandshakeError> {
-  const bytewise: Answer = (request, socket) => {
-    const bytes = toBytes(answer(request, socket) ?? "");
-    let at = 0;
-    const next = () => {
-      if (at < bytes.length && !socket.destroyed) socket.write(bytes.subarray(at, ++at), () => setImmediate(next));
-    };
-    socket.setNoDelay(true);
-    next();
-    return undefined;
-  };
-  let first: HandshakeError | undefined;
-  for (const [cut, respond] of Object.entries({ whole: answer, bytewise })) {
-    const server = await rawServer(respond);
-    const error = await handshakeErrorOf(connect(`ws://127.0.0.1:${server.port}/`, options));
-    expect([cut, error.rule]).toEqual([cut, rule]);
-    await server.close();
-    first ??= error;
-  }
-  return first!;
-}
-
-function toBytes(bytes: string | Uint8Array): Uint8Array {
-  return typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
-}
 
 describe("a transport that fails", () => {
   it("fails with connection-failed where nothing listens, by name and by address [R6455-4.1-6]", async () => {

@@ -3,8 +3,9 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { connectAs } from "../../src/client/connect.ts";
-import { type ConnectOptions, connect, type HandshakeError, type HandshakeRule, WebSocket } from "../../src/index.ts";
+import { type ConnectOptions, connect, type HandshakeRule, WebSocket } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { failsWith } from "../support/failing-answers.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
 import { handshakeErrorOf } from "../support/outcomes.ts";
 import { type Answer, acceptance, type ReceivedRequest, rawServer } from "../support/raw-server.ts";
@@ -15,35 +16,6 @@ afterEach(() => {
   vi.useRealTimers();
 });
 const { serveRaw } = serversOfFile();
-
-/** Expects an answer, sent whole and byte by byte, to fail with the rule and to leave no socket on either side. */
-async function failsWith(rule: HandshakeRule, answer: Answer, options: ConnectOptions = {}): Promise<HandshakeError> {
-  const bytewise: Answer = (request, socket) => {
-    const bytes = toBytes(answer(request, socket) ?? "");
-    let at = 0;
-    const next = () => {
-      if (at < bytes.length && !socket.destroyed) socket.write(bytes.subarray(at, ++at), () => setImmediate(next));
-    };
-    socket.setNoDelay(true);
-    next();
-    return undefined;
-  };
-  // Tens of thousands of bytes, one by one, take a busy machine longer than the default.
-  const patient = { handshakeTimeout: 60_000, ...options };
-  let first: HandshakeError | undefined;
-  for (const [cut, respond] of Object.entries({ whole: answer, bytewise })) {
-    const server = await rawServer(respond);
-    const error = await handshakeErrorOf(connect(`ws://127.0.0.1:${server.port}/`, patient));
-    expect([cut, error.rule]).toEqual([cut, rule]);
-    await server.close();
-    first ??= error;
-  }
-  return first!;
-}
-
-function toBytes(bytes: string | Uint8Array): Uint8Array {
-  return typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
-}
 
 describe("a response that breaks a rule", () => {
   it.each<[HandshakeRule, string, Parameters<typeof acceptance>[1]]>([
