@@ -7,6 +7,7 @@
 
 import type { MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { type Deferred, deferred } from "../event-loop/deferred.ts";
+import { makeKnown } from "../handlers/handler-errors.ts";
 import type { MessageData } from "../options/delivery-options.ts";
 
 /**
@@ -134,17 +135,22 @@ class IncomingMessage implements MessageStream {
     this.#break("Cannot read the message: the next one was asked for");
   }
 
-  /** The connection is over, and all that had come was taken; called again whenever more is asked for. */
+  /**
+   * The connection is over, and all that had come was taken; called again whenever more is asked for.
+   *
+   * A peer that leaves in the middle is no fault of the handler that reads: its close report tells of that.
+   */
   end(): void {
     if (!this.complete && this.#waiting.length > 0) {
-      this.#break("Cannot read the message: the connection ended before its last part");
+      makeKnown(this.#break("Cannot read the message: the connection ended before its last part"));
     }
   }
 
-  #break(because: string): void {
+  #break(because: string): Error {
     this.#broken ??= new Error(because);
     this.#pending = undefined;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#broken);
+    return this.#broken;
   }
 
   #next(): Promise<NextPart> {

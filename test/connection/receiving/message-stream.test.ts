@@ -246,6 +246,38 @@ describe.each(roles)("messages() as %s", (role) => {
     expect(await streams.next()).toEqual({ done: true, value: undefined });
   });
 
+  test("a peer that leaves inside a message is no error of the handler that reads it, what it throws itself is", async () => {
+    for (const [thrown, told] of [
+      [undefined, 0],
+      [new Error("the disk is full"), 1],
+    ] as const) {
+      const errors: Error[] = [];
+      let settled = false;
+      const { connection, peer } = await connectionPair(role, {
+        handlers: {
+          open: async (opened) => {
+            try {
+              for await (const message of opened.messages()) await read(message);
+            } catch (error) {
+              throw thrown ?? error;
+            } finally {
+              settled = true;
+            }
+          },
+          error: (_, error) => {
+            errors.push(error);
+          },
+        },
+      });
+      peer.send({ opcode: 1, fin: false, payload: "begun" });
+      peer.end();
+      await connection.closed;
+      await until(() => settled);
+      await nextTurn();
+      expect(errors).toHaveLength(told);
+    }
+  });
+
   test("what had come before the end is read after it", async () => {
     const { connection, peer } = await connectionPair(role);
     const messages = connection.messages()[Symbol.asyncIterator]();
