@@ -138,17 +138,73 @@ describe("memory that is let go of", () => {
     expect(payload.equals(Buffer.from("a".repeat(70_000) + "b".repeat(40_000)))).toBe(true);
   });
 
+  /** A frame of 4 MiB of which a quarter has come, so that there may be a buffer for all of it. */
+  function promise(): MessageAssembler {
+    const message = new MessageAssembler(false, false, maxSize);
+    const chunk = Buffer.alloc(65_536);
+    for (let i = 1; i <= 16; i++) message.add(chunk, 0, chunk.length, maxSize / 4 - i * chunk.length);
+    return message;
+  }
+
+  test("a long frame has one buffer for all of it from a 32nd on, and that is its payload [A02]", () => {
+    const buffers = watchBuffers();
+    const message = new MessageAssembler(false, false, maxSize);
+    const bytes = Buffer.from(Uint8Array.from({ length: maxSize }, (_, i) => i * 13));
+    for (let at = 0; at < maxSize; at += 65_536) {
+      message.add(bytes, at, at + 65_536, maxSize - at - 65_536);
+      const whole = buffers.findIndex(({ length }) => length === maxSize);
+      expect(
+        whole === -1 ? at + 65_536 < maxSize / 16 : at + 65_536 >= maxSize / 32 && whole === buffers.length - 1,
+      ).toBe(true);
+    }
+    const payload = message.finish() as Buffer;
+    expect(payload).toBe(buffers.at(-1));
+    expect(payload.equals(bytes)).toBe(true);
+    expect(buffers.slice(0, -1).every(({ length }) => length === 0)).toBe(true);
+  });
+
+  test("fragments behind a long frame follow in segments", () => {
+    const message = new MessageAssembler(false, false, 2 * maxSize);
+    const bytes = Buffer.from(Uint8Array.from({ length: 4_000_000 }, (_, i) => i * 13));
+    for (let at = 0; at < 3_000_000; at += 60_000) message.add(bytes, at, at + 60_000, 3_000_000 - at - 60_000);
+    for (let at = 3_000_000; at < 4_000_000; at += 50_000) message.add(bytes, at, at + 50_000, 0);
+    expect((message.finish() as Buffer).equals(bytes)).toBe(true);
+  });
+
+  test.each(["discarded", "finished"])(
+    "16 MiB are promised to long frames at a time, and what is %s is given back [A02]",
+    (way) => {
+      const promises = Array.from({ length: 4 }, promise);
+      const buffers = watchBuffers();
+      const late = promise();
+      expect(buffers.length).toBeGreaterThan(3);
+      expect(Math.max(...buffers.map(({ length }) => length))).toBe(262_144);
+      const ofLate = [...buffers];
+      for (const message of promises) {
+        if (way === "discarded") message.discard();
+        else message.finish();
+        message.discard();
+      }
+      late.discard();
+      expect(ofLate.every(({ length }) => length === 0)).toBe(true);
+      const again = Array.from({ length: 4 }, promise);
+      expect(buffers.filter(({ length }) => length === maxSize / 4)).toHaveLength(4);
+      for (const message of again) message.discard();
+    },
+  );
+
   test.each([0, 1])(
-    "beyond 1 MiB all that is taken is freed and of one size, discarded or finished: %i [A02]",
+    "a long message in fragments: all that is taken is freed and of one size, discarded or finished: %i [A02]",
     (way) => {
       const buffers = watchBuffers();
       const message = new MessageAssembler(false, false, maxSize);
       const chunk = Buffer.alloc(100_000, 0x61);
-      for (let i = 0; i < 30; i++) message.add(chunk, 0, chunk.length, 5_000_000);
+      message.add(Buffer.alloc(1_048_576), 0, 1_048_576, 0);
+      for (let i = 0; i < 20; i++) message.add(chunk, 0, chunk.length, 0);
       expect(new Set(buffers.slice(1).map(({ length }) => length))).toEqual(new Set([262_144]));
       if (way === 0) message.discard();
-      else expect(message.finish()).toHaveLength(3_000_000);
-      expect(buffers.map(({ length }) => length).filter((length) => length > 0)).toEqual(way === 0 ? [] : [3_000_000]);
+      else expect(message.finish()).toHaveLength(3_048_576);
+      expect(buffers.map(({ length }) => length).filter((length) => length > 0)).toEqual(way === 0 ? [] : [3_048_576]);
     },
   );
 
