@@ -234,6 +234,7 @@ export class ConnectionCore
 
   failedByPeer(): void {
     this.closing.failed();
+    this.settings.failed?.(this.connection, this.endpoint.violation!);
   }
 
   tooMuchHeld(): void {
@@ -262,6 +263,7 @@ export class ConnectionCore
 
   fail(violation: Violation): void {
     this.closing.fail(violation);
+    this.settings.failed?.(this.connection, violation);
   }
 
   // For all of them

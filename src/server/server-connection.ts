@@ -99,7 +99,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
     if (!this.#topics) throw new Error(`Cannot publish: ${withoutTopics}`);
     const result = this.#topics.publish(topic, data, this.#subscriber);
     const pace = this.#topics.pace(topic);
-    if (pace) coreOf(this).receiving.hold(pace);
+    if (pace) coreOf(this).receiving.holdUntil(pace);
     return result;
   }
 

@@ -191,7 +191,7 @@ const events: Readonly<Record<string, (play: Play) => unknown>> = {
   ping: (play) => play.tries(() => play.connection.ping()),
   close: (play) => play.tries(() => play.connection.close()),
   terminate: (play) => play.tries(() => play.connection.terminate()),
-  "publish what waits": (play) => play.tries(() => play.core.receiving.hold(play.publisherHeld.wait())),
+  "publish what waits": (play) => play.tries(() => play.core.receiving.holdUntil(play.publisherHeld.wait())),
   "ask for a message": (play) => play.next(),
   "leave the loop": (play) => play.leave(),
   "read as a stream": (play) =>
@@ -268,7 +268,7 @@ const settings: Readonly<Record<string, Setting>> = {
     reading: "handler",
     bring: (play) => {
       play.peer(...Array<typeof text>(150).fill(text));
-      play.tries(() => play.core.receiving.hold(play.publisherHeld.wait()));
+      play.tries(() => play.core.receiving.holdUntil(play.publisherHeld.wait()));
     },
     states: { [pump]: "heldYielded" },
   },

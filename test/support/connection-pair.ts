@@ -13,6 +13,7 @@ import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../sr
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { EndpointOptions } from "../../src/protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
+import type { Violation } from "../../src/protocol/protocol-error.ts";
 import type { Clock } from "../../src/transport/clock.ts";
 import { transportOver } from "../../src/transport/streams/transport-over.ts";
 import { RawPeer, socketPair } from "./raw-peer.ts";
@@ -25,6 +26,7 @@ export interface ConnectionOptions {
   readonly keepalive?: Required<KeepaliveOptions>;
   readonly compress?: boolean;
   readonly ended?: (connection: Connection) => void;
+  readonly failed?: (connection: Connection, violation: Violation) => void;
   readonly endpoint?: Partial<EndpointOptions>;
   /** Whether the stream is the connection's alone; default false. */
   readonly own?: boolean;
@@ -47,14 +49,21 @@ export const deflateParameters = {
 
 /** Makes a connection over a stream; it reads nothing before `start`. */
 export function connectionOver(socket: Duplex, role: Role, options: ConnectionOptions = {}): Connection {
-  const { handlers = {}, compress = false, keepalive, ended, clock } = options;
+  const { handlers = {}, compress = false, keepalive, ended, failed, clock } = options;
   const limits = resolveLimits(connectionLimits, options.limits);
   const { maxMessageSize, maxEmptyFragments } = limits;
   ends.push(socket);
   return new Connection({
     endpoint: new Endpoint({ role, maxMessageSize, maxEmptyFragments, compression: compress, ...options.endpoint }),
     transport: transportOver(socket, options.own === true),
-    settings: { limits, handlers, keepalive, ...(ended && { ended }), ...(clock && { clock }) },
+    settings: {
+      limits,
+      handlers,
+      keepalive,
+      ...(ended && { ended }),
+      ...(failed && { failed }),
+      ...(clock && { clock }),
+    },
     deflate: compress
       ? new MessageDeflate(role, deflateParameters, { threshold: 0, level: 1, memLevel: 8 })
       : undefined,

@@ -1,5 +1,6 @@
 /** The settings that all connections of one route, or of one call of `connect`, share. */
 
+import type { Violation } from "../../protocol/protocol-error.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { CloseReport } from "../closing/close-report.ts";
 import type { KeepaliveOptions } from "../options/keepalive-options.ts";
@@ -22,6 +23,8 @@ export interface ConnectionSettings<Connection> {
   began?(connection: Connection): void;
   /** Called with each exception of a handler; without it the first of a route goes to stderr. */
   threw?(connection: Connection, error: Error): void;
+  /** Called when the connection has failed; our Close is in the output, or has left. */
+  failed?(connection: Connection, violation: Violation): void;
   /** Called when the transport is gone, before the `close` handler. */
   ended?(connection: Connection, report: CloseReport): void;
   /** Called when the `close` handler is done. */

@@ -8,15 +8,14 @@ import { type LinkedState, linkStates, type StateTable } from "../../protocol/st
 
 /**
  * When the pump works. `idle`: when bytes come or a reader asks. `working`: it is on the stack now. `yielded`: it has
- * worked for long enough and goes on in the next turn. `held`: neither parsed nor delivered until what the connection
- * published is delivered; `holding` is the rest of the step in which that began, `heldYielded` where a turn is due as
- * well.
+ * worked for long enough and goes on in the next turn. `held`: neither parsed nor delivered until it is released;
+ * `holding` is the rest of the step in which that began, `heldYielded` where a turn is due as well.
  */
 export type PumpState = "idle" | "working" | "holding" | "yielded" | "held" | "heldYielded";
 
 /**
  * `begun` and `ended`: the pump is called, and returns. `yielded`: more is to be done in the next turn. `turned`: that
- * turn has come. `held` and `released`: a publisher has to wait, and has waited.
+ * turn has come. `held` and `released`: the application has to wait, or wants to, and has waited.
  */
 export type PumpEvent = "begun" | "ended" | "yielded" | "turned" | "held" | "released";
 
@@ -24,7 +23,7 @@ export type PumpEvent = "begun" | "ended" | "yielded" | "turned" | "held" | "rel
 export const pumpTransitions: StateTable<PumpState, PumpEvent> = {
   idle: { begun: "working", yielded: "yielded", held: "held" },
   working: { ended: "idle", yielded: "yielded", held: "holding" },
-  holding: { ended: "held" },
+  holding: { ended: "held", released: "working" },
   yielded: { turned: "idle", held: "heldYielded" },
   held: { begun: "holding", released: "idle" },
   heldYielded: { turned: "held", released: "yielded" },

@@ -124,14 +124,27 @@ export class MessagePump implements Holder {
     this.noteHeld();
   }
 
-  /** Reads and delivers nothing until `until` has resolved. */
-  hold(until: Promise<void>): void {
-    if (this.#state === holding || this.#state === held || this.#state === heldYielded) return;
+  /** Parses and delivers nothing until `release`; false, and nothing done, where it is held already. */
+  hold(): boolean {
+    if (this.#isHeld()) return false;
     this.#state = this.#state.held ?? illegal(this.#state, "held");
-    void until.then(() => {
-      this.#state = this.#state.released ?? illegal(this.#state, "released");
-      this.run();
-    });
+    return true;
+  }
+
+  /** Goes on after `hold`; no-op where nothing is held. */
+  release(): void {
+    if (!this.#isHeld()) return;
+    this.#state = this.#state.released ?? illegal(this.#state, "released");
+    this.run();
+  }
+
+  /** Parses and delivers nothing until `until` has resolved. */
+  holdUntil(until: Promise<void>): void {
+    if (this.hold()) void until.then(() => this.release());
+  }
+
+  #isHeld(): boolean {
+    return this.#state === holding || this.#state === held || this.#state === heldYielded;
   }
 
   /** Our Close was sent: messages that held up parsing may be thrown away now, and the peer's Close be here already. */

@@ -8,6 +8,7 @@
 import { lengthOf } from "../../protocol/bytes.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
+import type { FragmentPosition } from "../../protocol/endpoint/sending.ts";
 import type { Violation } from "../../protocol/protocol-error.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
@@ -23,6 +24,7 @@ import type { SharedCompression } from "./prepared-message.ts";
 import { checkSendOptions, type SendOptions } from "./send-options.ts";
 import { type Load, SendQueue, type SendQueueOwner } from "./send-queue.ts";
 import { checkSendable, type Outgoing, type Sendable } from "./sendable.ts";
+import type { SendOutcome } from "./written-marks.ts";
 
 /** The connection of a sender: what it is asked and told. */
 export interface MessageSenderOwner {
@@ -160,6 +162,48 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     if (!this.outbox.high || this.#owner.isOver()) return Promise.resolve();
     this.#ready ??= deferred<void>();
     return this.#ready.promise;
+  }
+
+  // For drop-ins
+
+  /**
+   * Sends bytes or a Blob as a message of either type: text is taken for UTF-8. Otherwise as `send`, with nothing left
+   * to check.
+   */
+  sendAs(text: boolean, data: Uint8Array | Blob, compress: boolean | undefined): boolean {
+    const owner = this.#owner;
+    if (!owner.isOpen() || this.#refusesMore()) return false;
+    owner.counters.messagesSent++;
+    if (data instanceof Uint8Array && this.#queue === undefined && owner.deflate === undefined) {
+      owner.endpoint.sendMessage(data, false, text);
+      this.outbox.changed();
+    } else {
+      this.#makeQueue().send(data, compress === undefined ? undefined : { compress }, text);
+    }
+    return !this.outbox.reachesHigh();
+  }
+
+  /**
+   * Sends a copy of one fragment: the first one's type is that of the message, and the last ends it. Fragments are not
+   * compressed, and nothing else but control frames may be sent between them.
+   */
+  sendFragment(text: boolean, payload: Uint8Array, position: FragmentPosition): void {
+    if (!this.#owner.isOpen() || this.#refusesMore()) return;
+    const { endpoint, counters } = this.#owner;
+    if (position.last) counters.messagesSent++;
+    const kept = this.isBusy ? new Uint8Array(payload) : payload;
+    const step = () => {
+      const sent = endpoint.sendFragment(text, kept, position);
+      this.outbox.changed();
+      return sent;
+    };
+    this.afterwards(step, { size: kept.length, messages: position.last ? 1 : 0 });
+    this.outbox.sentMore();
+  }
+
+  /** Calls back when what was just sent has left, or cannot any more; in the order of the calls. */
+  afterWritten(settled: (outcome: SendOutcome) => void): void {
+    this.afterwards(this.outbox.markSent(settled));
   }
 
   // For topics

@@ -18,6 +18,7 @@ import type { Counters } from "../process-wide/diagnostics.ts";
 import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
 import { SendDeadlines } from "./send-deadlines.ts";
 import { WriteTimeout } from "./write-timeout.ts";
+import { type SendOutcome, WrittenMarks } from "./written-marks.ts";
 
 /** The connection of an outbox: what it is asked and told. */
 export interface OutboxOwner {
@@ -59,6 +60,8 @@ export class Outbox implements Holder {
   #writeTimeout: WriteTimeout | undefined;
   /** Created by the first message that has a time of its own to leave. */
   #deadlines: SendDeadlines | undefined;
+  /** Created by the first callback that waits for what was sent to leave. */
+  #marks: WrittenMarks | undefined;
   #inTurn = false;
   /** The turn in which what was sent came to `maxOutboxSize`. */
   #filledIn: Turn | undefined;
@@ -181,6 +184,16 @@ export class Outbox implements Holder {
   }
 
   /**
+   * Calls back when what was just sent has left, or cannot any more, in a tick of its own or with the end. What is
+   * returned is to be called when all of it is in the output.
+   */
+  markSent(settled: (outcome: SendOutcome) => void): () => void {
+    this.#marks ??= new WrittenMarks(this.#transport);
+    const reached = this.#marks.add(settled);
+    return () => reached(this.#endpoint.outputLength);
+  }
+
+  /**
    * The endpoint has new output: flush at the end of the chunk or of the turn, or now if it lies in a caller's memory.
    */
   changed(): void {
@@ -271,7 +284,8 @@ export class Outbox implements Holder {
   /** Whether all has left already, so that its memory can be used again. */
   #write(bytes: Uint8Array | Uint8Array[], length: number): boolean {
     this.#deadlines?.wrote(length);
-    const written = this.#transport.write(bytes, this.#high);
+    const written = this.#transport.write(bytes, this.#high || this.#marks?.waits === true);
+    this.#marks?.wrote(length);
     if (written === "full") this.#stall();
     return written === "left";
   }
@@ -279,6 +293,7 @@ export class Outbox implements Holder {
   /** The transport takes bytes again. */
   drained(): void {
     if (this.#endpoint.stalled) this.#moveOn();
+    this.#marks?.lookLater();
     this.flush();
     if (this.#high) this.#reportLow();
   }
@@ -286,6 +301,7 @@ export class Outbox implements Holder {
   /** The transport is gone, and nothing is held for the peer any more. */
   release(): void {
     this.#deadlines?.stop();
+    this.#marks?.drop();
     this.#moveOn();
     this.#dropQueued();
   }

@@ -21,9 +21,12 @@ export interface LongSend {
 }
 
 /** The options of one send, as they were at the call. */
-type Asked = { readonly [Option in "compress" | "copy"]: SendOptions[Option] | undefined };
+type Asked = { readonly [Option in "compress" | "copy"]: SendOptions[Option] | undefined } & {
+  /** Whether bytes are the UTF-8 of a text message. */
+  readonly text: boolean;
+};
 
-const uncompressed: Asked = { compress: false, copy: undefined };
+const uncompressed: Asked = { compress: false, copy: undefined, text: false };
 
 /** What a sender asks and tells the connection it belongs to. */
 export interface SendQueueOwner {
@@ -89,19 +92,19 @@ export class SendQueue {
     return this.#unsent;
   }
 
-  /** Sends a message now, or after the one under way. */
-  send(data: Outgoing, options: SendOptions | undefined): void {
-    const asked = this.#asked(options);
+  /** Sends a message now, or after the one under way; `text` says that bytes are the UTF-8 of a text message. */
+  send(data: Outgoing, options: SendOptions | undefined, text = false): void {
+    const asked = this.#asked(options, text);
     if (this.#line === undefined) return void this.#sendNow(data, asked);
     const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
     this.afterwards(() => this.#sendNow(kept, asked), { size: sizeOf(kept), messages: 1 });
   }
 
   /** The options as they are at the call, so that a getter that throws throws to its caller. */
-  #asked(options: SendOptions | undefined): Asked | undefined {
+  #asked(options: SendOptions | undefined, text: boolean): Asked | undefined {
     const { compress } = this.#owner;
-    if (options === undefined) return compress ? undefined : uncompressed;
-    return { compress: options.compress ?? (compress ? undefined : false), copy: options.copy };
+    if (options === undefined && !text) return compress ? undefined : uncompressed;
+    return { compress: options?.compress ?? (compress ? undefined : false), copy: options?.copy, text };
   }
 
   /** Runs a send that takes a while, alone; settles as its `run` does. */
@@ -241,26 +244,31 @@ export class SendQueue {
     if (!this.#sends()) return false;
     const deflate = this.#deflate;
     if (deflate && options?.compress !== false && (options?.compress || sizeOf(data) >= deflate.threshold)) {
-      return this.#encodeCompressed(deflate, data);
+      return this.#encodeCompressed(deflate, data, options?.text === true);
     }
     let sent: boolean;
-    if (!(data instanceof PreparedMessage)) sent = this.#endpoint.sendMessage(data, options?.copy === true);
+    if (!(data instanceof PreparedMessage))
+      sent = this.#endpoint.sendMessage(data, options?.copy === true, options?.text);
     else if (this.#endpoint.role === "server") sent = this.#endpoint.sendEncoded(data.frame);
     else sent = this.#endpoint.sendMessage(data.data);
     this.#outbox.changed();
     return sent;
   }
 
-  #encodeCompressed(deflate: MessageDeflate, data: string | Uint8Array | PreparedMessage): Promise<boolean> | boolean {
+  #encodeCompressed(
+    deflate: MessageDeflate,
+    data: string | Uint8Array | PreparedMessage,
+    bytesAreText: boolean,
+  ): Promise<boolean> | boolean {
     const message = data instanceof PreparedMessage ? data.data : data;
-    const text = typeof message === "string";
+    const isString = typeof message === "string";
     const sendDeflated = (payload: Uint8Array) => {
-      const sent = this.#endpoint.sendCompressed(text, payload);
+      const sent = this.#endpoint.sendCompressed(isString || bytesAreText, payload);
       this.#outbox.changed();
       return sent;
     };
     // A copy, whatever its length: a compressor may read it for a while.
-    const deflated = deflate.deflate(text ? Buffer.from(message) : new Uint8Array(message));
+    const deflated = deflate.deflate(isString ? Buffer.from(message) : new Uint8Array(message));
     if (!(deflated instanceof Promise)) return sendDeflated(deflated);
     const size = sizeOf(data);
     this.#outbox.waiting += size;

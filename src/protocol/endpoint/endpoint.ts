@@ -180,10 +180,10 @@ export class Endpoint {
    *
    * Throws an Error inside a fragmented message, and a TypeError for other data. A server refers to more than 64 KiB of
    * bytes until they have left, and they must not change before, unless `copy` is set or the transport is stalled.
-   * Everything else is copied.
+   * Everything else is copied. `text` says that bytes are the UTF-8 of a text message, which is not checked.
    */
-  sendMessage(data: string | Uint8Array, copy = false): boolean {
-    return sending.sendMessage(this.#record, data, copy);
+  sendMessage(data: string | Uint8Array, copy = false, text = false): boolean {
+    return sending.sendMessage(this.#record, data, copy, text);
   }
 
   /**

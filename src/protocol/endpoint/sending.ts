@@ -15,14 +15,25 @@ import type { EndpointRecord } from "./record.ts";
 /** Encoded frames up to this many bytes are copied where other output waits, so that all leaves in one write. */
 const longestCopiedBehind = 4096;
 
-/** Sends a whole message. `copy` says that the caller may change long bytes at once. */
-export function sendMessage(endpoint: EndpointRecord, data: string | Uint8Array, copy: boolean): boolean {
+/**
+ * Sends a whole message. `copy` says that the caller may change long bytes at once, `text` that bytes are text in UTF-8.
+ */
+export function sendMessage(
+  endpoint: EndpointRecord,
+  data: string | Uint8Array,
+  copy: boolean,
+  text: boolean,
+): boolean {
   if (!endpoint.isSending) return false;
   refuseInside(endpoint.sendingFragments);
   const output = endpoint.openOutput();
   const { role } = endpoint.settings;
-  if (typeof data === "string") encodeTextFrame(output, role, finBit | Opcode.Text, data);
-  else encodeFrame(output, role, finBit | Opcode.Binary, data, copy || endpoint.stalled ? "copied" : "referred");
+  if (typeof data === "string") {
+    encodeTextFrame(output, role, finBit | Opcode.Text, data);
+  } else {
+    const firstByte = finBit | (text ? Opcode.Text : Opcode.Binary);
+    encodeFrame(output, role, firstByte, data, copy || endpoint.stalled ? "copied" : "referred");
+  }
   output.messages++;
   return true;
 }

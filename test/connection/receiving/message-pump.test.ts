@@ -77,6 +77,47 @@ describe.each<Role>(["client", "server"])("a connection as %s receives", (role) 
     expect(seen).toEqual(["a", "b", "close"]);
   });
 
+  test("nothing is parsed or delivered from hold to release, by itself or inside a handler", async () => {
+    const seen: MessageData[] = [];
+    const { peer, connection } = await connectionPair(role, {
+      handlers: {
+        message: (self, data) => {
+          seen.push(data);
+          if (data === "hold") coreOf(self).receiving.hold();
+          if (data !== "both") return;
+          coreOf(self).receiving.hold();
+          coreOf(self).receiving.release();
+        },
+      },
+    });
+    const { receiving } = coreOf(connection);
+    receiving.release();
+    expect(receiving.hold()).toBe(true);
+    expect(receiving.hold()).toBe(false);
+    peer.text("both", "a", "hold", "b");
+    await until(() => !coreOf(connection).isReading());
+    expect(seen).toEqual([]);
+    receiving.release();
+    expect(seen).toEqual(["both", "a", "hold"]);
+    receiving.release();
+    expect(seen).toEqual(["both", "a", "hold", "b"]);
+    peer.text("c");
+    await until(() => seen.length === 5);
+  });
+
+  test("a failure is told when it happens, whichever side found it", async () => {
+    const failures: unknown[] = [];
+    const failed = (_: object, violation: string) => failures.push(violation);
+    const { peer, connection } = await connectionPair(role, { failed });
+    peer.send({ opcode: 3, payload: "" });
+    expect(await peer.nextFrame()).toMatchObject({ opcode: 8 });
+    expect(failures).toEqual(["reserved-opcode"]);
+    const other = await connectionPair(role, { failed });
+    coreOf(other.connection).fail("too-much-unfinished");
+    expect(failures).toEqual(["reserved-opcode", "too-much-unfinished"]);
+    connection.terminate();
+  });
+
   test("a flood in one chunk lets others have their turn [A04]", async () => {
     const seen: number[] = [];
     let turns = 0;
