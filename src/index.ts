@@ -72,7 +72,7 @@ export type { TrustProxy } from "./server/handshake/client-address.ts";
 export type { UpgradeContext, UpgradeResult } from "./server/handshake/decide.ts";
 export type { OriginPolicy } from "./server/handshake/origin.ts";
 export type { RefusedRecord } from "./server/handshake/refuse.ts";
-export type { RefusalReason } from "./server/handshake/refused.ts";
+export type { RefusalReason, Refused } from "./server/handshake/refused.ts";
 export { isWebSocketUpgrade, subprotocolsOf } from "./server/handshake/upgrade-request.ts";
 export type { ListenerOptions } from "./server/listening/listener.ts";
 export type {
@@ -84,6 +84,7 @@ export type {
   RequestErrorRecord,
 } from "./server/log.ts";
 export { prometheusText, type ServerMetrics } from "./server/metrics.ts";
+export { type RefuseOptions, refuse } from "./server/refusal.ts";
 export {
   type DecisionWithData,
   type PathParams,

@@ -21,6 +21,7 @@ export const isWebSocketUpgrade: () => never = /* @__PURE__ */ inNodeOnly("isWeb
 export const PreparedMessage: () => never = /* @__PURE__ */ inNodeOnly("PreparedMessage");
 export const ProtocolError: () => never = /* @__PURE__ */ inNodeOnly("ProtocolError");
 export const prometheusText: () => never = /* @__PURE__ */ inNodeOnly("prometheusText");
+export const refuse: () => never = /* @__PURE__ */ inNodeOnly("refuse");
 export const route: () => never = /* @__PURE__ */ inNodeOnly("route");
 export const serve: () => never = /* @__PURE__ */ inNodeOnly("serve");
 export const subprotocolsOf: () => never = /* @__PURE__ */ inNodeOnly("subprotocolsOf");

@@ -6,6 +6,7 @@
 import { checkNumber, timerLength } from "../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
+import { withRetryAfter } from "./handshake/refused.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The options of `drain`; times are in milliseconds unless said otherwise. */
@@ -14,7 +15,10 @@ export interface DrainOptions {
   readonly over?: number;
   /** The close code for the clients. Default 1012, service restart. */
   readonly code?: number;
-  /** The `Retry-After` of the 503 for new handshakes, in whole seconds. Default 5. */
+  /**
+   * When clients may come back, in whole seconds: the `Retry-After` of the 503 for new handshakes, and the end of the
+   * reason in each Close, `retry-after=5`. Default 5.
+   */
   readonly retryAfter?: number;
   /**
    * The time after the call at which clients that are left are cut off; Infinity for never. Default `over` plus 30 s.
@@ -57,16 +61,25 @@ export function resolveDrain(options: DrainOptions): Required<DrainOptions> {
 /** The time between two groups of clients, in milliseconds. */
 const stepLength = 20;
 
-/** The reason in the Close frames of a draining server. */
-export const drainReason = "The server is draining";
+/** What the clients of a draining server are told. */
+export type ToldWhenDraining = Required<Pick<DrainOptions, "code" | "retryAfter">>;
+
+/** Closes a connection of a draining server; the reason says when its client may come back. */
+export function closeDraining(connection: ServerConnection, { code, retryAfter }: ToldWhenDraining): void {
+  connection.close(code, withRetryAfter("The server is draining", retryAfter));
+}
 
 /** Closes `connections` evenly over `over` milliseconds. Resolves when the last Close frame is sent. */
-export async function closeEvenly(connections: readonly ServerConnection[], over: number, code: number): Promise<void> {
+export async function closeEvenly(
+  connections: readonly ServerConnection[],
+  over: number,
+  told: ToldWhenDraining,
+): Promise<void> {
   const steps = Math.max(1, Math.ceil(over / stepLength));
   let closed = 0;
   for (let step = 1; step <= steps; step++) {
     const due = Math.ceil((connections.length * step) / steps);
-    for (; closed < due; closed++) connections[closed]!.close(code, drainReason);
+    for (; closed < due; closed++) closeDraining(connections[closed]!, told);
     if (closed === connections.length) return;
     await new Promise((resolve) => setTimeout(resolve, stepLength));
   }

@@ -13,7 +13,7 @@ import type { ConnectionSettings } from "../connection/handlers/connection-setti
 import type { ServerLimits } from "../connection/options/limits.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import type { Topics } from "../topics/topics.ts";
-import { drainReason } from "./drain.ts";
+import { closeDraining, type ToldWhenDraining } from "./drain.ts";
 import { claim } from "./handshake/claim.ts";
 import { addressOf, otherEnd } from "./handshake/client-address.ts";
 import { ConnectionsPerAddress } from "./handshake/connections-per-address.ts";
@@ -22,7 +22,7 @@ import { noteRefusal, type RefusableRequest, refuse } from "./handshake/refuse.t
 import { type ProxyProblem, Refused } from "./handshake/refused.ts";
 import type { RequestHead } from "./handshake/request-head.ts";
 import { type RouteMatch, Router } from "./handshake/router.ts";
-import { agree, verifyFast } from "./handshake/server-handshake.ts";
+import { agree, refuseUnread, verifyFast } from "./handshake/server-handshake.ts";
 import { pathOf, type UpgradeRequest } from "./handshake/upgrade-request.ts";
 import { fileLimit } from "./listening/open-file-limit.ts";
 import type { RequestServer } from "./listening/request-listener.ts";
@@ -68,10 +68,8 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
   /** The handshakes that wait for their route's `upgrade`. */
   readonly #pending = new Set<Promise<void>>();
   readonly #closing = new AbortController();
-  /** The close code for clients that are let in while the server drains. */
-  #drainCode: number = CloseCode.ServiceRestart;
-  /** The `Retry-After` of the 503 while the server drains, in seconds; undefined before. */
-  #retryAfter: number | undefined;
+  /** What clients are told while the server drains; undefined before. */
+  #drain: ToldWhenDraining | undefined;
 
   constructor(options: ServeOptions, { connections, counters, topics, ownSockets }: ServerParts) {
     this.#connections = connections;
@@ -108,7 +106,7 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
 
   /** Whether clients are let in: false from `drain` or `close` on. */
   get accepting(): boolean {
-    return this.#retryAfter === undefined && !this.#closing.signal.aborted;
+    return this.#drain === undefined && !this.#closing.signal.aborted;
   }
 
   /** The number of handshakes that wait for their route's `upgrade`. */
@@ -186,7 +184,7 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
     const exchange = this.#withNotes(request, route);
     const { remoteAddress } = exchange;
     const refused = this.#noRoom(remoteAddress);
-    if (refused) return refuse(exchange, refused);
+    if (refused) return refuseUnread(exchange, route, refused);
     this.#addresses?.add(remoteAddress);
     const outcome = upgrade(exchange, {
       route,
@@ -221,7 +219,8 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
   /** The refusal while the server takes no more clients; undefined while there is room. */
   #noRoom(remoteAddress: string | undefined): Refused | undefined {
     const { maxPendingHandshakes, maxConnectionsPerAddress } = this.limits;
-    if (!this.accepting) return Refused.busy("server-closing", "the server is closing", this.#retryAfter);
+    if (this.#closing.signal.aborted) return Refused.closing(CloseCode.GoingAway);
+    if (this.#drain) return Refused.closing(this.#drain.code, this.#drain.retryAfter);
     if (this.#connections.open.size + this.#pending.size >= this.#maxConnections) {
       return Refused.busy("too-many-connections", "the server has as many connections as it takes");
     }
@@ -237,17 +236,15 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
   /** Ends the count of a refused handshake; closes a connection that was let in while the server began to close. */
   #settle(remoteAddress: string | undefined, connection: ServerConnection | undefined): void {
     if (connection === undefined) return this.#addresses?.remove(remoteAddress);
-    if (this.accepting) return;
     if (this.#closing.signal.aborted) connection.close(CloseCode.GoingAway, "The server is closing");
-    else connection.close(this.#drainCode, drainReason);
+    else if (this.#drain) closeDraining(connection, this.#drain);
   }
 
   // Ending
 
   /** Refuses new handshakes with 503 and `retryAfter` seconds; clients that are being let in are closed with `code`. */
-  drain({ code, retryAfter }: { readonly code: number; readonly retryAfter: number }): void {
-    this.#retryAfter = retryAfter;
-    this.#drainCode = code;
+  drain(told: ToldWhenDraining): void {
+    this.#drain = told;
   }
 
   /** Refuses new handshakes, and those that wait for a decision. */

@@ -35,6 +35,7 @@ export interface ResolvedRoute {
   /** The hook of the option `log`; it never throws. Undefined where there is none. */
   readonly log: Log | undefined;
   readonly asyncContext: boolean;
+  readonly refuseByClose: boolean;
 }
 
 /** Resolves a route's options over the server's. Throws a TypeError or a RangeError for a value that cannot be. */
@@ -70,6 +71,7 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
     trust: resolveTrust(route.trustProxy ?? defaults.trustProxy),
     log: guardedLog(route.log ?? defaults.log),
     asyncContext: route.asyncContext ?? defaults.asyncContext ?? false,
+    refuseByClose: route.refuseByClose ?? defaults.refuseByClose ?? false,
   };
 }
 

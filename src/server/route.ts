@@ -17,6 +17,7 @@ import type { CompressionOptions } from "../protocol/handshake/permessage-deflat
 import type { TrustProxy } from "./handshake/client-address.ts";
 import type { UpgradeContext, UpgradeResult } from "./handshake/decide.ts";
 import type { OriginPolicy } from "./handshake/origin.ts";
+import type { Refused } from "./handshake/refused.ts";
 import type { Log } from "./log.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
@@ -55,6 +56,12 @@ export interface RouteOptions extends ConnectionOptions {
    * first await. Default false, since capturing a context costs some microseconds a connection.
    */
   readonly asyncContext?: boolean;
+  /**
+   * Whether pages learn why they are refused: a browser shows a page nothing of an HTTP response. Where a page may
+   * connect by its `Origin`, `refuse`, a limit and the server's end then let it in and close at once, with a code and a
+   * reason; nothing of the route runs. Costs a whole handshake for each refused page. Default false: the response.
+   */
+  readonly refuseByClose?: boolean;
   /** Limits that differ from their defaults. Those that count for a whole server are options of `serve` only. */
   readonly limits?: Partial<ServerLimits>;
   /**
@@ -79,13 +86,15 @@ export interface Route<
     RouteOptions,
     AcceptsOption<Accepted> {
   /**
-   * Decides about a client before the 101: returns an object, `{}` for nothing special, to let it in, or a `Response`
-   * to refuse it.
+   * Decides about a client before the 101: returns an object, `{}` for nothing special, to let it in; `refuse({ … })`
+   * or a `Response` to refuse it.
    *
    * Any other value, undefined and null included, and an exception refuse the client with 500 and go to `log` or
    * stderr.
    */
-  upgrade?(context: UpgradeContext<Params>): UpgradeResult<Data> | Response | Promise<UpgradeResult<Data> | Response>;
+  upgrade?(
+    context: UpgradeContext<Params>,
+  ): UpgradeResult<Data> | Refused | Response | Promise<UpgradeResult<Data> | Refused | Response>;
 }
 
 /** A route that is written in the options of `serve`: `accepts` and `text` give the type of its messages' data. */
@@ -103,6 +112,7 @@ export const routeOptionTable: OptionTable<RouteOptions> = {
   subprotocols: "array",
   compression: ["boolean", "object"],
   asyncContext: "boolean",
+  refuseByClose: "boolean",
   limits: "object",
   trustProxy: "any",
   log: "function",
@@ -121,6 +131,7 @@ type DecisionWithoutData = Omit<UpgradeResult<unknown>, "data">;
 /** The result of `upgrade` that gives `connection.data` its type: every object that lets a client in has `data`. */
 export type DecisionWithData<Data> =
   | (UpgradeResult<Data> & { readonly data: Data })
+  | Refused
   | Response
   | (undefined extends NoInfer<Data> ? DecisionWithoutData : never);
 
@@ -131,7 +142,7 @@ export interface RouteWithData<Data, Params, Accepted extends AcceptedMessages, 
     AcceptsOption<Accepted> {
   /** Whether text messages are delivered as strings (`"string"`, the default) or as bytes of UTF-8 (`"bytes"`). */
   readonly text?: Text;
-  /** Decides about a client before the 101: returns an object to let it in, or a `Response` to refuse it. */
+  /** Decides about a client before the 101: returns an object to let it in, a refusal to refuse it. */
   upgrade?(context: UpgradeContext<Params>): DecisionWithData<Data> | Promise<DecisionWithData<Data>>;
 }
 

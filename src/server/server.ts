@@ -110,7 +110,7 @@ export class Server {
     if (stopListening) void this.#stopListening();
     const connections = [...this.connections];
     const gone = this.#connections.allGone(connections, performance.now() + deadline);
-    await closeEvenly(connections, over, code);
+    await closeEvenly(connections, over, { code, retryAfter });
     await gone;
     await this.close();
   }

@@ -111,7 +111,9 @@ function journey(open: () => Promise<Browser>): void {
     const { port } = demo;
     expect(await demo.stop()).toMatchObject({ code: 0 });
     for (const tab of [push, polling, chat, readers, drain]) {
-      await tab.until(`/^The connection was lost \\((1012, “The server is draining”|1006)\\)/.test(${standing})`);
+      await tab.until(
+        `/^The connection was lost \\((1012, “The server is draining; retry-after=\\\\d+”|1006)\\)/.test(${standing})`,
+      );
     }
     demo = await startDemo(port);
     for (const tab of [push, polling, chat, readers, drain]) {

@@ -63,7 +63,8 @@ describe("drain", () => {
     expect([status, headers.get("retry-after")]).toEqual([503, "9"]);
     for (const peer of peers) {
       expect(await peer.nextTexts(1)).toEqual(["queued"]);
-      expect(closeStatus(await peer.nextFrame())?.code).toBe(1012);
+      const told = { code: 1012, reason: "The server is draining; retry-after=9" };
+      expect(closeStatus(await peer.nextFrame())).toEqual(told);
       peer.close(1012);
       peer.end();
     }
@@ -92,7 +93,10 @@ describe("drain", () => {
     expect(closeStatus(await first.nextFrame())?.code).toBe(4321);
     deciding.open();
     await readHead(slow);
-    expect(closeStatus(await slow.nextFrame())).toEqual({ code: 4321, reason: "The server is draining" });
+    expect(closeStatus(await slow.nextFrame())).toEqual({
+      code: 4321,
+      reason: "The server is draining; retry-after=5",
+    });
     for (const peer of [first, slow]) {
       peer.close(4321);
       peer.end();

@@ -14,6 +14,7 @@ import { TLSSocket } from "node:tls";
 import { type AsyncContext, captureContext, inOwnContext } from "../../connection/event-loop/async-context.ts";
 import type { ServerLimits } from "../../connection/options/limits.ts";
 import { describe } from "../../protocol/check-options.ts";
+import { CloseCode } from "../../protocol/close-code.ts";
 import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
 import { createRefusal } from "../../protocol/handshake/refusal.ts";
@@ -113,7 +114,7 @@ async function inTime(
   const abort = new AbortController();
   const { signal } = abort;
   const leave = () => abort.abort(new Error("The client left before the handshake was answered"));
-  const shut = () => abort.abort(Refused.busy("server-closing", "the server is closing"));
+  const shut = () => abort.abort(Refused.closing(CloseCode.GoingAway));
   const timer = setTimeout(() => {
     abort.abort(Refused.busy("upgrade-timeout", "the server took too long to decide"));
   }, route.limits.upgradeTimeout);
@@ -157,6 +158,7 @@ async function ask(
     return result;
   });
   const result: unknown = await deciding;
+  if (result instanceof Refused) return result;
   if (isResponse(result)) return new Refused("application", await writableRefusal(result));
   requireResult(result);
   return result;
@@ -183,13 +185,13 @@ const resultKeys: ReadonlySet<string> = new Set(["data", "subprotocol", "headers
 function requireResult(result: unknown): asserts result is UpgradeResult<unknown> {
   if (!isPlainObject(result)) {
     throw new TypeError(
-      `Cannot decide: upgrade returned ${describe(result)}; return {} to let the client in, or a Response to refuse it`,
+      `Cannot decide: upgrade returned ${describe(result)}; return {} to let the client in, or refuse({ status }) or a Response to refuse it`,
     );
   }
   const strange = Object.keys(result).find((key) => !resultKeys.has(key));
   if (strange === undefined) return;
   throw new TypeError(
-    `Cannot decide: upgrade may return data, subprotocol and headers, not ${strange}; a Response refuses`,
+    `Cannot decide: upgrade may return data, subprotocol and headers, not ${strange}; refuse({ status }) and a Response refuse`,
   );
 }
 

@@ -1,13 +1,17 @@
 /**
- * Refuses an opening handshake with an HTTP response, and closes the transport behind it (RFC 6455 section 4.2.2).
+ * Refuses an opening handshake with an HTTP response, and closes the transport behind it (RFC 6455 section 4.2.2); or,
+ * to tell a page, with a 101 and a Close behind it.
  *
  * The transport is never kept for another request: what a client sent behind its request may be meant as frames.
  */
 
+import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { drainTime } from "../../connection/options/limits.ts";
 import { channels } from "../../connection/process-wide/diagnostics.ts";
+import { type CloseStatus, encodeClosePayload } from "../../protocol/close-payload.ts";
+import { finBit, Opcode } from "../../protocol/frames/frame.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
 import { createRefusal } from "../../protocol/handshake/refusal.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
@@ -29,6 +33,8 @@ export interface RefusedRecord {
   readonly remoteAddress: string | undefined;
   /** The status of the response; 0 when the connection was ended without a response. */
   readonly status: number;
+  /** The close code, where the client was let in and told by a Close in place of that response; else missing. */
+  readonly code?: number;
   /** Why the handshake was refused. */
   readonly reason: RefusalReason;
   /** The exception of the application; missing where there was none. */
@@ -56,27 +62,38 @@ export function refuse(exchange: RefusedRequest, refused: Refused): undefined {
   writeRefusal(exchange.socket, refused.refusal, answerUnderWay(exchange));
 }
 
-/** Counts, logs and publishes a refusal whose response is written elsewhere. */
-export function noteRefusal(exchange: RefusedRequest, refused: Refused): void {
-  const { request, refusals } = exchange;
-  const { reason, refusal } = refused;
-  refusals?.set(reason, (refusals.get(reason) ?? 0) + 1);
-  if (channels.refused.hasSubscribers) channels.refused.publish({ request, status: refusal.status, reason });
-  exchange.log?.(refusedRecord(exchange, refused));
+/** The same with `response`, a 101, and the Close behind it: the client of a page is told, and is never connected. */
+export function refuseByClose(exchange: RefusedRequest, refused: Refused, response: string): undefined {
+  noteRefusal(exchange, refused, refused.close);
+  writeClose(exchange.socket, response, refused.close!);
 }
 
-function refusedRecord(exchange: RefusedRequest, { reason, refusal: { status }, error }: Refused): RefusedRecord {
+/** Counts, logs and publishes a refusal whose response is written elsewhere; `close` is what is sent in its place. */
+export function noteRefusal(exchange: RefusedRequest, refused: Refused, close?: CloseStatus): void {
+  const { request, refusals } = exchange;
+  const { reason, refusal } = refused;
+  const told = { status: refusal.status, reason, ...(close && { code: close.code }) };
+  refusals?.set(reason, (refusals.get(reason) ?? 0) + 1);
+  if (channels.refused.hasSubscribers) channels.refused.publish({ request, ...told });
+  exchange.log?.(refusedRecord(exchange, told, refused.error));
+}
+
+function refusedRecord(
+  exchange: RefusedRequest,
+  told: Pick<RefusedRecord, "status" | "reason" | "code">,
+  error: unknown,
+): RefusedRecord {
+  const { status, reason, code } = told;
   const { request, remoteAddress = otherEnd(exchange) } = exchange;
   const place = placeOf(pathOf(request?.url ?? "an unknown path"), remoteAddress);
-  const answer = status === 0 ? "without an answer" : `with ${status}`;
+  const answer = status === 0 ? "without an answer" : `with ${code ?? status}`;
   return {
     event: "refused",
     level: reason === "application-failed" ? "error" : status === 503 ? "warn" : "info",
     message: `Refused the handshake ${place} ${answer}: ${reason}`,
     request,
     remoteAddress,
-    status,
-    reason,
+    ...told,
     ...(error !== undefined && { error }),
   };
 }
@@ -100,7 +117,25 @@ export function writeRefusal(socket: Duplex, refusal: Refusal, earlier?: ServerR
   discardInput(socket);
 }
 
-/** Throws away what arrives on a stream that we have ended, and destroys the stream after a second. */
+/**
+ * Writes a 101 with a Close behind it, and closes the transport when the client answers; input is thrown away, for at
+ * most a second.
+ */
+export function writeClose(socket: Duplex, response: string, { code, reason }: CloseStatus): void {
+  if (socket.destroyed) return;
+  socket.on("error", ignoreError);
+  const payload = encodeClosePayload(code, reason);
+  // A control frame: its length is one byte (RFC 6455 section 5.5).
+  socket.write(
+    Buffer.concat([Buffer.from(response, "latin1"), Buffer.of(finBit | Opcode.Close, payload.length), payload]),
+  );
+  // What the client sends is its Close, or stands before it: a server is to end TCP first (section 7.1.1).
+  const end = () => socket.end();
+  socket.once("data", end).once("end", end);
+  discardInput(socket);
+}
+
+/** Throws away what arrives on a stream on which we have said all, and destroys the stream after a second. */
 export function discardInput(socket: Duplex): void {
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), drainTime);

@@ -14,7 +14,7 @@ import { createResponse } from "../../protocol/handshake/response.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
 import { type DecidingRoute, type DecisionTarget, decide, type UpgradeResult } from "./decide.ts";
 import { checkOrigin, isHostAllowed, type OriginPolicy } from "./origin.ts";
-import { type RefusableRequest, refuse } from "./refuse.ts";
+import { type RefusableRequest, refuse, refuseByClose } from "./refuse.ts";
 import { Refused } from "./refused.ts";
 import type { RequestHead } from "./request-head.ts";
 import { answerUnderWay, handshakeOf, type UpgradeRequest } from "./upgrade-request.ts";
@@ -27,6 +27,8 @@ export interface HandshakeRoute extends DecidingRoute {
   /** Undefined where permessage-deflate is not accepted. */
   readonly compression: CompressionSettings | undefined;
   readonly limits: Pick<ServerLimits, "upgradeTimeout" | "maxHeaderFields" | "maxHeaderSize">;
+  /** Whether pages are refused by a Close, so that they learn why. */
+  readonly refuseByClose: boolean;
 }
 
 /** The target of a handshake. */
@@ -63,11 +65,9 @@ export function admit(
   target: HandshakeTarget,
 ): Admission | undefined | Promise<Admission | undefined> {
   exchange.socket.on("error", ignoreError);
-  if (answerUnderWay(exchange)) return refuse(exchange, Refused.behindUnanswered());
   const { route } = target;
-  const verified = verifyRequest(handshakeOf(exchange.request), route.limits);
-  if (!verified.ok) return refuse(exchange, new Refused(verified.rule, verified.refusal));
-  if (!isHostAllowed(verified.host, route.hosts)) return refuse(exchange, Refused.by("host-not-allowed"));
+  const verified = verifyFor(exchange, route);
+  if (verified instanceof Refused) return refuse(exchange, verified);
   const origins = fixedOrigins(route);
   if (origins === undefined) return admitDecided(exchange, target, verified);
   if (!checkOrigin(verified.origin, verified.host, origins, undefined)) {
@@ -77,13 +77,28 @@ export function admit(
   return admitVerified(exchange, route, { verified, result: {}, context });
 }
 
+/** Refuses the client of a request before it is read: a page whose request is in order is told by a Close. */
+export function refuseUnread(exchange: RefusableRequest, route: HandshakeRoute, refused: Refused): undefined {
+  const verified = route.refuseByClose ? verifyFor(exchange, route) : refused;
+  if (verified instanceof Refused) return refuse(exchange, refused);
+  return refuseVerified(exchange, route, { verified, refused });
+}
+
+/** The request as the route's limits and hosts have it, or why it is refused. */
+function verifyFor(exchange: RefusableRequest, route: HandshakeRoute): VerifiedRequest | Refused {
+  if (answerUnderWay(exchange)) return Refused.behindUnanswered();
+  const verified = verifyRequest(handshakeOf(exchange.request), route.limits);
+  if (!verified.ok) return new Refused(verified.rule, verified.refusal);
+  return isHostAllowed(verified.host, route.hosts) ? verified : Refused.by("host-not-allowed");
+}
+
 async function admitDecided(
   exchange: RefusableRequest,
   target: HandshakeTarget,
   verified: VerifiedRequest,
 ): Promise<Admission | undefined> {
   const { verdict, head, context } = await decide(exchange, target, verified);
-  if (verdict instanceof Refused) return refuseDecided(exchange, verdict);
+  if (verdict instanceof Refused) return refuseVerified(exchange, target.route, { verified, refused: verdict });
   if (verdict) return admitVerified({ ...exchange, head }, target.route, { verified, result: verdict, context });
   exchange.socket.destroy();
   return undefined;
@@ -111,16 +126,34 @@ function admitVerified(
   try {
     return { socket, head, remoteAddress, verified, ...agree(route, verified, result), data: result.data, context };
   } catch (error) {
-    return refuseDecided(exchange, Refused.applicationFailed(error));
+    return refuseVerified(exchange, route, { verified, refused: Refused.applicationFailed(error) });
   }
 }
 
-/** Refuses; an exception of the application goes to stderr where there is no log. */
-function refuseDecided(exchange: RefusableRequest, refused: Refused): undefined {
+/**
+ * Refuses a request that is in order; a page by a Close, where the route and the refusal have one for it. An exception
+ * of the application goes to stderr where there is no log.
+ */
+function refuseVerified(
+  exchange: RefusableRequest,
+  route: HandshakeRoute,
+  { verified, refused }: { readonly verified: VerifiedRequest; readonly refused: Refused },
+): undefined {
   if (refused.reason === "application-failed" && !exchange.log) {
     console.error("A server could not answer an opening handshake:", refused.error);
   }
-  return refuse(exchange, refused);
+  const isTold = route.refuseByClose && refused.close && verified.origin !== undefined;
+  if (!isTold || !isOriginKnown(verified, route, refused)) return refuse(exchange, refused);
+  const { secWebSocketKey, subprotocols } = verified;
+  // A browser fails the handshake if none is chosen of those that it offers (WHATWG WebSockets section 2.2).
+  const subprotocol = chooseSubprotocol(subprotocols, route.subprotocols, undefined) ?? subprotocols[0];
+  return refuseByClose(exchange, refused, createResponse({ secWebSocketKey, subprotocol }));
+}
+
+/** Whether the origin is let in, as far as the application need not be asked: `upgrade` was asked only if it is. */
+function isOriginKnown({ origin, host }: VerifiedRequest, route: HandshakeRoute, { reason }: Refused): boolean {
+  if (reason === "application") return true;
+  return typeof route.origin !== "function" && checkOrigin(origin, host, route.origin, undefined) === true;
 }
 
 /**

@@ -114,7 +114,7 @@ describe("an application that decides", () => {
 
   test("for an `upgrade` that returns nothing, the log or stderr says what to return, byte by byte as well [C19]", async () => {
     const words =
-      "Cannot decide: upgrade returned undefined; return {} to let the client in, or a Response to refuse it";
+      "Cannot decide: upgrade returned undefined; return {} to let the client in, or refuse({ status }) or a Response to refuse it";
     const users = new Map([["ada", { name: "Ada" }]]);
     const decide = ({ url }: UpgradeContext) => {
       const user = users.get(url.searchParams.get("user") ?? "");

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { discardInput, refuse, writeRefusal } from "../../../src/server/handshake/refuse.ts";
+import { discardInput, refuse, writeClose, writeRefusal } from "../../../src/server/handshake/refuse.ts";
 import { plainRefusal, Refused } from "../../../src/server/handshake/refused.ts";
 import { HeldDuplex, nextTurn } from "../../support/held-duplex.ts";
 import { parseResponse, RawPeer, socketPair } from "../../support/raw-peer.ts";
@@ -67,6 +67,48 @@ describe("writeRefusal", () => {
   });
 });
 
+describe("writeClose", () => {
+  const head = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+
+  test("writes the 101 and the Close at once, and ends with the first byte that comes [R6455-7.1.1]", async () => {
+    const socket = new HeldDuplex();
+    writeClose(socket, head, { code: 4401, reason: "no" });
+    const close = [0x88, 4, 4401 >> 8, 4401 & 255, ..."no"].map((byte) =>
+      typeof byte === "string" ? byte.charCodeAt(0) : byte,
+    );
+    expect(Buffer.concat(socket.writes)).toEqual(Buffer.concat([Buffer.from(head), Buffer.from(close)]));
+    expect(socket.writes).toHaveLength(1);
+    await nextTurn();
+    expect(socket.writableEnded).toBe(false);
+    socket.push(Buffer.of(0x88));
+    await nextTurn();
+    expect(socket.writableEnded).toBe(true);
+    socket.destroy();
+  });
+
+  test("ends when the client does, and cuts a silent one off after a second", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const ended = new HeldDuplex();
+    writeClose(ended, head, { code: 1013, reason: "" });
+    ended.push(null);
+    await nextTurn();
+    expect(ended.writableEnded).toBe(true);
+    const silent = new HeldDuplex();
+    writeClose(silent, head, { code: 1013, reason: "" });
+    vi.advanceTimersByTime(999);
+    expect(silent.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(silent.destroyed).toBe(true);
+  });
+
+  test("does nothing to a destroyed stream", () => {
+    const socket = new HeldDuplex();
+    socket.destroy();
+    writeClose(socket, head, { code: 1013, reason: "" });
+    expect(socket.writes).toEqual([]);
+  });
+});
+
 describe("refuse", () => {
   test("counts by reason, and publishes to subscribers [G37]", () => {
     const refusals = new Map<string, number>();
@@ -78,7 +120,7 @@ describe("refuse", () => {
     subscribe("openline:handshake:refused", listener);
     try {
       refuse(exchange(), Refused.by("unknown-path"));
-      refuse(exchange(), Refused.busy("server-closing", "the server is closing", 7));
+      refuse(exchange(), Refused.closing(1012, 7));
     } finally {
       unsubscribe("openline:handshake:refused", listener);
     }

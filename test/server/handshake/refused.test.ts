@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { isResponse, Refused, refusalOfResponse } from "../../../src/server/handshake/refused.ts";
+import { retryAfterInReason } from "../../../src/reconnecting/policy/retry-after.ts";
+import { isResponse, Refused, refusalOfResponse, withRetryAfter } from "../../../src/server/handshake/refused.ts";
 
 test("a busy server says after how many seconds to come back", () => {
   expect(Refused.busy("too-many-connections", "it is full").refusal).toEqual({
@@ -10,6 +11,20 @@ test("a busy server says after how many seconds to come back", () => {
     ],
     body: "Cannot open the connection: it is full\n",
   });
+});
+
+test("a server that closes says so with its own code to pages, and when to come back if it knows", () => {
+  const text = "Cannot open the connection: the server is closing";
+  expect(Refused.closing(1001).close).toEqual({ code: 1001, reason: text });
+  expect(Refused.closing(1001).refusal.headers).toContainEqual(["Retry-After", "1"]);
+  expect(Refused.closing(1012, 0).close).toEqual({ code: 1012, reason: `${text}; retry-after=0` });
+  expect(Refused.closing(1012, 7).refusal.headers).toContainEqual(["Retry-After", "7"]);
+});
+
+test.each([0, 5, 600, 99_999, 100_000, 2 ** 31 - 1])("a client reads the hint of %d s", (seconds) => {
+  for (const reason of ["", "busy"]) {
+    expect(retryAfterInReason(withRetryAfter(reason, seconds))).toEqual({ retryAfter: Math.min(seconds, 600) });
+  }
 });
 
 describe("a Response", () => {
