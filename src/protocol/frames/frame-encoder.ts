@@ -99,8 +99,8 @@ function encodeLongFrame(
   else output.append(copy ?? view);
 }
 
-/** Writes a header at `at` and returns the index at which the payload begins. */
-function writeHeader(
+/** Writes a header of at most 14 bytes at `at` and returns the index at which the payload begins. */
+export function writeHeader(
   slab: Uint8Array,
   at: number,
   role: Role,

@@ -177,7 +177,7 @@ function readParameters(element: ExtensionElement): Parameters | undefined {
 }
 
 /** Returns the number of window bits: decimal, from 8 to 15, without a leading zero (RFC 7692 section 7.1.2). */
-function windowBits(value: string): number | undefined {
+export function windowBits(value: string): number | undefined {
   return /^(?:[89]|1[0-5])$/.test(value) ? Number(value) : undefined;
 }
 
