@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { readBuffer } from "../../src/protocol/frames/mask-wasm.ts";
 import { Endpoint, type EndpointEvent, type Role, violations } from "../../src/protocol/index.ts";
 import { Utf8Validator } from "../../src/protocol/messages/utf8.ts";
 import { canBecomeUtf8, isWholeUtf8 } from "../support/utf8-table.ts";
@@ -51,6 +52,42 @@ describe("receiving", () => {
         });
         expect(results[1]).toEqual(results[0]);
         expect(results[2]).toEqual(results[0]);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test("A10 D08 R6455-6.2-1 so do reads that share one buffer, whatever is read before it is used again", () => {
+    const short = fc.record({ opcode: fc.constantFrom(1, 1, 2), payload: fc.oneof(text, bytes, fc.string()) });
+    const frames = fc.array(fc.oneof({ arbitrary: short, weight: 4 }, frame), { maxLength: 30 });
+    const taken = fc.array(fc.nat(6), { maxLength: 12 });
+    fc.assert(
+      fc.property(role, frames, shares, taken, (own, sent, at, takenOfEach) => {
+        const wire = Buffer.concat(sent.map((each) => frameFrom(peerOf(own), each as WireFrame)));
+        const alone = new Endpoint({ role: own, maxMessageSize: 500 });
+        const expected = feedAll(alone, wire, "whole");
+        const sharing = new Endpoint({ role: own, maxMessageSize: 500 });
+        const events: EndpointEvent[] = [];
+        const take = (most: number): void => {
+          for (let left = most; left > 0; left--) {
+            const event = sharing.nextEvent();
+            if (event === undefined) return;
+            events.push(event);
+          }
+        };
+        for (const [index, piece] of cut(wire, cutsOf(at, wire.length)).entries()) {
+          readBuffer.set(piece);
+          sharing.receive(readBuffer, true, piece.length);
+          take(takenOfEach[index] ?? Number.POSITIVE_INFINITY);
+          sharing.releaseChunk();
+          readBuffer.fill(0xff, 0, piece.length);
+        }
+        take(Number.POSITIVE_INFINITY);
+        expect(events).toEqual(expected);
+        expect(sharing.state).toBe(alone.state);
+        const answers = (endpoint: Endpoint) =>
+          takeFrames(endpoint).map(({ opcode, payload }) => [opcode, `${payload}`]);
+        expect(answers(sharing)).toEqual(answers(alone));
       }),
       { numRuns: 400 },
     );

@@ -15,7 +15,7 @@ import { MessageAssembler } from "../messages/message-assembler.ts";
 import { StreamedMessage } from "../messages/streamed-message.ts";
 import type { Violation } from "../protocol-error.ts";
 import { joinBytes } from "../runtime/memory.ts";
-import { decodeLatin1, decodeUtf8, isUtf8 } from "../runtime/text.ts";
+import { decodeUtf8, isUtf8 } from "../runtime/text.ts";
 import { fail, failBetweenEvents, failForMemory } from "./closing.ts";
 import type { CloseEvent, EndpointEvent, FailedEvent, MessageEvent, PartEvent } from "./endpoint-events.ts";
 import type { AcceptedMessages } from "./endpoint-options.ts";
@@ -228,7 +228,7 @@ function deliver(
 ): MessageEvent | FailedEvent {
   const { textAsBytes, lendsBytes } = endpoint.settings;
   if (text && !textAsBytes) {
-    if ((seen & 0x80) === 0) return { type: "message", text, data: decodeLatin1(chunk, start, end) };
+    if ((seen & 0x80) === 0) return { type: "message", text, data: decoder!.takeAscii() };
     const data = decodeUtf8(chunk, start, end);
     // Decoding turns what is not UTF-8 into U+FFFD, so most text needs no second pass.
     if (data.includes("\ufffd") && !isUtf8(chunk.subarray(start, end))) return fail(endpoint, "text-not-utf8");

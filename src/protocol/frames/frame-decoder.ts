@@ -8,9 +8,10 @@
 
 import { viewPlain } from "../bytes.ts";
 import { allocateBytes, copyRange } from "../runtime/memory.ts";
+import { decodeLatin1 } from "../runtime/text.ts";
 import type { FrameHeader } from "./frame-rules.ts";
 import { mask } from "./mask.ts";
-import { readBuffer } from "./mask-wasm.ts";
+import { readBuffer, unmaskPlain } from "./mask-wasm.ts";
 
 const empty = allocateBytes(0);
 const longestHeader = 14;
@@ -21,6 +22,11 @@ const longestHeader = 14;
 const shortCopy = 64;
 /** The shared read buffer as a plain `Uint8Array`: V8 slices it fastest. */
 const plainReads = viewPlain(readBuffer);
+/**
+ * The most text of several messages that is decoded at once: a message is then a slice that keeps all of it. 16 messages
+ * of 64 bytes take 130 ns, one by one 820 (measured on Node 20).
+ */
+const longestSharedText = 4096;
 const decodersKept = 32;
 const pool: FrameDecoder[] = [];
 
@@ -63,6 +69,13 @@ export class FrameDecoder implements FrameHeader {
   /** The beginning of a header that the end of a chunk cut off; undefined until the first time. */
   #cut: Uint8Array | undefined;
   #cutLength = 0;
+  /** Up to here the unread bytes of the chunk are plain frames whose payloads are unmasked already. */
+  #plainEnd = 0;
+  /** What `seen` is for all of them. */
+  #plainSeen = 0;
+  /** Their bytes from `#textStart` on as text, frame headers and all. */
+  #text = "";
+  #textStart = 0;
 
   /**
    * Takes the next `length` bytes from the transport. They may be overwritten, and are not kept if they are only lent.
@@ -74,7 +87,7 @@ export class FrameDecoder implements FrameHeader {
     } else {
       this.chunk = chunk;
       this.limit = length;
-      this.#position = 0;
+      this.#position = this.#plainEnd = 0;
       this.#lent = lent;
       this.#exclusive = !lent && length === chunk.buffer.byteLength;
     }
@@ -93,7 +106,8 @@ export class FrameDecoder implements FrameHeader {
   /** Lets go of a chunk that is read to its end. */
   discard(): void {
     this.chunk = empty;
-    this.limit = this.#position = 0;
+    this.limit = this.#position = this.#plainEnd = 0;
+    this.#text = "";
   }
 
   /** Replaces unread bytes in lent memory by a copy, so that the memory may be used again. */
@@ -104,7 +118,10 @@ export class FrameDecoder implements FrameHeader {
 
   /** Reads the next header; false while it is incomplete. */
   readHeader(): boolean {
+    if (this.#position < this.#plainEnd) return this.#readPlainHeader();
     if (this.#cutLength > 0) return this.#readCutHeader();
+    if (this.chunk === readBuffer && unmaskPlain !== undefined && this.#findPlainFrames(unmaskPlain))
+      return this.#readPlainHeader();
     const length = this.#parseHeader(this.chunk, this.#position, this.limit);
     if (length > 0) {
       this.#position += length;
@@ -129,10 +146,28 @@ export class FrameDecoder implements FrameHeader {
     const length = Math.min(this.remaining, this.limit - this.#position);
     this.start = this.#position;
     this.end = this.#position = this.start + length;
+    if (this.start < this.#plainEnd) {
+      this.seen = this.#plainSeen;
+      this.remaining = 0;
+      return;
+    }
     this.seen = this.masked
       ? mask(this.chunk, this.start, this.end, this.#maskingKey, this.payloadLength - this.remaining)
       : 0x80;
     this.remaining -= length;
+  }
+
+  /** Returns the part of the payload that was read last as text; it must be ASCII. */
+  takeAscii(): string {
+    const { chunk, start, end } = this;
+    if (start >= this.#plainEnd) return decodeLatin1(chunk, start, end);
+    if (end - this.#textStart > this.#text.length) {
+      // The last frame has nobody to share with.
+      if (end === this.#plainEnd) return decodeLatin1(chunk, start, end);
+      this.#textStart = start;
+      this.#text = decodeLatin1(chunk, start, Math.min(this.#plainEnd, start + longestSharedText));
+    }
+    return this.#text.slice(start - this.#textStart, end - this.#textStart);
   }
 
   /**
@@ -173,8 +208,39 @@ export class FrameDecoder implements FrameHeader {
     this.#position -= at;
     this.start -= at;
     this.end -= at;
+    this.#plainEnd -= at;
+    this.#textStart -= at;
     this.#lent = false;
     this.#exclusive = true;
+  }
+
+  /** Unmasks the plain frames that begin here; false where there are fewer than two. */
+  #findPlainFrames(unmask: (at: number, limit: number) => number): boolean {
+    const { chunk, limit } = this;
+    const at = this.#position;
+    const first = chunk[at]!;
+    const second = chunk[at + 1]!;
+    // What makes a frame plain is said at `unmaskPlain`.
+    if ((first !== 0x81 && first !== 0x82) || second < 0x80 || second > 0xfd || at + second - 122 >= limit)
+      return false;
+    const found = unmask(at, limit);
+    this.#plainEnd = found & 0x7fffffff;
+    this.#plainSeen = found < 0 ? 0x80 : 0;
+    this.#text = "";
+    this.#textStart = at;
+    return true;
+  }
+
+  /** Reads the header of a frame that `#findPlainFrames` has found. */
+  #readPlainHeader(): true {
+    const at = this.#position;
+    this.firstByte = this.chunk[at]!;
+    this.payloadLength = this.remaining = this.chunk[at + 1]! & 0x7f;
+    this.lengthBits = 7;
+    this.lengthSign = false;
+    this.masked = true;
+    this.#position = at + 6;
+    return true;
   }
 
   /** Adds byte after byte to the header that was cut off; false when it is still incomplete. */

@@ -8,19 +8,13 @@
 import { decodeBase64 } from "../runtime/base64.ts";
 import { allocateBytes, bytesOver } from "../runtime/memory.ts";
 
-/**
- * The WebAssembly module in base64; its text form is `scripts/mask-kernel.wat`. Its memory has four pages, and its
- * function takes two addresses and a key:
- *
- *     (func (export "mask") (param $at i32) (param $end i32) (param $key i32) (result i32) …)
- *
- * The function XORs the bytes from $at up to $end with the key's bytes, the lowest first, 32 at a time and then one at
- * a time. It returns 0 if every byte of the result is ASCII.
- */
+/** The WebAssembly module in base64; its text form, which says what its functions do, is `scripts/mask-kernel.wat`. */
 export const moduleBase64: string =
-  "AGFzbQEAAAABCAFgA39/fwF/AwIBAAUDAQAEBxECBm1lbW9yeQIABG1hc2sAAAqkAQGhAQIDewJ/IAL9ESEDAkADQCAAQSBqIAFLDQEgAP0ABAAgA/1R" +
-  "IQUgACAF/QsEACAEIAX9UCEEIAD9AAQQIAP9USEFIAAgBf0LBBAgBCAF/VAhBCAAQSBqIQAMAAsLAkADQCAAIAFPDQEgAC0AACACQf8BcXMhBiAAIAY6" +
-  "AAAgByAGciEHIAJBCHghAiAAQQFqIQAMAAsLIAT9ZCAHQYABcXIL";
+  "AGFzbQEAAAABDgJgA39/fwF/YAJ/fwF/AwMCAAEFAwEABAcfAwZtZW1vcnkCAARtYXNrAAALdW5tYXNrUGxhaW4AAQqhAgKhAQIDewJ/IAL9ESEDAkAD" +
+  "QCAAQSBqIAFLDQEgAP0ABAAgA/1RIQUgACAF/QsEACAEIAX9UCEEIAD9AAQQIAP9USEFIAAgBf0LBBAgBCAF/VAhBCAAQSBqIQAMAAsLAkADQCAAIAFP" +
+  "DQEgAC0AACACQf8BcXMhBiAAIAY6AAAgByAGciEHIAJBCHghAiAAQQFqIQAMAAsLIAT9ZCAHQYABcXILfAEEfwJAA0AgAEEGaiABSw0BIAAtAAAhAiAC" +
+  "QYEBa0EBSw0BIAAtAAFBgAFrIQMgA0H9AEsNASAAQQZqIANqIQQgBCABSw0BIABBBmogBCAAKAACEAAhAyACQYEBRiADQQBHcQRAQYCAgIB4IQULIAQh" +
+  "AAwACwsgACAFcgs=";
 
 /** The part of WebAssembly that is used here; the types of Node do not have it. */
 declare const WebAssembly: {
@@ -28,7 +22,10 @@ declare const WebAssembly: {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 };
 
-type Mask = (at: number, end: number, key: number) => number;
+interface Kernel {
+  readonly mask: (at: number, end: number, key: number) => number;
+  readonly unmaskPlain: (at: number, limit: number) => number;
+}
 
 const kernel = load();
 
@@ -39,16 +36,22 @@ export const readBuffer: Uint8Array<ArrayBuffer> = kernel ? bytesOver(kernel.mem
  * XORs a range of `readBuffer` with a key whose lowest byte comes first, and returns 0 if the result is ASCII;
  * undefined in a runtime without WebAssembly or its SIMD.
  */
-export const maskReadBuffer: Mask | undefined = kernel?.mask;
+export const maskReadBuffer: Kernel["mask"] | undefined = kernel?.mask;
 
-function load(): { readonly memory: ArrayBuffer; readonly mask: Mask } | undefined {
+/**
+ * Unmasks the payloads of the plain frames of `readBuffer` from `at` on: whole text or binary messages, masked, with a
+ * length of 7 bits, that end before `limit`. Returns the end of the last one, with bit 31 set if a byte of their text is
+ * not ASCII; undefined where `maskReadBuffer` is.
+ */
+export const unmaskPlain: Kernel["unmaskPlain"] | undefined = kernel?.unmaskPlain;
+
+function load(): (Kernel & { readonly memory: ArrayBuffer }) | undefined {
   try {
     const module = new WebAssembly.Module(decodeBase64(moduleBase64));
-    const { memory, mask } = new WebAssembly.Instance(module).exports as {
+    const { memory, mask, unmaskPlain } = new WebAssembly.Instance(module).exports as Kernel & {
       readonly memory: { readonly buffer: ArrayBuffer };
-      readonly mask: Mask;
     };
-    return { memory: memory.buffer, mask };
+    return { memory: memory.buffer, mask, unmaskPlain };
   } catch {
     return undefined;
   }

@@ -1,5 +1,7 @@
 /** Headers and payloads out of chunks that are cut anywhere. */
 import { Buffer } from "node:buffer";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { FrameDecoder, giveDecoder, takeDecoder } from "../../../src/protocol/frames/frame-decoder.ts";
 import { readBuffer } from "../../../src/protocol/frames/mask-wasm.ts";
@@ -336,6 +338,112 @@ describe("what it keeps", () => {
     expect(see(buildFrame({ opcode: 1, payload: "ascii", key: testKey }))).toBe(0);
     expect(see(buildFrame({ opcode: 1, payload: "é", key: testKey }))).toBe(0x80);
     expect(see(buildFrame({ opcode: 1, payload: "ascii" }))).toBe(0x80);
+  });
+});
+
+describe("plain frames of one read", () => {
+  const texts = Array.from({ length: 100 }, (_, i) => `${i}: ${"abc".repeat(i % 40)}`);
+  const frames = texts.map((payload) => buildFrame({ opcode: 1, payload, key: testKey }));
+
+  /** Lends the decoder a read of these bytes. */
+  function lend(decoder: FrameDecoder, ...pieces: readonly Buffer[]): void {
+    decoder.push(readBuffer, Buffer.concat(pieces).copy(readBuffer), true);
+  }
+
+  /** The text of the next frame, which must be there. */
+  function readText(decoder: FrameDecoder): string {
+    expect(decoder.readHeader()).toBe(true);
+    decoder.readPayload();
+    expect([decoder.firstByte, decoder.masked, decoder.lengthBits, decoder.remaining]).toEqual([0x81, true, 7, 0]);
+    expect(decoder.end - decoder.start).toBe(decoder.payloadLength);
+    expect(decoder.seen & 0x80).toBe(0);
+    return decoder.takeAscii();
+  }
+
+  test("are read one by one, however many there are", () => {
+    for (const count of [1, 2, 3, texts.length]) {
+      const decoder = new FrameDecoder();
+      lend(decoder, ...frames.slice(0, count));
+      for (const text of texts.slice(0, count)) expect(readText(decoder)).toBe(text);
+      expect([decoder.unread, decoder.readHeader()]).toEqual([0, false]);
+    }
+  });
+
+  test("are kept, with what follows them, when the memory is used again after any of them [D08]", () => {
+    const more = buildFrame({ opcode: 1, payload: "more", key: testKey });
+    for (let kept = 0; kept <= 20; kept++) {
+      const decoder = new FrameDecoder();
+      lend(decoder, ...frames.slice(0, 20), more.subarray(0, 8));
+      for (const text of texts.slice(0, kept)) expect(readText(decoder)).toBe(text);
+      decoder.keepUnread();
+      readBuffer.fill(0, 0, 4000);
+      lend(decoder, more.subarray(8), ...frames.slice(0, 2));
+      for (const text of [...texts.slice(kept, 20), "more", ...texts.slice(0, 2)]) {
+        expect(readText(decoder)).toBe(text);
+      }
+      expect(decoder.unread).toBe(0);
+    }
+  });
+
+  test("are not looked for inside a payload or a header", () => {
+    const decoder = new FrameDecoder();
+    const long = buildFrame({ opcode: 2, payload: Buffer.concat([...frames, ...frames]), key: [0, 0, 0, 0] });
+    lend(decoder, long.subarray(0, 4));
+    expect(decoder.readHeader()).toBe(false);
+    lend(decoder, long.subarray(4, 1000));
+    expect(decoder.readHeader()).toBe(true);
+    decoder.readPayload();
+    lend(decoder, long.subarray(1000), ...frames.slice(0, 2));
+    decoder.readPayload();
+    expect(payloadOf(decoder).equals(long.subarray(1000))).toBe(true);
+    expect([readText(decoder), readText(decoder)]).toEqual(texts.slice(0, 2));
+  });
+
+  test("among others, and with text that is not ASCII, are told from them [R6455-5.6-1]", () => {
+    const decoder = new FrameDecoder();
+    const binary = buildFrame({ opcode: 2, payload: Buffer.of(0xff), key: testKey });
+    const next = (): number => {
+      expect(decoder.readHeader()).toBe(true);
+      decoder.readPayload();
+      return decoder.firstByte;
+    };
+    lend(decoder, binary, frames[3]!);
+    expect([next(), Buffer.from(decoder.takePayload())]).toEqual([0x82, Buffer.of(0xff)]);
+    expect(readText(decoder)).toBe(texts[3]);
+    lend(decoder, frames[3]!, buildFrame({ opcode: 1, payload: "é", key: testKey }));
+    expect([next(), decoder.seen & 0x80, next(), decoder.seen & 0x80]).toEqual([0x81, 0x80, 0x81, 0x80]);
+    expect(payloadOf(decoder).toString()).toBe("é");
+  });
+
+  test("that are empty have no text", () => {
+    const decoder = new FrameDecoder();
+    const empty = buildFrame({ opcode: 1, key: testKey });
+    lend(decoder, empty, empty, frames[3]!, empty);
+    expect(Array.from({ length: 4 }, () => readText(decoder))).toEqual(["", "", texts[3], ""]);
+  });
+
+  /** Bytes of the heap in use, once garbage is collected. */
+  function heapUsed(): number {
+    setFlagsFromString("--expose-gc");
+    runInNewContext("gc()");
+    return process.memoryUsage().heapUsed;
+  }
+
+  test("share at most 4 KiB of text, so that one of them keeps no more [A02]", () => {
+    const wire = Buffer.concat(Array.from({ length: 1800 }, () => frames[30]!));
+    const kept: string[] = [];
+    const before = heapUsed();
+    for (let read = 0; read < 50; read++) {
+      const decoder = new FrameDecoder();
+      lend(decoder, wire);
+      kept.push(readText(decoder));
+      while (decoder.readHeader()) {
+        decoder.readPayload();
+        decoder.takeAscii();
+      }
+    }
+    expect(heapUsed() - before).toBeLessThan((50 * wire.length) / 10);
+    expect(kept).toEqual(Array.from({ length: 50 }, () => texts[30]));
   });
 });
 

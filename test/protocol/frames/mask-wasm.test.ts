@@ -1,6 +1,7 @@
 /** Unmasking in the shared buffer against the formula of RFC 6455 section 5.3, and what is there without WebAssembly. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { maskReadBuffer, readBuffer } from "../../../src/protocol/frames/mask-wasm.ts";
+import { maskReadBuffer, readBuffer, unmaskPlain } from "../../../src/protocol/frames/mask-wasm.ts";
+import { buildFrame, testKey, type WireFrame } from "../../support/wire.ts";
 
 /** The same bytes as a Buffer. */
 const reads = Buffer.from(readBuffer.buffer);
@@ -51,12 +52,73 @@ describe("the kernel", () => {
   });
 });
 
+describe("plain frames", () => {
+  const masked = (frame: Omit<WireFrame, "key">): Buffer => buildFrame({ ...frame, key: testKey });
+  const plain = masked({ opcode: 2, payload: "bytes" });
+
+  /** Puts the frames at `at`, and returns how many bytes of them were found plain, and whether their text is ASCII. */
+  function find(frames: readonly Buffer[], at = 0): { length: number; ascii: boolean } {
+    const wire = Buffer.concat(frames);
+    readBuffer.set(wire, at);
+    const found = unmaskPlain!(at, at + wire.length);
+    return { length: (found & 0x7fffffff) - at, ascii: found >= 0 };
+  }
+
+  test("are unmasked whatever their length, up to the last one that is whole [R6455-5.2-1 R6455-5.3-3]", () => {
+    const payloads = Array.from({ length: 126 }, (_, length) => "abcdefg".repeat(18).slice(0, length));
+    const frames = payloads.map((payload) => masked({ opcode: 1, payload }));
+    for (const at of [0, 1, 2, 3, 5]) {
+      const { length } = Buffer.concat(frames);
+      expect(find([...frames, plain.subarray(0, -1)], at)).toEqual({ length, ascii: true });
+      let position = at;
+      for (const payload of payloads) {
+        expect(reads.toString("latin1", position + 6, position + 6 + payload.length)).toBe(payload);
+        position += 6 + payload.length;
+      }
+      expect(reads.subarray(position, position + plain.length - 1).equals(plain.subarray(0, -1))).toBe(true);
+    }
+  });
+
+  test.each<[string, Buffer]>([
+    ["is a fragment", masked({ opcode: 1, fin: false, payload: "a" })],
+    ["goes on a message", masked({ opcode: 0, payload: "a" })],
+    ["is compressed", masked({ opcode: 2, rsv: 4, payload: "a" })],
+    ["has a reserved bit", masked({ opcode: 1, rsv: 1, payload: "a" })],
+    ["has a reserved opcode", masked({ opcode: 3, payload: "a" })],
+    ["is a Ping", masked({ opcode: 9, payload: "a" })],
+    ["is a Close", masked({ opcode: 8 })],
+    ["is not masked", buildFrame({ opcode: 1, payload: "a" })],
+    ["has 16 bits of length", masked({ opcode: 1, payload: "a".repeat(126) })],
+    ["has 64 bits of length", masked({ opcode: 1, payload: "a", lengthBits: 64 })],
+  ])("end before a frame that %s, which is left as it came [R6455-5.2-1]", (_, other) => {
+    expect(find([plain, other, plain])).toEqual({ length: plain.length, ascii: true });
+    expect(reads.subarray(plain.length, plain.length + other.length).equals(other)).toBe(true);
+    expect(find([other, plain])).toEqual({ length: 0, ascii: true });
+  });
+
+  test("are ASCII unless a byte of their text is not [R6455-5.6-1]", () => {
+    const binary = masked({ opcode: 2, payload: Buffer.of(0xff) });
+    expect(find([plain, binary, masked({ opcode: 1, payload: "a" })]).ascii).toBe(true);
+    for (const payload of ["é", `${"a".repeat(64)}é`, `${"a".repeat(30)}é${"a".repeat(40)}`]) {
+      expect(find([plain, masked({ opcode: 1, payload }), plain]).ascii).toBe(false);
+    }
+  });
+
+  test("end with the buffer [R6455-5.2-1]", () => {
+    const at = readBuffer.length - plain.length;
+    expect(find([plain], at)).toEqual({ length: plain.length, ascii: true });
+    for (let rest = 1; rest < plain.length; rest++) {
+      expect(find([plain.subarray(0, rest)], readBuffer.length - rest)).toEqual({ length: 0, ascii: true });
+    }
+  });
+});
+
 describe("without WebAssembly", () => {
   test("the buffer is an ordinary one of the same length, and masking is left to JavaScript", async () => {
     vi.stubGlobal("WebAssembly", undefined);
     vi.resetModules();
     const without = await import("../../../src/protocol/frames/mask-wasm.ts");
-    expect(without.maskReadBuffer).toBeUndefined();
+    expect([without.maskReadBuffer, without.unmaskPlain]).toEqual([undefined, undefined]);
     expect(without.readBuffer).toHaveLength(readBuffer.length);
     const { mask } = await import("../../../src/protocol/frames/mask.ts");
     without.readBuffer.set([0x7f, 0x9f, 0x4d, 0x51, 0x58]);
