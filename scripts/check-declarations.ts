@@ -76,12 +76,12 @@ export async function complaints(
     symlinkSync(join(tools, `node_modules/types-node-${node}`), join(folder, "node_modules/@types/node"), "junction");
     writeFileSync(join(folder, "program.ts"), readFileSync(join(tools, "program.ts")));
     programs.push("program.ts");
-    entries.push("openline", "openline/browser", "openline/testing");
+    entries.push("openline", "openline/browser", "openline/browser/json", "openline/json", "openline/testing");
   }
   if (isPage) {
     writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));
     programs.push("page.ts");
-    entries.push("openline/browser");
+    entries.push("openline/browser", "openline/browser/json");
   }
   writeFileSync(join(folder, "exports.ts"), entries.map((entry) => reexport(entry, files)).join(""));
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
@@ -106,7 +106,8 @@ export async function complaints(
 
 /** Exports every name of an entry under another one, so that the compiler has to find each. */
 function reexport(entry: string, files: ReadonlyMap<string, string>): string {
-  const path = `dist/${entry.replace(/^openline\/?/, "")}/index.d.ts`.replace("//", "/");
+  const { exports } = JSON.parse(files.get("package.json")!) as { exports: Record<string, { types: string }> };
+  const path = exports[entry.replace("openline", ".")]!.types.replace("./", "");
   const lists = [...files.get(path)!.matchAll(/^export (type )?\{([^}]*)\}/gm)];
   const names = lists.flatMap(([, , list = ""]) => list.split(",")).map((name) => name.replace(/\btype\b/, "").trim());
   const prefix = entry.replace(/\W/g, "_");

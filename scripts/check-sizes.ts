@@ -10,6 +10,8 @@ import { installBundlers, unpackInto } from "./packed.ts";
 
 /** What is imported, and the most bytes that it may be. */
 export interface SizeLimit {
+  /** The entry. Default `openline/browser`. */
+  readonly from?: string;
   readonly names: string;
   readonly most: number;
 }
@@ -20,17 +22,18 @@ export const sizeLimits: readonly SizeLimit[] = [
   { names: "{ connect }", most: 1280 },
   { names: "{ reconnecting }", most: 3584 },
   { names: "*", most: 5632 },
+  { from: "openline/browser/json", names: "{ json }", most: 2688 },
 ];
 
 interface Esbuild {
   build(options: object): Promise<{ readonly outputFiles: readonly [{ readonly contents: Uint8Array }] }>;
 }
 
-/** The bytes of a page that imports these names from `openline/browser`, the package being in `folder`. */
-export async function sizeOf(names: string, folder: string): Promise<number> {
+/** The bytes of a page that imports these names from an entry, the package being in `folder`. */
+export async function sizeOf(names: string, folder: string, from = "openline/browser"): Promise<number> {
   const { build } = createRequire(join(installBundlers(), "package.json"))("esbuild") as Esbuild;
   const { outputFiles } = await build({
-    stdin: { contents: `export ${names} from "openline/browser";`, resolveDir: folder },
+    stdin: { contents: `export ${names} from "${from}";`, resolveDir: folder },
     bundle: true,
     minify: true,
     format: "esm",
@@ -42,8 +45,8 @@ export async function sizeOf(names: string, folder: string): Promise<number> {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const folder = unpackInto("sizes");
-  for (const { names, most } of sizeLimits) {
-    const size = await sizeOf(names, folder);
+  for (const { from, names, most } of sizeLimits) {
+    const size = await sizeOf(names, folder, from);
     console.log(`${names.padEnd(26)} ${String(size).padStart(5)} bytes of ${most}`);
     if (size > most) process.exitCode = 1;
   }

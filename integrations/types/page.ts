@@ -10,6 +10,7 @@ import {
   type Resume,
   reconnecting,
 } from "openline/browser";
+import { json, type StandardSchema } from "openline/browser/json";
 
 const socket = new ReconnectingWebSocket(
   async ({ last, signal }) => `wss://example.com/?ticket=${await ticket(last, signal)}`,
@@ -59,6 +60,10 @@ const connection: Connection = await connect("wss://example.com/", {
 await connection.ready;
 connection.close(4000, "bye");
 console.log((await connection.closed).bufferedAmount);
+
+declare const schema: StandardSchema<{ n: number }>;
+const typed = await json(schema).connect("/numbers", { message: (self, { n }) => self.send({ n: n + 1 }) });
+console.log((await typed.closed).code);
 
 async function ticket(last: End | undefined, signal: AbortSignal): Promise<string> {
   const response = await fetch("/ticket", { method: "POST", body: String(last?.code), signal });

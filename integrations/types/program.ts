@@ -17,6 +17,7 @@ import {
   WebSocket,
   WebSocketStream,
 } from "openline";
+import { json, type StandardSchema } from "openline/json";
 import { Endpoint } from "openline/protocol";
 import { type ConnectionPair, connectionPair, type PairOptions, VirtualClock } from "openline/testing";
 
@@ -85,3 +86,21 @@ const untyped: ConnectionPair = await connectionPair({
 const echoed: Connection = untyped.client;
 await pair.clock.advance(1000);
 console.log(named, echoed.role, pair.unplug(), pair.plugIn());
+
+declare const fromClient: StandardSchema<unknown, { type: "chat"; text: string } | { type: "leave" }>;
+declare const fromServer: StandardSchema<{ said: string }>;
+const chat = json({ receives: fromClient, sends: fromServer });
+await serve({
+  routes: {
+    "/chat/:room": chat.route({
+      upgrade: ({ params }) => ({ data: params.room }),
+      on: {
+        chat: (connection, { text }) => connection.publish(connection.data, { said: text.trim() }),
+        leave: (connection) => connection.close(),
+      },
+    }),
+  },
+});
+const typed = await json(fromServer).connect("ws://localhost");
+typed.send({ said: "hello" }, { timeout: 1000 });
+for await (const { said } of typed) console.log(said.length);

@@ -19,13 +19,14 @@ function loaded(paths: readonly string[]): string[] {
 }
 
 test("every module of the browser's entry loads where there is no global at all", () => {
-  const paths = ["browser", "reconnecting"].flatMap((folder) =>
+  const paths = ["browser", "reconnecting", "typed"].flatMap((folder) =>
     readdirSync(join(root, "src", folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => join("dist", folder, name.replace(".ts", ".js"))),
   );
   expect(paths).toContain("dist/browser/index.js");
   expect(paths).toContain("dist/browser/safety-net.js");
+  expect(paths).toContain("dist/browser/json.js");
   expect(loaded(paths)).toEqual(paths.map((path) => `${path} ok`));
 });
 
