@@ -9,10 +9,12 @@ import {
   connect as tlsConnect,
 } from "node:tls";
 import { afterAll } from "vitest";
+import { HandleTransport } from "../../src/transport/handles/handle-transport.ts";
 import { memoryPair } from "../../src/transport/memory-pair.ts";
 import type { NetSocket } from "../../src/transport/streams/net-socket.ts";
 import { canLendReads } from "../../src/transport/streams/shared-reads.ts";
 import { transportOver } from "../../src/transport/streams/transport-over.ts";
+import { acceptedHandle } from "../support/accepted-handle.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { describeContract, type TransportPair } from "./contract.ts";
 
@@ -99,7 +101,20 @@ async function becomeStream(): Promise<TransportPair> {
   return pair;
 }
 
+async function handlePair(): Promise<TransportPair> {
+  const { handle, far, owner } = await acceptedHandle();
+  return { near: new HandleTransport(handle, owner), stream: undefined, far };
+}
+
+/** A handle that has become a stream before it was listened to. */
+async function handleAsStream(): Promise<TransportPair> {
+  const { near, far } = await handlePair();
+  return { near, stream: near.becomeStream(), far };
+}
+
 const ofSockets = { resets: true, addresses: true };
+describeContract("a bare handle", { ...ofSockets, make: handlePair, borrows: canLendReads, isBare: true });
+describeContract("a handle that has become a stream", { ...ofSockets, make: handleAsStream, borrows: false });
 describeContract("a socket of our own", { ...ofSockets, make: () => socketPair(true), borrows: canLendReads });
 describeContract("a socket that has become a stream", { ...ofSockets, make: becomeStream, borrows: false });
 describeContract("a socket that others may use", { ...ofSockets, make: () => socketPair(false), borrows: false });

@@ -1,18 +1,17 @@
 /**
- * Writes to a socket's handle, past the queue and the callbacks of its stream: a tenth of the cost of a small message
- * (measured).
+ * Writes to a handle, past the queue and the callbacks of a stream: a tenth of the cost of a small message (measured).
  *
- * The stream must be idle then, and stay so until the write is complete; what fails, it is left to report. The request
- * that a handle wants is taken from a socket that was made to write one; newer handles make their own when a write has to
- * wait. Where the runtime has neither, sockets are written to as streams.
+ * A socket's stream must be idle then, and stay so until the write is complete; what fails, it is left to report. The
+ * request that a handle wants is taken from a socket that was made to write one; newer handles make their own when a write
+ * has to wait. Where the runtime has neither, sockets are written to as streams.
  */
 
 import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import { getSystemErrorName } from "node:util";
 
-/** What is used of a socket's handle. */
-interface Handle {
+/** What is used of a handle to write to it. */
+export interface WritableHandle {
   /** Zero, or the number of an error; where no request is given and the write has to wait, the handle's own request. */
   writeBuffer(request: Request | null, bytes: Uint8Array): number | Request;
   /** The same for several pieces, which leave in one system call. */
@@ -20,7 +19,7 @@ interface Handle {
   /** Bytes that wait until the peer takes more; undefined where another stream than the system's takes them. */
   readonly writeQueueSize?: number;
   /** Below TLS, where what was encrypted waits. */
-  readonly _parent?: Handle | null;
+  readonly _parent?: WritableHandle | null;
 }
 
 interface Request {
@@ -65,6 +64,9 @@ const requests = new SpareRequest();
 /** What became of a direct write; "refused" says that nothing was done, and that the socket's stream has to do it. */
 export type DirectOutcome = "left" | "waits" | "refused";
 
+/** Whether handles can be written to. */
+export const canWriteToHandles: boolean = RequestClass !== undefined;
+
 /** Hears that a direct write that waited is over: zero, or the number of the system's error. */
 export interface DirectWriter {
   writeCompleted(status: number): void;
@@ -72,7 +74,7 @@ export interface DirectWriter {
 
 /** Whether `writeDirectly` may be called for the socket: it is an ordinary one, and used by nothing else. */
 export function canWriteDirectly(socket: Socket): boolean {
-  if (RequestClass === undefined || Object.getPrototypeOf(socket) !== Socket.prototype) return false;
+  if (!canWriteToHandles || Object.getPrototypeOf(socket) !== Socket.prototype) return false;
   const handle = handleOf(socket);
   if (typeof handle?.writeBuffer !== "function" || typeof handle.writev !== "function") return false;
   return typeof handle.writeQueueSize === "number";
@@ -82,12 +84,22 @@ export function canWriteDirectly(socket: Socket): boolean {
 export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[], writer: DirectWriter): DirectOutcome {
   const handle = handleOf(socket);
   if (!handle || socket.writableLength > 0) return "refused";
+  const outcome = writeTo(handle, bytes, writer);
+  return typeof outcome === "number" ? "refused" : outcome;
+}
+
+/** The same for a handle that is nobody's stream: in place of "refused", the number of the system's error. */
+export function writeTo(
+  handle: WritableHandle,
+  bytes: Uint8Array | Uint8Array[],
+  writer: DirectWriter,
+): "left" | "waits" | number {
   const lent = requests.lend();
   const answer = Array.isArray(bytes) ? handle.writev(lent, bytes, true) : handle.writeBuffer(lent, bytes);
   if (typeof answer === "number" && answer !== 0) {
     // The error may have come after the request was used.
     requests.giveUp();
-    return "refused";
+    return answer;
   }
   if (handle.writeQueueSize === 0) {
     requests.takeBack();
@@ -104,8 +116,13 @@ export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[], 
 
 /** The system's error of a direct write. */
 export function directWriteError(status: number): Error {
+  return systemError("write", status);
+}
+
+/** An error of the system with the text and the fields that Node gives it. */
+export function systemError(syscall: string, status: number): Error {
   const code = getSystemErrorName(status);
-  return Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: "write" });
+  return Object.assign(new Error(`${syscall} ${code}`), { code, errno: status, syscall });
 }
 
 /** Bytes that wait in the socket's handle; undefined when it has none any more. */
@@ -124,8 +141,8 @@ export function waitingBelow(socket: Socket): number {
   return waiting;
 }
 
-function handleOf(socket: Socket): Handle | null {
-  return (socket as unknown as { readonly _handle: Handle | null })._handle;
+function handleOf(socket: Socket): WritableHandle | null {
+  return (socket as unknown as { readonly _handle: WritableHandle | null })._handle;
 }
 
 function findRequestClass(): (new () => Request) | null | undefined {

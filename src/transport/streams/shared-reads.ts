@@ -33,6 +33,9 @@ interface ReadKeys {
 
 const keys = findKeys();
 
+/** Whether sockets can read into the shared buffer. */
+export const canShareReads: boolean = keys !== undefined;
+
 /** Whether each read of this socket now calls `receive`, and it emits no `data`; else it is as it was. */
 export function shareReads(socket: Socket, receive: ReceiveShared): boolean {
   if (keys === undefined || !canShare(socket)) return false;
@@ -54,6 +57,30 @@ export function unshareReads(socket: Socket): boolean {
   // The stream waits for what it asked for when reading began, which went past it: it may ask again.
   socket.push(Buffer.alloc(0));
   return true;
+}
+
+/** Makes a stream of a handle that reads into the shared buffer, and which has stopped to read. It reads nothing yet. */
+export function streamOver(handle: object): Socket {
+  const socket = new Socket({
+    handle,
+    allowHalfOpen: true,
+    manualStart: true,
+    readable: true,
+    writable: true,
+  } as object);
+  readCopies(socket);
+  return socket;
+}
+
+/**
+ * Lets a socket that Node has made of a handle that reads into the shared buffer read in memory of its own.
+ *
+ * Node itself knows only of its own buffers, and would read empty chunks.
+ */
+export function readCopies(socket: Socket): void {
+  const bare = socket as unknown as BareSocket;
+  bare[keys!.buffer] = readBuffer;
+  bare[keys!.callback] = pushCopy;
 }
 
 /** The handle goes on reading into the shared buffer, which nothing can take from it. */
