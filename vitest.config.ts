@@ -9,8 +9,9 @@ import { defineConfig } from "vitest/config";
 
 const others = "test/!(protocol|reconnecting|bench)/**/*.test.ts";
 const pure = "test/{protocol,reconnecting,bench}/**/*.test.ts";
-/** Those of the pure folders that replace modules or globals. */
-const replacing = [
+/** Those of the pure folders that replace modules or globals, or start processes. */
+const alone = [
+  "test/bench/storm/storm.test.ts",
   "test/protocol/endpoint/receiving.test.ts",
   "test/protocol/frames/mask-wasm.test.ts",
   "test/protocol/messages/free-memory.test.ts",
@@ -34,8 +35,8 @@ export default defineConfig({
       },
     ],
     projects: [
-      { extends: true, test: { name: "own process", include: [others, ...replacing] } },
-      { extends: true, test: { name: "pure", include: [pure], exclude: replacing, isolate: false } },
+      { extends: true, test: { name: "own process", include: [others, ...alone] } },
+      { extends: true, test: { name: "pure", include: [pure], exclude: alone, isolate: false } },
     ],
     coverage: {
       provider: "v8",

@@ -4,7 +4,7 @@
  * Functions of the same name, file and caller are one box. What V8 calls idle is the time in libuv outside of JavaScript:
  * in a process that is never without work, its reads and its looks for what can be read.
  */
-import { escaped } from "./plot.ts";
+import { escaped } from "./svg.ts";
 
 /** What is used of a `.cpuprofile` file, as V8 writes it; times in µs. */
 export interface CpuProfile {

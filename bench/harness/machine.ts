@@ -71,7 +71,8 @@ export function newResults(here: Machine, command: string, generator: string, se
   return { date, command, commit: commit(), machine: here, generator, warmup, duration, rows: [] };
 }
 
-function commit(): string | undefined {
+/** The commit that is measured, as `git describe` names it. */
+export function commit(): string | undefined {
   if (process.env.OPENLINE_DIST !== undefined) return "another build";
   try {
     const options = { cwd: benchFolder, encoding: "utf8", stdio: "pipe" } as const;

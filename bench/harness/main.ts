@@ -7,12 +7,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
+import { drawStorms } from "../storm/picture.ts";
+import { stormMarkdown, targetsOf } from "../storm/report.ts";
+import { allStorms } from "../storm/storm.ts";
 import { flamePictures } from "./flames.ts";
 import { prepareGenerator } from "./generator.ts";
 import { lock } from "./lock.ts";
-import { type Machine, machine, newResults, type Results, type RowResult } from "./machine.ts";
+import { commit, type Machine, machine, newResults, type Results, type RowResult } from "./machine.ts";
 import { markdown, updateFigures, updateReadme } from "./markdown.ts";
-import { benchFolder, type Peer, workFolder } from "./peers.ts";
+import { benchFolder, type Peer, stormPrograms, workFolder } from "./peers.ts";
 import { Progress } from "./progress.ts";
 import { type Row, rows } from "./rows.ts";
 import { type RunSettings, run, type Sample } from "./run.ts";
@@ -28,6 +31,8 @@ const usage = `npm run bench -- [rows] [options]
   --peers A,B      only these peers, by id
   --node N         with that version of Node, such as 26, which npm installs into .cache/
   --flames         where the time of E2 goes: flame graphs of ws and openline
+  --storm          many clients lose their server, beside the same without jitter: three minutes, and two CPUs to itself
+  --clients N      how many; default 10000
   --save           writes bench/results/, docs/images/ and the table in README.md as well
 `;
 
@@ -37,6 +42,8 @@ const { values, positionals } = parseArgs({
     all: { type: "boolean", default: false },
     scaling: { type: "boolean", default: false },
     flames: { type: "boolean", default: false },
+    storm: { type: "boolean", default: false },
+    clients: { type: "string" },
     node: { type: "string" },
     rounds: { type: "string" },
     duration: { type: "string", default: "800" },
@@ -57,6 +64,7 @@ async function main(): Promise<boolean> {
   const chosen = chooseRows(values.scaling ? scalingRows : rows);
   mkdirSync(workFolder, { recursive: true });
   await lock();
+  if (values.storm) return await makeStorms();
   const generator = prepareGenerator();
   const settings: RunSettings = { generator: generator.command, warmup: 800, duration: wholeNumber("duration", 800) };
   const here = machine();
@@ -78,6 +86,27 @@ async function drawFlames(settings: RunSettings): Promise<true> {
   if (values.save) writeFiles(picturesFolder, drawn);
   console.log(`Written: ${written.join(" ")}`);
   return true;
+}
+
+async function makeStorms(): Promise<boolean> {
+  const here = machine();
+  warnOfOthers(here);
+  const settings = { ...stormPrograms, clients: wholeNumber("clients", 10_000), processes: 4, calm: 10_500 };
+  const storms = await allStorms(settings, (line) => console.log(line));
+  here.loadAfter = machine().loadAfter;
+  const date = new Date().toISOString();
+  const results = { date, command: commandLine(), commit: commit(), machine: here, storms };
+  const page = stormMarkdown(results);
+  const files = new Map([
+    ["storm.json", `${JSON.stringify(results)}\n`],
+    ["storm.md", page],
+  ]);
+  const drawn = new Map([["storm.svg", drawStorms(storms)]]);
+  writeFiles(workFolder, [...files, ...drawn]);
+  if (values.save) writeFiles(`${benchFolder}results/`, files);
+  if (values.save) writeFiles(picturesFolder, drawn);
+  console.log(`\n${page}\nWritten: ${written.join(" ")}`);
+  return storms.flatMap(targetsOf).every(({ met }) => met);
 }
 
 function chooseRows(from: readonly Row[]): Row[] {
@@ -118,7 +147,7 @@ function roundsOf(row: Row): number {
   return wholeNumber("rounds", row.rounds ?? 5);
 }
 
-function wholeNumber(name: "rounds" | "duration", otherwise: number): number {
+function wholeNumber(name: "rounds" | "duration" | "clients", otherwise: number): number {
   const value = values[name] === undefined ? otherwise : Number(values[name]);
   if (Number.isInteger(value) && value > 0) return value;
   console.error(`Cannot measure: --${name} must be a whole number from 1 on, not ${values[name]}`);

@@ -182,7 +182,8 @@ function missingList({ rows }: Results): string {
   return lines.length === 0 ? "" : `## Not measured\n\n${lines.join("\n")}`;
 }
 
-function table(titles: readonly string[], lines: readonly (readonly string[])[]): string {
+/** A table of Markdown. */
+export function table(titles: readonly string[], lines: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [line(titles), line(titles.map(() => "---")), ...lines.map(line)].join("\n");
 }

@@ -201,6 +201,12 @@ export const clients = {
 /** The server that answers the clients. */
 export const neutralServer: Command = nodeProgram("servers/neutral");
 
+/** The two sides of a storm. */
+export const stormPrograms: { readonly server: Command; readonly client: Command } = {
+  server: nodeProgram("storm/server"),
+  client: nodeProgram("storm/client"),
+};
+
 function nodeProgram(name: string, ...args: string[]): Command {
   return [...node, `${benchFolder}dist/${name}.js`, ...args];
 }

@@ -3,6 +3,7 @@
  */
 import { digits } from "./markdown.ts";
 import type { Peer } from "./peers.ts";
+import { round, svg, text } from "./svg.ts";
 
 /** What is drawn. */
 export interface Chart {
@@ -19,22 +20,6 @@ export interface Line {
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
-/** What has a colour of its own. */
-type Ink = Peer["column"] | "text" | "quiet" | "grid" | "background";
-
-/** The colours of the inks on a light page and on a dark one. */
-const colours: Readonly<Record<Ink, readonly [light: string, dark: string]>> = {
-  text: ["#1f2328", "#f0f6fc"],
-  quiet: ["#59636e", "#9198a1"],
-  grid: ["#d8dee4", "#30363d"],
-  background: ["#ffffff", "#0d1117"],
-  openline: ["#0969da", "#58a6ff"],
-  ws: ["#bc4c00", "#f0883e"],
-  bun: ["#8250df", "#bc8cff"],
-  floor: ["#6e7781", "#8b949e"],
-  others: ["#1a7f37", "#3fb950"],
-};
-
 const [width, height] = [820, 420];
 const area = { left: 64, right: 560, top: 52, bottom: 364 };
 const labelHeight = 18;
@@ -50,9 +35,7 @@ export function drawChart(chart: Chart): string {
     points.map((point) => point.y),
     [area.bottom, area.top],
   );
-  const parts = [
-    `<style>${styles()}</style>`,
-    `<rect width="${width}" height="${height}" fill="currentColor" class="background"/>`,
+  return svg(width, height, chart.title, [
     text(area.left, 24, chart.title, { ink: "text", size: 16, weight: 600 }),
     text(area.left, area.top - 10, `${chart.yTitle}, logarithmic, less is better`, { ink: "quiet" }),
     text(area.right, height - 12, chart.xTitle, { ink: "quiet", anchor: "end" }),
@@ -62,20 +45,7 @@ export function drawChart(chart: Chart): string {
     ),
     ...chart.lines.map((line) => polyline(line, { x, y })),
     ...labels(chart.lines, y),
-  ];
-  return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
-    `role="img" font-family="system-ui, sans-serif">\n<title>${escaped(chart.title)}</title>\n${parts.join("\n")}\n</svg>\n`
-  );
-}
-
-/** Each ink is a class that sets `color`, which every shape draws with. */
-function styles(): string {
-  const rules = (scheme: 0 | 1): string =>
-    Object.entries(colours)
-      .map(([ink, values]) => `.${ink}{color:${values[scheme]}}`)
-      .join("");
-  return `${rules(0)}@media(prefers-color-scheme:dark){${rules(1)}}`;
+  ]);
 }
 
 interface Scale {
@@ -128,23 +98,6 @@ function gridLine(at: number, label: string): string {
   return line + text(area.left - 8, at + 4, label, { ink: "quiet", anchor: "end" });
 }
 
-interface TextStyle {
-  readonly ink: Ink;
-  readonly size?: number;
-  readonly weight?: number;
-  readonly anchor?: "start" | "middle" | "end";
-}
-
-function text(
-  x: number,
-  y: number,
-  content: string,
-  { ink, size = 12, weight = 400, anchor = "start" }: TextStyle,
-): string {
-  const style = `class="${ink}" fill="currentColor" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}"`;
-  return `<text x="${round(x)}" y="${round(y)}" ${style}>${escaped(content)}</text>`;
-}
-
 function axisLabel(value: number): string {
   if (value >= 2 ** 20 && value % 2 ** 20 === 0) return `${value / 2 ** 20} Mi`;
   if (value >= 1024 && value % 1024 === 0) return `${value / 1024} Ki`;
@@ -153,13 +106,4 @@ function axisLabel(value: number): string {
 
 function distinct(values: readonly number[]): number[] {
   return [...new Set(values)];
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
-}
-
-/** Text as it stands in XML. */
-export function escaped(content: string): string {
-  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

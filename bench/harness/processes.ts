@@ -4,6 +4,7 @@
  * Every process started here is stopped here, also when a run fails: a server ends when its standard input does.
  */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
 
@@ -76,6 +77,20 @@ export class ServerProcess {
     writeFileSync(`/proc/${this.pid}/clear_refs`, "5");
   }
 
+  /** The line of JSON with which the program answers any line. */
+  async report<Result>(): Promise<Result> {
+    const line = nextLine(this.#child, this.#lines, "{");
+    this.#child.stdin.write("report\n");
+    return JSON.parse(await line) as Result;
+  }
+
+  /** Ends it as a crash does; resolves when it is gone. */
+  async kill(): Promise<void> {
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await gone;
+  }
+
   async stop(): Promise<void> {
     await stop(this.#child);
   }
@@ -91,9 +106,9 @@ export class LoadProcess {
     this.#lines = createInterface({ input: this.#child.stdout });
   }
 
-  /** The load has opened its connections and holds them until `finish`. */
-  async ready(): Promise<void> {
-    await nextLine(this.#child, this.#lines, "ready");
+  /** The load has opened its connections, which may take so many milliseconds, and holds them until `finish`. */
+  async ready(within: number = patience): Promise<void> {
+    await nextLine(this.#child, this.#lines, "ready", within);
   }
 
   /** Lets the load end; resolves with the JSON that it prints. */
@@ -101,8 +116,12 @@ export class LoadProcess {
     const line = nextLine(this.#child, this.#lines, "{");
     this.#child.stdin.end();
     const result = JSON.parse(await line) as Result;
-    await stop(this.#child);
+    await this.stop();
     return result;
+  }
+
+  async stop(): Promise<void> {
+    await stop(this.#child);
   }
 }
 
@@ -126,7 +145,12 @@ process.on("exit", () => {
 });
 
 /** The next line that starts with `prefix`; rejects with what the process wrote to stderr when it ends before. */
-function nextLine(child: ChildProcessWithoutNullStreams, lines: Interface, prefix: string): Promise<string> {
+function nextLine(
+  child: ChildProcessWithoutNullStreams,
+  lines: Interface,
+  prefix: string,
+  within: number = patience,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const settle = (outcome: () => void): void => {
       clearTimeout(timer);
@@ -140,7 +164,7 @@ function nextLine(child: ChildProcessWithoutNullStreams, lines: Interface, prefi
     };
     const onError = (error: Error): void => settle(() => reject(error));
     const onClose = (): void => settle(() => reject(new Error(complaints.get(child)?.trim() ?? "The process ended")));
-    const timer = setTimeout(() => onError(new Error(`No "${prefix}" from the process in time`)), patience);
+    const timer = setTimeout(() => onError(new Error(`No "${prefix}" from the process in time`)), within);
     lines.on("line", onLine);
     child.once("close", onClose);
     child.once("error", onError);
