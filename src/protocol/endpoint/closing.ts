@@ -12,7 +12,7 @@ import { encodeFrame } from "../frames/frame-encoder.ts";
 import { type Violation, violations } from "../protocol-error.ts";
 import type { FailedEvent } from "./endpoint-events.ts";
 import { sendOwedPong } from "./pongs.ts";
-import type { EndpointRecord } from "./record.ts";
+import type { BrokenFrame, EndpointRecord } from "./record.ts";
 
 /** Sends Close unless that was done. Throws for a code or a reason that a Close frame cannot carry. */
 export function close(endpoint: EndpointRecord, code: number = CloseCode.NoStatusReceived, reason = ""): void {
@@ -31,7 +31,7 @@ export function echoClose(endpoint: EndpointRecord): void {
 }
 
 /** Fails the connection: sends Close with the rule's code, unless a Close was sent, and parses no more. */
-export function fail(endpoint: EndpointRecord, violation: Violation): FailedEvent {
+export function fail(endpoint: EndpointRecord, violation: Violation, frame?: BrokenFrame): FailedEvent {
   const { closeCode: code, text: reason } = violations[violation];
   try {
     if (endpoint.isSending) sendClose(endpoint, { code, reason }, encodeClosePayload(code, reason));
@@ -39,10 +39,10 @@ export function fail(endpoint: EndpointRecord, violation: Violation): FailedEven
     // There is not even memory for a Close: the connection ends without one.
     if (!isLackOfMemory(error)) throw error;
   }
-  endpoint.violation ??= violation;
+  endpoint.failure ??= { violation, frame };
   endpoint.move("failed");
   endpoint.stopParsing();
-  return { type: "failed", violation: endpoint.violation };
+  return { type: "failed", violation: endpoint.failure.violation };
 }
 
 /** Fails the connection if the error says that memory is lacking; throws any other error again. */

@@ -15,7 +15,7 @@ import { type EndpointOptions, EndpointSettings } from "./endpoint-options.ts";
 import { type EndpointState, readyStates } from "./endpoint-state.ts";
 import { owedPongLength } from "./pongs.ts";
 import * as receiving from "./receiving.ts";
-import { EndpointRecord } from "./record.ts";
+import { type BrokenFrame, EndpointRecord } from "./record.ts";
 import * as sending from "./sending.ts";
 
 /**
@@ -64,6 +64,11 @@ export class Endpoint {
   /** The rule that the peer broke, or what failed here; undefined while the connection has not failed. */
   get violation(): Violation | undefined {
     return this.#record.violation;
+  }
+
+  /** The frame that broke the rule, by its header or, a Close, by its payload; undefined where no single one did. */
+  get brokenFrame(): BrokenFrame | undefined {
+    return this.#record.failure?.frame;
   }
 
   // What is received.

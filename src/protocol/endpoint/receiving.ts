@@ -100,7 +100,10 @@ function parse(endpoint: EndpointRecord, decoder: FrameDecoder, mostFrames: numb
     if (decoder.remaining === 0) {
       if (!decoder.readHeader()) break;
       const broken = judgeHeader(endpoint, decoder);
-      if (broken !== undefined) return fail(endpoint, broken);
+      if (broken !== undefined) {
+        const { firstByte, payloadLength } = decoder;
+        return fail(endpoint, broken, { firstByte, payloadLength });
+      }
     }
     decoder.readPayload();
     const event = isControl(decoder.firstByte) ? readControl(endpoint, decoder) : readData(endpoint, decoder);
@@ -254,7 +257,9 @@ function readControl(endpoint: EndpointRecord, decoder: FrameDecoder): EndpointE
 
 function readClose(endpoint: EndpointRecord, payload: Uint8Array): CloseEvent | FailedEvent {
   const status = decodeClosePayload(payload);
-  if (typeof status === "string") return fail(endpoint, status);
+  if (typeof status === "string") {
+    return fail(endpoint, status, { firstByte: finBit | Opcode.Close, payloadLength: payload.length, payload });
+  }
   endpoint.closeReceived = status;
   endpoint.move("closeReceived");
   endpoint.stopParsing();

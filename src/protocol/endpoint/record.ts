@@ -13,6 +13,24 @@ import type { Violation } from "../protocol-error.ts";
 import type { EndpointSettings } from "./endpoint-options.ts";
 import { type EndpointState, type Transition, transitions } from "./endpoint-state.ts";
 
+/** A frame that broke a rule by its header or, a Close, by its payload. */
+export interface BrokenFrame {
+  /** FIN, RSV1 to RSV3 and the opcode. */
+  readonly firstByte: number;
+  /** The payload's length in bytes, as the header says. */
+  readonly payloadLength: number;
+  /** The payload of a Close; undefined where it did not come to that. */
+  readonly payload?: Uint8Array;
+}
+
+/** Why a connection failed. */
+export interface Failure {
+  /** The first rule whose breach failed it. */
+  readonly violation: Violation;
+  /** The frame that broke the rule; undefined where no single frame did. */
+  readonly frame: BrokenFrame | undefined;
+}
+
 /** The state of one endpoint. The functions beside this file work on it; users see it as an `Endpoint`. */
 export class EndpointRecord {
   readonly settings: EndpointSettings;
@@ -23,8 +41,8 @@ export class EndpointRecord {
   closeSent: CloseStatus | undefined;
   /** The status in the peer's Close frame; undefined until that has come. */
   closeReceived: CloseStatus | undefined;
-  /** The first rule whose breach failed the connection; undefined while it has not failed. */
-  violation: Violation | undefined;
+  /** Why the connection failed; undefined while it has not. */
+  failure: Failure | undefined;
   /** Whether the connection failed between two events, so that the next call of `nextEvent` reports the failure. */
   failureUnreported = false;
 
@@ -50,6 +68,11 @@ export class EndpointRecord {
 
   constructor(settings: EndpointSettings) {
     this.settings = settings;
+  }
+
+  /** The first rule whose breach failed the connection; undefined while it has not failed. */
+  get violation(): Violation | undefined {
+    return this.failure?.violation;
   }
 
   /** Whether received bytes are still parsed: the peer may send until its Close has come. */
