@@ -141,7 +141,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     const tooLarge = this.#refusesMore();
     // The endpoint throws for a payload that is too long, in every state.
     const mayLeave = this.#owner.isOpen() || lengthOf(payload) > 125;
-    if (tooLarge || !mayLeave || !this.#sendControl("ping", payload)) {
+    if (tooLarge || !mayLeave || !this.sendControl("ping", payload)) {
       return ignorable(Promise.reject(tooLarge ?? new Error("Cannot ping: the connection is closing or closed")));
     }
     this.outbox.sentMore();
@@ -153,7 +153,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   pong(payload: Uint8Array): void {
     checkPingPayload(payload);
     if (this.#refusesMore()) return;
-    this.#sendControl("pong", payload);
+    this.sendControl("pong", payload);
     this.outbox.sentMore();
   }
 
@@ -199,6 +199,18 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     };
     this.afterwards(step, { size: kept.length, messages: position.last ? 1 : 0 });
     this.outbox.sentMore();
+  }
+
+  /**
+   * Sends a Ping or a Pong that nothing waits for, and says whether it was sent. Without memory for it the connection has
+   * failed: a timer of keepalive could only throw.
+   */
+  sendControl(opcode: "ping" | "pong", payload: Uint8Array): boolean {
+    const { endpoint } = this.#owner;
+    const sent = endpoint[opcode](payload);
+    if (sent) this.outbox.changed();
+    else if (endpoint.violation === "no-memory") this.#owner.fail("no-memory");
+    return sent;
   }
 
   /** Calls back when what was just sent has left, or cannot any more; in the order of the calls. */
@@ -250,7 +262,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   /** Sends a Ping whose Pong no caller waits for. */
   probe(): void {
     const payload = nextPingPayload();
-    if (!this.#sendControl("ping", payload)) return;
+    if (!this.sendControl("ping", payload)) return;
     this.#pings ??= new Pings(this.clock);
     this.#pings.note(payload);
   }
@@ -262,7 +274,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
 
   /** Sends a Pong that the peer did not ask for, whatever waits. */
   sendPong(): void {
-    this.#sendControl("pong", noBytes);
+    this.sendControl("pong", noBytes);
   }
 
   /** A Pong came; returns the round trip of its Ping in milliseconds, undefined when there was none. */
@@ -368,14 +380,5 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     const error = this.outbox.tooLarge("maxOutboxSize");
     this.outboxTooLarge(error);
     return error;
-  }
-
-  /** Whether it was sent. Without memory for it the connection has failed: a timer of keepalive could only throw. */
-  #sendControl(opcode: "ping" | "pong", payload: Uint8Array): boolean {
-    const { endpoint } = this.#owner;
-    const sent = endpoint[opcode](payload);
-    if (sent) this.outbox.changed();
-    else if (endpoint.violation === "no-memory") this.#owner.fail("no-memory");
-    return sent;
   }
 }

@@ -1,0 +1,111 @@
+/**
+ * The events of a `WebSocket`, as an emitter has them and as browsers do.
+ */
+
+import { EventEmitter } from "node:events";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import {
+  addListener,
+  attributeListener,
+  type CloseEvent,
+  type Dispatching,
+  type ErrorEvent,
+  type Event,
+  type Listener,
+  type MessageEvent,
+  removeListener,
+  setAttributeListener,
+} from "./events.ts";
+import type { RawData } from "./message-data.ts";
+
+/** The events of a `WebSocket`, with what their listeners get. */
+export interface WebSocketEvents {
+  open: [];
+  message: [data: RawData, isBinary: boolean];
+  close: [code: number, reason: Buffer];
+  error: [error: Error];
+  ping: [data: Buffer];
+  pong: [data: Buffer];
+  upgrade: [response: IncomingMessage];
+  redirect: [url: string, request: ClientRequest];
+  "unexpected-response": [request: ClientRequest, response: IncomingMessage];
+}
+
+/** The event of each type for `addEventListener`. */
+export interface WebSocketEventMap<Target> {
+  open: Event<Target>;
+  message: MessageEvent<Target>;
+  error: ErrorEvent<Target>;
+  close: CloseEvent<Target>;
+}
+
+/** The options of `addEventListener`. */
+export interface EventListenerOptions {
+  /** Whether the listener is removed when it is called. Default false. */
+  once?: boolean | undefined;
+}
+
+type AttributeListener<Kind> = ((event: Kind) => void) | null;
+
+/** The part of a `WebSocket` that its listeners are added to; `Target` is the whole. */
+export abstract class EventfulSocket<Target> extends EventEmitter<WebSocketEvents> {
+  /** @internal Whether both Close frames were exchanged. */
+  abstract readonly closedCleanly: boolean;
+
+  /** Adds a listener for `open`, `message`, `error` or `close`; every other type is ignored. */
+  addEventListener<Type extends keyof WebSocketEventMap<Target>>(
+    type: Type,
+    listener: Listener<WebSocketEventMap<Target>[Type]>,
+    options?: EventListenerOptions,
+  ): void {
+    addListener(this.#dispatching, type, listener as Listener<never>, { once: options?.once });
+  }
+
+  /** Removes a listener that `addEventListener` added. */
+  removeEventListener<Type extends keyof WebSocketEventMap<Target>>(
+    type: Type,
+    listener: Listener<WebSocketEventMap<Target>[Type]>,
+  ): void {
+    removeListener(this.#dispatching, type, listener);
+  }
+
+  /** The listener for `open`; null where there is none. */
+  get onopen(): AttributeListener<Event<Target>> {
+    return attributeListener(this.#dispatching, "open") as AttributeListener<Event<Target>>;
+  }
+
+  set onopen(listener: AttributeListener<Event<Target>>) {
+    setAttributeListener(this.#dispatching, "open", listener);
+  }
+
+  /** The listener for `message`; null where there is none. */
+  get onmessage(): AttributeListener<MessageEvent<Target>> {
+    return attributeListener(this.#dispatching, "message") as AttributeListener<MessageEvent<Target>>;
+  }
+
+  set onmessage(listener: AttributeListener<MessageEvent<Target>>) {
+    setAttributeListener(this.#dispatching, "message", listener);
+  }
+
+  /** The listener for `error`; null where there is none. */
+  get onerror(): AttributeListener<ErrorEvent<Target>> {
+    return attributeListener(this.#dispatching, "error") as AttributeListener<ErrorEvent<Target>>;
+  }
+
+  set onerror(listener: AttributeListener<ErrorEvent<Target>>) {
+    setAttributeListener(this.#dispatching, "error", listener);
+  }
+
+  /** The listener for `close`; null where there is none. */
+  get onclose(): AttributeListener<CloseEvent<Target>> {
+    return attributeListener(this.#dispatching, "close") as AttributeListener<CloseEvent<Target>>;
+  }
+
+  set onclose(listener: AttributeListener<CloseEvent<Target>>) {
+    setAttributeListener(this.#dispatching, "close", listener);
+  }
+
+  get #dispatching(): Dispatching {
+    return this as unknown as Dispatching;
+  }
+}

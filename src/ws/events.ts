@@ -1,0 +1,176 @@
+/**
+ * The events of `addEventListener` and of the attributes `onopen`, `onmessage`, `onerror` and `onclose`, over the ordinary
+ * events of an emitter.
+ *
+ * They are classes of their own, as in `ws`: Node 20 has no global ErrorEvent or CloseEvent, and these hold no more than is
+ * asked for.
+ */
+
+import type { EventEmitter } from "node:events";
+import type { RawData } from "./message-data.ts";
+
+/** An event of a `WebSocket`: its type and the object that it happened to. */
+export class Event<Target = unknown> {
+  readonly #type: string;
+  readonly #target: Target;
+
+  constructor(type: string, target: Target) {
+    this.#type = type;
+    this.#target = target;
+  }
+
+  /** The name of the event. */
+  get type(): string {
+    return this.#type;
+  }
+
+  /** The object that the event happened to. */
+  get target(): Target {
+    return this.#target;
+  }
+}
+
+/** The end of a connection. */
+export class CloseEvent<Target = unknown> extends Event<Target> {
+  readonly #end: { readonly code: number; readonly reason: string; readonly wasClean: boolean };
+
+  constructor(target: Target, code: number, reason: string, wasClean: boolean) {
+    super("close", target);
+    this.#end = { code, reason, wasClean };
+  }
+
+  /** The code of the Close frame received; 1005 if it had none, 1006 if none came. */
+  get code(): number {
+    return this.#end.code;
+  }
+
+  /** The reason of the Close frame received, else empty. */
+  get reason(): string {
+    return this.#end.reason;
+  }
+
+  /** Whether both Close frames were exchanged. */
+  get wasClean(): boolean {
+    return this.#end.wasClean;
+  }
+}
+
+/** An error: of the opening handshake, or of a peer that broke a rule. */
+export class ErrorEvent<Target = unknown> extends Event<Target> {
+  readonly #error: Error;
+
+  constructor(target: Target, error: Error) {
+    super("error", target);
+    this.#error = error;
+  }
+
+  /** The error itself. */
+  get error(): Error {
+    return this.#error;
+  }
+
+  /** What the error says. */
+  get message(): string {
+    return this.#error.message;
+  }
+}
+
+/** A message. */
+export class MessageEvent<Target = unknown> extends Event<Target> {
+  readonly #data: RawData | string;
+
+  constructor(target: Target, data: RawData | string) {
+    super("message", target);
+    this.#data = data;
+  }
+
+  /** Text as a string; binary in the form of `binaryType`. */
+  get data(): RawData | string {
+    return this.#data;
+  }
+}
+
+for (const [kind, names] of [
+  [Event, ["type", "target"]],
+  [CloseEvent, ["code", "reason", "wasClean"]],
+  [ErrorEvent, ["error", "message"]],
+  [MessageEvent, ["data"]],
+] as const) {
+  for (const name of names) Object.defineProperty(kind.prototype, name, { enumerable: true });
+}
+
+/** The object that events are dispatched on, as far as they look at it. */
+export interface Dispatching extends EventEmitter {
+  /** Whether both Close frames were exchanged. */
+  readonly closedCleanly: boolean;
+}
+
+/** The event that each of the emitter's own is told as. */
+const makers: Readonly<Record<string, (target: Dispatching, ...values: never[]) => Event>> = {
+  open: (target) => new Event("open", target),
+  message: (target, data: RawData, isBinary: boolean) => new MessageEvent(target, isBinary ? data : String(data)),
+  close: (target, code: number, reason: Buffer) =>
+    new CloseEvent(target, code, reason.toString(), target.closedCleanly),
+  error: (target, error: Error) => new ErrorEvent(target, error),
+};
+
+/** A listener: a function, or an object with one. */
+export type Listener<Kind extends Event = Event> = ((event: Kind) => void) | { handleEvent(event: Kind): void };
+
+// biome-ignore lint/suspicious/noExplicitAny: the values of whatever event it is for
+type Wrapper = (...values: any[]) => void;
+
+/** What the wrapper of a listener was made for. */
+interface Wrapped {
+  readonly listener: unknown;
+  /** Whether it is that of an attribute. */
+  readonly attribute: boolean;
+}
+
+const wrapped = new WeakMap<object, Wrapped>();
+
+function find(target: EventEmitter, type: string, wanted: (found: Wrapped) => boolean): Wrapper | undefined {
+  return target.listeners(type).find((one) => {
+    const found = wrapped.get(one);
+    return found !== undefined && wanted(found);
+  }) as Wrapper | undefined;
+}
+
+/** Adds a listener, unless it was added before or the type is none of the four. */
+export function addListener(
+  target: Dispatching,
+  type: string,
+  listener: Listener<never>,
+  { once, attribute = false }: { readonly once?: boolean | undefined; readonly attribute?: boolean } = {},
+): void {
+  const make = Object.hasOwn(makers, type) ? makers[type] : undefined;
+  if (make === undefined) return;
+  if (!attribute && find(target, type, (found) => found.listener === listener && !found.attribute)) return;
+  const wrapper: Wrapper = (...values) => {
+    const event = make(target, ...(values as never[])) as never;
+    if (typeof listener === "function") listener.call(target, event);
+    else listener.handleEvent(event);
+  };
+  wrapped.set(wrapper, { listener, attribute });
+  if (once) target.once(type, wrapper);
+  else target.on(type, wrapper);
+}
+
+/** Removes a listener that `addListener` added. */
+export function removeListener(target: Dispatching, type: string, listener: unknown): void {
+  const wrapper = find(target, type, (found) => found.listener === listener && !found.attribute);
+  if (wrapper !== undefined) target.removeListener(type, wrapper);
+}
+
+/** The listener of an attribute; null where there is none. */
+export function attributeListener(target: Dispatching, type: string): Listener<never> | null {
+  const wrapper = find(target, type, ({ attribute }) => attribute);
+  return wrapper === undefined ? null : (wrapped.get(wrapper)!.listener as Listener<never>);
+}
+
+/** Replaces the listener of an attribute; what is no function takes it away. */
+export function setAttributeListener(target: Dispatching, type: string, listener: unknown): void {
+  const wrapper = find(target, type, ({ attribute }) => attribute);
+  if (wrapper !== undefined) target.removeListener(type, wrapper);
+  if (typeof listener === "function") addListener(target, type, listener as Listener<never>, { attribute: true });
+}

@@ -1,0 +1,97 @@
+/**
+ * What connections are made with: limits and endpoint settings from the options of `ws`.
+ *
+ * Connections with the same options share one object, so that an idle one holds none of its own.
+ */
+
+import type { MessageDeflateOptions } from "../connection/compression/message-deflate.ts";
+import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
+import { connectionLimits, resolveLimits } from "../connection/options/limits.ts";
+import { EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
+import type { Role } from "../protocol/frames/frame.ts";
+import type { DeflateParameters } from "../protocol/handshake/permessage-deflate.ts";
+import { canLendReads } from "../transport/streams/shared-reads.ts";
+import type { DeflateParams, PerMessageDeflateOptions } from "./permessage-deflate.ts";
+
+/** The options of `ws` that an established connection keeps to. */
+export interface ConnectionTerms {
+  /** Whether several events may be emitted in one turn of the event loop. Default true. */
+  readonly allowSynchronousEvents?: boolean | undefined;
+  /** Whether Pings are answered. Default true. */
+  readonly autoPong?: boolean | undefined;
+  /** How long the closing handshake may take, in milliseconds. Default 30 s. */
+  readonly closeTimeout?: number | undefined;
+  /** How many fragments a message may have; 0 for any number. Default 16384. */
+  readonly maxFragments?: number | undefined;
+  /** The longest message in bytes, also when inflated; 0 for no limit of its own. Default 100 MiB. */
+  readonly maxPayload?: number | undefined;
+  /** Whether text is not checked to be UTF-8. Default false. */
+  readonly skipUTF8Validation?: boolean | undefined;
+}
+
+/** The default of `maxPayload`. */
+export const defaultMaxPayload: number = 100 * 1024 * 1024;
+/** The default of `closeTimeout`, in milliseconds. */
+export const defaultCloseTimeout = 30_000;
+
+/** What connections with the same options share. */
+export interface SharedTerms<Connection> {
+  readonly endpoint: EndpointSettings;
+  readonly settings: ConnectionSettings<Connection>;
+}
+
+/** The terms that were settled last for each role, and what for. */
+const latest: Partial<Record<Role, { readonly key: string; readonly terms: SharedTerms<never> }>> = {};
+
+/** Returns the terms for a role and options; `hooks` are the same each time. */
+export function settleTerms<Connection>(
+  role: Role,
+  compression: boolean,
+  { maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout }: ConnectionTerms,
+  hooks: Omit<ConnectionSettings<Connection>, "limits">,
+): SharedTerms<Connection> {
+  const key = [compression, maxPayload, closeTimeout].join();
+  const known = latest[role];
+  if (known?.key === key) return known.terms as unknown as SharedTerms<Connection>;
+  const maxMessageSize = maxPayload | 0 || Number.POSITIVE_INFINITY;
+  const limits = resolveLimits(connectionLimits, {
+    maxMessageSize,
+    closeTimeout,
+    // `ws` has none of these; how much waits in the process is limited all the same.
+    maxOutboxSize: Number.POSITIVE_INFINITY,
+    messageIdleTimeout: Number.POSITIVE_INFINITY,
+    writeTimeout: Number.POSITIVE_INFINITY,
+  });
+  const endpoint = new EndpointSettings({
+    role,
+    maxMessageSize,
+    compression,
+    textAsBytes: true,
+    lendsBytes: canLendReads,
+  });
+  const terms = { endpoint, settings: { ...hooks, limits } };
+  latest[role] = { key, terms: terms as unknown as SharedTerms<never> };
+  return terms;
+}
+
+/** Returns the parameters of permessage-deflate that were agreed on, in our words. */
+export function agreedParameters(params: DeflateParams): DeflateParameters {
+  return {
+    serverNoContextTakeover: params.server_no_context_takeover === true,
+    clientNoContextTakeover: params.client_no_context_takeover === true,
+    serverMaxWindowBits: params.server_max_window_bits ?? 15,
+    clientMaxWindowBits: typeof params.client_max_window_bits === "number" ? params.client_max_window_bits : 15,
+  };
+}
+
+/**
+ * Returns how messages are compressed: `ws` leaves short ones alone only where each is compressed by itself, and has
+ * zlib's own defaults.
+ */
+export function compressionOptions(
+  { threshold = 1024, zlibDeflateOptions = {} }: PerMessageDeflateOptions,
+  startsEmpty: boolean,
+): MessageDeflateOptions {
+  const { level = -1, memLevel = 8 } = zlibDeflateOptions;
+  return { threshold: startsEmpty ? threshold : 0, level, memLevel };
+}

@@ -1,0 +1,54 @@
+/**
+ * A socket that becomes an ordinary stream when it is written to or listened to from outside.
+ *
+ * A connection reads and writes past the stream of its socket, which users of `ws` do not know: they write to `_socket`,
+ * or listen for its `data`. Reading addresses, options and the end of the socket changes nothing.
+ */
+
+import { Socket } from "node:net";
+import type { Transport } from "../transport/transport.ts";
+
+/** Events that a stream does not emit while a connection goes past it. */
+const bypassed: readonly (string | symbol)[] = ["data", "readable", "drain"];
+/** Methods to add a listener; Node gives the sockets of HTTP servers some of them as properties of their own. */
+const adders = ["on", "addListener", "once", "prependListener", "prependOnceListener"] as const;
+const movers = ["write", "unshift"] as const;
+
+const transports = new WeakMap<Socket, Transport>();
+
+/** The prototype of sockets under watch. */
+const watchedPrototype = Object.create(Socket.prototype) as Socket & Record<string, unknown>;
+
+for (const name of adders) {
+  const add = Socket.prototype[name] as (this: Socket, event: string | symbol, listener: unknown) => Socket;
+  watchedPrototype[name] = function (this: Socket, event: string | symbol, listener: unknown): Socket {
+    if (bypassed.includes(event)) unwatch(this);
+    return add.call(this, event, listener);
+  } as never;
+}
+
+for (const name of movers) {
+  const move = Socket.prototype[name] as (this: Socket, ...values: unknown[]) => unknown;
+  watchedPrototype[name] = function (this: Socket, ...values: unknown[]): unknown {
+    unwatch(this);
+    return move.apply(this, values);
+  } as never;
+}
+
+/** Watches a socket whose transport has begun to listen; no-op for every other stream, and for one of a class of its own. */
+export function watch(socket: object, transport: Transport): void {
+  if (Object.getPrototypeOf(socket) !== Socket.prototype) return;
+  transports.set(socket as Socket, transport);
+  wear(socket as Socket, watchedPrototype);
+}
+
+function unwatch(socket: Socket): void {
+  wear(socket, Socket.prototype);
+  transports.get(socket)?.becomeStream();
+  transports.delete(socket);
+}
+
+function wear(socket: Socket, prototype: object): void {
+  Object.setPrototypeOf(socket, prototype);
+  for (const name of adders) if (Object.hasOwn(socket, name)) socket[name] = (prototype as Socket)[name] as never;
+}

@@ -1,0 +1,487 @@
+/**
+ * `WebSocket` of `ws`, either side of a connection: its events, methods and words over a connection of ours.
+ *
+ * A client's is made with an address; a server's without, and gets its socket by `setSocket`. Exceptions of listeners are
+ * nobody's but their own: they are thrown again where nothing else is on the stack.
+ */
+
+import { Buffer } from "node:buffer";
+import type { EventEmitter } from "node:events";
+import type { ClientRequest } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { MessageDeflate } from "../connection/compression/message-deflate.ts";
+import { ConnectionCore, type PublicConnection } from "../connection/connection-core.ts";
+import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
+import type { ConnectionHandlers } from "../connection/handlers/handlers.ts";
+import type { MessageData, MessageInfo } from "../connection/options/delivery-options.ts";
+import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
+import { maxReasonLength } from "../protocol/close-payload.ts";
+import { Endpoint } from "../protocol/endpoint/endpoint.ts";
+import type { Violation } from "../protocol/protocol-error.ts";
+import { nextTick, setImmediate } from "../transport/scheduling.ts";
+import { transportOver } from "../transport/streams/transport-over.ts";
+import { emptyBuffer, toPayload } from "./buffers.ts";
+import { ClientHandshake, type ClientOptions } from "./client-handshake.ts";
+import { EventfulSocket } from "./event-listeners.ts";
+import { failureOf } from "./failure.ts";
+import { FrameSender } from "./frame-sender.ts";
+import { type BinaryType, binaryTypes, inForm, lengthOf, outgoing, ownBuffer, type RawData } from "./message-data.ts";
+import type { DeflateParams, PerMessageDeflateOptions } from "./permessage-deflate.ts";
+import { agreedParameters, type ConnectionTerms, compressionOptions, settleTerms } from "./terms.ts";
+import { watch } from "./watched-socket.ts";
+
+/** Called when what was sent has left, or with the error for which it cannot. */
+export type SendCallback = (error?: Error) => void;
+
+/** The options of `send`. */
+export interface SendOptions {
+  /** Whether it is a binary message. Default: everything but a string. */
+  readonly binary?: boolean | undefined;
+  /** Whether it is compressed, where permessage-deflate was agreed. Default true. */
+  readonly compress?: boolean | undefined;
+  /** Whether it is the whole message, or its last fragment. Default true. */
+  readonly fin?: boolean | undefined;
+  /** Has no effect: a client masks its frames and a server does not (RFC 6455 section 5.1). */
+  readonly mask?: boolean | undefined;
+}
+
+/** The options of a server that its WebSockets are made with. */
+export interface ServerSideOptions extends ConnectionTerms {
+  readonly perMessageDeflate?: boolean | PerMessageDeflateOptions | undefined;
+}
+
+/** What all WebSockets do with the events of their connections. */
+let hooks: Pick<ConnectionSettings<WebSocket>, "handlers" | "failed" | "ended" | "keepalive">;
+
+const [connecting, open, closing, closed] = [0, 1, 2, 3] as const;
+const stateNames = ["CONNECTING", "OPEN", "CLOSING", "CLOSED"] as const;
+
+/** Emits an event; what a listener throws is thrown again in a tick of its own. */
+function tell(emitter: EventEmitter, event: string, ...values: readonly unknown[]): void {
+  try {
+    emitter.emit(event, ...values);
+  } catch (error) {
+    throwLater(error);
+  }
+}
+
+function throwLater(error: unknown): void {
+  nextTick(() => {
+    throw error;
+  });
+}
+
+/** Either side of a WebSocket connection, with the surface of `ws`. */
+export class WebSocket extends EventfulSocket<WebSocket> {
+  /** The connection is not yet open. */
+  static readonly CONNECTING = 0;
+  /** The connection is open. */
+  static readonly OPEN = 1;
+  /** The connection is closing. */
+  static readonly CLOSING = 2;
+  /** The connection is closed, or could not be opened. */
+  static readonly CLOSED = 3;
+
+  /** The connection is not yet open. */
+  declare readonly CONNECTING: 0;
+  /** The connection is open. */
+  declare readonly OPEN: 1;
+  /** The connection is closing. */
+  declare readonly CLOSING: 2;
+  /** The connection is closed, or could not be opened. */
+  declare readonly CLOSED: 3;
+
+  /** @internal The stream below; null before the handshake is done. */
+  _socket: Duplex | null = null;
+  /** @internal The request of the opening handshake; null before and after it. */
+  _req: ClientRequest | null = null;
+  /** @internal Whether this is the server's side. */
+  _isServer: boolean;
+  /** @internal The agreed subprotocol. */
+  _protocol = "";
+  /** @internal The parameters of the agreed extensions, by name. */
+  _extensions: Record<string, DeflateParams> = {};
+  /** @internal */
+  _url: string | undefined;
+
+  /** Set once the connection is established. */
+  #core: ConnectionCore | undefined;
+  /** Where it stands while there is no connection, and after it. */
+  #state: 0 | 1 | 2 | 3 = connecting;
+  #options: ServerSideOptions;
+  #binaryType: BinaryType = "nodebuffer";
+  #paused = false;
+  #failed = false;
+  /** Whether a message of several `send`s has begun and not ended. */
+  #fragmenting = false;
+  /** Bytes that were sent when it was too late. */
+  #late = 0;
+  #sender: FrameSender | undefined;
+  #handshake: ClientHandshake | undefined;
+
+  static {
+    const handlers: ConnectionHandlers<WebSocket> = {
+      message: (self, data: MessageData, { text }: MessageInfo) => self.#received(data as Uint8Array, !text),
+      ping: (self, payload) => tell(self, "ping", ownBuffer(payload)),
+      pong: (self, payload) => tell(self, "pong", ownBuffer(payload)),
+      closing: (self) => self.#peerCloses(),
+      close: (self) => self.#ended(),
+    };
+    hooks = {
+      handlers,
+      failed: (self, violation) => self.#fail(violation),
+      ended: (self) => self.#core?.receiving.release(),
+      keepalive: undefined,
+    };
+    for (const kind of [WebSocket, WebSocket.prototype]) {
+      for (const [value, name] of stateNames.entries()) Object.defineProperty(kind, name, { enumerable: true, value });
+    }
+  }
+
+  /**
+   * Opens a connection to a `ws:`, `wss:`, `http:`, `https:` or `ws+unix:` URL; without an address it waits for
+   * `setSocket`, as those of a server do.
+   *
+   * Throws a SyntaxError for an address or subprotocols that cannot be, and a RangeError for another protocol version
+   * than 8 and 13.
+   */
+  constructor(address: null, protocols?: undefined, options?: ServerSideOptions);
+  constructor(address: string | URL, options?: ClientOptions);
+  constructor(address: string | URL, protocols?: string | string[], options?: ClientOptions);
+  constructor(
+    address: string | URL | null,
+    protocols?: string | string[] | ClientOptions | undefined,
+    options?: ClientOptions | ServerSideOptions,
+  ) {
+    super();
+    this._isServer = address === null;
+    if (address === null) {
+      this.#options = (options as ServerSideOptions | undefined) ?? {};
+      return;
+    }
+    const alone = typeof protocols === "object" && protocols !== null && !Array.isArray(protocols);
+    const given = (alone ? protocols : (options ?? {})) as ClientOptions;
+    this.#options = given as ServerSideOptions;
+    const offered = alone ? undefined : (protocols as string | string[] | undefined);
+    this.#handshake = new ClientHandshake(given, offered ?? given.protocols ?? [], {
+      socket: this,
+      isConnecting: () => this.#state === connecting && this.#core === undefined,
+      established: (stream, head, agreement) => {
+        this._protocol = agreement.subprotocol;
+        if (agreement.params !== undefined) this._extensions = { "permessage-deflate": agreement.params };
+        this.setSocket(stream, head, given as ConnectionTerms);
+      },
+      failing: () => {
+        this.#state = closing;
+      },
+      failed: (error) => {
+        this.#state = closing;
+        this.#failed = true;
+        this.emit("error", error);
+        this.emitClose();
+      },
+    });
+    this.#handshake.start(address);
+  }
+
+  // What it is
+
+  /** In which form binary messages come. Default "nodebuffer". Other values are ignored. */
+  get binaryType(): BinaryType {
+    return this.#binaryType;
+  }
+
+  set binaryType(type: BinaryType) {
+    if (binaryTypes.includes(type)) this.#binaryType = type;
+  }
+
+  /** Bytes that were sent and have not left the process, those included that were sent too late to leave at all. */
+  get bufferedAmount(): number {
+    return this.#late + (this.#core === undefined ? 0 : this.#core.bufferedAmount);
+  }
+
+  /** The names of the agreed extensions. */
+  get extensions(): string {
+    return Object.keys(this._extensions).join();
+  }
+
+  /** Whether `pause` was called, and `resume` was not since. */
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
+  /** The agreed subprotocol; empty when none was. */
+  get protocol(): string {
+    return this._protocol;
+  }
+
+  /** The number of the state: 0 connecting, 1 open, 2 closing, 3 closed. */
+  get readyState(): 0 | 1 | 2 | 3 {
+    if (this.#core === undefined || this.#state === closed) return this.#state;
+    return this.#core.isOpen() ? open : closing;
+  }
+
+  /** The URL that a client was opened with; undefined for a server's. */
+  get url(): string {
+    return this._url as string;
+  }
+
+  /** @internal Whether both Close frames were exchanged. */
+  get closedCleanly(): boolean {
+    const endpoint = this.#core?.endpoint;
+    return endpoint?.closeSent !== undefined && endpoint.closeReceived !== undefined;
+  }
+
+  /** @internal The sender of frames that are made already. */
+  get _sender(): FrameSender | null {
+    if (this.#core === undefined) return null;
+    const core = this.#core;
+    this.#sender ??= new FrameSender(core, (callback) => this.#whenWritten(core, callback));
+    return this.#sender;
+  }
+
+  /** @internal There is no receiver of its own: what looks for one finds the connection's endpoint. */
+  get _receiver(): object | null {
+    return this.#core === undefined ? null : this.#core.endpoint;
+  }
+
+  /** @internal */
+  get _readyState(): 0 | 1 | 2 | 3 {
+    return this.readyState;
+  }
+
+  // Its beginning
+
+  /** @internal Takes a socket whose opening handshake is done, and begins. */
+  setSocket(socket: Duplex, head: Buffer, options: ConnectionTerms = {}): void {
+    const role = this._isServer ? "server" : "client";
+    const params = this._extensions["permessage-deflate"];
+    const { endpoint, settings } = settleTerms(role, params !== undefined, { ...this.#options, ...options }, hooks);
+    const { setTimeout, setNoDelay } = socket as Partial<Socket>;
+    setTimeout?.call(socket, 0);
+    setNoDelay?.call(socket);
+    const transport = transportOver(socket, true);
+    const core = new ConnectionCore(
+      {
+        endpoint: new Endpoint(endpoint),
+        transport,
+        settings: settings as unknown as ConnectionSettings<PublicConnection>,
+        deflate: params && this.#makeDeflate(params),
+      },
+      this as unknown as PublicConnection,
+    );
+    this.#core = core;
+    this.#handshake = undefined;
+    this._socket = socket;
+    // Listeners may be added until the turn is over.
+    if (head.length > 0) nextTick(() => core.received(Buffer.from(head), false, head.length));
+    core.start();
+    watch(socket, transport);
+    tell(this, "open");
+  }
+
+  #makeDeflate(params: DeflateParams): MessageDeflate {
+    const role = this._isServer ? "server" : "client";
+    const { perMessageDeflate } = this.#options;
+    const given = typeof perMessageDeflate === "object" ? perMessageDeflate : {};
+    const startsEmpty = params[`${role}_no_context_takeover`] === true;
+    return new MessageDeflate(role, agreedParameters(params), compressionOptions(given, startsEmpty));
+  }
+
+  // What it receives
+
+  #received(data: Uint8Array, isBinary: boolean): PromiseLike<void> | undefined {
+    try {
+      this.emit("message", isBinary ? (inForm(data, this.#binaryType) as RawData) : ownBuffer(data), isBinary);
+    } catch (error) {
+      throwLater(error);
+    }
+    if (this.#options.allowSynchronousEvents !== false) return undefined;
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Answers the peer's Close at once, with its own words. */
+  #peerCloses(): undefined {
+    const core = this.#core!;
+    const { closeReceived } = core.endpoint;
+    if (closeReceived !== undefined && core.isOpen()) core.closing.close(closeReceived.code, closeReceived.reason);
+  }
+
+  #fail(violation: Violation): void {
+    const core = this.#core!;
+    core.outbox.flush();
+    core.receiving.release();
+    if (this.#failed || this.#state === closed) return;
+    this.#failed = true;
+    tell(this, "error", failureOf(core.endpoint, violation));
+  }
+
+  #ended(): void {
+    this.emitClose();
+  }
+
+  /** @internal Says that it is over. */
+  emitClose(): void {
+    this.#state = closed;
+    const received = this.#core?.endpoint.closeReceived;
+    const reason = received?.reason ? Buffer.from(received.reason) : emptyBuffer;
+    tell(this, "close", received?.code ?? 1006, reason);
+  }
+
+  /** Reads nothing more until `resume`; what was read already may still be delivered. No-op unless it is open or closing. */
+  pause(): void {
+    if (this.#core === undefined || this.#state === closed) return;
+    this.#paused = true;
+    this.#core.receiving.hold();
+    this.#core.receiving.read(false);
+  }
+
+  /** Goes on after `pause`. No-op unless it is open or closing. */
+  resume(): void {
+    if (this.#core === undefined || this.#state === closed) return;
+    this.#paused = false;
+    this.#core.receiving.read(true);
+    this.#core.receiving.release();
+  }
+
+  // What it sends
+
+  /**
+   * Sends a message, or a fragment of one. Numbers are sent as text.
+   *
+   * Throws an Error while connecting, and a TypeError for what cannot be sent. Once it is closing or closed, nothing is
+   * sent, and the callback gets the error.
+   */
+  send(data: unknown, callback?: SendCallback): void;
+  send(data: unknown, options?: SendOptions, callback?: SendCallback): void;
+  send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): void {
+    this.#requireBegun();
+    const core = this.#core;
+    const settings = typeof options === "function" ? undefined : options;
+    const told = typeof options === "function" ? options : callback;
+    const message = outgoing(data);
+    if (!core?.isOpen()) return this.#sendLate(message, told);
+    const { binary = typeof data !== "string" && typeof data !== "number", compress, fin = true } = settings ?? {};
+    this.#send(core, message, { text: !binary, compress, fin });
+    if (told !== undefined) this.#whenWritten(core, told);
+  }
+
+  #send(
+    core: ConnectionCore,
+    message: string | Buffer | Blob,
+    { text, compress, fin }: { readonly text: boolean; readonly compress: boolean | undefined; readonly fin: boolean },
+  ): void {
+    if (!fin || this.#fragmenting) {
+      if (message instanceof Blob) throw new TypeError("Cannot send: a Blob is sent whole, not as a fragment");
+      const first = !this.#fragmenting;
+      this.#fragmenting = !fin;
+      const bytes = typeof message === "string" ? Buffer.from(message) : message;
+      core.sending.sendFragment(text, bytes, { first, last: fin });
+    } else if (typeof message !== "string") {
+      core.sending.sendAs(text, message, compress);
+    } else if (text) {
+      core.sending.send(message, compress === undefined ? undefined : { compress });
+    } else {
+      core.sending.sendAs(false, Buffer.from(message), compress);
+    }
+  }
+
+  /** Sends a Ping of at most 125 bytes; throws and calls back as `send` does. */
+  ping(data?: unknown, mask?: boolean, callback?: SendCallback): void;
+  ping(data?: unknown, callback?: SendCallback): void;
+  ping(callback?: SendCallback): void;
+  ping(data?: unknown, mask?: unknown, callback?: SendCallback): void {
+    this.#sendControl("ping", data, mask, callback);
+  }
+
+  /** Sends a Pong of at most 125 bytes; throws and calls back as `send` does. */
+  pong(data?: unknown, mask?: boolean, callback?: SendCallback): void;
+  pong(data?: unknown, callback?: SendCallback): void;
+  pong(callback?: SendCallback): void;
+  pong(data?: unknown, mask?: unknown, callback?: SendCallback): void {
+    this.#sendControl("pong", data, mask, callback);
+  }
+
+  #sendControl(opcode: "ping" | "pong", data: unknown, mask: unknown, callback: SendCallback | undefined): void {
+    this.#requireBegun();
+    const core = this.#core;
+    const told = [data, mask, callback].find((value) => typeof value === "function") as SendCallback | undefined;
+    const payload = outgoing(typeof data === "function" ? undefined : data);
+    if (!core?.isOpen()) return this.#sendLate(payload, told);
+    const bytes = toPayload(payload).data;
+    const buffer = typeof bytes === "string" ? Buffer.from(bytes) : (bytes as Buffer);
+    if (buffer.length > 125) throw new RangeError("The data size must not be greater than 125 bytes");
+    core.sending.sendControl(opcode, buffer);
+    if (told !== undefined) this.#whenWritten(core, told);
+  }
+
+  #requireBegun(): void {
+    if (this.readyState === connecting) throw new Error(notOpen(connecting));
+  }
+
+  #whenWritten(core: ConnectionCore, callback: SendCallback): void {
+    core.sending.afterWritten((outcome) => {
+      try {
+        if (outcome === "written") callback();
+        else callback(outcome === "inLine" ? new Error(cutOff) : (core.closing.report?.error ?? new Error(gone)));
+      } catch (error) {
+        throwLater(error);
+      }
+    });
+  }
+
+  /** It is too late to send: what was sent counts as buffered for good. */
+  #sendLate(data: string | Buffer | Blob, callback: SendCallback | undefined): void {
+    this.#late += lengthOf(data);
+    if (callback !== undefined) nextTick(callback, new Error(notOpen(this.readyState)));
+  }
+
+  // Its end
+
+  /**
+   * Starts the closing handshake, behind all that was sent; no-op where it has begun. While connecting, gives up.
+   *
+   * Throws a TypeError for a code that a Close frame cannot carry and a RangeError for a reason of more than 123 bytes.
+   */
+  close(code?: number, reason?: string | Buffer): void {
+    if (this.#state === closed) return;
+    const core = this.#core;
+    if (core === undefined) return this.#abort();
+    if (!core.isOpen()) return;
+    core.closing.close(checkCode(code), checkReason(code, reason));
+  }
+
+  /** Destroys the socket; while connecting, gives up. */
+  terminate(): void {
+    if (this.#state === closed) return;
+    if (this.#core === undefined) this.#abort();
+    else this.#core.terminate();
+  }
+
+  #abort(): void {
+    if (this.#state === connecting) {
+      this.#handshake?.abort("WebSocket was closed before the connection was established");
+    }
+  }
+}
+
+const cutOff = "The socket was closed while data was being compressed";
+const gone = "The socket was closed before the data was written";
+
+function notOpen(state: 0 | 1 | 2 | 3): string {
+  return `WebSocket is not open: readyState ${state} (${stateNames[state]})`;
+}
+
+/** Returns the code of a Close; 1005 stands for none. */
+function checkCode(code: unknown): number {
+  if (code === undefined) return CloseCode.NoStatusReceived;
+  if (typeof code === "number" && isSendableCloseCode(code)) return code;
+  throw new TypeError("First argument must be a valid error code number");
+}
+
+function checkReason(code: unknown, reason: string | Buffer | undefined): string {
+  if (code === undefined || reason === undefined) return "";
+  if (Buffer.byteLength(reason) <= maxReasonLength) return reason.toString();
+  throw new RangeError("The message must not be greater than 123 bytes");
+}
