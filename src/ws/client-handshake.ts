@@ -2,16 +2,17 @@
  * The opening handshake of a client over a request of `node:http`, which users may look at and change: the steps, events
  * and words of `ws`.
  *
- * Every failure is one error and one close, in a tick of their own. What fails before the first request is thrown.
+ * Every failure is one error and one close, in a tick of their own. What fails before the first request is thrown. The
+ * modules of Node are looked at when they are used, since tools that watch requests replace what is in them.
  */
 
 import { randomBytes } from "node:crypto";
 import type { EventEmitter } from "node:events";
-import { type ClientRequest, type ClientRequestArgs, request as httpRequest, type IncomingMessage } from "node:http";
-import { type RequestOptions as HttpsRequestOptions, request as httpsRequest } from "node:https";
-import { isIP, connect as netConnect, type TcpNetConnectOpts } from "node:net";
+import http, { type ClientRequest, type ClientRequestArgs, type IncomingMessage } from "node:http";
+import https, { type RequestOptions as HttpsRequestOptions } from "node:https";
+import net, { type TcpNetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
-import { type ConnectionOptions as TlsConnectionOptions, connect as tlsConnect } from "node:tls";
+import tls, { type ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import { isToken } from "../protocol/handshake/header-fields.ts";
 import { secWebSocketAccept } from "../protocol/handshake/response.ts";
 import { nextTick } from "../transport/scheduling.ts";
@@ -59,7 +60,12 @@ export interface Agreement {
 
 /** The WebSocket that the handshake is for. */
 export interface HandshakeOwner {
-  readonly socket: { _req: ClientRequest | null; _url: string | undefined; listenerCount(event: string): number };
+  readonly socket: {
+    _req: ClientRequest | null;
+    _url: string | undefined;
+    _redirects: number;
+    listenerCount(event: string): number;
+  };
   /** Whether it still wants a connection. */
   isConnecting(): boolean;
   /** The handshake is done. */
@@ -101,7 +107,7 @@ export class ClientHandshake {
     }
     this.#options = options;
     this.#owner = owner;
-    this.#protocols = typeof protocols === "string" ? [protocols] : [...protocols];
+    this.#protocols = Array.isArray(protocols) ? protocols : [protocols];
     this.#headers = { ...options.headers };
   }
 
@@ -133,7 +139,7 @@ export class ClientHandshake {
     const encrypted = url.protocol === "wss:";
     const settings = this.#requestSettings(url, encrypted);
     if (followRedirects) this.#keepCredentialsIn(settings, url, encrypted);
-    const request = (encrypted ? httpsRequest : httpRequest)(settings as ClientRequestArgs);
+    const request = (encrypted ? https : http).request(settings as ClientRequestArgs);
     this.#request = request;
     this.#owner.socket._req = request;
     if (followRedirects && this.#redirects > 0) emit(this.#owner.socket, "redirect", this.#owner.socket._url, request);
@@ -241,7 +247,8 @@ export class ClientHandshake {
     const { followRedirects = false, maxRedirects = 10 } = this.#options;
     if (request !== this.#request) return;
     if (location && followRedirects && statusCode >= 300 && statusCode < 400) {
-      if (++this.#redirects > maxRedirects) return this.abort("Maximum redirects exceeded");
+      this.#owner.socket._redirects = ++this.#redirects;
+      if (this.#redirects > maxRedirects) return this.abort("Maximum redirects exceeded");
       this.#request = undefined;
       request.destroy();
       return this.#follow(location, url);
@@ -366,13 +373,13 @@ function decodePercents(text: string): string {
 /** A socket of its own, whatever agents keep. */
 function connectPlain(options: TcpNetConnectOpts & { path?: string | undefined; socketPath?: string }): Duplex {
   options.path = options.socketPath;
-  return netConnect(options);
+  return net.connect(options);
 }
 
 function connectTls(options: TlsConnectionOptions): Duplex {
   options.path = undefined as never;
   if (!options.servername && options.servername !== "") {
-    options.servername = options.host === undefined || isIP(options.host) ? "" : options.host;
+    options.servername = options.host === undefined || net.isIP(options.host) ? "" : options.host;
   }
-  return tlsConnect(options);
+  return tls.connect(options);
 }

@@ -120,20 +120,30 @@ export type Listener<Kind extends Event = Event> = ((event: Kind) => void) | { h
 // biome-ignore lint/suspicious/noExplicitAny: the values of whatever event it is for
 type Wrapper = (...values: any[]) => void;
 
-/** What the wrapper of a listener was made for. */
+/** Where a wrapper has the listener that it was made for. */
+export const wrappedListener: unique symbol = Symbol("listener");
+/** Where a wrapper says whether it is that of an attribute. */
+const ofAttribute: unique symbol = Symbol("attribute");
+
 interface Wrapped {
-  readonly listener: unknown;
-  /** Whether it is that of an attribute. */
-  readonly attribute: boolean;
+  readonly [wrappedListener]?: unknown;
+  readonly [ofAttribute]?: boolean;
 }
 
-const wrapped = new WeakMap<object, Wrapped>();
+function find(
+  target: EventEmitter,
+  type: string,
+  wanted: (wrapper: Wrapped) => boolean,
+): (Wrapper & Wrapped) | undefined {
+  return (target.listeners(type) as (Wrapper & Wrapped)[]).find((one) => wrappedListener in one && wanted(one));
+}
 
-function find(target: EventEmitter, type: string, wanted: (found: Wrapped) => boolean): Wrapper | undefined {
-  return target.listeners(type).find((one) => {
-    const found = wrapped.get(one);
-    return found !== undefined && wanted(found);
-  }) as Wrapper | undefined;
+function isAdded(listener: unknown): (wrapper: Wrapped) => boolean {
+  return (wrapper) => wrapper[wrappedListener] === listener && !wrapper[ofAttribute];
+}
+
+function isAttribute(wrapper: Wrapped): boolean {
+  return wrapper[ofAttribute] === true;
 }
 
 /** Adds a listener, unless it was added before or the type is none of the four. */
@@ -145,32 +155,32 @@ export function addListener(
 ): void {
   const make = Object.hasOwn(makers, type) ? makers[type] : undefined;
   if (make === undefined) return;
-  if (!attribute && find(target, type, (found) => found.listener === listener && !found.attribute)) return;
+  if (!attribute && find(target, type, isAdded(listener))) return;
   const wrapper: Wrapper = (...values) => {
     const event = make(target, ...(values as never[])) as never;
     if (typeof listener === "function") listener.call(target, event);
     else listener.handleEvent(event);
   };
-  wrapped.set(wrapper, { listener, attribute });
+  Object.assign(wrapper, { [wrappedListener]: listener, [ofAttribute]: attribute });
   if (once) target.once(type, wrapper);
   else target.on(type, wrapper);
 }
 
 /** Removes a listener that `addListener` added. */
 export function removeListener(target: Dispatching, type: string, listener: unknown): void {
-  const wrapper = find(target, type, (found) => found.listener === listener && !found.attribute);
+  const wrapper = find(target, type, isAdded(listener));
   if (wrapper !== undefined) target.removeListener(type, wrapper);
 }
 
 /** The listener of an attribute; null where there is none. */
 export function attributeListener(target: Dispatching, type: string): Listener<never> | null {
-  const wrapper = find(target, type, ({ attribute }) => attribute);
-  return wrapper === undefined ? null : (wrapped.get(wrapper)!.listener as Listener<never>);
+  const wrapper = find(target, type, isAttribute);
+  return wrapper === undefined ? null : (wrapper[wrappedListener] as Listener<never>);
 }
 
 /** Replaces the listener of an attribute; what is no function takes it away. */
 export function setAttributeListener(target: Dispatching, type: string, listener: unknown): void {
-  const wrapper = find(target, type, ({ attribute }) => attribute);
+  const wrapper = find(target, type, isAttribute);
   if (wrapper !== undefined) target.removeListener(type, wrapper);
   if (typeof listener === "function") addListener(target, type, listener as Listener<never>, { attribute: true });
 }

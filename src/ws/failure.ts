@@ -8,7 +8,7 @@ import { codesOfRules, type ReceiverError, type ReceiverErrorCode, receiverError
 export function failureOf({ brokenFrame: frame }: Endpoint, violation: Violation): ReceiverError {
   const code = codesOfRules[violation];
   if (violation === "invalid-deflate-data")
-    return Object.assign(new ProtocolError(violation), { code: "Z_DATA_ERROR" });
+    return Object.assign(new ProtocolError(violation), { code: "Z_DATA_ERROR", errno: -3 });
   if (code === undefined) return new ProtocolError(violation);
   const { firstByte = 0, payloadLength = 0, payload } = frame ?? {};
   switch (violation) {

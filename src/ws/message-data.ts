@@ -26,6 +26,7 @@ const shortCopy = 64;
  * memory that they share with other small ones, as Node does it itself.
  */
 export function ownBuffer(data: Uint8Array): Buffer {
+  if (data.length === 0) return emptyBuffer;
   if (data.length > shortCopy && data.buffer !== readBuffer.buffer) return asBuffer(data);
   const own = Buffer.allocUnsafe(data.length);
   own.set(data);

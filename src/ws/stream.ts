@@ -3,6 +3,7 @@
  */
 
 import { Duplex, type DuplexOptions } from "node:stream";
+import { nextTick } from "../transport/scheduling.ts";
 import type { RawData } from "./message-data.ts";
 import { WebSocket } from "./websocket.ts";
 
@@ -11,98 +12,77 @@ type Done = (error?: Error | null) => void;
 /**
  * Returns a Duplex over a WebSocket, which may still be connecting. With `readableObjectMode` text is read as strings.
  *
- * Ending it closes the WebSocket, destroying it destroys that, and so does an error of either for the other.
+ * Ending it closes the WebSocket, destroying it destroys that, and an error of the WebSocket destroys it.
  */
 export function createWebSocketStream(webSocket: WebSocket, options?: DuplexOptions): Duplex {
-  return new WebSocketStream(webSocket, options);
-}
+  const stream = new Duplex({
+    ...options,
+    autoDestroy: false,
+    emitClose: false,
+    objectMode: false,
+    writableObjectMode: false,
+  });
+  // After an error of its own it ends by itself, behind its Close.
+  let endsWebSocket = true;
 
-class WebSocketStream extends Duplex {
-  readonly #webSocket: WebSocket;
-  /** Whether destroying the stream destroys the WebSocket: not after an error of its own, when that ends by itself. */
-  #endsWebSocket = true;
+  webSocket.on("message", (data: RawData, isBinary: boolean) => {
+    const chunk = !isBinary && stream.readableObjectMode ? String(data) : data;
+    if (!stream.push(chunk)) webSocket.pause();
+  });
+  webSocket.once("error", (error) => {
+    if (stream.destroyed) return;
+    endsWebSocket = false;
+    stream.destroy(error);
+  });
+  webSocket.once("close", () => {
+    if (!stream.destroyed) stream.push(null);
+  });
+  stream.on("end", () => {
+    if (!stream.destroyed && stream.writableFinished) stream.destroy();
+  });
+  stream.on("error", function unheard(error: Error) {
+    stream.removeListener("error", unheard);
+    stream.destroy();
+    // Where no other listener is, it is thrown, as by any stream.
+    if (stream.listenerCount("error") === 0) stream.emit("error", error);
+  });
 
-  constructor(webSocket: WebSocket, options: DuplexOptions = {}) {
-    super({ ...options, autoDestroy: false, emitClose: false, objectMode: false, writableObjectMode: false });
-    this.#webSocket = webSocket;
-    webSocket.on("message", (data: RawData, isBinary: boolean) => {
-      const chunk = !isBinary && this.readableObjectMode ? String(data) : data;
-      if (!this.push(chunk)) webSocket.pause();
-    });
-    webSocket.once("error", (error) => {
-      if (this.destroyed) return;
-      // The handshake may have failed, or the peer broken a rule: Close is under way, and destroying would lose it.
-      this.#endsWebSocket = false;
-      this.destroy(error);
-    });
-    webSocket.once("close", () => {
-      if (!this.destroyed) this.push(null);
-    });
-    // Both sides have ended: `close` follows.
-    this.on("end", () => {
-      if (!this.destroyed && this.writableFinished) this.destroy();
-    });
-    this.on("error", this.#rethrowUnheard);
-  }
-
-  override _read(): void {
-    if (this.#webSocket.isPaused) this.#webSocket.resume();
-  }
-
-  override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
-    this.#whenOpen(
-      () => this.#webSocket.send(chunk, done),
-      () => this._write(chunk, encoding, done),
-    );
-  }
-
-  override _final(done: Done): void {
-    const webSocket = this.#webSocket;
-    if (webSocket.readyState === WebSocket.CONNECTING) return void webSocket.once("open", () => this._final(done));
+  const write = (chunk: unknown, _encoding: BufferEncoding, done: Done): void => {
+    if (webSocket.readyState === WebSocket.CONNECTING) webSocket.once("open", () => webSocket.send(chunk, done));
+    else webSocket.send(chunk, done);
+  };
+  const final = (done: Done): void => {
+    if (webSocket.readyState === WebSocket.CONNECTING) return void webSocket.once("open", () => final(done));
     const socket = webSocket._socket;
-    // The handshake failed, and the stream with it.
+    // Where the handshake has failed, the stream fails with it.
     if (socket === null) return;
     if (socket.writableFinished) {
       done();
-      if (this.readableEnded) this.destroy();
+      if (stream.readableEnded) stream.destroy();
       return;
     }
     socket.once("finish", () => done());
     webSocket.close();
-  }
-
-  override _destroy(error: Error | null, done: Done): void {
-    const webSocket = this.#webSocket;
+  };
+  const destroy = (error: Error | null, done: Done): void => {
+    let told = false;
     const finish = () => {
-      done(error);
-      nextTickClose(this);
+      if (!told) done(error);
+      nextTick(() => stream.emit("close"));
     };
     if (webSocket.readyState === WebSocket.CLOSED) return finish();
-    let told = false;
     webSocket.once("error", (late) => {
       told = true;
       done(late);
     });
-    webSocket.once("close", () => {
-      if (!told) done(error);
-      nextTickClose(this);
-    });
-    if (this.#endsWebSocket) webSocket.terminate();
-  }
-
-  #whenOpen(now: () => void, later: () => void): void {
-    if (this.#webSocket.readyState === WebSocket.CONNECTING) this.#webSocket.once("open", later);
-    else now();
-  }
-
-  /** The only listener of an error is this one: the program gets it as of any stream. */
-  #rethrowUnheard(error: Error): void {
-    this.removeListener("error", this.#rethrowUnheard);
-    this.destroy();
-    if (this.listenerCount("error") === 0) this.emit("error", error);
-  }
-}
-
-function nextTickClose(stream: Duplex): void {
-  process.nextTick(() => stream.emit("close"));
+    webSocket.once("close", finish);
+    if (endsWebSocket) webSocket.terminate();
+  };
+  stream._read = () => {
+    if (webSocket.isPaused) webSocket.resume();
+  };
+  stream._write = write;
+  stream._final = final;
+  stream._destroy = destroy;
+  return stream;
 }

@@ -47,10 +47,10 @@ const latest: Partial<Record<Role, { readonly key: string; readonly terms: Share
 export function settleTerms<Connection>(
   role: Role,
   compression: boolean,
-  { maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout }: ConnectionTerms,
+  { autoPong = true, maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout }: ConnectionTerms,
   hooks: Omit<ConnectionSettings<Connection>, "limits">,
 ): SharedTerms<Connection> {
-  const key = [compression, maxPayload, closeTimeout].join();
+  const key = [compression, autoPong, maxPayload, closeTimeout].join();
   const known = latest[role];
   if (known?.key === key) return known.terms as unknown as SharedTerms<Connection>;
   const maxMessageSize = maxPayload | 0 || Number.POSITIVE_INFINITY;
@@ -68,6 +68,8 @@ export function settleTerms<Connection>(
     compression,
     textAsBytes: true,
     lendsBytes: canLendReads,
+    answersPings: autoPong,
+    explainsFailures: false,
   });
   const terms = { endpoint, settings: { ...hooks, limits } };
   latest[role] = { key, terms: terms as unknown as SharedTerms<never> };

@@ -12,7 +12,7 @@ import type { Transport } from "../transport/transport.ts";
 const bypassed: readonly (string | symbol)[] = ["data", "readable", "drain"];
 /** Methods to add a listener; Node gives the sockets of HTTP servers some of them as properties of their own. */
 const adders = ["on", "addListener", "once", "prependListener", "prependOnceListener"] as const;
-const movers = ["write", "unshift"] as const;
+const movers = ["write", "unshift", "push"] as const;
 
 const transports = new WeakMap<Socket, Transport>();
 
@@ -30,7 +30,8 @@ for (const name of adders) {
 for (const name of movers) {
   const move = Socket.prototype[name] as (this: Socket, ...values: unknown[]) => unknown;
   watchedPrototype[name] = function (this: Socket, ...values: unknown[]): unknown {
-    unwatch(this);
+    // Node itself ends what is read with null.
+    if (values[0] !== null) unwatch(this);
     return move.apply(this, values);
   } as never;
 }

@@ -112,6 +112,7 @@ interface Admitted<Socket, Request> {
   readonly callback: (webSocket: Socket, request: Request) => void;
 }
 
+const [running, closing, closed] = [0, 1, 2] as const;
 const handshakeKey = /^[+/0-9A-Za-z]{22}==$/;
 const taken = new WeakSet<Duplex>();
 
@@ -126,7 +127,8 @@ export class WebSocketServer<
   declare clients: Set<InstanceType<Socket>>;
   /** @internal The HTTP server; null once it is not listened to any more. */
   _server: HttpServer | HttpsServer | null = null;
-  #state: "running" | "closing" | "closed" = "running";
+  /** @internal 0 while it runs, 1 while it closes, 2 once it is closed. */
+  _state: 0 | 1 | 2 = running;
   /** Whether `close` waits for the last client to leave. */
   #closesWithLast = false;
   #stopListening: () => void = () => {};
@@ -190,14 +192,14 @@ export class WebSocketServer<
    * server is its own, that is closed; with an Error where it was closed already.
    */
   close(callback?: (error?: Error) => void): void {
-    if (this.#state === "closed") {
+    if (this._state === closed) {
       if (callback) this.once("close", (() => callback(new Error("The server is not running"))) as never);
       nextTick(() => this.#closed());
       return;
     }
     if (callback) this.once("close", callback as never);
-    if (this.#state === "closing") return;
-    this.#state = "closing";
+    if (this._state === closing) return;
+    this._state = closing;
     const own = this._server;
     this.#stopListening();
     if (own !== null && !this.options.server) {
@@ -210,7 +212,7 @@ export class WebSocketServer<
   }
 
   #closed(): void {
-    this.#state = "closed";
+    this._state = closed;
     this.#emit("close");
   }
 
@@ -294,7 +296,7 @@ export class WebSocketServer<
         "server.handleUpgrade() was called more than once with the same socket, possibly due to a misconfiguration",
       );
     }
-    if (this.#state !== "running") return refuseWith(socket, { status: 503 });
+    if (this._state !== running) return refuseWith(socket, { status: 503 });
     const { WebSocket: SocketClass, handleProtocols } = this.options;
     const headers = [
       "HTTP/1.1 101 Switching Protocols",

@@ -25,10 +25,10 @@ import { emptyBuffer, toPayload } from "./buffers.ts";
 import { ClientHandshake, type ClientOptions } from "./client-handshake.ts";
 import { EventfulSocket } from "./event-listeners.ts";
 import { failureOf } from "./failure.ts";
-import { FrameSender } from "./frame-sender.ts";
+import { FrameSender, ReceiverView } from "./inner-parts.ts";
 import { type BinaryType, binaryTypes, inForm, lengthOf, outgoing, ownBuffer, type RawData } from "./message-data.ts";
 import type { DeflateParams, PerMessageDeflateOptions } from "./permessage-deflate.ts";
-import { agreedParameters, type ConnectionTerms, compressionOptions, settleTerms } from "./terms.ts";
+import { agreedParameters, type ConnectionTerms, compressionOptions, defaultMaxPayload, settleTerms } from "./terms.ts";
 import { watch } from "./watched-socket.ts";
 
 /** Called when what was sent has left, or with the error for which it cannot. */
@@ -104,6 +104,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   _extensions: Record<string, DeflateParams> = {};
   /** @internal */
   _url: string | undefined;
+  /** @internal How many redirects were followed; on the prototype while none was. */
+  declare _redirects: number;
 
   /** Set once the connection is established. */
   #core: ConnectionCore | undefined;
@@ -112,12 +114,15 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   #options: ServerSideOptions;
   #binaryType: BinaryType = "nodebuffer";
   #paused = false;
-  #failed = false;
+  /** The first error that was told. */
+  #error: Error | undefined;
+  #sentBlob = false;
   /** Whether a message of several `send`s has begun and not ended. */
   #fragmenting = false;
   /** Bytes that were sent when it was too late. */
   #late = 0;
   #sender: FrameSender | undefined;
+  #receiver: ReceiverView | undefined;
   #handshake: ClientHandshake | undefined;
 
   static {
@@ -126,7 +131,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       ping: (self, payload) => tell(self, "ping", ownBuffer(payload)),
       pong: (self, payload) => tell(self, "pong", ownBuffer(payload)),
       closing: (self) => self.#peerCloses(),
-      close: (self) => self.#ended(),
+      close: (self) => self.emitClose(),
+      error: (self, error) => self.#tellError(error),
     };
     hooks = {
       handlers,
@@ -134,8 +140,12 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       ended: (self) => self.#core?.receiving.release(),
       keepalive: undefined,
     };
+    WebSocket.prototype._redirects = 0;
+    makeAttributes(WebSocket.prototype);
     for (const kind of [WebSocket, WebSocket.prototype]) {
-      for (const [value, name] of stateNames.entries()) Object.defineProperty(kind, name, { enumerable: true, value });
+      for (const [value, name] of stateNames.entries()) {
+        Object.defineProperty(kind, name, { configurable: false, enumerable: true, value, writable: false });
+      }
     }
   }
 
@@ -163,8 +173,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     const alone = typeof protocols === "object" && protocols !== null && !Array.isArray(protocols);
     const given = (alone ? protocols : (options ?? {})) as ClientOptions;
     this.#options = given as ServerSideOptions;
-    const offered = alone ? undefined : (protocols as string | string[] | undefined);
-    this.#handshake = new ClientHandshake(given, offered ?? given.protocols ?? [], {
+    const offered = alone || protocols === undefined ? (given.protocols ?? []) : protocols;
+    this.#handshake = new ClientHandshake(given, offered as string | string[], {
       socket: this,
       isConnecting: () => this.#state === connecting && this.#core === undefined,
       established: (stream, head, agreement) => {
@@ -177,7 +187,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       },
       failed: (error) => {
         this.#state = closing;
-        this.#failed = true;
+        this.#error = error;
         this.emit("error", error);
         this.emitClose();
       },
@@ -241,9 +251,11 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     return this.#sender;
   }
 
-  /** @internal There is no receiver of its own: what looks for one finds the connection's endpoint. */
-  get _receiver(): object | null {
-    return this.#core === undefined ? null : this.#core.endpoint;
+  /** @internal What stands for a receiver, which there is none of. */
+  get _receiver(): ReceiverView | null {
+    if (this.#core === undefined) return null;
+    this.#receiver ??= new ReceiverView(this.#options.maxPayload ?? defaultMaxPayload, this._extensions);
+    return this.#receiver;
   }
 
   /** @internal */
@@ -305,20 +317,23 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   #peerCloses(): undefined {
     const core = this.#core!;
     const { closeReceived } = core.endpoint;
-    if (closeReceived !== undefined && core.isOpen()) core.closing.close(closeReceived.code, closeReceived.reason);
+    if (closeReceived === undefined) return;
+    if (core.isOpen()) core.closing.close(closeReceived.code, closeReceived.reason);
+    this.#receiver?.emit("conclude", closeReceived.code, Buffer.from(closeReceived.reason));
   }
 
   #fail(violation: Violation): void {
     const core = this.#core!;
     core.outbox.flush();
     core.receiving.release();
-    if (this.#failed || this.#state === closed) return;
-    this.#failed = true;
-    tell(this, "error", failureOf(core.endpoint, violation));
+    this.#tellError(failureOf(core.endpoint, violation));
   }
 
-  #ended(): void {
-    this.emitClose();
+  /** Tells of the first error, and of none after the end. */
+  #tellError(error: Error): void {
+    if (this.#error !== undefined || this.#state === closed) return;
+    this.#error = error;
+    tell(this, "error", error);
   }
 
   /** @internal Says that it is over. */
@@ -379,6 +394,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       const bytes = typeof message === "string" ? Buffer.from(message) : message;
       core.sending.sendFragment(text, bytes, { first, last: fin });
     } else if (typeof message !== "string") {
+      if (message instanceof Blob) this.#sentBlob = true;
       core.sending.sendAs(text, message, compress);
     } else if (text) {
       core.sending.send(message, compress === undefined ? undefined : { compress });
@@ -424,11 +440,22 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     core.sending.afterWritten((outcome) => {
       try {
         if (outcome === "written") callback();
-        else callback(outcome === "inLine" ? new Error(cutOff) : (core.closing.report?.error ?? new Error(gone)));
+        else callback(this.#lossOf(core));
       } catch (error) {
         throwLater(error);
       }
     });
+  }
+
+  /** Why something that was sent has not left. */
+  #lossOf({ deflate, closing: { report } }: ConnectionCore): Error {
+    if (this.#error !== undefined) return this.#error;
+    if (this.#sentBlob || deflate !== undefined) {
+      return new Error(
+        `The socket was closed while ${this.#sentBlob ? "the blob was being read" : "data was being compressed"}`,
+      );
+    }
+    return report?.error ?? new Error("The socket was closed before the data was written");
   }
 
   /** It is too late to send: what was sent counts as buffered for good. */
@@ -466,9 +493,6 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   }
 }
 
-const cutOff = "The socket was closed while data was being compressed";
-const gone = "The socket was closed before the data was written";
-
 function notOpen(state: 0 | 1 | 2 | 3): string {
   return `WebSocket is not open: readyState ${state} (${stateNames[state]})`;
 }
@@ -484,4 +508,15 @@ function checkReason(code: unknown, reason: string | Buffer | undefined): string
   if (code === undefined || reason === undefined) return "";
   if (Buffer.byteLength(reason) <= maxReasonLength) return reason.toString();
   throw new RangeError("The message must not be greater than 123 bytes");
+}
+
+/** Makes the attributes enumerable, those of the events too, and all of them properties of the prototype itself. */
+function makeAttributes(prototype: object): void {
+  const names = ["binaryType", "bufferedAmount", "extensions", "isPaused", "protocol", "readyState", "url"];
+  const ofEvents = ["onclose", "onerror", "onmessage", "onopen"];
+  for (const name of names) Object.defineProperty(prototype, name, { enumerable: true });
+  for (const name of ofEvents) {
+    const inherited = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), name)!;
+    Object.defineProperty(prototype, name, { ...inherited, enumerable: true });
+  }
 }

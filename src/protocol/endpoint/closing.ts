@@ -32,7 +32,8 @@ export function echoClose(endpoint: EndpointRecord): void {
 
 /** Fails the connection: sends Close with the rule's code, unless a Close was sent, and parses no more. */
 export function fail(endpoint: EndpointRecord, violation: Violation, frame?: BrokenFrame): FailedEvent {
-  const { closeCode: code, text: reason } = violations[violation];
+  const { closeCode: code, text } = violations[violation];
+  const reason = endpoint.settings.explainsFailures ? text : "";
   try {
     if (endpoint.isSending) sendClose(endpoint, { code, reason }, encodeClosePayload(code, reason));
   } catch (error) {

@@ -27,7 +27,7 @@ export interface PartEvent {
   readonly last: boolean;
 }
 
-/** A Ping, which has been answered already, or a Pong. */
+/** A Ping, which has been answered already unless the settings say otherwise, or a Pong. */
 export interface PingPongEvent {
   readonly type: "ping" | "pong";
   /** At most 125 bytes, in memory that belongs to the application. */

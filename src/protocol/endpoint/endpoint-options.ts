@@ -31,6 +31,10 @@ export interface EndpointOptions {
    * after `releaseChunk`. Default false: the bytes are the application's.
    */
   readonly lendsBytes?: boolean;
+  /** Whether Pings are answered (section 5.5.2). Default true; where not, the application has to send the Pongs. */
+  readonly answersPings?: boolean;
+  /** Whether the Close of a failed connection says which rule was broken. Default true. */
+  readonly explainsFailures?: boolean;
 }
 
 /** Options with their defaults, which many endpoints can share. Throws a RangeError for an invalid limit. */
@@ -42,6 +46,8 @@ export class EndpointSettings implements Required<EndpointOptions> {
   readonly accepts: AcceptedMessages;
   readonly textAsBytes: boolean;
   readonly lendsBytes: boolean;
+  readonly answersPings: boolean;
+  readonly explainsFailures: boolean;
 
   constructor(options: EndpointOptions) {
     this.role = options.role;
@@ -53,5 +59,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.accepts = options.accepts ?? "any";
     this.textAsBytes = options.textAsBytes ?? false;
     this.lendsBytes = options.lendsBytes ?? false;
+    this.answersPings = options.answersPings ?? true;
+    this.explainsFailures = options.explainsFailures ?? true;
   }
 }

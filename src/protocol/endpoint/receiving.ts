@@ -251,7 +251,7 @@ function readControl(endpoint: EndpointRecord, decoder: FrameDecoder): EndpointE
   const opcode = decoder.firstByte & 0x0f;
   if (opcode === Opcode.Close) return readClose(endpoint, payload);
   if (opcode === Opcode.Pong) return { type: "pong", payload };
-  answerPing(endpoint, payload);
+  if (endpoint.settings.answersPings) answerPing(endpoint, payload);
   return { type: "ping", payload };
 }
 

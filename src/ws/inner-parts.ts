@@ -1,8 +1,9 @@
 /**
- * What dependents of `ws` reach by `_sender`: sending frames that are made already, such as one message for many.
+ * What dependents of `ws` reach by `_sender` and `_receiver`, made when it is asked for.
  */
 
 import { Buffer } from "node:buffer";
+import { EventEmitter } from "node:events";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 
 /** The frames of each list, joined once for all connections that it is sent to. */
@@ -30,5 +31,19 @@ export class FrameSender {
     }
     this.#core.sending.sendFrames(frames, 1);
     if (callback !== undefined) this.#whenWritten(callback);
+  }
+}
+
+/** Stands for the receiver of a connection: it tells of the peer's Close, by `conclude`, and knows the limit. */
+export class ReceiverView extends EventEmitter {
+  /** The limit on messages, as it was given. */
+  readonly _maxPayload: number;
+  /** The agreed extensions, each with the limit. */
+  readonly _extensions: Readonly<Record<string, { readonly _maxPayload: number }>>;
+
+  constructor(maxPayload: number, extensions: object) {
+    super();
+    this._maxPayload = maxPayload;
+    this._extensions = Object.fromEntries(Object.keys(extensions).map((name) => [name, { _maxPayload: maxPayload }]));
   }
 }
