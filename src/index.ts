@@ -37,6 +37,7 @@ export type { ConnectionOptions, TextForm } from "./connection/options/connectio
 export type { AcceptsOption, DataOf, MessageData, MessageInfo } from "./connection/options/delivery-options.ts";
 export type { KeepaliveOptions } from "./connection/options/keepalive-options.ts";
 export type { ClientLimits, ConnectionLimits, ServerLimits } from "./connection/options/limits.ts";
+export type { RateLimitOptions } from "./connection/options/rate-limit.ts";
 export type { MessageStream } from "./connection/receiving/message-stream.ts";
 export type { Fragment, Fragments, SendFragmentsOptions } from "./connection/sending/fragment-sender.ts";
 export { PreparedMessage } from "./connection/sending/prepared-message.ts";
@@ -73,7 +74,7 @@ export type { UpgradeContext, UpgradeResult } from "./server/handshake/decide.ts
 export type { OriginPolicy } from "./server/handshake/origin.ts";
 export type { RefusedRecord } from "./server/handshake/refuse.ts";
 export type { RefusalReason, Refused } from "./server/handshake/refused.ts";
-export { isWebSocketUpgrade, subprotocolsOf } from "./server/handshake/upgrade-request.ts";
+export { cookiesOf, isWebSocketUpgrade, subprotocolsOf } from "./server/handshake/upgrade-request.ts";
 export type { ListenerOptions } from "./server/listening/listener.ts";
 export type {
   FailedRecord,

@@ -17,6 +17,7 @@ function inNodeOnly(name: string): () => never {
 export const accept: () => never = /* @__PURE__ */ inNodeOnly("accept");
 export const CloseEvent: () => never = /* @__PURE__ */ inNodeOnly("CloseEvent");
 export const closedWith: () => never = /* @__PURE__ */ inNodeOnly("closedWith");
+export const cookiesOf: () => never = /* @__PURE__ */ inNodeOnly("cookiesOf");
 export const isWebSocketUpgrade: () => never = /* @__PURE__ */ inNodeOnly("isWebSocketUpgrade");
 export const PreparedMessage: () => never = /* @__PURE__ */ inNodeOnly("PreparedMessage");
 export const ProtocolError: () => never = /* @__PURE__ */ inNodeOnly("ProtocolError");

@@ -241,6 +241,10 @@ export class ConnectionCore
     this.fail("too-much-unfinished");
   }
 
+  tooFast(): void {
+    this.closing.close(CloseCode.PolicyViolation, "Messages come faster than they are taken");
+  }
+
   // For sending
 
   sendingMoved(): void {

@@ -9,7 +9,14 @@ import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandlers } from "../connection/handlers/handlers.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import type { UpgradeContext } from "../server/handshake/decide.ts";
-import { type DecisionWithData, type PathParams, type Route, type RouteOptions, route } from "../server/route.ts";
+import {
+  type DecisionWithData,
+  type NeedsUpgrade,
+  type PathParams,
+  type Route,
+  type RouteOptions,
+  route,
+} from "../server/route.ts";
 import { ServerConnection } from "../server/server-connection.ts";
 import { type InvalidHandler, JsonConnection, type RawConnection } from "../typed/json-connection.ts";
 import { invalidHandlerOf, type JsonMessageHandlers, rawHandlers } from "../typed/json-handlers.ts";
@@ -47,9 +54,6 @@ type OwnOptions = keyof ConnectionHandlers<Connection> | "accepts" | "text" | "b
 export interface JsonConnectOptions<Received, Sent, Kind extends string>
   extends JsonHandlers<JsonConnection<Received, Sent, Connection>, Received, Kind>,
     Omit<ConnectOptions, OwnOptions> {}
-
-/** Where `upgrade` cannot be left out, since `data` has a type. */
-type NeedsUpgrade<Data> = undefined extends NoInfer<Data> ? unknown : { readonly upgrade: unknown };
 
 /** The messages of one end of a connection, as `json` returns them. */
 export class Json<Received, Sent, Kind extends string> extends JsonMessages<Received, Sent, Kind> {

@@ -11,6 +11,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
 import type { ServerLimits } from "../connection/options/limits.ts";
+import { describe } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import type { Topics } from "../topics/topics.ts";
 import { closeDraining, type ToldWhenDraining } from "./drain.ts";
@@ -36,6 +37,8 @@ import type { ServerConnection } from "./server-connection.ts";
 import { openConnection, upgrade } from "./upgrade.ts";
 
 interface ServedRoute {
+  /** The route's key in the options. */
+  readonly path: string;
   readonly route: ResolvedRoute;
   readonly settings: ConnectionSettings<ServerConnection>;
 }
@@ -54,6 +57,8 @@ const nothing = new Uint8Array(0);
 /** The opening handshakes of one server. */
 export class Handshakes implements AttachedServer, FastHandshakeServer, RequestServer {
   readonly #routes: Router<ServedRoute>;
+  /** The routes' keys. */
+  readonly #keys: ReadonlySet<string>;
   /** The options of the server itself. */
   readonly #defaults: ResolvedRoute;
   readonly #maxConnections: number;
@@ -91,10 +96,11 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
       },
       handled: (connection) => connections.handled(connection),
     };
+    this.#keys = new Set(Object.keys(options.routes));
     this.#routes = new Router(
       Object.entries(options.routes).map(([path, handlers]) => {
         const route = resolveRoute(handlers as Route, options);
-        return [path, { route, settings: connectionSettings(route, observer) }];
+        return [path, { path, route, settings: connectionSettings(route, observer) }];
       }),
     );
   }
@@ -130,6 +136,14 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
 
   limitsAt(path: string): ServerLimits | undefined {
     return this.#routes.match(path)?.value.route.limits;
+  }
+
+  /** Whether a connection is one of the route with this key. Throws a TypeError where there is no such route. */
+  requireRoute(path: string): (connection: ServerConnection) => boolean {
+    if (!this.#keys.has(path)) {
+      throw new TypeError(`Cannot find the connections at ${describe(path)}: no route has this key`);
+    }
+    return (connection) => this.#routes.match(connection.path)?.value.path === path;
   }
 
   // Handing over: each takes a request and answers it

@@ -7,6 +7,7 @@ import type { ConnectionSettings } from "../connection/handlers/connection-setti
 import { resolveDelivery } from "../connection/options/delivery-options.ts";
 import { type KeepaliveOptions, resolveKeepalive } from "../connection/options/keepalive-options.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/options/limits.ts";
+import { type RateLimit, resolveRateLimit } from "../connection/options/rate-limit.ts";
 import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
 import { isToken } from "../protocol/handshake/header-fields.ts";
 import { type CompressionSettings, compressionSettings } from "../protocol/handshake/permessage-deflate.ts";
@@ -22,6 +23,8 @@ export interface ResolvedRoute {
   readonly limits: ServerLimits & ConnectionLimits;
   /** Undefined where connections are not kept alive. */
   readonly keepalive: Required<KeepaliveOptions> | undefined;
+  /** Undefined where messages may come at any rate. */
+  readonly rateLimit: RateLimit | undefined;
   /** Undefined where permessage-deflate is not accepted. */
   readonly compression: CompressionSettings | undefined;
   readonly origin: OriginPolicy<IncomingMessage>;
@@ -60,6 +63,7 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
     handlers: route,
     limits,
     keepalive: resolveKeepalive(route.keepalive ?? defaults.keepalive),
+    rateLimit: resolveRateLimit(route.rateLimit ?? defaults.rateLimit),
     compression: compression === false ? undefined : compressionSettings(compression),
     origin,
     hosts: hosts && hostSet(hosts),
@@ -88,6 +92,7 @@ export function connectionSettings(
     limits: route.limits,
     handlers: route.handlers,
     keepalive: route.keepalive,
+    ...(route.rateLimit && { rateLimit: route.rateLimit }),
     ...(observer.counters && { counters: observer.counters }),
     ...(observer.began && { began: observer.began }),
     ...(observer.handled && { handled: observer.handled }),

@@ -11,6 +11,7 @@ import {
 } from "../connection/options/connection-options.ts";
 import type { AcceptsOption, DataOf } from "../connection/options/delivery-options.ts";
 import type { ServerLimits } from "../connection/options/limits.ts";
+import type { RateLimitOptions } from "../connection/options/rate-limit.ts";
 import type { OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import type { CompressionOptions } from "../protocol/handshake/permessage-deflate.ts";
@@ -64,6 +65,8 @@ export interface RouteOptions extends ConnectionOptions {
   readonly refuseByClose?: boolean;
   /** Limits that differ from their defaults. Those that count for a whole server are options of `serve` only. */
   readonly limits?: Partial<ServerLimits>;
+  /** How many messages and bytes each connection may send to the server in a time; false for any. Default: any. */
+  readonly rateLimit?: RateLimitOptions | false;
   /**
    * The proxies in front of the server whose `X-Forwarded-For` is believed: how many they are, or a list of their
    * addresses and ranges. Every `remoteAddress` follows from it. Default 0: none.
@@ -97,12 +100,22 @@ export interface Route<
   ): UpgradeResult<Data> | Refused | Response | Promise<UpgradeResult<Data> | Refused | Response>;
 }
 
-/** A route that is written in the options of `serve`: `accepts` and `text` give the type of its messages' data. */
-export type InlineRoute<Params> =
-  | Route<unknown, Params>
-  | (Route<unknown, Params, "text", "string"> & { readonly accepts: "text"; readonly text?: "string" })
-  | (Route<unknown, Params, "text", "bytes"> & { readonly accepts: "text"; readonly text: "bytes" })
-  | (Route<unknown, Params, "binary"> & { readonly accepts: "binary" });
+/**
+ * A route as an option of `serve`: its handlers alone give `Data`. An `upgrade` would, too, where it is written in place, and
+ * wrongly where it leaves the data out on one of its ways.
+ */
+interface GivenRoute<Data, Params, Accepted extends AcceptedMessages = "any", Text extends TextForm = TextForm>
+  extends ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>,
+    RouteOptions,
+    AcceptsOption<Accepted>,
+    Pick<Route<unknown, Params>, "upgrade"> {}
+
+/** A route in the options of `serve`: one of `route`, or one in place, whose messages' data `accepts` and `text` type. */
+export type InlineRoute<Params, Data = unknown> =
+  | GivenRoute<Data, Params>
+  | (GivenRoute<Data, Params, "text", "string"> & { readonly accepts: "text"; readonly text?: "string" })
+  | (GivenRoute<Data, Params, "text", "bytes"> & { readonly accepts: "text"; readonly text: "bytes" })
+  | (GivenRoute<Data, Params, "binary"> & { readonly accepts: "binary" });
 
 /** The options that servers and routes have in common, each with its type. */
 export const routeOptionTable: OptionTable<RouteOptions> = {
@@ -114,6 +127,7 @@ export const routeOptionTable: OptionTable<RouteOptions> = {
   asyncContext: "boolean",
   refuseByClose: "boolean",
   limits: "object",
+  rateLimit: ["boolean", "object"],
   trustProxy: "any",
   log: "function",
 };
@@ -146,9 +160,15 @@ export interface RouteWithData<Data, Params, Accepted extends AcceptedMessages, 
   upgrade?(context: UpgradeContext<Params>): DecisionWithData<Data> | Promise<DecisionWithData<Data>>;
 }
 
+/** Where `upgrade` cannot be left out, since `data` has a type. */
+export type NeedsUpgrade<Data> = undefined extends NoInfer<Data> ? unknown : { readonly upgrade: unknown };
+
 /**
  * Gives a route its types, and returns it as it is: `connection.data` has the type of the `data` that `upgrade`
  * returns, and the data of `message` the type that `accepts` and `text` leave.
+ *
+ * In the options of `serve` the route's key gives `params` its names. A route in a variable has them from the path, which
+ * is then the first argument, and for TypeScript it is an error to serve it at a path with other names.
  *
  * For TypeScript it is an error when some results of `upgrade` have `data` and others have not; where undefined is
  * meant, return `data: undefined`. Nothing is checked at run time, and nothing is thrown.
@@ -158,9 +178,16 @@ export function route<
   Params = Readonly<Record<string, string>>,
   Accepted extends AcceptedMessages = "any",
   Text extends TextForm = "string",
+>(options: RouteWithData<Data, Params, Accepted, Text> & NeedsUpgrade<Data>): Route<Data, Params>;
+export function route<
+  Path extends string,
+  Data = unknown,
+  Accepted extends AcceptedMessages = "any",
+  Text extends TextForm = "string",
 >(
-  options: RouteWithData<Data, Params, Accepted, Text> &
-    (undefined extends NoInfer<Data> ? unknown : { readonly upgrade: unknown }),
-): Route<Data, Params> {
-  return options as Route<Data, Params>;
+  path: Path,
+  options: RouteWithData<Data, PathParams<Path>, Accepted, Text> & NeedsUpgrade<Data>,
+): Route<Data, PathParams<Path>>;
+export function route(...given: readonly unknown[]): Route {
+  return given.at(-1) as Route;
 }

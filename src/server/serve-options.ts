@@ -19,10 +19,10 @@ import {
   routeTable,
 } from "./route.ts";
 
-/** The options of `serve`. */
-export interface ServeOptions<Path extends string = string> extends RouteOptions, ListenerOptions {
+/** The options of `serve`; `Datas` has the type of `connection.data` for each path. */
+export interface ServeOptions<Datas = Readonly<Record<string, unknown>>> extends RouteOptions, ListenerOptions {
   /** The routes by path. `:name` in a path stands for one segment, `*` at its end for the rest. */
-  readonly routes: { readonly [Key in Path]: InlineRoute<PathParams<NoInfer<Key>>> };
+  readonly routes: { readonly [Path in keyof Datas]: InlineRoute<PathParams<Path & string>, Datas[Path]> };
   /**
    * Answers requests that are no WebSocket handshake; after an exception or a rejection, 500 is answered. Default: 426
    * on a route's path, else 404. Own listener only.

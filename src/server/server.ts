@@ -22,14 +22,15 @@ import { LiveConnections } from "./live-connections.ts";
 import { listenerFailed, requestFailed } from "./log.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { resolveRoute } from "./resolved-route.ts";
+import type { PathParams } from "./route.ts";
 import { checkServeOptions, type ServeOptions } from "./serve-options.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** Makes a server and lets it listen; set by the class, whose constructor is private. */
 let serveOn: (http: HttpServer, options: ServeOptions) => Promise<Server>;
 
-/** A server of WebSocket routes, as `serve` returns it. */
-export class Server {
+/** A server of WebSocket routes, as `serve` returns it; `Datas` has the type of `connection.data` for each path. */
+export class Server<Datas = Readonly<Record<string, unknown>>> {
   readonly #http: HttpServer;
   readonly #own: boolean;
   readonly #handshakes: Handshakes;
@@ -67,6 +68,17 @@ export class Server {
   /** The open connections. The set changes as connections open and close. */
   get connections(): ReadonlySet<ServerConnection> {
     return this.#connections.open;
+  }
+
+  /**
+   * The open connections of one route, which is named by its key in `routes`, with the types of that route. It looks at
+   * every connection of the server: to send to many, use topics. Throws a TypeError for a path that is no such key.
+   */
+  connectionsAt<Path extends keyof Datas & string>(
+    path: Path,
+  ): readonly ServerConnection<Datas[Path], PathParams<Path>>[] {
+    const isAt = this.#handshakes.requireRoute(path);
+    return [...this.connections].filter(isAt) as unknown as ServerConnection<Datas[Path], PathParams<Path>>[];
   }
 
   /** Whether clients are let in: false from the call of `drain` or `close` on. */
@@ -202,9 +214,11 @@ export class Server {
  * Rejects with a TypeError or a RangeError for options that cannot be, and with the listener's error, such as one with
  * the code `EADDRINUSE`, when it cannot listen.
  */
-export async function serve<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
-  const given = options as ServeOptions;
+export async function serve<const Datas extends Readonly<Record<string, unknown>>>(
+  options: ServeOptions<Datas>,
+): Promise<Server<Datas>> {
+  const given = options as unknown as ServeOptions;
   checkServeOptions(given);
   const { limits } = resolveRoute({}, given);
-  return serveOn(given.server ?? createListener(given, limits), given);
+  return serveOn(given.server ?? createListener(given, limits), given) as Promise<Server<Datas>>;
 }

@@ -8,6 +8,7 @@ import {
   type Connection,
   closedWith,
   connect,
+  cookiesOf,
   HandshakeError,
   isWebSocketUpgrade,
   PreparedMessage,
@@ -297,6 +298,7 @@ describe("serve, accept and route", () => {
         () => prometheusText(value.make() as never),
         () => isWebSocketUpgrade(value.make() as never),
         () => subprotocolsOf(value.make() as never),
+        () => cookiesOf(value.make() as never),
         () => closedWith(value.make() as never, value.make() as never),
         () => closedWith({ code: value.make() as never }),
       ];

@@ -7,3 +7,8 @@ test("route returns its argument", () => {
   expect(given).toBe(options);
   expectTypeOf(given.open).parameter(0).toHaveProperty("data").toEqualTypeOf<number>();
 });
+
+test("route returns the options behind a path, too", () => {
+  const options = { upgrade: () => ({ data: 1 }) };
+  expect(route("/rooms/:room", options)).toBe(options);
+});

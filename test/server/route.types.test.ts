@@ -1,7 +1,7 @@
 import { describe, expectTypeOf, test } from "vitest";
 import { accept } from "../../src/server/accept.ts";
 import { type PathParams, route } from "../../src/server/route.ts";
-import { serve } from "../../src/server/server.ts";
+import { type Server, serve } from "../../src/server/server.ts";
 
 /** Never called; only its types are checked. */
 async function inline(): Promise<void> {
@@ -129,6 +129,44 @@ function sometimesWithout(): void {
   route<{ user: number } | undefined>({ message: ({ data }) => data?.user });
 }
 
+/** Never called; only its types are checked. */
+async function inVariables(): Promise<void> {
+  const room = route("/rooms/:room/:seat", {
+    upgrade: async ({ params }) => {
+      expectTypeOf(params).toEqualTypeOf<{ readonly room: string; readonly seat: string }>();
+      return { data: { user: 1 } };
+    },
+    message: (connection, data) => {
+      expectTypeOf(connection.params.seat).toEqualTypeOf<string>();
+      expectTypeOf(connection.data).toEqualTypeOf<{ user: number }>();
+      expectTypeOf(data).toEqualTypeOf<string | Uint8Array>();
+    },
+  });
+  const text = route("/text", { accepts: "text", message: (_, data) => expectTypeOf(data).toEqualTypeOf<string>() });
+  const server = await serve({
+    routes: {
+      "/rooms/:room/:seat": room,
+      "/text": text,
+      "/inline/:name": { upgrade: () => (letIn ? { data: 1 } : {}) },
+      "/wrapped": route({ upgrade: () => ({ data: "x" }) }),
+    },
+  });
+  const [first] = server.connectionsAt("/rooms/:room/:seat");
+  expectTypeOf(first!.data).toEqualTypeOf<{ user: number }>();
+  expectTypeOf(first!.params).toEqualTypeOf<{ readonly room: string; readonly seat: string }>();
+  expectTypeOf(server.connectionsAt("/wrapped")[0]!.data).toEqualTypeOf<string>();
+  // What a client may be let in without has no type.
+  expectTypeOf(server.connectionsAt("/inline/:name")[0]!.data).toBeUnknown();
+  // @ts-expect-error: there is no such route
+  server.connectionsAt("/rooms");
+  const plain: Server = server;
+  expectTypeOf(plain.connectionsAt("/any")[0]!.data).toBeUnknown();
+  // @ts-expect-error: the path has other names
+  await serve({ routes: { "/rooms/:other": room } });
+  // @ts-expect-error: one of the results has no data
+  route("/a", { upgrade: () => (letIn ? { data: 1 } : {}), message: ({ data }) => data.toFixed() });
+}
+
 describe("types", () => {
   test("PathParams are the names of a path", () => {
     expectTypeOf<PathParams<"/a/:b/c/:d">>().toEqualTypeOf<{ readonly b: string; readonly d: string }>();
@@ -151,5 +189,9 @@ describe("types", () => {
   test("a route of its own has the data that upgrade returns", () => {
     const own = route({ upgrade: () => ({ data: { name: "ada" } }), open: (connection) => connection.data.name });
     expectTypeOf(own.open!).parameter(0).toHaveProperty("data").toEqualTypeOf<{ name: string }>();
+  });
+
+  test("a route in a variable has the params of its path, and a server the data of its routes", () => {
+    expectTypeOf(inVariables).returns.resolves.toBeVoid();
   });
 });

@@ -21,7 +21,9 @@ export function afterwards(stop: () => unknown): void {
 }
 
 /** Our server on a free port of the loopback interface. */
-export async function serving<const Path extends string>(options: ServeOptions<Path>): Promise<Server> {
+export async function serving<const Datas extends Readonly<Record<string, unknown>>>(
+  options: ServeOptions<Datas>,
+): Promise<Server<Datas>> {
   const server = await serve({ ...(!options.server && { host: "127.0.0.1" }), ...options });
   afterwards(async () => {
     for (const connection of server.connections) connection.terminate();

@@ -5,6 +5,7 @@ import type { Clock } from "../../transport/clock.ts";
 import type { CloseReport } from "../closing/close-report.ts";
 import type { KeepaliveOptions } from "../options/keepalive-options.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
+import type { RateLimit } from "../options/rate-limit.ts";
 import type { Counters } from "../process-wide/diagnostics.ts";
 import type { ConnectionHandlers } from "./handlers.ts";
 
@@ -15,6 +16,8 @@ export interface ConnectionSettings<Connection> {
   /** The handlers that those of one connection were made from: an error is reported once for all of them. */
   readonly sharedHandlers?: object;
   readonly keepalive: Required<KeepaliveOptions> | undefined;
+  /** Undefined where messages may come at any rate. */
+  readonly rateLimit?: RateLimit;
   /** The time it lives by; without it, that of the process. */
   readonly clock?: Clock;
   /** Where messages and bytes are counted. */

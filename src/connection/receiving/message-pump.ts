@@ -8,12 +8,14 @@
  */
 
 import type { Buffer } from "node:buffer";
-import type { EndpointEvent } from "../../protocol/endpoint/endpoint-events.ts";
+import type { EndpointEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { illegal } from "../../protocol/state-table.ts";
+import type { Clock } from "../../transport/clock.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { InflateOutcome, MessageDeflate } from "../compression/message-deflate.ts";
 import { thisTurn } from "../event-loop/this-turn.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
+import type { RateLimit } from "../options/rate-limit.ts";
 import { type Counters, channels } from "../process-wide/diagnostics.ts";
 import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
 import { copyOf, Delivery, type DeliveryOwner } from "./delivery.ts";
@@ -21,6 +23,7 @@ import { type PumpState, pumpStates } from "./delivery-state.ts";
 import { messageCame } from "./gc-hints.ts";
 import type { MessageReader } from "./inbox.ts";
 import { MessageInflater } from "./message-inflater.ts";
+import { RateLimiter } from "./rate-limiter.ts";
 import { ReadPace } from "./read-pace.ts";
 
 /** The connection of a message pump: what it is asked and told. */
@@ -28,10 +31,14 @@ export interface MessagePumpOwner extends DeliveryOwner {
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
   readonly deflate: MessageDeflate | undefined;
+  readonly settings: { readonly rateLimit?: RateLimit };
+  readonly clock: Clock;
   /** Output that arises while the pump works leaves at its end, in one write. */
   readonly outbox: { insideChunk: boolean; flush(): void };
   /** A message is complete. */
   messageEnded(): void;
+  /** Whether no Close was sent or asked for. */
+  isOpen(): boolean;
   /** Whether the `close` handler was called. */
   isTold(): boolean;
   readonly transport: { pause(): void; resume(): void };
@@ -41,6 +48,8 @@ export interface MessagePumpOwner extends DeliveryOwner {
   failedByPeer(): void;
   /** The process holds too much of what was received, and this connection the most: it has to fail. */
   tooMuchHeld(): void;
+  /** The peer sends more than its rate: the connection has to be closed. */
+  tooFast(): void;
 }
 
 /**
@@ -63,6 +72,10 @@ export class MessagePump implements Holder {
   #state = idle;
   #reading = true;
   readonly #pace = new ReadPace();
+  /** Undefined where messages may come at any rate. */
+  readonly #rate: RateLimiter | undefined;
+  /** Whether it is held until there is room for the next message. */
+  #waitsForRate = false;
   /** Made for the first compressed message. */
   #inflater: MessageInflater | undefined;
   /** Bytes received and not taken, as the process's cap knows them. */
@@ -71,6 +84,8 @@ export class MessagePump implements Holder {
   constructor(owner: MessagePumpOwner) {
     this.#owner = owner;
     this.delivery = new Delivery(owner, this);
+    const { rateLimit } = owner.settings;
+    this.#rate = rateLimit && new RateLimiter(rateLimit, owner.clock);
   }
 
   /** When it works, see `pumpTransitions`. */
@@ -150,6 +165,7 @@ export class MessagePump implements Holder {
   /** Our Close was sent: messages that held up parsing may be thrown away now, and the peer's Close be here already. */
   closeSent(): void {
     this.delivery.discardUnread();
+    this.#goOnAtRate();
     this.read(true);
     const goesOn = this.#owner.endpoint.unparsedLength > 0 || this.#inflater?.postpones === true;
     if (goesOn && this.#state === idle) this.#runInNextTurn();
@@ -251,11 +267,11 @@ export class MessagePump implements Holder {
           channels.message.publish({ connection: this.#owner.connection, data, text: event.text });
         }
         messageCame(event.data);
-        return this.delivery.admit(event);
+        return this.#admit(event, 1);
       case "part":
         if (event.last) this.#countMessage();
         messageCame(event.data);
-        return this.delivery.admit(event);
+        return this.#admit(event, event.last ? 1 : 0);
       case "close":
         return this.delivery.admitClose(event);
       case "ping":
@@ -272,6 +288,26 @@ export class MessagePump implements Holder {
   #countMessage(): void {
     this.#owner.counters.messagesReceived++;
     this.#owner.messageEnded();
+  }
+
+  #admit(event: MessageEvent | PartEvent, messages: number): void {
+    if (this.#rate === undefined || !this.#owner.isOpen()) return this.delivery.admit(event);
+    if (this.#rate.limit.closes && this.#rate.wait > 0) {
+      this.delivery.discard();
+      return this.#owner.tooFast();
+    }
+    this.#rate.take(messages, event.data.length);
+    this.delivery.admit(event);
+    const { wait } = this.#rate;
+    if (wait === 0 || this.#rate.limit.closes || !this.hold()) return;
+    this.#waitsForRate = true;
+    this.#owner.clock.after(wait, () => this.#goOnAtRate(), true);
+  }
+
+  #goOnAtRate(): void {
+    if (!this.#waitsForRate) return;
+    this.#waitsForRate = false;
+    this.release();
   }
 
   // Inflating

@@ -22,7 +22,7 @@ import type { VerifiedRequest } from "../../protocol/handshake/request.ts";
 import { bytesWrittenTo, requireUnanswered } from "./claim.ts";
 import { checkOrigin, type OriginPolicy } from "./origin.ts";
 import { isResponse, Refused, refusalOfResponse } from "./refused.ts";
-import type { UpgradeRequest } from "./upgrade-request.ts";
+import { cookiesOf, type UpgradeRequest } from "./upgrade-request.ts";
 
 /** An opening handshake as a route's `upgrade` sees it. */
 export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
@@ -34,6 +34,8 @@ export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
   readonly url: URL;
   /** The subprotocols that the client offers, in its order of preference. */
   readonly subprotocols: readonly string[];
+  /** The cookies of the request by name, as they were set; see `cookiesOf`. */
+  readonly cookies: ReadonlyMap<string, string>;
   /** The client's address, as `trustProxy` has it; undefined when the stream is not TCP. */
   readonly remoteAddress: string | undefined;
   /** Aborts when the client leaves, when `upgradeTimeout` has passed and when the server closes. */
@@ -148,6 +150,9 @@ async function ask(
     remoteAddress: remoteAddress ?? (socket as Partial<Socket>).remoteAddress,
     subprotocols: verified.subprotocols,
     signal,
+    get cookies() {
+      return cookiesOf(request);
+    },
     get url() {
       return new URL(`${scheme}://${verified.host || "localhost"}${verified.resourceName}`);
     },

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe } from "../../protocol/check-options.ts";
+import { parseCookies } from "../../protocol/handshake/cookies.ts";
 import { fieldLimits, fieldValues, parseProductList, parseTokenList } from "../../protocol/handshake/header-fields.ts";
 import type { HandshakeRequest } from "../../protocol/handshake/request.ts";
 
@@ -41,6 +42,16 @@ export function isWebSocketUpgrade(request: Pick<IncomingMessage, "rawHeaders">)
 export function subprotocolsOf(request: Pick<IncomingMessage, "rawHeaders">): readonly string[] {
   const offered = parseTokenList(linesOf(request, "sec-websocket-protocol"), fieldLimits.maxSubprotocols);
   return typeof offered === "string" ? [] : offered;
+}
+
+/**
+ * The cookies of a request by name, each as it was set: nothing is decoded. Of several with one name the first counts,
+ * which is the one with the longest path (RFC 6265 section 5.4); what is no `name=value` is passed over.
+ *
+ * Throws as `isWebSocketUpgrade` does.
+ */
+export function cookiesOf(request: Pick<IncomingMessage, "rawHeaders">): ReadonlyMap<string, string> {
+  return parseCookies(linesOf(request, "cookie").join(";"));
 }
 
 function linesOf(request: Pick<IncomingMessage, "rawHeaders">, name: string): readonly string[] {

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { isWebSocketUpgrade, pathOf, subprotocolsOf } from "../../../src/server/handshake/upgrade-request.ts";
+import {
+  cookiesOf,
+  isWebSocketUpgrade,
+  pathOf,
+  subprotocolsOf,
+} from "../../../src/server/handshake/upgrade-request.ts";
 import { httpServer } from "../../support/http-server.ts";
 import { exchange } from "../../support/raw-peer.ts";
 
@@ -53,7 +58,7 @@ describe("subprotocolsOf", () => {
 test.each([undefined, null, {}, "GET / HTTP/1.1", new Request("http://localhost/")])(
   "what is no request of node:http is told so: %s",
   (request) => {
-    for (const ask of [isWebSocketUpgrade, subprotocolsOf]) {
+    for (const ask of [isWebSocketUpgrade, subprotocolsOf, cookiesOf]) {
       expect(() => ask(request as never)).toThrow(/^Cannot look at the request: it has to be one of node:http, not /);
     }
   },
@@ -82,4 +87,14 @@ test.each([
   ["*", "*"],
 ])("the path of %s is %s [R6455-4.1-10]", (target, path) => {
   expect(pathOf(target)).toBe(path);
+});
+
+test("cookiesOf reads all Cookie fields of a request, in any case of letters", () => {
+  const rawHeaders = ["Host", "a", "Cookie", "a=1; b=2", "COOKIE", "a=3; c=4", "Set-Cookie", "d=5"];
+  expect([...cookiesOf({ rawHeaders })]).toEqual([
+    ["a", "1"],
+    ["b", "2"],
+    ["c", "4"],
+  ]);
+  expect(cookiesOf({ rawHeaders: [] }).size).toBe(0);
 });
