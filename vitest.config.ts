@@ -33,6 +33,7 @@ export default defineConfig({
         description:
           "Repeats what another test shows, at more places, or needs a browser, a foreign peer or a network.",
       },
+      { name: "rare", description: "Waits for minutes: only `npm run ok -- --all` runs it." },
     ],
     projects: [
       { extends: true, test: { name: "own process", include: [others, ...alone] } },

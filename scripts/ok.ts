@@ -34,7 +34,7 @@ const steps: readonly (readonly Gate[])[] = [
     ["sizes", "tsx scripts/check-sizes.ts"],
     ["pages", "tsx scripts/pages.ts --check"],
   ],
-  [["tests", `vitest run --coverage ${reportTo(reportPath)}`]],
+  [["tests", `vitest run --coverage --tags-filter=!rare ${reportTo(reportPath)}`]],
   [["newest", `node scripts/newest.mjs --tags-filter=!slow ${reportTo(newestReportPath)}`]],
   [["coverage", "tsx scripts/check-coverage.ts"]],
   [["conformance", "tsx conformance/main.ts"]],
@@ -46,9 +46,10 @@ const steps: readonly (readonly Gate[])[] = [
 
 /** What `--all` adds: whole test runs on other versions of Node, and what takes many minutes. */
 const rareSteps: readonly (readonly Gate[])[] = [
-  [["Node 26", "node scripts/newest.mjs 26"]],
-  [["Node 24", "node scripts/newest.mjs 24"]],
-  [["Node 22", "node scripts/newest.mjs 22"]],
+  [["Node 26", "node scripts/newest.mjs 26 --tags-filter=!rare"]],
+  [["Node 24", "node scripts/newest.mjs 24 --tags-filter=!rare"]],
+  [["Node 22", "node scripts/newest.mjs 22 --tags-filter=!rare"]],
+  [["rare tests", "vitest run --tags-filter=rare"]],
   [["all cases", "tsx conformance/main.ts --all"]],
   [["long fuzz", "tsx fuzz/main.ts --minutes 20"]],
   [["long soak", "tsx soak/main.ts --minutes 60"]],

@@ -15,6 +15,8 @@ export interface Tab {
   press(key: "Enter"): Promise<void>;
   choose(selector: string, value: string): Promise<void>;
   upload(selector: string, path: string): Promise<void>;
+  /** Takes the network from it, or gives it back. */
+  offline(isOffline: boolean): Promise<void>;
   /** The value of an expression; JSON only. */
   read<Value>(expression: string): Promise<Value>;
   until(expression: string, patience?: number): Promise<void>;
@@ -72,6 +74,7 @@ export async function openChromium(executablePath: string): Promise<Browser> {
         press: (key) => page.keyboard.press(key),
         choose: async (selector, value) => void (await page.selectOption(selector, value)),
         upload: (selector, path) => page.setInputFiles(selector, path),
+        offline: (isOffline) => context.setOffline(isOffline),
         close: () => page.close(),
       };
     },
@@ -106,6 +109,7 @@ export async function openFirefox(executablePath: string): Promise<Browser> {
           const input = await page.waitForSelector(`input${selector}` as "input");
           await input?.uploadFile(path);
         },
+        offline: (isOffline) => page.setOfflineMode(isOffline),
         close: () => page.close(),
       };
     },
