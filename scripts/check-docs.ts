@@ -2,7 +2,8 @@
  * Checks that README.md and docs/ are true: each ts and js block is typechecked, then run in its own process, and each link
  * to a file or a heading of the repository leads there.
  *
- * `ts no-run: <reason>` is typechecked only. `// prints: …` comments are, in order, exactly the lines a block must print.
+ * `ts no-run: <reason>` is typechecked only; `ts tested-by: <path>` is neither, since that test, which must name the page, runs it
+ * as it stands. `// prints: …` comments are, in order, exactly the lines a block must print.
  * A block ends by itself within 20 s; one that calls `serve(` or `listen(` may stay, and then serves the blocks below it
  * until the next such block or the end of its page; requests
  * that nobody sends by mistake must not end it. Blocks find `openline` as built in dist/, and 9998, the port all
@@ -10,7 +11,7 @@
  */
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, connect as netConnect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,6 +45,12 @@ export function readBlocks(page: string, markdown: string): Block[] {
       );
     }
     if (language === "ts" || language === "js") {
+      const tester = /^tested-by: (\S+)$/.exec(info)?.[1];
+      if (tester !== undefined) {
+        if (!namesPage(tester, page)) throw new Error(`Cannot accept ${page}:${index + 1}: ${tester} does not name it`);
+        index = end;
+        continue;
+      }
       const skip = /^no-run\b:?\s*(.*)$/.exec(info);
       if (skip?.[1] === "") throw new Error(`Cannot accept ${page}:${index + 1}: no-run gives no reason`);
       const code = lines.slice(index + 1, end).map((line) => line.slice(indent.length));
@@ -53,6 +60,11 @@ export function readBlocks(page: string, markdown: string): Block[] {
     index = end;
   }
   return blocks;
+}
+
+function namesPage(tester: string, page: string): boolean {
+  const path = join(root, tester);
+  return existsSync(path) && readFileSync(path, "utf8").includes(page);
 }
 
 /**

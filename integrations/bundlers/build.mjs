@@ -3,23 +3,47 @@
  * run in the folder that has the page and `node_modules/openline`.
  */
 import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nodeResolve } from "@rollup/plugin-node-resolve";
-import { build as esbuild } from "esbuild";
+import { build as esbuild, transform } from "esbuild";
 import { rollup } from "rollup";
+import { compile, compileModule } from "svelte/compiler";
 import { build as vite } from "vite";
 import webpack from "webpack";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
+/** Components, and modules with runes. */
+const svelte = {
+  name: "svelte",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.svelte$/ }, async ({ path: filename }) => {
+      const { js } = compile(await readFile(filename, "utf8"), { filename });
+      return { contents: js.code };
+    });
+    onLoad({ filter: /\.svelte\.ts$/ }, async ({ path: filename }) => {
+      const { code } = await transform(await readFile(filename, "utf8"), { loader: "ts" });
+      return { contents: compileModule(code, { filename }).js.code };
+    });
+  },
+};
+
 const bundlers = {
   async esbuild(entry, file) {
-    // Where a page of React finds it.
+    // Where a page of a framework finds it.
     const nodePaths = [join(here, "node_modules")];
-    const define = { "process.env.NODE_ENV": '"development"' };
+    const define = {
+      "process.env.NODE_ENV": '"development"',
+      __VUE_OPTIONS_API__: "true",
+      __VUE_PROD_DEVTOOLS__: "false",
+      __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false",
+    };
     await esbuild({
       entryPoints: [entry],
+      plugins: [svelte],
+      conditions: ["svelte"],
       bundle: true,
       minify: true,
       format: "esm",

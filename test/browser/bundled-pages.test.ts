@@ -3,10 +3,11 @@
  *
  * @module-tag slow
  */
-import { execFile } from "node:child_process";
-import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { installBundlers, unpackInto } from "../../scripts/packed.ts";
@@ -14,6 +15,19 @@ import { type Server, serve } from "../../src/server/server.ts";
 import { describeWith } from "../support/real-parts.ts";
 import { type Browser, openChromium, type Tab } from "./tabs.ts";
 
+const root = fileURLToPath(new URL("../..", import.meta.url));
+/** The forms of the guide, in its order, by the names under which the pages import them. */
+const forms = {
+  react: "use-web-socket.react.ts",
+  vue: "use-web-socket.vue.ts",
+  svelte: "use-web-socket.svelte.ts",
+  tabs: "shared-socket.ts",
+};
+const strict = {
+  ...{ strict: true, noEmit: true, skipLibCheck: true, target: "es2023", lib: ["es2023", "dom", "dom.iterable"] },
+  ...{ module: "esnext", moduleResolution: "bundler" },
+};
+const patient = { timeout: 30_000 };
 const bundlers = ["esbuild", "vite", "webpack", "rollup", "bun"] as const;
 
 describeWith("chromium", "a bundled page", (executable) => {
@@ -37,6 +51,7 @@ describeWith("chromium", "a bundled page", (executable) => {
           },
           message: (connection, data) => void connection.send(data),
         },
+        "/rooms": { message: (connection, data) => void connection.send(data) },
         "/names": { message: (_, data) => void names.push(String(data)) },
       },
     });
@@ -68,6 +83,11 @@ describeWith("chromium", "a bundled page", (executable) => {
     tools = installBundlers();
     folder = unpackInto("bundlers");
     for (const page of readdirSync(join(tools, "pages"))) copyFileSync(join(tools, "pages", page), join(folder, page));
+    const blocks = readFileSync(join(root, "docs/guides/reconnecting-in-pages.md"), "utf8").matchAll(
+      /^```ts tested-by.*\n([\s\S]*?)^```$/gm,
+    );
+    for (const [index, [, code]] of [...blocks].entries())
+      writeFileSync(join(folder, Object.values(forms)[index]!), code!);
     browser = await openChromium(executable);
     server = await start(0);
   });
@@ -117,13 +137,55 @@ describeWith("chromium", "a bundled page", (executable) => {
     await tab.close();
   });
 
-  test("of React in StrictMode costs one handshake", async () => {
-    const before = handshakes;
-    const tab = await open(await build("esbuild", "react"));
-    await tab.until('document.body.textContent === "open hello"');
-    expect(await tab.read("mounted")).toBe(2);
-    expect(handshakes - before).toBe(1);
-    await tab.close();
+  describe.each(["react", "vue", "svelte"])("of the form that the guide has for %s", (framework) => {
+    test("is open, follows another URL, and closes at its end, with one handshake for each", async () => {
+      const before = handshakes;
+      const tab = await open(await build("esbuild", framework));
+      await tab.until('document.body.textContent === "open hello /echo"');
+      // React's StrictMode has mounted it twice.
+      if (framework === "react") expect(await tab.read("mounted")).toBe(2);
+      expect(handshakes - before).toBe(1);
+      await tab.read('void render("/echo?other")');
+      await tab.until('document.body.textContent === "open hello /echo?other"');
+      expect(handshakes - before).toBe(2);
+      await tab.read("void unmount()");
+      await expect.poll(() => server.connections.size, patient).toBe(0);
+      expect(await tab.complaints()).toEqual([]);
+      await tab.close();
+    });
+
+    test("compiles as TypeScript that is strict", () => {
+      const file = forms[framework as keyof typeof forms];
+      const paths = {
+        react: [join(tools, "node_modules/@types/react")],
+        vue: [join(tools, "node_modules/vue")],
+      };
+      const types = framework === "svelte" ? [join(tools, "node_modules/svelte/types/index.d.ts")] : [];
+      const compilerOptions = { ...strict, paths, types: [] };
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: [file, ...types] }));
+      const tsc = join(root, "node_modules/typescript/bin/tsc");
+      const { stdout } = spawnSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8" });
+      expect(stdout).toBe("");
+    });
+  });
+
+  test("of several tabs has one connection, by which all speak and hear, and which another takes over", async () => {
+    const path = await build("esbuild", "tabs");
+    const first = await open(path);
+    await expect.poll(() => server.connections.size, patient).toBe(1);
+    const second = await open(path);
+    await second.until('(shared.send("from the second"), got.includes("from the second"))');
+    await first.until('(shared.send("from the first"), got.includes("from the first"))');
+    await second.until('got.includes("from the first")');
+    expect(server.connections.size).toBe(1);
+    const held = [...server.connections];
+    await first.close();
+    await second.until('(shared.send("alone"), got.includes("alone"))', 30_000);
+    expect([...server.connections].filter((connection) => held.includes(connection))).toEqual([]);
+    expect(server.connections.size).toBe(1);
+    await second.read("void shared.close()");
+    await expect.poll(() => server.connections.size, patient).toBe(0);
+    await second.close();
   });
 
   test("works in a worker, a shared worker and a service worker", async () => {

@@ -48,6 +48,15 @@ describe("readBlocks", () => {
     ]);
   });
 
+  test("leaves a block to the test that names its page, and refuses one that no test knows", () => {
+    const tested = (path: string) => block(`ts tested-by: ${path}`, 'import "react";');
+    const page = "docs/guides/reconnecting-in-pages.md";
+    expect(readBlocks(page, tested("test/browser/bundled-pages.test.ts"))).toEqual([]);
+    for (const path of ["test/browser/bundled-pages.test.ts", "test/browser/none.test.ts"]) {
+      expect(() => readBlocks("docs/other.md", tested(path))).toThrow(`docs/other.md:1: ${path} does not name it`);
+    }
+  });
+
   test("refuses code under a name that is not checked, no-run without a reason, and a block without an end", () => {
     expect(() => readBlocks("page.md", block("typescript", "1;"))).toThrow("page.md:1: code that is checked is fenced");
     expect(() => readBlocks("page.md", block("ts no-run", "1;"))).toThrow("page.md:1: no-run gives no reason");

@@ -1,39 +1,23 @@
-/** A page of React in StrictMode, which mounts each component twice. */
+/** A page of React in StrictMode, which mounts each component twice, with the form of the guide. */
 
-import { ReconnectingWebSocket } from "openline/browser";
-import { createElement, StrictMode, useEffect, useRef, useState } from "react";
+import { createElement, StrictMode, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
+import { useWebSocket } from "./use-web-socket.react.ts";
 
-function useWebSocket(url, onMessage) {
-  const [socket, setSocket] = useState();
-  const [state, setState] = useState("connecting");
-  const latest = useRef(onMessage);
-  useEffect(() => {
-    latest.current = onMessage;
-  });
+function Page({ url }) {
+  const [got, setGot] = useState("");
+  const { state, send } = useWebSocket(url, setGot);
   useEffect(() => {
     globalThis.mounted = (globalThis.mounted ?? 0) + 1;
-    const own = new ReconnectingWebSocket(url);
-    own.onmessage = (event) => latest.current(event.data);
-    own.onstatechange = () => setState(own.state);
-    setSocket(own);
-    setState(own.state);
-    return () => {
-      own.onstatechange = null;
-      own.close();
-    };
-  }, [url]);
-  return { state, send: (data) => socket?.send(data) ?? false };
-}
-
-function Page() {
-  const [got, setGot] = useState("");
-  const { state, send } = useWebSocket("/echo", setGot);
+  }, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: once each time that it opens
   useEffect(() => {
-    if (state === "open") send("hello");
+    if (state === "open") send(`hello ${url}`);
   }, [state]);
   return createElement("p", null, `${state} ${got}`);
 }
 
-createRoot(document.body).render(createElement(StrictMode, null, createElement(Page)));
+const root = createRoot(document.body);
+globalThis.render = (url) => root.render(createElement(StrictMode, null, createElement(Page, { url })));
+globalThis.unmount = () => root.unmount();
+globalThis.render("/echo");

@@ -53,7 +53,9 @@ const ofOthers: ForeignNames = {
   maxEnqueuedMessages: "the option is queue: { maxSize }, in bytes",
   randomizationFactor: "a wait is random over the whole of its length",
   startClosed: "make the object when it is to connect",
+  autoConnect: "make the object when it is to connect",
   shouldRetry: 'the option is "shouldReconnect"',
+  shouldReconnectOnClose: 'the option is "shouldReconnect"',
 };
 
 /** Throws a TypeError for what is no option of `reconnect`, or of another type. */
@@ -80,6 +82,7 @@ export const reconnectingForeign: ForeignNames = {
   ...Object.fromEntries(Object.entries(ofOthers).map(([name, instead]) => [name, `in reconnect, ${instead}`])),
   maxEnqueuedMessages: "the option is queue: { maxSize }, in bytes",
   startClosed: "make the object when it is to connect",
+  autoConnect: "make the object when it is to connect",
 };
 
 /** The status of a refused handshake, and beside 429 and 503 when the server wants this client back. */
