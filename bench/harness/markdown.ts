@@ -11,6 +11,7 @@ const columns: readonly { readonly id: Peer["column"]; readonly title: string }[
   { id: "ws", title: "ws" },
   { id: "bun", title: "Bun" },
   { id: "floor", title: "raw sockets" },
+  { id: "bare", title: "bare handles" },
 ];
 /** `<!-- results E2 openline/ws -->0.087<!-- -->`: a figure of a file of results, or the ratio of two. */
 const placeholder = /(<!-- ([\w-]+) ([\w@]+) ([\w-]+)(?:\/([\w-]+))? -->)[^<]*(<!-- -->)/g;
@@ -143,6 +144,7 @@ function longTable({ rows }: Results): string {
     "p50 µs",
     "p99 µs",
     "p99.9 µs",
+    "slowest µs",
     "",
   ];
   const lines = rows.flatMap((row) =>
@@ -160,7 +162,7 @@ function longTable({ rows }: Results): string {
 
 function loadCells({ samples }: Figure): string[] {
   const loads = samples.flatMap(({ load }) => load ?? []);
-  if (loads.length === 0) return Array.from({ length: 7 }, () => "–");
+  if (loads.length === 0) return Array.from({ length: 8 }, () => "–");
   const middle = (pick: (load: (typeof loads)[number]) => number): number => median(loads.map(pick));
   const percent = (part: number): string => `${Math.round(part * 100)} %`;
   const latency = (value: number): string => (value === 0 ? "–" : digits(value));
@@ -172,6 +174,7 @@ function loadCells({ samples }: Figure): string[] {
     latency(middle(({ p50 }) => p50)),
     latency(middle(({ p99 }) => p99)),
     latency(middle(({ p999 }) => p999)),
+    latency(middle(({ slowest }) => slowest)),
   ];
 }
 

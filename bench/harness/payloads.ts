@@ -14,6 +14,8 @@ export interface Payload {
   /** Bytes of one message before compression. */
   readonly size: number;
   readonly publications: number;
+  /** Bytes of each of them. */
+  readonly publicationSize: number;
   /** The server sends back the very bytes that it gets. */
   readonly raw: boolean;
 }
@@ -30,27 +32,30 @@ const tail = Buffer.from([0, 0, 0xff, 0xff]);
 
 /** Writes the files, unless they are there from an earlier run of this process. */
 export function writePayload(payload: Payload): PayloadFiles {
-  const { job, size, publications, raw } = payload;
-  const name = `${job}-${size}-${publications}${raw ? "-raw" : ""}`;
+  const { job, size, publications, publicationSize, raw } = payload;
+  const name = `${job.replace(" ", "-")}-${size}-${publications}-${publicationSize}${raw ? "-raw" : ""}`;
   const known = written.get(name) ?? write(payload, `${workFolder}${name}`);
   written.set(name, known);
   return known;
 }
 
-function write({ job, size, publications, raw }: Payload, path: string): PayloadFiles {
+function write({ job, size, publications, publicationSize, raw }: Payload, path: string): PayloadFiles {
   const kind: FrameKind = job === "deflate" ? "deflated text" : job === "echo" ? "binary" : "text";
   const messages = job === "deflate" ? [deflate(json(size))] : distinctMessages(size);
   const frames = messages.map((message) => clientFrame(kind, message));
   const send = `${path}.send`;
   mkdirSync(workFolder, { recursive: true });
   writeFileSync(send, Buffer.concat(frames));
-  if (job === "deflate") return { send, frames: 1 };
+  if (job === "deflate" || job === "publish deflated") return { send, frames: frames.length };
   const expect = `${path}.expect`;
+  const published = (): Buffer[] =>
+    publicationsOf(publications, publicationSize).map((text) => serverFrame("text", Buffer.from(text)));
   const expected = {
     echo: () => (raw ? frames : messages.map((message) => serverFrame("binary", message))),
     text: () => messages.map((message) => serverFrame("text", message)),
     sink: () => messages.map(() => serverFrame("text", Buffer.from("ok"))),
-    publish: () => publicationsOf(publications).map((text) => serverFrame("text", Buffer.from(text))),
+    publish: published,
+    topics: published,
   };
   writeFileSync(expect, Buffer.concat(expected[job]()));
   return { send, expect, frames: frames.length };
@@ -82,18 +87,20 @@ function deflate(bytes: Buffer): Buffer {
 }
 
 /**
- * Throws unless each of the frames, in hexadecimal, is the compressed echo of `size` bytes; there must be one.
+ * Throws unless each of the frames, in hexadecimal, is the message that the job makes of `size` bytes, compressed; there must
+ * be one.
  *
  * A compressor may find other bytes for the same message later on, so the load tells them all.
  */
-export function checkLearned(frames: readonly string[], size: number): void {
-  if (frames.length === 0 || !frames.every((frame) => isEcho(Buffer.from(frame, "hex"), size))) {
-    throw new Error("A reply is not the compressed message that was sent");
+export function checkLearned(frames: readonly string[], job: Job, size: number): void {
+  const wanted = job === "deflate" ? json(size) : Buffer.from(publicationsOf(1, size)[0]!);
+  if (frames.length === 0 || !frames.every((frame) => isCompressed(wanted, Buffer.from(frame, "hex")))) {
+    throw new Error("A reply is not the compressed message that was to come");
   }
 }
 
-function isEcho(frame: Buffer, size: number): boolean {
+function isCompressed(wanted: Buffer, frame: Buffer): boolean {
   const payload = frame.subarray((frame[1] ?? 0) < 126 ? 2 : 4);
   const options = { finishFlush: constants.Z_SYNC_FLUSH };
-  return frame[0] === 0xc1 && inflateRawSync(Buffer.concat([payload, tail]), options).equals(json(size));
+  return frame[0] === 0xc1 && inflateRawSync(Buffer.concat([payload, tail]), options).equals(wanted);
 }

@@ -17,7 +17,7 @@ export interface Peer {
   /** As it stands in the tables. */
   readonly title: string;
   /** Its column in the short table. */
-  readonly column: "openline" | "ws" | "bun" | "floor" | "others";
+  readonly column: "openline" | "ws" | "bun" | "floor" | "bare" | "others";
   readonly command: Command;
   readonly environment?: Readonly<Record<string, string>>;
   /** A raw TCP server: no WebSocket handshake, and what comes back is what was sent. */
@@ -56,6 +56,14 @@ export const servers = {
     column: "openline",
     command: nodeProgram("servers/openline"),
     environment: { BENCH_SHARED: "1" },
+    version: openlineVersion,
+  },
+  upgrading: {
+    id: "openline-upgrading",
+    title: "openline with `upgrade`",
+    column: "openline",
+    command: nodeProgram("servers/openline"),
+    environment: { BENCH_UPGRADE: "1" },
     version: openlineVersion,
   },
   borrowing: {
@@ -100,6 +108,13 @@ export const servers = {
     title: "raw sockets, constant answers",
     column: "floor",
     command: nodeProgram("servers/floor", "handshake"),
+    raw: true,
+  },
+  bare: {
+    id: "bare-handles",
+    title: "bare TCP handles",
+    column: "bare",
+    command: nodeProgram("servers/bare"),
     raw: true,
   },
   plainWs: {

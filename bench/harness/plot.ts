@@ -69,7 +69,7 @@ function decades([low, high]: readonly [number, number]): number[] {
 
 function polyline({ points, column }: Line, { x, y }: { x: Scale; y: Scale }): string {
   const places = points.map((point) => [round(x.at(point.x)), round(y.at(point.y))] as const);
-  const dashes = column === "floor" ? ' stroke-dasharray="5 4"' : "";
+  const dashes = column === "floor" || column === "bare" ? ' stroke-dasharray="5 4"' : "";
   const line = `points="${places.join(" ")}" fill="none" stroke="currentColor" stroke-width="${column === "openline" ? 3 : 2}"`;
   const dots = places.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3.5" fill="currentColor"/>`);
   return `<g class="${column}"><polyline ${line}${dashes}/>${dots.join("")}</g>`;

@@ -63,6 +63,20 @@ export class ServerProcess {
     await done;
   }
 
+  /** Milliseconds that collections have taken since `forgetPauses`: the longest, and all. */
+  async pauses(): Promise<{ readonly longest: number; readonly all: number }> {
+    const line = nextLine(this.#child, this.#lines, "pauses ");
+    this.#child.stdin.write("pauses\n");
+    const [, longest, all] = (await line).split(" ");
+    return { longest: Number(longest), all: Number(all) };
+  }
+
+  /** Collects the garbage, and counts pauses from then on. */
+  async forgetPauses(): Promise<void> {
+    await this.collectGarbage();
+    this.#child.stdin.write("forget\n");
+  }
+
   /** Bytes of memory that are resident now. */
   get residentSize(): number {
     return kibibytes(this.pid, "VmRSS") * 1024;

@@ -6,8 +6,16 @@ import { clients, type Peer, servers, watched } from "./peers.ts";
 
 /** How the load drives a server, and what a message is. */
 export interface Load {
-  readonly mode: "echo" | "publish" | "handshake" | "idle";
+  readonly mode: "echo" | "rate" | "publish" | "handshake" | "storm" | "idle";
   readonly connections: number;
+  /** Messages a second in the mode `rate`; a part below 1 is of what the same peer did just before, one in flight. */
+  readonly rate?: number;
+  /** Messages a second that one more connection sends and gets back while there are publications to the others. */
+  readonly bystander?: number;
+  /** Connections that read nothing of what is published. */
+  readonly slow?: number;
+  /** Whether the opening handshake has the fields that a browser sends. */
+  readonly browserHead?: boolean;
   /** Messages under way on each connection. Default 1. */
   readonly inflight?: number;
   /** Bytes of payload of a message from the client; none when it sends nothing. */
@@ -34,18 +42,23 @@ export interface Row {
   readonly job: Job;
   readonly load: Load;
   readonly peers: readonly Peer[];
+  /** What of a load is the figure: CPU time for each message unless said otherwise, latencies in µs, the whole time in ms. */
+  readonly figure?: "p99" | "slowest" | "time" | "longest pause";
   readonly unit: string;
   /** Messages of a turn in the mode `publish`. Default 1. */
   readonly publications?: number;
+  /** Bytes of what is published. Default 64. */
+  readonly publicationSize?: number;
   /** How often it is measured where the command does not say. Default 5. */
   readonly rounds?: number;
   readonly targets: readonly Target[];
 }
 
-const { openline, attached, borrowing, ws, bun, floorData, floorOnread, floorHandshake, plainWs, gorilla } = servers;
-const all = [openline, ws, bun, floorData, floorOnread, plainWs, gorilla];
+const { openline, attached, upgrading, borrowing, ws, bun, floorData, floorOnread, floorHandshake, bare } = servers;
+const { plainWs, gorilla } = servers;
+const all = [openline, ws, bun, floorData, floorOnread, bare, plainWs, gorilla];
 const withoutFloors = [openline, ws, bun, plainWs, gorilla];
-const withOneFloor = [openline, ws, bun, floorData, plainWs, gorilla];
+const withOneFloor = [openline, ws, bun, floorData, bare, plainWs, gorilla];
 const perMessage = "CPU µs per message";
 const perDelivery = "CPU µs per delivery";
 const perConnection = "KiB per connection";
@@ -86,8 +99,17 @@ export function idleRow(
 ): Row {
   const load: Load = { mode: "idle", connections, ...(size !== undefined && { size }) };
   const job = size === undefined ? "echo" : "deflate";
-  const peers = size === undefined ? [openline, attached, ws, bun, floorData, gorilla] : [openline, ws, bun, gorilla];
+  const peers =
+    size === undefined ? [openline, attached, ws, bun, floorData, bare, gorilla] : [openline, ws, bun, gorilla];
   return { id, title, kind: "idle memory", job, load, peers, unit: perConnection, rounds: 3, targets };
+}
+
+/** An echo at a fixed rate, whether replies come or not; the figure is the latency that one of a hundred exceeds. */
+function rateRow(name: string, title: string, rate: number): Row {
+  const load: Load = { mode: "rate", connections: 100, size: 64, rate };
+  const peers = [openline, ws, bun, floorData, bare];
+  const targets = [must(1, ws), aim(1.1, bun)];
+  return { id: `L1@${name}`, title, kind: "server", job: "echo", load, peers, figure: "p99", unit: "µs", targets };
 }
 
 /** All rows, in the order of the table. */
@@ -161,9 +183,19 @@ export const rows: readonly Row[] = [
     job: "echo",
     // A handshake does as much as a hundred messages, in code that runs a hundredth as often: it takes long to be compiled.
     load: { mode: "handshake", connections: 16, warmup: 3000 },
-    peers: [openline, attached, ws, bun, floorHandshake, gorilla],
+    peers: [openline, attached, ws, bun, floorHandshake, bare, gorilla],
     unit: "CPU µs per connection",
     targets: [must(0.8, ws), aim(1.2, floorHandshake)],
+  },
+  {
+    id: "H2",
+    title: "the same with the head that Chrome sends, openline on a route with `upgrade`",
+    kind: "server",
+    job: "echo",
+    load: { mode: "handshake", connections: 16, warmup: 3000, browserHead: true },
+    peers: [upgrading, ws, bun, floorHandshake, bare],
+    unit: "CPU µs per connection",
+    targets: [{ ...must(0.9, ws), subject: upgrading.id }],
   },
   {
     id: "O1",
@@ -200,5 +232,68 @@ export const rows: readonly Row[] = [
       { level: "must", bound: 40 },
       { level: "aim", bound: 20 },
     ],
+  },
+  {
+    ...publishRow("B3", "1 KiB of JSON, compressed, to 1000 subscribers", { connections: 1000, publications: 1 }, [
+      must(0.9, ws),
+      aim(1.1, bun),
+    ]),
+    job: "publish deflated",
+    publicationSize: 1024,
+    peers: withoutFloors,
+  },
+  {
+    ...publishRow("B4", "64 B of text to each of 10,000 topics with three subscribers, in one turn", {
+      connections: 3000,
+      publications: 10,
+    }),
+    job: "topics",
+    targets: [must(0.9, ws), aim(1.1, bun)],
+  },
+  rateRow("10%", "64 B back from 100 connections at a tenth of the peer's own rate, 99 % within", 0.1),
+  rateRow("50%", "the same at a half", 0.5),
+  rateRow("80%", "the same at four fifths", 0.8),
+  rateRow("100k", "the same at 100,000 a second", 100_000),
+  {
+    ...publishRow("L2", "64 B back while 64 B are published to 10,000 again and again, 99 % within", {
+      connections: 10_000,
+      publications: 1,
+    }),
+    load: { mode: "publish", connections: 10_000, size: 64, bystander: 500, warmup: 2000 },
+    figure: "p99",
+    unit: "µs",
+    targets: [must(1.1, floorData)],
+  },
+  {
+    ...echoRow("L3", "the longest pause for collections, 16 KiB echoed, 100 connections", {
+      connections: 100,
+      size: 16 * 1024,
+    }),
+    peers: [openline, borrowing, ws, floorData],
+    figure: "longest pause",
+    unit: "ms",
+    targets: [must(1, ws)],
+  },
+  {
+    id: "S1",
+    title: "10,000 clients at once, until all are in",
+    kind: "server",
+    job: "echo",
+    load: { mode: "storm", connections: 10_000 },
+    peers: [openline, attached, ws, bun, floorHandshake],
+    figure: "time",
+    unit: "ms",
+    targets: [must(1, ws)],
+  },
+  {
+    ...publishRow("S2", "16 KiB to 100 subscribers of which one does not read: 99 % of the others within", {
+      connections: 100,
+      publications: 1,
+    }),
+    load: { mode: "publish", connections: 100, size: 64, slow: 1 },
+    publicationSize: 16 * 1024,
+    figure: "p99",
+    unit: "µs",
+    targets: [must(1.1, ws)],
   },
 ];

@@ -30,6 +30,7 @@ export interface LoadSample {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
+  readonly slowest: number;
 }
 
 /** What the load generator and the client programs print; times in seconds, latencies in µs. */
@@ -42,6 +43,8 @@ interface LoadResult {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
+  /** The longest of all; the programs that are clients do not tell. */
+  readonly slowest?: number;
   /** The replies that came, each once and in hexadecimal, where the load was not told what to expect. */
   readonly learned?: readonly string[];
 }
@@ -56,6 +59,8 @@ export interface RunSettings {
 }
 
 const deflateOffer = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
+/** Messages that wait on one connection before a server counts as overwhelmed by a rate. */
+const mostBehind = 65_536;
 /** How long a server gets to come to rest before its memory is read, in milliseconds. */
 const restTime = 500;
 
@@ -90,6 +95,8 @@ async function attempt(row: Row, peer: Peer, settings: RunSettings): Promise<Sam
     BENCH_JOB: row.job,
     BENCH_CONNECTIONS: String(row.load.connections),
     BENCH_PUBLICATIONS: String(publications),
+    BENCH_PUBLICATION_SIZE: String(row.publicationSize ?? 64),
+    ...(row.figure === "longest pause" && { BENCH_PAUSES: "1" }),
   };
   const server = await ServerProcess.start(peer.command, environment, serverCpu);
   try {
@@ -110,11 +117,26 @@ interface Run {
 async function loadServer(run: Run): Promise<Sample> {
   const { row, server, settings } = run;
   const { generator, duration } = settings;
-  const { warmup = settings.warmup } = row.load;
-  const load = new LoadProcess(withOptions(generator, { ...loadOptions(run), warmup, duration }), loadCpu);
+  const { warmup = settings.warmup, mode } = row.load;
+  const needsC = mode === "rate" || mode === "storm" || row.load.bystander !== undefined || row.load.slow !== undefined;
+  if (needsC && generator.length > 1)
+    throw new Error("There is no C compiler here, and the load in Node cannot do this");
+  const options = await loadOptions(run);
+  if (row.figure === "longest pause") await server.forgetPauses();
+  const load = new LoadProcess(withOptions(generator, { ...options, warmup, duration }), loadCpu);
   const result = await load.finish<LoadResult>();
-  if (row.job === "deflate") checkLearned(result.learned ?? [], row.load.size ?? 0);
-  return sampleOf(result, row.publications ?? 1, server.remark);
+  if (compressed(row)) checkLearned(result.learned ?? [], row.job, row.publicationSize ?? row.load.size ?? 0);
+  const sample = sampleOf(result, row.publications ?? 1, server.remark);
+  if (row.figure === undefined) return sample;
+  if (row.figure === "longest pause") {
+    const { longest, all } = await server.pauses();
+    return { ...sample, figure: longest, remark: `${Math.round((all / result.seconds) * 10) / 10} ms of each second` };
+  }
+  return { ...sample, figure: row.figure === "time" ? result.seconds * 1000 : (result[row.figure] ?? 0) };
+}
+
+function compressed({ job }: Row): boolean {
+  return job === "deflate" || job === "publish deflated";
 }
 
 /** The measured process is the client here, so it has the CPU that servers have in the other rows. */
@@ -133,7 +155,7 @@ async function runClient(row: Row, peer: Peer, { warmup, duration }: RunSettings
 function sampleOf(result: LoadResult, perReply: number, remark: string): Sample {
   const count = result.replies * perReply;
   if (count === 0) throw new Error(`No reply came in ${result.seconds} s; other programs took ${result.waited} s`);
-  const { seconds, p50, p99, p999 } = result;
+  const { seconds, p50, p99, p999, slowest = 0 } = result;
   return {
     figure: (result.serverCpu * 1e6) / count,
     remark,
@@ -145,13 +167,14 @@ function sampleOf(result: LoadResult, perReply: number, remark: string): Sample 
       p50,
       p99,
       p999,
+      slowest,
     },
   };
 }
 
 async function idleMemory(run: Run): Promise<Sample> {
   const { row, server, settings } = run;
-  const options = loadOptions(run);
+  const options = await loadOptions(run);
   // What the first connections cost once for all is no cost of a connection.
   const first = await hold(settings, { ...options, connections: 200 });
   await first.finish();
@@ -159,14 +182,14 @@ async function idleMemory(run: Run): Promise<Sample> {
   const load = await hold(settings, options);
   const after = await restingSize(server);
   const result = await load.finish<LoadResult>();
-  if (row.job === "deflate") checkLearned(result.learned ?? [], row.load.size ?? 0);
+  if (compressed(row)) checkLearned(result.learned ?? [], row.job, row.load.size ?? 0);
   return { figure: (after - before) / row.load.connections / 1024, remark: server.remark };
 }
 
 async function peakMemory(run: Run): Promise<Sample> {
   const { row, server, settings } = run;
-  const options = loadOptions(run);
-  const small = writePayload({ job: row.job, size: 64, publications: 1, raw: false });
+  const options = await loadOptions(run);
+  const small = writePayload({ job: row.job, size: 64, publications: 1, publicationSize: 64, raw: false });
   const first = await hold(settings, { ...options, ...small, connections: 100 });
   await first.finish();
   const before = await restingSize(server);
@@ -197,19 +220,35 @@ function withOptions([program, ...args]: Command, options: Options): Command {
   return [program, ...args, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])];
 }
 
-function loadOptions({ row, peer, server }: Run): Options {
-  const { mode, connections, inflight = 1, size } = row.load;
-  const raw = peer.raw === true && mode !== "handshake";
+async function loadOptions(run: Run): Promise<Options> {
+  const { row, peer, server } = run;
+  const { mode, connections, size, bystander, slow, browserHead } = row.load;
+  const raw = peer.raw === true && mode !== "handshake" && mode !== "storm";
+  const { publications = 1, publicationSize = 64 } = row;
   const files: PayloadFiles | undefined =
-    size === undefined ? undefined : writePayload({ job: row.job, size, publications: row.publications ?? 1, raw });
-  return {
-    mode,
+    size === undefined ? undefined : writePayload({ job: row.job, size, publications, publicationSize, raw });
+  const aside = writePayload({ job: "echo", size: 64, publications: 1, publicationSize: 64, raw });
+  const rate = row.load.rate ?? bystander;
+  const options = {
     port: server.port,
     pid: server.pid,
     connections,
-    inflight,
+    inflight: row.load.inflight ?? (rate === undefined ? 1 : mostBehind),
     raw: raw ? 1 : 0,
-    ...(row.job === "deflate" && { extensions: deflateOffer }),
+    ...(compressed(row) && { extensions: deflateOffer }),
     ...files,
+    ...(bystander !== undefined && { aside: aside.send, "aside-expect": aside.expect }),
+    ...(slow !== undefined && { slow }),
+    ...(browserHead && { head: "browser" }),
   };
+  if (rate === undefined) return { mode, ...options };
+  return { mode, ...options, rate: rate >= 1 ? rate : Math.round(rate * (await ownRate(run, options))) };
+}
+
+/** Messages a second that the peer sends back with one in flight on each connection. */
+async function ownRate({ settings }: Run, options: Options): Promise<number> {
+  const { generator, warmup, duration } = settings;
+  const closed = { ...options, mode: "echo", inflight: 1, warmup, duration };
+  const { replies, seconds } = await new LoadProcess(withOptions(generator, closed), loadCpu).finish<LoadResult>();
+  return replies / seconds;
 }

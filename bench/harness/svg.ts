@@ -16,6 +16,7 @@ const colours: Readonly<Record<Ink, readonly [light: string, dark: string]>> = {
   ws: ["#bc4c00", "#f0883e"],
   bun: ["#8250df", "#bc8cff"],
   floor: ["#6e7781", "#8b949e"],
+  bare: ["#9a6700", "#d29922"],
   others: ["#1a7f37", "#3fb950"],
 };
 

@@ -5,8 +5,13 @@
  * another. The server's CPU time is read at both ends of the measured window, by the process that knows where they are.
  *
  *   echo       every complete reply is answered with the next frame, --inflight frames under way on each connection
- *   publish    one frame on the first connection; the next when every connection has the whole reply
+ *   rate       --rate frames a second on all connections in turn, whether replies come or not; a latency begins when its
+ *              frame was due, so that a server that stands still is charged for all that it keeps waiting
+ *   publish    one frame on the first connection; the next when every connection has the whole reply. The last --slow
+ *              connections read nothing. With --aside, one more connection sends frames of that file at --rate, and
+ *              latencies are its own
  *   handshake  connect, opening handshake, closing handshake, end of the stream, and again
+ *   storm      all connections at once, until each has its 101
  *   idle       opens the connections, sends one frame on each and awaits the reply if --send is there, prints "ready",
  *              and keeps them open until its standard input ends
  */
@@ -32,6 +37,13 @@
 enum { CHUNK = 1 << 20, WRITE_CHUNK = 64 << 10, EVENTS = 256, HEAD = 4096 };
 
 typedef struct {
+  char *outgoing; /* the cycle of frames, and as much again as one write can need */
+  size_t length, frame;
+  char *expected; /* the cycle of replies; NULL where they are learned */
+  size_t expected_length, reply;
+} Cycle;
+
+typedef struct {
   int fd;
   bool open;           /* handshake mode: the 101 has been read */
   uint32_t armed;      /* what epoll watches */
@@ -41,19 +53,21 @@ typedef struct {
   uint64_t received;   /* bytes of replies */
   uint64_t *sent_at;   /* ring of --inflight times, in ns */
   unsigned oldest;     /* the ring's oldest entry */
+  unsigned pending;    /* rate mode and --aside: entries of the ring */
+  const Cycle *cycle;  /* what it sends and gets */
   size_t head_length;
   char head[HEAD];     /* what has come of the response's head, or of a reply that is to be learned */
 } Connection;
 
 static struct {
-  const char *mode, *extensions, *send, *expect;
-  int port, pid, connections, inflight, frames, raw, warmup, duration;
+  const char *mode, *extensions, *send, *expect, *head, *aside, *aside_expect;
+  int port, pid, connections, inflight, frames, raw, warmup, duration, rate, slow;
 } option;
 
-static char *outgoing;            /* the cycle of frames, and as much again as one write can need */
-static size_t cycle, frame;       /* bytes of the cycle, of one frame */
-static char *expected;            /* the cycle of replies */
-static size_t expected_cycle, reply;
+static Cycle frames, aside;
+static uint64_t due; /* rate mode and --aside: when the next frame is, in ns */
+static unsigned next_due;         /* rate mode: the connection on which it is */
+static unsigned refused;          /* storm mode: connections that ended without a 101 */
 static struct {
   char *bytes;
   size_t length;
@@ -87,12 +101,14 @@ static char *contents(const char *path, size_t *length) {
   return bytes;
 }
 
-static int dial(void) {
+static int dial(int flags) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)option.port)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), on = 1;
   if (fd < 0) fail("socket: %s", strerror(errno));
-  if (connect(fd, (struct sockaddr *)&address, sizeof address)) fail("connect: %s", strerror(errno));
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS) {
+    fail("connect: %s", strerror(errno));
+  }
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;
 }
@@ -105,11 +121,21 @@ static void write_all(int fd, const char *bytes, size_t length) {
 }
 
 static void send_request(int fd) {
-  char request[512];
+  char request[1024], fields[512] = "";
+  if (option.head) {
+    /* What Chrome sends besides. */
+    snprintf(fields, sizeof fields,
+             "Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) "
+             "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36\r\nOrigin: http://127.0.0.1:%d\r\n"
+             "Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
+             "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"
+             "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
+             option.port);
+  }
   int length = snprintf(request, sizeof request,
                         "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s%s%s\r\n",
-                        option.port, key, option.extensions ? "Sec-WebSocket-Extensions: " : "",
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s%s%s%s\r\n",
+                        option.port, key, fields, option.extensions ? "Sec-WebSocket-Extensions: " : "",
                         option.extensions ? option.extensions : "", option.extensions ? "\r\n" : "");
   write_all(fd, request, (size_t)length);
 }
@@ -172,23 +198,27 @@ static unsigned learn_all(Connection *c, const char *bytes, size_t length) {
 
 /* Sends one frame and awaits its reply, on a socket that blocks. */
 static void once(Connection *c) {
-  write_all(c->fd, outgoing, frame);
-  if (!expected) {
+  const Cycle *cycle = c->cycle;
+  write_all(c->fd, cycle->outgoing, cycle->frame);
+  if (!cycle->expected) {
     read_exactly(c->fd, c->head, 4);
     read_exactly(c->fd, c->head + 4, frame_length(c->head) - 4);
     learn(c->head, frame_length(c->head));
     return;
   }
-  char *bytes = malloc(reply);
-  read_exactly(c->fd, bytes, reply);
-  if (memcmp(bytes, expected, reply)) fail("a reply is not what was expected");
+  char *bytes = malloc(cycle->reply);
+  read_exactly(c->fd, bytes, cycle->reply);
+  if (memcmp(bytes, cycle->expected, cycle->reply)) fail("a reply is not what was expected");
   free(bytes);
 }
 
+static bool is_aside(const Connection *c) { return c->cycle == &aside; }
+
 static void open_all(Connection *all) {
-  for (int i = 0; i < option.connections; i++) {
+  for (int i = 0; i < option.connections + (option.aside ? 1 : 0); i++) {
     Connection *c = &all[i];
-    c->fd = dial();
+    c->cycle = i < option.connections ? &frames : &aside;
+    c->fd = dial(0);
     c->sent_at = calloc((size_t)option.inflight, sizeof(uint64_t));
     if (!option.raw) {
       send_request(c->fd);
@@ -196,7 +226,8 @@ static void open_all(Connection *all) {
       }
       c->head_length = 0;
     }
-    if (frame && *option.mode == 'i') once(c);
+    /* Who gets nothing of what is published says so before the first publication. */
+    if (is_aside(c) || (frames.frame && *option.mode == 'i')) once(c);
   }
 }
 
@@ -209,25 +240,26 @@ static void watch(Connection *c, uint32_t events) {
 
 static void flush(Connection *c) {
   if (c->to_send == 0) return;
-  ssize_t n = write(c->fd, outgoing + c->send_at, c->to_send);
+  ssize_t n = write(c->fd, c->cycle->outgoing + c->send_at, c->to_send);
   if (n < 0 && errno != EAGAIN) fail("write: %s", strerror(errno));
-  if (n > 0) c->to_send -= (size_t)n, c->send_at = (c->send_at + (size_t)n) % cycle;
+  if (n > 0) c->to_send -= (size_t)n, c->send_at = (c->send_at + (size_t)n) % c->cycle->length;
   watch(c, c->to_send ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 /* Compares with what is expected; returns how many replies are complete now. */
 static unsigned check(Connection *c, const char *bytes, size_t length) {
-  uint64_t before = c->received / reply;
+  const Cycle *cycle = c->cycle;
+  uint64_t before = c->received / cycle->reply;
   c->received += length;
   while (length > 0) {
-    size_t part = expected_cycle - c->expect_at < length ? expected_cycle - c->expect_at : length;
-    if (memcmp(bytes, expected + c->expect_at, part)) {
+    size_t part = cycle->expected_length - c->expect_at < length ? cycle->expected_length - c->expect_at : length;
+    if (memcmp(bytes, cycle->expected + c->expect_at, part)) {
       fail("a reply differs from what was expected within %zu bytes from byte %zu", part, c->expect_at);
     }
-    c->expect_at = (c->expect_at + part) % expected_cycle;
+    c->expect_at = (c->expect_at + part) % cycle->expected_length;
     bytes += part, length -= part;
   }
-  return (unsigned)(c->received / reply - before);
+  return (unsigned)(c->received / cycle->reply - before);
 }
 
 static void send_frames(Connection *c, unsigned count, uint64_t time) {
@@ -235,17 +267,44 @@ static void send_frames(Connection *c, unsigned count, uint64_t time) {
     c->sent_at[c->oldest] = time;
     c->oldest = (c->oldest + 1) % (unsigned)option.inflight;
   }
-  c->to_send += count * frame;
+  c->to_send += count * c->cycle->frame;
   flush(c);
 }
 
-static void receive(Connection *c, Connection *all, bool publish) {
+/* Sends what is due by now: on the connections in turn, or on the one aside. */
+static void send_due(Connection *all) {
+  unsigned first = option.aside ? (unsigned)option.connections : 0, count = option.aside ? 1 : (unsigned)option.connections;
+  for (uint64_t time = now(); due <= time; due += 1000000000u / (uint64_t)option.rate) {
+    Connection *c = &all[first + next_due++ % count];
+    if (c->pending == (unsigned)option.inflight) fail("the server is %u messages behind on a connection", c->pending);
+    c->sent_at[(c->oldest + c->pending++) % (unsigned)option.inflight] = due;
+    c->to_send += c->cycle->frame;
+    flush(c);
+  }
+}
+
+/* Counts the latencies of replies that have come to frames that were sent when they were due. */
+static void record_due(Connection *c, unsigned complete, uint64_t time) {
+  if (complete > c->pending) fail("more replies than frames");
+  for (; complete > 0; complete--, c->pending--) {
+    record(time - c->sent_at[c->oldest]);
+    c->oldest = (c->oldest + 1) % (unsigned)option.inflight;
+  }
+}
+
+static void receive(Connection *c, Connection *all) {
+  bool publish = *option.mode == 'p';
   ssize_t n = read(c->fd, buffer, CHUNK);
   if (n < 0 && errno == EAGAIN) return;
   if (n <= 0) fail("the server ended the stream");
-  unsigned complete = expected ? check(c, buffer, (size_t)n) : learn_all(c, buffer, (size_t)n);
+  unsigned complete = c->cycle->expected ? check(c, buffer, (size_t)n) : learn_all(c, buffer, (size_t)n);
   if (complete == 0) return;
   uint64_t time = now();
+  if (is_aside(c) || *option.mode == 'r') {
+    record_due(c, complete, time);
+    if (!is_aside(c)) replies += complete;
+    return;
+  }
   replies += complete;
   if (!publish) {
     /* All frames are under way but for the complete ones, so the ring's oldest entries are theirs. */
@@ -253,16 +312,16 @@ static void receive(Connection *c, Connection *all, bool publish) {
     send_frames(c, complete, time);
     return;
   }
-  record(time - all[0].sent_at[0]);
+  if (!option.aside) record(time - all[0].sent_at[0]);
   missing -= (int)complete;
   if (missing > 0) return;
   turns++;
-  missing = option.connections;
+  missing = option.connections - option.slow;
   send_frames(&all[0], 1, now());
 }
 
 static void reconnect(Connection *c) {
-  c->fd = dial();
+  c->fd = dial(0);
   c->armed = 0, c->open = false, c->head_length = 0;
   c->sent_at[0] = now();
   send_request(c->fd);
@@ -292,33 +351,80 @@ static void shake(Connection *c) {
   reconnect(c);
 }
 
+/* storm mode: the request when connect has succeeded, then the 101 */
+static void knock(Connection *c, uint32_t events) {
+  if (c->open) return;
+  if (events & EPOLLOUT) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error) {
+      c->open = true, refused++;
+      close(c->fd);
+      return;
+    }
+    send_request(c->fd);
+    watch(c, EPOLLIN);
+    return;
+  }
+  if (!read_head(c)) return;
+  c->open = true, replies++;
+  record(now() - c->sent_at[0]);
+}
+
+static void storm(Connection *all) {
+  int flags = SOCK_NONBLOCK;
+  uint64_t begin = now(), cpu = cpu_of(option.pid);
+  for (int i = 0; i < option.connections; i++) {
+    all[i].fd = dial(flags);
+    all[i].sent_at = calloc(1, sizeof(uint64_t));
+    all[i].sent_at[0] = begin;
+    watch(&all[i], EPOLLOUT);
+  }
+  while (replies + refused < (uint64_t)option.connections) {
+    static struct epoll_event events[EVENTS];
+    int count = epoll_wait(poller, events, EVENTS, 100);
+    for (int i = 0; i < count; i++) knock(events[i].data.ptr, events[i].events);
+    if (now() - begin > 25000000000u) fail("after 25 s %llu of %d are in", (unsigned long long)replies, option.connections);
+  }
+  if (refused) fail("%u of %d connections were refused", refused, option.connections);
+  printf("{\"replies\":%llu,\"seconds\":%.6f,\"serverCpu\":%.6f,\"loadCpu\":%.6f,\"waited\":%.6f,",
+         (unsigned long long)replies, (double)(now() - begin) / 1e9, (double)(cpu_of(option.pid) - cpu) / 1e9,
+         (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9, (double)(waited(0) + waited(option.pid)) / 1e9);
+  print_latencies();
+}
+
 static void start(Connection *all) {
   bool publish = *option.mode == 'p', handshake = *option.mode == 'h';
-  missing = option.connections;
-  for (int i = 0; i < option.connections; i++) {
+  missing = option.connections - option.slow;
+  for (int i = 0; i < option.connections + (option.aside ? 1 : 0); i++) {
     if (handshake) {
       all[i].sent_at = calloc(1, sizeof(uint64_t));
       reconnect(&all[i]);
       continue;
     }
     fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
+    if (i < option.connections && i >= option.connections - option.slow) continue;
     watch(&all[i], EPOLLIN);
-    if (!publish) send_frames(&all[i], (unsigned)option.inflight, now());
+    if (*option.mode == 'e') send_frames(&all[i], (unsigned)option.inflight, now());
   }
   if (publish) send_frames(&all[0], 1, now());
+  due = now();
 }
 
 static void turn(Connection *all) {
   static struct epoll_event events[EVENTS];
-  int count = epoll_wait(poller, events, EVENTS, 100);
+  /* Who sends by the clock never sleeps. */
+  int count = epoll_wait(poller, events, EVENTS, option.rate ? 0 : 100);
   for (int i = 0; i < count; i++) {
     Connection *c = events[i].data.ptr;
     if (*option.mode == 'h') shake(c);
     else {
       if (events[i].events & EPOLLOUT) flush(c);
-      if (events[i].events & ~(uint32_t)EPOLLOUT) receive(c, all, *option.mode == 'p');
+      if (events[i].events & ~(uint32_t)EPOLLOUT) receive(c, all);
     }
   }
+  if (option.rate) send_due(all);
 }
 
 /* Until that time; publications until the turn ends that is under way then. */
@@ -334,14 +440,16 @@ static void measure(Connection *all) {
   load_until(now() + (uint64_t)option.warmup * 1000000, all);
   uint64_t replies_before = replies, cpu = cpu_of(option.pid), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = now();
   int64_t waits = waited(0) + waited(option.pid);
-  memset(histogram, 0, sizeof histogram);
+  forget();
   load_until(begin + (uint64_t)option.duration * 1000000, all);
   double seconds = (double)(now() - begin) / 1e9;
   cpu = cpu_of(option.pid) - cpu, own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
   waits = waited(0) + waited(option.pid) - waits;
+  /* What is kept waiting still has waited for so long at least. */
+  for (int i = 0; i < option.connections + (option.aside ? 1 : 0); i++) record_due(&all[i], all[i].pending, now());
   printf("{\"replies\":%llu,\"seconds\":%.6f,\"serverCpu\":%.6f,\"loadCpu\":%.6f,\"waited\":%.6f,",
          (unsigned long long)(replies - replies_before), seconds, (double)cpu / 1e9, (double)own / 1e9, (double)waits / 1e9);
-  printf("\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f", percentile(0.5), percentile(0.99), percentile(0.999));
+  print_latencies();
 }
 
 /* The word behind --name, or otherwise. */
@@ -355,6 +463,11 @@ static char *word(char **words, const char *name, char *otherwise) {
 static void read_options(char **words) {
   option.mode = word(words, "mode", "echo");
   option.extensions = word(words, "extensions", NULL);
+  option.head = word(words, "head", NULL);
+  option.aside = word(words, "aside", NULL);
+  option.aside_expect = word(words, "aside-expect", NULL);
+  option.rate = atoi(word(words, "rate", "0"));
+  option.slow = atoi(word(words, "slow", "0"));
   option.send = word(words, "send", NULL);
   option.expect = word(words, "expect", NULL);
   option.port = atoi(word(words, "port", "0"));
@@ -367,16 +480,17 @@ static void read_options(char **words) {
   option.duration = atoi(word(words, "duration", "1000"));
 }
 
-static void read_frames(void) {
-  char *bytes = contents(option.send, &cycle);
-  frame = cycle / (size_t)option.frames;
-  size_t needed = cycle + (size_t)option.inflight * frame;
-  outgoing = malloc(needed);
-  for (size_t i = 0; i < needed; i++) outgoing[i] = bytes[i % cycle];
+/* The frames of one file and the replies of the other; all replies together are one where one frame is for all. */
+static void read_cycle(Cycle *into, const char *send, const char *expect, int count, bool for_all) {
+  char *bytes = contents(send, &into->length);
+  into->frame = into->length / (size_t)count;
+  size_t needed = into->length + (size_t)option.inflight * into->frame;
+  into->outgoing = malloc(needed);
+  for (size_t i = 0; i < needed; i++) into->outgoing[i] = bytes[i % into->length];
   free(bytes);
-  if (!option.expect) return;
-  expected = contents(option.expect, &expected_cycle);
-  reply = *option.mode == 'p' ? expected_cycle : expected_cycle / (size_t)option.frames;
+  if (!expect) return;
+  into->expected = contents(expect, &into->expected_length);
+  into->reply = for_all ? into->expected_length : into->expected_length / (size_t)count;
 }
 
 static void print_learned(void) {
@@ -390,10 +504,16 @@ static void print_learned(void) {
 int main(int count, char **words) {
   signal(SIGPIPE, SIG_IGN);
   read_options(words + (count > 0));
-  if (option.send) read_frames();
+  if (option.send) read_cycle(&frames, option.send, option.expect, option.frames, *option.mode == 'p');
+  if (option.aside) read_cycle(&aside, option.aside, option.aside_expect, option.frames, false);
   buffer = malloc(CHUNK);
   poller = epoll_create1(EPOLL_CLOEXEC);
-  Connection *all = calloc((size_t)option.connections, sizeof(Connection));
+  Connection *all = calloc((size_t)option.connections + 1, sizeof(Connection));
+  if (*option.mode == 's') {
+    storm(all);
+    puts("}");
+    return 0;
+  }
   if (*option.mode != 'h') open_all(all);
   if (*option.mode == 'i') {
     puts("ready");

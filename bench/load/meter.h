@@ -8,7 +8,7 @@
 
 enum { BUCKETS = 40 * 32 };
 
-static uint64_t histogram[BUCKETS];
+static uint64_t histogram[BUCKETS], slowest;
 
 static uint64_t clock_ns(clockid_t clock) {
   struct timespec time;
@@ -40,6 +40,12 @@ static void record(uint64_t ns) {
   int power = ns < 32 ? 0 : 63 - __builtin_clzll(ns) - 5;
   size_t bucket = (size_t)power * 32 + (size_t)(ns >> power);
   histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+  if (ns > slowest) slowest = ns;
+}
+
+static void forget(void) {
+  memset(histogram, 0, sizeof histogram);
+  slowest = 0;
 }
 
 static double percentile(double part) {
@@ -53,4 +59,10 @@ static double percentile(double part) {
     }
   }
   return 0;
+}
+
+/* As part of the result, in microseconds. */
+static void print_latencies(void) {
+  printf("\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"slowest\":%.1f", percentile(0.5), percentile(0.99),
+         percentile(0.999), (double)slowest / 1000);
 }

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { type AddressInfo, createServer, Socket } from "node:net";
 import { serverFrame } from "../harness/frames.ts";
-import { connections, job, listening, publications } from "./job.ts";
+import { connections, job, listening, publications, publishes } from "./job.ts";
 
 const onread = process.argv[2] === "onread";
 const shaking = process.argv[2] === "handshake";
@@ -18,20 +18,22 @@ const accepted = Buffer.from(
   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
 );
+const binary = 0x82;
 const closing = Buffer.from([0x88, 2, 0x03, 0xe8]);
 const shared = Buffer.allocUnsafeSlow(256 * 1024);
 
 const server = createServer({ pauseOnConnect: onread, noDelay: true }, (accepted) => {
   const socket = onread ? withSharedBuffer(accepted) : accepted;
   socket.on("error", () => socket.destroy());
-  if (job === "publish") remember(socket);
+  if (publishes) remember(socket);
   if (shaking) socket.once("data", () => shake(socket));
   else if (!onread) socket.on("data", (chunk) => react(socket, chunk));
 });
 server.listen(0, "127.0.0.1", () => listening((server.address() as AddressInfo).port));
 
 function react(socket: Socket, chunk: Buffer): void {
-  if (job === "publish") publish();
+  if (publishes && chunk[0] === binary) sendAside(socket, chunk);
+  else if (publishes) publish();
   else if (job === "sink") socket.write(ok);
   else socket.write(chunk);
 }
@@ -40,6 +42,12 @@ function react(socket: Socket, chunk: Buffer): void {
 function publish(): void {
   if (sockets.size < connections) setTimeout(publish, 10);
   else for (const subscriber of sockets) subscriber.write(turn);
+}
+
+/** A connection that sends what is binary gets that back, and nothing else. */
+function sendAside(socket: Socket, chunk: Buffer): void {
+  sockets.delete(socket);
+  socket.write(chunk);
 }
 
 function remember(socket: Socket): void {

@@ -4,8 +4,8 @@
  */
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import type { WebSocket } from "ws";
-import { job, listening, publications } from "./job.ts";
+import type { RawData, WebSocket } from "ws";
+import { compresses, job, listening, publications, publishes, topicsOf } from "./job.ts";
 
 if (process.env.BENCH_WITHOUT_ADDON === "1") process.env.WS_NO_BUFFER_UTIL = "1";
 else createRequire(import.meta.url)("bufferutil");
@@ -14,8 +14,8 @@ const { WebSocketServer } = await import("ws");
 const server = new WebSocketServer({
   host: "127.0.0.1",
   port: 0,
-  clientTracking: job === "publish",
-  perMessageDeflate: job === "deflate" && {
+  clientTracking: publishes,
+  perMessageDeflate: compresses && {
     threshold: 0,
     serverNoContextTakeover: true,
     clientNoContextTakeover: true,
@@ -24,8 +24,10 @@ const server = new WebSocketServer({
 server.on("connection", (socket) => {
   if (job === "echo") socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
   else if (job === "sink") socket.on("message", () => socket.send("ok"));
-  else if (job === "publish") socket.on("message", () => publications.forEach(broadcast));
-  else socket.on("message", (data) => socket.send(data.toString()));
+  else if (job === "topics") subscribe(socket);
+  else if (publishes) {
+    socket.on("message", (data, isBinary) => (isBinary ? sendAside(socket, data) : publications.forEach(broadcast)));
+  } else socket.on("message", (data) => socket.send(data.toString()));
 });
 server.on("listening", () => listening((server.address() as AddressInfo).port));
 
@@ -33,5 +35,29 @@ server.on("listening", () => listening((server.address() as AddressInfo).port));
 function broadcast(text: string): void {
   server.clients.forEach((client: WebSocket) => {
     if (client.readyState === 1) client.send(text);
+  });
+}
+
+/** A connection that sends what is binary gets that back, and nothing else. */
+function sendAside(socket: WebSocket, data: RawData): void {
+  server.clients.delete(socket);
+  socket.send(data, { binary: true });
+}
+
+/** Each topic as most programs with ws have it. */
+const topics = new Map<string, Set<WebSocket>>();
+let subscribed = 0;
+
+function subscribe(socket: WebSocket): void {
+  for (const topic of topicsOf(subscribed++)) {
+    const subscribers = topics.get(topic) ?? new Set();
+    topics.set(topic, subscribers.add(socket));
+  }
+  socket.on("message", () => {
+    let index = 0;
+    for (const subscribers of topics.values()) {
+      const text = publications[index++ % publications.length]!;
+      for (const subscriber of subscribers) if (subscriber.readyState === 1) subscriber.send(text);
+    }
   });
 }
