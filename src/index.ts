@@ -35,6 +35,7 @@ export type { Connection } from "./connection/connection.ts";
 export type { ConnectionHandlers } from "./connection/handlers/handlers.ts";
 export type { ConnectionOptions, TextForm } from "./connection/options/connection-options.ts";
 export type { AcceptsOption, DataOf, MessageData, MessageInfo } from "./connection/options/delivery-options.ts";
+export type { AnsweredHeartbeat } from "./connection/options/heartbeat.ts";
 export type { KeepaliveOptions } from "./connection/options/keepalive-options.ts";
 export type { ClientLimits, ConnectionLimits, ServerLimits } from "./connection/options/limits.ts";
 export type { RateLimitOptions } from "./connection/options/rate-limit.ts";

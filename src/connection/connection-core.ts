@@ -169,6 +169,7 @@ export class ConnectionCore
 
   transportDrained(): void {
     this.outbox.drained();
+    this.#receiving?.answerBeats();
     this.progress();
   }
 

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
 import { resolveDelivery } from "../connection/options/delivery-options.ts";
+import { type HeartbeatSettings, resolveHeartbeat } from "../connection/options/heartbeat.ts";
 import { type KeepaliveOptions, resolveKeepalive } from "../connection/options/keepalive-options.ts";
 import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/options/limits.ts";
 import { type RateLimit, resolveRateLimit } from "../connection/options/rate-limit.ts";
@@ -25,6 +26,8 @@ export interface ResolvedRoute {
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Undefined where messages may come at any rate. */
   readonly rateLimit: RateLimit | undefined;
+  /** Undefined where no message is a heartbeat. */
+  readonly heartbeat: HeartbeatSettings | undefined;
   /** Undefined where permessage-deflate is not accepted. */
   readonly compression: CompressionSettings | undefined;
   readonly origin: OriginPolicy<IncomingMessage>;
@@ -58,12 +61,23 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
     // TypeScript infers the type of the handler's data from the route alone, so an inherited option cannot be meant.
     throw new TypeError('Cannot accept text alone as bytes: the route itself has to say text: "bytes"');
   }
-  const endpoint: EndpointOptions = { role: "server", maxMessageSize, maxEmptyFragments, ...delivery };
+  const heartbeat = resolveHeartbeat(route.heartbeat ?? defaults.heartbeat);
+  if (route.heartbeat && delivery.accepts === "binary") {
+    throw new TypeError("Cannot answer heartbeats: they are text, and the route accepts binary messages alone");
+  }
+  const endpoint: EndpointOptions = {
+    role: "server",
+    maxMessageSize,
+    maxEmptyFragments,
+    ...delivery,
+    ...(heartbeat && { longestWhole: heartbeat.bytes.length }),
+  };
   return {
     handlers: route,
     limits,
     keepalive: resolveKeepalive(route.keepalive ?? defaults.keepalive),
     rateLimit: resolveRateLimit(route.rateLimit ?? defaults.rateLimit),
+    heartbeat,
     compression: compression === false ? undefined : compressionSettings(compression),
     origin,
     hosts: hosts && hostSet(hosts),
@@ -93,6 +107,7 @@ export function connectionSettings(
     handlers: route.handlers,
     keepalive: route.keepalive,
     ...(route.rateLimit && { rateLimit: route.rateLimit }),
+    ...(route.heartbeat && { heartbeat: route.heartbeat }),
     ...(observer.counters && { counters: observer.counters }),
     ...(observer.began && { began: observer.began }),
     ...(observer.handled && { handled: observer.handled }),

@@ -10,6 +10,7 @@ import {
   type TextForm,
 } from "../connection/options/connection-options.ts";
 import type { AcceptsOption, DataOf } from "../connection/options/delivery-options.ts";
+import type { AnsweredHeartbeat } from "../connection/options/heartbeat.ts";
 import type { ServerLimits } from "../connection/options/limits.ts";
 import type { RateLimitOptions } from "../connection/options/rate-limit.ts";
 import type { OptionTable } from "../protocol/check-options.ts";
@@ -50,6 +51,11 @@ export interface RouteOptions extends ConnectionOptions {
    * The subprotocols that the server speaks; the first one that the client offers among them is chosen. Default: none.
    */
   readonly subprotocols?: readonly string[];
+  /**
+   * Heartbeats of pages, which cannot ping: text that equals `message` is answered with `reply`, and no handler and no
+   * reader gets it. Several that come at once are answered once. Default: none.
+   */
+  readonly heartbeat?: AnsweredHeartbeat;
   /** Whether to accept permessage-deflate (RFC 7692), and with which parameters. Default false. */
   readonly compression?: boolean | CompressionOptions;
   /**
@@ -123,6 +129,7 @@ export const routeOptionTable: OptionTable<RouteOptions> = {
   origin: "any",
   hosts: "array",
   subprotocols: "array",
+  heartbeat: "object",
   compression: ["boolean", "object"],
   asyncContext: "boolean",
   refuseByClose: "boolean",

@@ -90,6 +90,7 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
     ["a Close", (connection) => connection.close(), 1006],
     ["the answer to a Close", (_, peer) => peer.close(4000), 4000],
     ["the answer to a Ping", (_, peer) => peer.send({ opcode: 9 }), 1006],
+    ["the reply to a heartbeat", (_, peer) => peer.text("beat"), 1006],
     ["the Close after a handler threw", (_, peer) => peer.text("throw"), 1006],
     [
       "the Close after a delivery failed",
@@ -105,6 +106,7 @@ describe.each<Role>(["server", "client"])("D23 as %s", (role) => {
 
   test.each(endings)("D23: without memory for %s its connection ends, and nothing is thrown", async (_, end, code) => {
     const { connection, peer } = await connectionPair(role, {
+      heartbeat: { message: "beat", reply: "alive" },
       handlers: {
         message: () => {
           throw new Error("mine");

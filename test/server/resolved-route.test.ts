@@ -12,7 +12,8 @@ describe("resolveRoute", () => {
     const handlers = {};
     const endpoint = {
       ...{ role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024 },
-      ...{ accepts: "any", textAsBytes: false, lendsBytes: false },
+      ...{ accepts: "any", textAsBytes: false, lendsBytes: false, longestWhole: 0 },
+      ...{ answersPings: true, explainsFailures: true },
     };
     expect(resolveRoute(handlers)).toEqual({
       handlers,
@@ -26,6 +27,7 @@ describe("resolveRoute", () => {
         compressed: { ...endpoint, compression: true },
       },
       asyncContext: false,
+      refuseByClose: false,
     });
     expect(resolveRoute(handlers).handlers).toBe(handlers);
   });
@@ -68,7 +70,21 @@ describe("resolveRoute", () => {
     });
   });
 
+  test("a heartbeat is the route's or the server's, and text, so that no route of binary messages has its own", () => {
+    const heartbeat = { message: "ping", reply: "pong" };
+    const own = resolveRoute({ heartbeat: { message: "é", reply: "" } }, { heartbeat });
+    expect(own.heartbeat).toMatchObject({ message: "é", reply: "" });
+    expect(own.endpoints.plain.longestWhole).toBe(2);
+    const inherited = resolveRoute({ accepts: "binary" } as object, { heartbeat });
+    expect(inherited.heartbeat).toMatchObject(heartbeat);
+    expect(connectionSettings(inherited).heartbeat).toBe(inherited.heartbeat);
+    expect(() => resolveRoute({ accepts: "binary", heartbeat } as object)).toThrow(
+      new TypeError("Cannot answer heartbeats: they are text, and the route accepts binary messages alone"),
+    );
+  });
+
   test.each([
+    [{ heartbeat: { message: "ping" } as never }, TypeError],
     [{ subprotocols: ["a b"] }, TypeError],
     [{ origin: ["example.com"] }, TypeError],
     [{ limits: { maxSize: 1 } as never }, TypeError],

@@ -8,6 +8,7 @@ import { afterEach } from "vitest";
 import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers/handlers.ts";
+import { type AnsweredHeartbeat, resolveHeartbeat } from "../../src/connection/options/heartbeat.ts";
 import type { KeepaliveOptions } from "../../src/connection/options/keepalive-options.ts";
 import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
@@ -24,6 +25,7 @@ export interface ConnectionOptions {
   readonly handlers?: ConnectionHandlers<Connection>;
   readonly limits?: Partial<ConnectionLimits>;
   readonly keepalive?: Required<KeepaliveOptions>;
+  readonly heartbeat?: AnsweredHeartbeat;
   readonly compress?: boolean;
   readonly ended?: (connection: Connection) => void;
   readonly failed?: (connection: Connection, violation: Violation) => void;
@@ -50,16 +52,25 @@ export const deflateParameters = {
 /** Makes a connection over a stream; it reads nothing before `start`. */
 export function connectionOver(socket: Duplex, role: Role, options: ConnectionOptions = {}): Connection {
   const { handlers = {}, compress = false, keepalive, ended, failed, clock } = options;
+  const heartbeat = resolveHeartbeat(options.heartbeat);
   const limits = resolveLimits(connectionLimits, options.limits);
   const { maxMessageSize, maxEmptyFragments } = limits;
   ends.push(socket);
   return new Connection({
-    endpoint: new Endpoint({ role, maxMessageSize, maxEmptyFragments, compression: compress, ...options.endpoint }),
+    endpoint: new Endpoint({
+      role,
+      maxMessageSize,
+      maxEmptyFragments,
+      compression: compress,
+      longestWhole: heartbeat?.bytes.length ?? 0,
+      ...options.endpoint,
+    }),
     transport: transportOver(socket, options.own === true),
     settings: {
       limits,
       handlers,
       keepalive,
+      ...(heartbeat && { heartbeat }),
       ...(ended && { ended }),
       ...(failed && { failed }),
       ...(clock && { clock }),

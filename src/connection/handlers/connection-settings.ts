@@ -3,6 +3,7 @@
 import type { Violation } from "../../protocol/protocol-error.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { CloseReport } from "../closing/close-report.ts";
+import type { HeartbeatSettings } from "../options/heartbeat.ts";
 import type { KeepaliveOptions } from "../options/keepalive-options.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
 import type { RateLimit } from "../options/rate-limit.ts";
@@ -18,6 +19,8 @@ export interface ConnectionSettings<Connection> {
   readonly keepalive: Required<KeepaliveOptions> | undefined;
   /** Undefined where messages may come at any rate. */
   readonly rateLimit?: RateLimit;
+  /** Undefined where no message is a heartbeat. */
+  readonly heartbeat?: HeartbeatSettings;
   /** The time it lives by; without it, that of the process. */
   readonly clock?: Clock;
   /** Where messages and bytes are counted. */

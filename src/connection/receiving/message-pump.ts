@@ -14,10 +14,12 @@ import type { Clock } from "../../transport/clock.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { InflateOutcome, MessageDeflate } from "../compression/message-deflate.ts";
 import { thisTurn } from "../event-loop/this-turn.ts";
+import type { HeartbeatSettings } from "../options/heartbeat.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
 import type { RateLimit } from "../options/rate-limit.ts";
 import { type Counters, channels } from "../process-wide/diagnostics.ts";
 import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
+import { Beats, type BeatsOwner } from "./beats.ts";
 import { copyOf, Delivery, type DeliveryOwner } from "./delivery.ts";
 import { type PumpState, pumpStates } from "./delivery-state.ts";
 import { messageCame } from "./gc-hints.ts";
@@ -27,11 +29,11 @@ import { RateLimiter } from "./rate-limiter.ts";
 import { ReadPace } from "./read-pace.ts";
 
 /** The connection of a message pump: what it is asked and told. */
-export interface MessagePumpOwner extends DeliveryOwner {
+export interface MessagePumpOwner extends DeliveryOwner, Pick<BeatsOwner, "sending"> {
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
   readonly deflate: MessageDeflate | undefined;
-  readonly settings: { readonly rateLimit?: RateLimit };
+  readonly settings: { readonly rateLimit?: RateLimit; readonly heartbeat?: HeartbeatSettings };
   readonly clock: Clock;
   /** Output that arises while the pump works leaves at its end, in one write. */
   readonly outbox: { insideChunk: boolean; flush(): void };
@@ -76,6 +78,8 @@ export class MessagePump implements Holder {
   readonly #rate: RateLimiter | undefined;
   /** Whether it is held until there is room for the next message. */
   #waitsForRate = false;
+  /** Undefined where no message is a heartbeat. */
+  readonly #beats: Beats | undefined;
   /** Made for the first compressed message. */
   #inflater: MessageInflater | undefined;
   /** Bytes received and not taken, as the process's cap knows them. */
@@ -84,8 +88,9 @@ export class MessagePump implements Holder {
   constructor(owner: MessagePumpOwner) {
     this.#owner = owner;
     this.delivery = new Delivery(owner, this);
-    const { rateLimit } = owner.settings;
+    const { rateLimit, heartbeat } = owner.settings;
     this.#rate = rateLimit && new RateLimiter(rateLimit, owner.clock);
+    this.#beats = heartbeat && new Beats(heartbeat, owner);
   }
 
   /** When it works, see `pumpTransitions`. */
@@ -126,7 +131,12 @@ export class MessagePump implements Holder {
     else this.#owner.transport.pause();
   }
 
-  // For streams, topics and the end
+  // For sending, streams, topics and the end
+
+  /** The transport takes bytes again: heartbeats that came meanwhile are answered. */
+  answerBeats(): void {
+    this.#beats?.answer();
+  }
 
   /** The messages for a reader that is the only one; our Close does not end it, `return` does. */
   readToTheEnd(): MessageReader {
@@ -201,6 +211,7 @@ export class MessagePump implements Holder {
       if (isDone) this.#state = this.#state.ended ?? illegal(this.#state, "ended");
       else this.#goOnInNextTurn();
     }
+    if (this.#beats !== undefined) this.#beats.answer();
     outbox.flush();
     this.noteHeld();
     this.#owner.progress();
@@ -266,6 +277,7 @@ export class MessagePump implements Holder {
           const { data } = copyOf(event);
           channels.message.publish({ connection: this.#owner.connection, data, text: event.text });
         }
+        if (this.#beats?.takes(event)) return;
         messageCame(event.data);
         return this.#admit(event, 1);
       case "part":

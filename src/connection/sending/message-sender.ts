@@ -257,7 +257,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     return deflate?.sharedKey === undefined || !this.compress ? undefined : deflate;
   }
 
-  // For keepalive
+  // For keepalive and heartbeats
 
   /** Sends a Ping whose Pong no caller waits for. */
   probe(): void {
@@ -265,6 +265,18 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     if (!this.sendControl("ping", payload)) return;
     this.#pings ??= new Pings(this.clock);
     this.#pings.note(payload);
+  }
+
+  /** Sends a short text that no caller sent, whatever waits, not within a long send. Without memory it fails. */
+  sendReply(text: string): void {
+    const { endpoint, counters } = this.#owner;
+    try {
+      if (!endpoint.sendMessage(text)) return;
+    } catch {
+      return this.#owner.fail("no-memory");
+    }
+    counters.messagesSent++;
+    this.outbox.changed();
   }
 
   /** Rejects the pings that have waited for longer than `olderThan` milliseconds: no Pong can be read. */

@@ -35,6 +35,8 @@ export interface EndpointOptions {
   readonly answersPings?: boolean;
   /** Whether the Close of a failed connection says which rule was broken. Default true. */
   readonly explainsFailures?: boolean;
+  /** Text of one frame and up to this many bytes comes whole, also where messages are streamed. Default 0. */
+  readonly longestWhole?: number;
 }
 
 /** Options with their defaults, which many endpoints can share. Throws a RangeError for an invalid limit. */
@@ -48,6 +50,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
   readonly lendsBytes: boolean;
   readonly answersPings: boolean;
   readonly explainsFailures: boolean;
+  readonly longestWhole: number;
 
   constructor(options: EndpointOptions) {
     this.role = options.role;
@@ -61,5 +64,6 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.lendsBytes = options.lendsBytes ?? false;
     this.answersPings = options.answersPings ?? true;
     this.explainsFailures = options.explainsFailures ?? true;
+    this.longestWhole = options.longestWhole ?? 0;
   }
 }

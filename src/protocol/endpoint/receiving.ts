@@ -156,10 +156,14 @@ function isStreamed({ message, streaming }: EndpointRecord, { firstByte, payload
 }
 
 /** Begins the message whose first header was read. */
-function assemble({ streaming, settings }: EndpointRecord, { firstByte }: FrameDecoder): MessageAssembler {
+function assemble(
+  { streaming, settings }: EndpointRecord,
+  { firstByte, payloadLength }: FrameDecoder,
+): MessageAssembler {
   const text = (firstByte & 0x0f) === Opcode.Text;
   const compressed = (firstByte & rsv1Bit) !== 0;
-  const parts = streaming && !compressed ? new StreamedMessage(text, settings.textAsBytes) : undefined;
+  const short = firstByte === (finBit | Opcode.Text) && payloadLength <= settings.longestWhole;
+  const parts = streaming && !compressed && !short ? new StreamedMessage(text, settings.textAsBytes) : undefined;
   return new MessageAssembler(text, compressed, settings.maxMessageSize, parts);
 }
 

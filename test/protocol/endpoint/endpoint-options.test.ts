@@ -15,13 +15,23 @@ test.each(roles)("a %s that is told its role only has these defaults", (role) =>
     accepts: "any",
     textAsBytes: false,
     lendsBytes: false,
+    answersPings: true,
+    explainsFailures: true,
+    longestWhole: 0,
   });
 });
 
 test.each(roles)("a %s has what it is told, but no message is longer than a string can be", (role) => {
   const options = {
     ...{ role, maxMessageSize: 5, maxEmptyFragments: 0, accepts: "text" as const },
-    ...{ compression: true, textAsBytes: true, lendsBytes: true },
+    ...{
+      compression: true,
+      textAsBytes: true,
+      lendsBytes: true,
+      longestWhole: 7,
+      answersPings: false,
+      explainsFailures: false,
+    },
   };
   expect({ ...new EndpointSettings(options) }).toEqual(options);
   const endless = new EndpointSettings({ role, maxMessageSize: Number.POSITIVE_INFINITY });

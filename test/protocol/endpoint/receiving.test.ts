@@ -454,6 +454,20 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       ]);
     });
 
+    test("short text of one frame comes whole where that is asked for, and all else in parts", () => {
+      const endpoint = open({ longestWhole: 4 });
+      endpoint.streaming = true;
+      const typesOf = (...frames: Parameters<typeof wire>) => {
+        const types = feed(endpoint, wire(...frames), "bytewise").map(({ type }) => type);
+        return types.filter((type, index) => type !== types[index - 1]);
+      };
+      expect(typesOf({ opcode: 1, payload: "beat" })).toEqual(["message"]);
+      expect(typesOf({ opcode: 1, payload: "" })).toEqual(["message"]);
+      expect(typesOf({ opcode: 1, payload: "beats" })).toEqual(["part"]);
+      expect(typesOf({ opcode: 2, payload: "beat" })).toEqual(["part"]);
+      expect(typesOf({ opcode: 1, payload: "be", fin: false }, { opcode: 0, payload: "at" })).toEqual(["part"]);
+    });
+
     test("fail when their text cannot be UTF-8 any more, and when a compressed one is beyond the limit [R6455-8.1-1]", () => {
       for (const [violation, frame] of [
         ["text-not-utf8", { opcode: 1, fin: false, payload: Buffer.from([0xc3, 0x28]) }],
