@@ -11,7 +11,11 @@ const { projects: _, ...test } = onOldest.test ?? {};
 export default defineConfig({
   test: {
     ...test,
-    include: ["test/{server,client,topics,connection,transport}/**/*.test.ts", "test/faults/{c,d,injection}*.test.ts"],
+    include: [
+      "test/{server,client,topics,connection,transport}/**/*.test.ts",
+      "test/faults/{c,d,injection}*.test.ts",
+      "test/integrations/instances.test.ts",
+    ],
     // All of it is computed; that Node's zlib does what it is asked is in the other tests of compression.
     exclude: ["test/connection/compression/message-deflate.test.ts"],
   },

@@ -32,6 +32,7 @@ const steps: readonly (readonly Gate[])[] = [
     ["portable", "tsc -p tsconfig.portable.json"],
     ["layers", "tsx scripts/layers.ts"],
     ["sizes", "tsx scripts/check-sizes.ts"],
+    ["package", "tsx scripts/check-package.ts"],
     ["pages", "tsx scripts/pages.ts --check"],
   ],
   [["tests", `vitest run --coverage --tags-filter=!rare ${reportTo(reportPath)}`]],

@@ -24,7 +24,12 @@ export function setUp({ build, demo = true }) {
   if (major < 20 || (major === 20 && minor < 19)) giveUp(`Node ${process.versions.node} is too old, 20.19 is needed`);
   install(".");
   if (!build) return;
-  buildOnce("src", ["src", "tsconfig.json", "package.json", "package-lock.json"], "dist", ".");
+  buildOnce(
+    "src",
+    ["src", "tsconfig.json", "tsconfig.cjs.json", "scripts/commonjs.mjs", "package.json", "package-lock.json"],
+    "dist",
+    ".",
+  );
   if (!demo || !existsSync(join(root, "demo/package.json"))) return;
   install("demo");
   buildOnce("demo", ["demo", stampOf("src")], "demo/dist", "demo");
