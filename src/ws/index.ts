@@ -49,5 +49,6 @@ export {
   subprotocol,
   WebSocket,
   WebSocket as default,
+  WebSocket as "module.exports",
   WebSocketServer,
 };

@@ -1,12 +1,23 @@
 /** The packed package, loaded by Node in both ways: one instance, whose limits, timers and classes are one. */
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { unpackInto } from "../../scripts/packed.ts";
 
-const entries = ["openline", "openline/browser", "openline/protocol", "openline/testing"];
+interface Entry {
+  readonly require?: { readonly default: string };
+}
+
+const { exports } = JSON.parse(readFileSync("package.json", "utf8")) as { exports: Readonly<Record<string, Entry>> };
+/** The name of each entry, and where its CommonJS is. */
+const entries = Object.entries(exports).flatMap(([path, { require }]) =>
+  require === undefined ? [] : [[path.replace(".", "openline"), require.default] as const],
+);
+/** Of two namespaces, the second of which may have been made by `import`, the names whose values differ. */
+const differing =
+  "function differing(a, b) { return Object.keys(b).filter((name) => !/^(default|module.exports)$/.test(name) && a[name] !== b[name]); }";
 let folder: string;
 
 beforeAll(() => {
@@ -19,18 +30,24 @@ async function print(name: string, code: string): Promise<string> {
   return `${stderr}${stdout}`.trim();
 }
 
-describe.each(entries)("%s", (entry) => {
+describe.each(entries)("%s", (entry, commonjs) => {
   test("is one instance, whether it is required or imported, without a warning", async () => {
-    const required = `const a = require("${entry}"); import("${entry}").then((b) => same(a, b));`;
-    const imported = `import * as b from "${entry}"; import { createRequire } from "node:module"; same(createRequire(import.meta.url)("${entry}"), b);`;
-    const same = "function same(a, b) { console.log(Object.keys(b).every((name) => a[name] === b[name])); }";
-    expect(await print("a.cjs", `${required}${same}`)).toBe("true");
-    expect(await print("b.mjs", `${imported}${same}`)).toBe("true");
+    const required = `const a = require("${entry}"); import("${entry}").then((b) => console.log(differing(a, b)));`;
+    const imported = `import * as b from "${entry}"; import { createRequire } from "node:module";
+      console.log(differing(createRequire(import.meta.url)("${entry}"), b));`;
+    expect(await print("a.cjs", `${required}${differing}`)).toBe("[]");
+    expect(await print("b.mjs", `${imported}${differing}`)).toBe("[]");
   });
 
   test("is there as CommonJS for loaders that cannot require a module", async () => {
-    const path = join("./node_modules/openline/dist/cjs", entry.replace(/^openline\/?/, ""), "index.js");
-    const code = `const a = require("./${path}"); import("${entry}").then((b) => console.log(Object.keys(b).filter((name) => typeof a[name] !== typeof b[name])));`;
-    expect(await print("c.cjs", code)).toBe("[]");
+    const path = join("node_modules/openline", commonjs);
+    const code = `const a = require("./${path}"); import("${entry}").then((b) => console.log(differing(kinds(a), kinds(b))));
+      function kinds(a) { return Object.fromEntries(Object.keys(a).map((name) => [name, typeof a[name]])); }`;
+    expect(await print("c.cjs", `${code}${differing}`)).toBe("[]");
   });
+});
+
+test("what is required of openline/ws is the class, as of ws", async () => {
+  const code = `import("openline/ws").then((b) => { const a = require("openline/ws"); console.log(a === b.default, a === b.WebSocket, a.Server === b.WebSocketServer); });`;
+  expect(await print("d.cjs", code)).toBe("true true true");
 });
