@@ -43,6 +43,11 @@ export function watch(socket: object, transport: Transport): void {
   wear(socket as Socket, watchedPrototype);
 }
 
+/** Whether nothing has written to a socket or listened to it since it is watched. */
+export function isWatched(socket: object): boolean {
+  return Object.getPrototypeOf(socket) === watchedPrototype;
+}
+
 function unwatch(socket: Socket): void {
   wear(socket, Socket.prototype);
   transports.get(socket)?.becomeStream();

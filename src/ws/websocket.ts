@@ -29,7 +29,7 @@ import { FrameSender, ReceiverView } from "./inner-parts.ts";
 import { type BinaryType, binaryTypes, inForm, lengthOf, outgoing, ownBuffer, type RawData } from "./message-data.ts";
 import type { DeflateParams, PerMessageDeflateOptions } from "./permessage-deflate.ts";
 import { agreedParameters, type ConnectionTerms, compressionOptions, defaultMaxPayload, settleTerms } from "./terms.ts";
-import { watch } from "./watched-socket.ts";
+import { isWatched, watch } from "./watched-socket.ts";
 
 /** Called when what was sent has left, or with the error for which it cannot. */
 export type SendCallback = (error?: Error) => void;
@@ -208,7 +208,11 @@ export class WebSocket extends EventfulSocket<WebSocket> {
 
   /** Bytes that were sent and have not left the process, those included that were sent too late to leave at all. */
   get bufferedAmount(): number {
-    return this.#late + (this.#core === undefined ? 0 : this.#core.bufferedAmount);
+    const core = this.#core;
+    if (core === undefined) return this.#late;
+    // Else what was sent in this turn would count although the system takes it.
+    core.outbox.flush();
+    return this.#late + core.bufferedAmount;
   }
 
   /** The names of the agreed extensions. */
@@ -287,7 +291,12 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     this.#handshake = undefined;
     this._socket = socket;
     // Listeners may be added until the turn is over.
-    if (head.length > 0) nextTick(() => core.received(Buffer.from(head), false, head.length));
+    if (head.length > 0) {
+      nextTick(() => {
+        if (isWatched(socket)) core.received(Buffer.from(head), false, head.length);
+        else socket.unshift(head);
+      });
+    }
     core.start();
     watch(socket, transport);
     tell(this, "open");
