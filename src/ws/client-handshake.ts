@@ -16,8 +16,8 @@ import tls, { type ConnectionOptions as TlsConnectionOptions } from "node:tls";
 import { isToken } from "../protocol/handshake/header-fields.ts";
 import { secWebSocketAccept } from "../protocol/handshake/response.ts";
 import { nextTick } from "../transport/scheduling.ts";
-import { extension } from "./extension.ts";
-import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./permessage-deflate.ts";
+import { extension } from "./parts/extension.ts";
+import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 import { type ConnectionTerms, defaultMaxPayload } from "./terms.ts";
 
 /** The options of a client; whatever `http.request`, `https.request` and `tls.connect` take may stand among them. */

@@ -2,7 +2,7 @@
 
 import type { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import { ProtocolError, type Violation } from "../protocol/protocol-error.ts";
-import { codesOfRules, type ReceiverError, type ReceiverErrorCode, receiverError } from "./receiver-error.ts";
+import { codesOfRules, type ReceiverError, type ReceiverErrorCode, receiverError } from "./parts/receiver-error.ts";
 
 /** Returns the error for a connection that has failed. */
 export function failureOf({ brokenFrame: frame }: Endpoint, violation: Violation): ReceiverError {

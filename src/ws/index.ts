@@ -2,12 +2,12 @@
  * `openline/ws`: a drop-in for `ws`. The default export is `WebSocket`, which has everything else as properties.
  */
 
-import { extension } from "./extension.ts";
-import { PerMessageDeflate } from "./permessage-deflate.ts";
-import { Receiver } from "./receiver.ts";
-import { Sender } from "./sender.ts";
+import { extension } from "./parts/extension.ts";
+import { PerMessageDeflate } from "./parts/permessage-deflate.ts";
+import { Receiver } from "./parts/receiver.ts";
+import { Sender } from "./parts/sender.ts";
+import { subprotocol } from "./parts/subprotocol.ts";
 import { createWebSocketStream } from "./stream.ts";
-import { subprotocol } from "./subprotocol.ts";
 import { WebSocket as WebSocketClass } from "./websocket.ts";
 import { WebSocketServer } from "./websocket-server.ts";
 

@@ -4,7 +4,7 @@
 
 import { Buffer } from "node:buffer";
 import { readBuffer } from "../protocol/frames/mask-wasm.ts";
-import { asBuffer, emptyBuffer, toPayload } from "./buffers.ts";
+import { asBuffer, emptyBuffer, toPayload } from "./parts/buffers.ts";
 
 /** A message as it is received; text as well, see `isBinary`. */
 export type RawData = Buffer | ArrayBuffer | Buffer[];

@@ -11,7 +11,7 @@ import { EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../protocol/frames/frame.ts";
 import type { DeflateParameters } from "../protocol/handshake/permessage-deflate.ts";
 import { canLendReads } from "../transport/streams/shared-reads.ts";
-import type { DeflateParams, PerMessageDeflateOptions } from "./permessage-deflate.ts";
+import type { DeflateParams, PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 
 /** The options of `ws` that an established connection keeps to. */
 export interface ConnectionTerms {
@@ -19,9 +19,13 @@ export interface ConnectionTerms {
   readonly allowSynchronousEvents?: boolean | undefined;
   /** Whether Pings are answered. Default true. */
   readonly autoPong?: boolean | undefined;
+  /** Has no effect: what was read is kept as bytes, not as chunks. */
+  readonly maxBufferedChunks?: number | undefined;
+  /** Has no effect: of Pings that cannot be answered yet, only the latest is. */
+  readonly maxPendingAutoPongs?: number | undefined;
   /** How long the closing handshake may take, in milliseconds. Default 30 s. */
   readonly closeTimeout?: number | undefined;
-  /** How many fragments a message may have; 0 for any number. Default 16384. */
+  /** Has no effect: fragments are put together as they come, within `maxPayload`. */
   readonly maxFragments?: number | undefined;
   /** The longest message in bytes, also when inflated; 0 for no limit of its own. Default 100 MiB. */
   readonly maxPayload?: number | undefined;
@@ -47,10 +51,12 @@ const latest: Partial<Record<Role, { readonly key: string; readonly terms: Share
 export function settleTerms<Connection>(
   role: Role,
   compression: boolean,
-  { autoPong = true, maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout }: ConnectionTerms,
+  options: ConnectionTerms,
   hooks: Omit<ConnectionSettings<Connection>, "limits">,
 ): SharedTerms<Connection> {
-  const key = [compression, autoPong, maxPayload, closeTimeout].join();
+  const { autoPong = true, skipUTF8Validation = false } = options;
+  const { maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout } = options;
+  const key = [compression, autoPong, skipUTF8Validation, maxPayload, closeTimeout].join();
   const known = latest[role];
   if (known?.key === key) return known.terms as unknown as SharedTerms<Connection>;
   const maxMessageSize = maxPayload | 0 || Number.POSITIVE_INFINITY;
@@ -68,6 +74,7 @@ export function settleTerms<Connection>(
     compression,
     textAsBytes: true,
     lendsBytes: canLendReads,
+    validatesText: !skipUTF8Validation,
     answersPings: autoPong,
     explainsFailures: false,
   });

@@ -18,9 +18,9 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { secWebSocketAccept } from "../protocol/handshake/response.ts";
 import { nextTick } from "../transport/scheduling.ts";
-import { extension } from "./extension.ts";
-import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./permessage-deflate.ts";
-import { subprotocol } from "./subprotocol.ts";
+import { extension } from "./parts/extension.ts";
+import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
+import { subprotocol } from "./parts/subprotocol.ts";
 import { type ConnectionTerms, defaultCloseTimeout, defaultMaxPayload } from "./terms.ts";
 import { WebSocket } from "./websocket.ts";
 
@@ -60,10 +60,6 @@ export interface ServerOptions<
     | undefined;
   /** The address to listen on. */
   host?: string | null | undefined;
-  /** Has no effect: a read is kept as bytes, not as chunks. */
-  maxBufferedChunks?: number | undefined;
-  /** Has no effect: of Pings that cannot be answered yet, the latest is. */
-  maxPendingAutoPongs?: number | undefined;
   /** Whether there is no HTTP server, only `handleUpgrade`. Default false. */
   noServer?: boolean | undefined;
   /** The only path that is served. Default: every path. */
@@ -348,7 +344,6 @@ const defaults: ServerOptions = {
   allowSynchronousEvents: true,
   autoPong: true,
   closeTimeout: defaultCloseTimeout,
-  maxFragments: 16_384,
   maxPayload: defaultMaxPayload,
   skipUTF8Validation: false,
   perMessageDeflate: false,

@@ -21,13 +21,13 @@ import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../protocol/protocol-error.ts";
 import { nextTick, setImmediate } from "../transport/scheduling.ts";
 import { transportOver } from "../transport/streams/transport-over.ts";
-import { emptyBuffer, toPayload } from "./buffers.ts";
 import { ClientHandshake, type ClientOptions } from "./client-handshake.ts";
 import { EventfulSocket } from "./event-listeners.ts";
 import { failureOf } from "./failure.ts";
 import { FrameSender, ReceiverView } from "./inner-parts.ts";
 import { type BinaryType, binaryTypes, inForm, lengthOf, outgoing, ownBuffer, type RawData } from "./message-data.ts";
-import type { DeflateParams, PerMessageDeflateOptions } from "./permessage-deflate.ts";
+import { emptyBuffer, toPayload } from "./parts/buffers.ts";
+import type { DeflateParams, PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 import { agreedParameters, type ConnectionTerms, compressionOptions, defaultMaxPayload, settleTerms } from "./terms.ts";
 import { isWatched, watch } from "./watched-socket.ts";
 
@@ -488,11 +488,11 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     core.closing.close(checkCode(code), checkReason(code, reason));
   }
 
-  /** Destroys the socket; while connecting, gives up. */
+  /** Destroys the socket; what was read before is delivered all the same. While connecting, gives up. */
   terminate(): void {
     if (this.#state === closed) return;
     if (this.#core === undefined) this.#abort();
-    else this.#core.terminate();
+    else this.#core.closing.giveUp("local", "The connection was terminated on this side");
   }
 
   #abort(): void {

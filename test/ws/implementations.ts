@@ -1,11 +1,11 @@
 /** The exports of `ws`, its own and ours: what holds for one holds for the other, and `ws` is the control. */
 
 import * as theirs from "ws";
-import { extension } from "../../src/ws/extension.ts";
-import { PerMessageDeflate } from "../../src/ws/permessage-deflate.ts";
-import { Receiver } from "../../src/ws/receiver.ts";
-import { Sender } from "../../src/ws/sender.ts";
-import { subprotocol } from "../../src/ws/subprotocol.ts";
+import { extension } from "../../src/ws/parts/extension.ts";
+import { PerMessageDeflate } from "../../src/ws/parts/permessage-deflate.ts";
+import { Receiver } from "../../src/ws/parts/receiver.ts";
+import { Sender } from "../../src/ws/parts/sender.ts";
+import { subprotocol } from "../../src/ws/parts/subprotocol.ts";
 
 /** The classes and objects beside the WebSocket itself. */
 export interface Exports {

@@ -31,6 +31,8 @@ export interface EndpointOptions {
    * after `releaseChunk`. Default false: the bytes are the application's.
    */
   readonly lendsBytes?: boolean;
+  /** Whether text that is delivered as bytes is validated before. Default true; where not, that is left to others. */
+  readonly validatesText?: boolean;
   /** Whether Pings are answered (section 5.5.2). Default true; where not, the application has to send the Pongs. */
   readonly answersPings?: boolean;
   /** Whether the Close of a failed connection says which rule was broken. Default true. */
@@ -48,6 +50,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
   readonly accepts: AcceptedMessages;
   readonly textAsBytes: boolean;
   readonly lendsBytes: boolean;
+  readonly validatesText: boolean;
   readonly answersPings: boolean;
   readonly explainsFailures: boolean;
   readonly longestWhole: number;
@@ -62,6 +65,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.accepts = options.accepts ?? "any";
     this.textAsBytes = options.textAsBytes ?? false;
     this.lendsBytes = options.lendsBytes ?? false;
+    this.validatesText = options.validatesText ?? true;
     this.answersPings = options.answersPings ?? true;
     this.explainsFailures = options.explainsFailures ?? true;
     this.longestWhole = options.longestWhole ?? 0;

@@ -164,7 +164,10 @@ function assemble(
   const compressed = (firstByte & rsv1Bit) !== 0;
   const short = firstByte === (finBit | Opcode.Text) && payloadLength <= settings.longestWhole;
   const parts = streaming && !compressed && !short ? new StreamedMessage(text, settings.textAsBytes) : undefined;
-  return new MessageAssembler(text, compressed, settings.maxMessageSize, parts);
+  return new MessageAssembler(text, compressed, settings.maxMessageSize, {
+    parts,
+    validates: settings.validatesText || !settings.textAsBytes,
+  });
 }
 
 /** Reads a part of a data frame; undefined when that completes nothing. */
@@ -233,7 +236,7 @@ function deliver(
   seen: number,
   decoder: FrameDecoder | undefined,
 ): MessageEvent | FailedEvent {
-  const { textAsBytes, lendsBytes } = endpoint.settings;
+  const { textAsBytes, lendsBytes, validatesText } = endpoint.settings;
   if (text && !textAsBytes) {
     if ((seen & 0x80) === 0) return { type: "message", text, data: decoder!.takeAscii() };
     const data = decodeUtf8(chunk, start, end);
@@ -241,7 +244,9 @@ function deliver(
     if (data.includes("\ufffd") && !isUtf8(chunk.subarray(start, end))) return fail(endpoint, "text-not-utf8");
     return { type: "message", text, data };
   }
-  if (text && (seen & 0x80) !== 0 && !isUtf8(chunk.subarray(start, end))) return fail(endpoint, "text-not-utf8");
+  if (text && (seen & 0x80) !== 0 && validatesText && !isUtf8(chunk.subarray(start, end))) {
+    return fail(endpoint, "text-not-utf8");
+  }
   if (decoder === undefined) return { type: "message", text, data: viewPlain(chunk) };
   return { type: "message", text, data: lendsBytes ? decoder.lendPayload() : decoder.takePayload() };
 }

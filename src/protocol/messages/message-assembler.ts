@@ -32,6 +32,14 @@ const segmentSize = 256 * 1024;
 const mostPromised = 16 * 1024 * 1024;
 let promised = 0;
 
+/** How a message is collected that differs from most. */
+export interface AssemblingManner {
+  /** The state of a message that is handed on in parts. */
+  readonly parts?: StreamedMessage | undefined;
+  /** Whether text is validated. Default true. */
+  readonly validates?: boolean;
+}
+
 /** Collects one message: made when its first part arrives, dropped when the message is delivered. */
 export class MessageAssembler {
   /** Whether it is a text message. */
@@ -55,12 +63,13 @@ export class MessageAssembler {
   #emptyInARow = 0;
   readonly #maxSize: number;
 
-  constructor(text: boolean, compressed: boolean, maxSize: number, parts?: StreamedMessage) {
+  constructor(text: boolean, compressed: boolean, maxSize: number, manner: AssemblingManner = {}) {
+    const { parts, validates = true } = manner;
     this.text = text;
     this.compressed = compressed;
     this.parts = parts;
     this.#maxSize = maxSize;
-    if (text && !compressed && parts === undefined) this.#utf8 = new Utf8Validator();
+    if (text && validates && !compressed && parts === undefined) this.#utf8 = new Utf8Validator();
   }
 
   /** Counts an empty fragment, and returns the name of the broken rule when more than `most` came in a row. */

@@ -100,6 +100,31 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
   });
 });
 
+describe.each(forms)("a %s that receives %s and fails", (role, cuts) => {
+  const { open, receive } = receiverOf(role, cuts);
+
+  test("keeps the frame that broke the rule by its header, or by the payload of its Close", () => {
+    const byHeader = open();
+    expect(byHeader.brokenFrame).toBeUndefined();
+    receive(byHeader, { opcode: 5, payload: "12345" });
+    expect(byHeader.brokenFrame).toEqual({ firstByte: 0x85, payloadLength: 5 });
+    const byPayload = open();
+    const payload = closePayload(1005);
+    receive(byPayload, { opcode: 8, payload });
+    expect(byPayload.brokenFrame).toEqual({ firstByte: 0x88, payloadLength: 2, payload: Uint8Array.from(payload) });
+    const byText = open();
+    receive(byText, { opcode: 1, payload: Uint8Array.of(0xff) });
+    expect([byText.violation, byText.brokenFrame]).toEqual(["text-not-utf8", undefined]);
+  });
+
+  test("says with the code alone what was wrong, where it is not to explain it", () => {
+    const endpoint = open({ explainsFailures: false });
+    receive(endpoint, { opcode: 5 });
+    expect(endpoint.closeSent).toEqual({ code: 1002, reason: "" });
+    expect(takeFrames(endpoint)).toMatchObject([{ opcode: 8, payload: closePayload(1002) }]);
+  });
+});
+
 describe.each(["client", "server"] as const)("a %s that closes", (role) => {
   test("close checks code and reason in every state and sends nothing when they are wrong [R6455-7.1.2-1 R6455-7.4.1-2]", () => {
     const endpoint = new Endpoint({ role });

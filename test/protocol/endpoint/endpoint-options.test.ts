@@ -15,23 +15,18 @@ test.each(roles)("a %s that is told its role only has these defaults", (role) =>
     accepts: "any",
     textAsBytes: false,
     lendsBytes: false,
+    longestWhole: 0,
+    validatesText: true,
     answersPings: true,
     explainsFailures: true,
-    longestWhole: 0,
   });
 });
 
 test.each(roles)("a %s has what it is told, but no message is longer than a string can be", (role) => {
   const options = {
     ...{ role, maxMessageSize: 5, maxEmptyFragments: 0, accepts: "text" as const },
-    ...{
-      compression: true,
-      textAsBytes: true,
-      lendsBytes: true,
-      longestWhole: 7,
-      answersPings: false,
-      explainsFailures: false,
-    },
+    ...{ compression: true, textAsBytes: true, lendsBytes: true, longestWhole: 7 },
+    ...{ validatesText: false, answersPings: false, explainsFailures: false },
   };
   expect({ ...new EndpointSettings(options) }).toEqual(options);
   const endless = new EndpointSettings({ role, maxMessageSize: Number.POSITIVE_INFINITY });

@@ -33,6 +33,12 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     ]);
   });
 
+  test("answer none where that is left to the application", () => {
+    const endpoint = open({ answersPings: false });
+    expect(receive(endpoint, { opcode: 9, payload: "p" })).toMatchObject([{ type: "ping" }]);
+    expect(takeFrames(endpoint)).toEqual([]);
+  });
+
   test("keeps only the latest Pong while the transport is stalled [R6455-5.5.3-2 A03]", () => {
     const endpoint = open();
     endpoint.stalled = true;

@@ -104,6 +104,20 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     });
   });
 
+  test("text that is delivered as bytes is let pass as it came, where its validation is turned off", () => {
+    const bytes = Uint8Array.of(0x61, 0xc3);
+    const endpoint = open({ textAsBytes: true, validatesText: false });
+    expect(receive(endpoint, { opcode: 1, payload: bytes })).toEqual([{ type: "message", text: true, data: bytes }]);
+    const cut = [
+      { opcode: 1, payload: bytes.subarray(1), fin: false },
+      { opcode: 0, payload: bytes.subarray(0, 1) },
+    ];
+    expect(receive(endpoint, ...cut)).toEqual([{ type: "message", text: true, data: Uint8Array.of(0xc3, 0x61) }]);
+    expectFailure("text-not-utf8", [{ opcode: 1, payload: bytes, fin: false }, { opcode: 0 }], {
+      validatesText: false,
+    });
+  });
+
   test("lends messages where they came in one piece of their chunk, and gives everything else", () => {
     const endpoint = open({ lendsBytes: true });
     expect(endpoint.lendsBytes).toBe(true);

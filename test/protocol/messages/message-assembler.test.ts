@@ -71,6 +71,12 @@ describe("text", () => {
     expect(broken.add(Buffer.from("a"), 0, 1, 4)).toBe("text-not-utf8");
   });
 
+  test("what is not to be validated is put together as it came", () => {
+    const message = new MessageAssembler(true, false, maxSize, { validates: false });
+    expect(message.add(Uint8Array.of(0xff), 0, 1, 0)).toBeUndefined();
+    expect(message.finish()).toEqual(Buffer.of(0xff));
+  });
+
   test("a text that ends inside a character fails [R6455-8.1-1]", () => {
     const message = new MessageAssembler(true, false, maxSize);
     message.add(Buffer.from("€"), 0, 2, 0);
@@ -93,7 +99,7 @@ describe("text", () => {
 
 test("a message in parts leaves its text to them [R6455-5.4-1]", () => {
   const parts = new StreamedMessage(true, false);
-  const message = new MessageAssembler(true, false, maxSize, parts);
+  const message = new MessageAssembler(true, false, maxSize, { parts });
   expect(message.parts).toBe(parts);
   expect(message.add(Buffer.from([0xff]), 0, 1, 0)).toBeUndefined();
 });

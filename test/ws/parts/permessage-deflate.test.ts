@@ -1,9 +1,9 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { PerMessageDeflateOptions } from "../../src/ws/permessage-deflate.ts";
-import type { ReceiverError } from "../../src/ws/receiver-error.ts";
-import { both, control, type Exports, ours, outcomeOf } from "./implementations.ts";
+import type { PerMessageDeflateOptions } from "../../../src/ws/parts/permessage-deflate.ts";
+import type { ReceiverError } from "../../../src/ws/parts/receiver-error.ts";
+import { both, control, type Exports, ours, outcomeOf } from "../implementations.ts";
 
 type Instance = InstanceType<Exports["PerMessageDeflate"]>;
 

@@ -2,7 +2,7 @@
  * The errors of a peer that breaks a rule, in the words and with the codes of `ws`.
  */
 
-import type { Violation } from "../protocol/protocol-error.ts";
+import type { Violation } from "../../protocol/protocol-error.ts";
 
 /** What each error says; `%` stands for what was received. */
 const table = {

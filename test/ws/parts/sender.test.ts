@@ -1,8 +1,8 @@
 import { Duplex } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { FrameList, FrameOptions } from "../../src/ws/sender.ts";
-import { both, type Exports, ours } from "./implementations.ts";
+import type { FrameList, FrameOptions } from "../../../src/ws/parts/sender.ts";
+import { both, type Exports, ours } from "../implementations.ts";
 
 /** A stream that notes what is written to it: strings as they are, bytes in hex. */
 class Written extends Duplex {

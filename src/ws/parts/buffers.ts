@@ -1,7 +1,7 @@
 /** Bytes as `ws` takes and gives them: always a Buffer. */
 
-import { isBlob } from "../connection/sending/sendable.ts";
-import { viewSource } from "../protocol/bytes.ts";
+import { isBlob } from "../../connection/sending/sendable.ts";
+import { viewSource } from "../../protocol/bytes.ts";
 
 /** What stands for no bytes: the same Buffer each time. */
 export const emptyBuffer: Buffer<ArrayBuffer> = Buffer.alloc(0);

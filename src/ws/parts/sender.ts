@@ -6,11 +6,11 @@
  */
 
 import type { Duplex } from "node:stream";
-import { isSendableCloseCode } from "../protocol/close-code.ts";
-import { maxReasonLength } from "../protocol/close-payload.ts";
-import { finBit, Opcode, rsv1Bit } from "../protocol/frames/frame.ts";
-import { writeHeader } from "../protocol/frames/frame-encoder.ts";
-import { createMaskingKey, mask } from "../protocol/frames/mask.ts";
+import { isSendableCloseCode } from "../../protocol/close-code.ts";
+import { maxReasonLength } from "../../protocol/close-payload.ts";
+import { finBit, Opcode, rsv1Bit } from "../../protocol/frames/frame.ts";
+import { writeHeader } from "../../protocol/frames/frame-encoder.ts";
+import { createMaskingKey, mask } from "../../protocol/frames/mask.ts";
 import { emptyBuffer, type Payload, toPayload } from "./buffers.ts";
 import { PerMessageDeflate } from "./permessage-deflate.ts";
 

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ReceiverOptions } from "../../src/ws/receiver.ts";
-import type { ReceiverError } from "../../src/ws/receiver-error.ts";
-import { both, control, type Exports, ours } from "./implementations.ts";
+import type { ReceiverOptions } from "../../../src/ws/parts/receiver.ts";
+import type { ReceiverError } from "../../../src/ws/parts/receiver-error.ts";
+import { both, control, type Exports, ours } from "../implementations.ts";
 
 /** What a receiver emitted, one line for each event: bytes in hex. */
 async function eventsOf(

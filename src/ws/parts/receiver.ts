@@ -6,14 +6,14 @@
  */
 
 import { Writable } from "node:stream";
-import { copyUnlessAlone } from "../protocol/bytes.ts";
-import { isSendableCloseCode } from "../protocol/close-code.ts";
-import { finBit, isControl, Opcode, rsv1Bit } from "../protocol/frames/frame.ts";
-import { FrameDecoder } from "../protocol/frames/frame-decoder.ts";
-import { brokenFrameRule } from "../protocol/frames/frame-rules.ts";
-import { MessageAssembler } from "../protocol/messages/message-assembler.ts";
-import { isUtf8 } from "../protocol/runtime/text.ts";
-import { setImmediate } from "../transport/scheduling.ts";
+import { copyUnlessAlone } from "../../protocol/bytes.ts";
+import { isSendableCloseCode } from "../../protocol/close-code.ts";
+import { finBit, isControl, Opcode, rsv1Bit } from "../../protocol/frames/frame.ts";
+import { FrameDecoder } from "../../protocol/frames/frame-decoder.ts";
+import { brokenFrameRule } from "../../protocol/frames/frame-rules.ts";
+import { MessageAssembler } from "../../protocol/messages/message-assembler.ts";
+import { isUtf8 } from "../../protocol/runtime/text.ts";
+import { setImmediate } from "../../transport/scheduling.ts";
 import { asBuffer, emptyBuffer } from "./buffers.ts";
 import { PerMessageDeflate } from "./permessage-deflate.ts";
 import { codesOfRules, type ReceiverError, receiverError } from "./receiver-error.ts";

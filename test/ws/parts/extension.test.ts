@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { both, control, ours, outcomeOf } from "./implementations.ts";
+import { both, control, ours, outcomeOf } from "../implementations.ts";
 
 /** Values of `Sec-WebSocket-Extensions`, and what becomes of them. */
 const values: readonly (readonly [header: string, outcome: string])[] = [

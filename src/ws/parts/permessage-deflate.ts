@@ -5,8 +5,8 @@
  */
 
 import { createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw, type ZlibOptions } from "node:zlib";
-import { removedTail } from "../connection/compression/zlib-one-shot.ts";
-import { permessageDeflate, windowBits } from "../protocol/handshake/permessage-deflate.ts";
+import { removedTail } from "../../connection/compression/zlib-one-shot.ts";
+import { permessageDeflate, windowBits } from "../../protocol/handshake/permessage-deflate.ts";
 import { Limiter } from "./limiter.ts";
 import { type ReceiverError, statusCode } from "./receiver-error.ts";
 import { type PieceCallback, ZlibPieces } from "./zlib-pieces.ts";
