@@ -80,10 +80,12 @@ export async function storm(settings: StormSettings): Promise<Storm> {
   const port = String(await freePort());
   const start = (): Promise<ServerProcess> => ServerProcess.start(settings.server, { BENCH_PORT: port }, serverCpu);
   const [program, ...rest] = settings.client;
-  const each = String(clients / processes);
-  const options = ["--port", port, "--clients", each, "--jitter", jitter ? "1" : "0"];
   let server = await start();
-  const loads = Array.from({ length: processes }, () => new LoadProcess([program, ...rest, ...options], loadCpu));
+  const loads = Array.from({ length: processes }, (_, index) => {
+    const share = Math.floor((clients + index) / processes);
+    const options = ["--port", port, "--clients", String(share), "--jitter", jitter ? "1" : "0"];
+    return new LoadProcess([program, ...rest, ...options], loadCpu);
+  });
   try {
     await Promise.all(loads.map((load) => load.ready(openingTime)));
     await delay(calm);

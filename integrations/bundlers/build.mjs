@@ -15,25 +15,30 @@ import webpack from "webpack";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** Components, and modules with runes. */
-const svelte = {
+/** Components, and modules with runes; `generate` says whether for browsers or for rendering on a server. */
+const svelte = (generate) => ({
   name: "svelte",
   setup({ onLoad }) {
     onLoad({ filter: /\.svelte$/ }, async ({ path: filename }) => {
-      const { js } = compile(await readFile(filename, "utf8"), { filename });
+      const { js } = compile(await readFile(filename, "utf8"), { filename, generate });
       return { contents: js.code };
     });
     onLoad({ filter: /\.svelte\.ts$/ }, async ({ path: filename }) => {
       const { code } = await transform(await readFile(filename, "utf8"), { loader: "ts" });
-      return { contents: compileModule(code, { filename }).js.code };
+      return { contents: compileModule(code, { filename, generate }).js.code };
     });
   },
-};
+});
+/** Where a page of a framework finds it. */
+const nodePaths = [join(here, "node_modules")];
 
 const bundlers = {
+  /** No page, but a program that renders one. */
+  async server(entry, outfile) {
+    const plugins = [svelte("server")];
+    await esbuild({ entryPoints: [entry], plugins, bundle: true, platform: "node", format: "cjs", outfile, nodePaths });
+  },
   async esbuild(entry, file) {
-    // Where a page of a framework finds it.
-    const nodePaths = [join(here, "node_modules")];
     const define = {
       "process.env.NODE_ENV": '"development"',
       __VUE_OPTIONS_API__: "true",
@@ -42,7 +47,7 @@ const bundlers = {
     };
     await esbuild({
       entryPoints: [entry],
-      plugins: [svelte],
+      plugins: [svelte("client")],
       conditions: ["svelte"],
       bundle: true,
       minify: true,

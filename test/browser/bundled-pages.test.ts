@@ -15,6 +15,7 @@ import { type Server, serve } from "../../src/server/server.ts";
 import { describeWith } from "../support/real-parts.ts";
 import { type Browser, openChromium, type Tab } from "./tabs.ts";
 
+const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** The forms of the guide, in its order, by the names under which the pages import them. */
 const forms = {
@@ -69,7 +70,7 @@ describeWith("chromium", "a bundled page", (executable) => {
   async function build(bundler: (typeof bundlers)[number], page: string): Promise<string> {
     const file = `${bundler}-${page}`;
     const script = join(tools, "build.mjs");
-    await promisify(execFile)(process.execPath, [script, bundler, `${page}.js`, `${file}.js`], { cwd: folder });
+    await run(process.execPath, [script, bundler, `${page}.js`, `${file}.js`], { cwd: folder });
     return file;
   }
 
@@ -152,6 +153,16 @@ describeWith("chromium", "a bundled page", (executable) => {
       await expect.poll(() => server.connections.size, patient).toBe(0);
       expect(await tab.complaints()).toEqual([]);
       await tab.close();
+    });
+
+    test("is rendered on a server, where it connects to nothing", async () => {
+      const file = `${framework}.cjs`;
+      await run(process.execPath, [join(tools, "build.mjs"), "server", `render-${framework}.js`, file], {
+        cwd: folder,
+      });
+      // A socket would throw: there is no page that the URL could be relative to.
+      const { stdout, stderr } = await run(process.execPath, [file], { cwd: folder });
+      expect([stdout, stderr]).toEqual([expect.stringMatching(/<p>connecting\s*<\/p>/), ""]);
     });
 
     test("compiles as TypeScript that is strict", () => {

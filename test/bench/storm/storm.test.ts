@@ -12,7 +12,7 @@ const [server, client] = (["server", "client"] as const).map((name) => {
   const path = fileURLToPath(new URL(`../../../bench/storm/${name}.ts`, import.meta.url));
   return [process.execPath, ...typescriptProgram(path)] as const;
 });
-const small = { server: server!, client: client!, clients: 200, processes: 2, calm: 0 };
+const small = { server: server!, client: client!, clients: 200, processes: 3, calm: 0 };
 
 function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0);
