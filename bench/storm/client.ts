@@ -2,11 +2,11 @@
  * Many clients in one process: `ReconnectingWebSocket` with its defaults, all to one address.
  *
  * It prints `ready` when all are open, and when its standard input ends one line of JSON, a `ClientReport`. `--jitter 0`
- * makes the control: the same clients, each of whose waits is as long as it may be instead of random below that.
+ * makes the control: the same clients, each of whose waits is as long as it may be instead of random below that. OPENLINE_DIST
+ * names the folder of another build.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { ReconnectingWebSocket } from "openline";
 
 /** What the clients saw from `ready` on; times in milliseconds since the epoch. */
 export interface ClientReport {
@@ -18,6 +18,8 @@ export interface ClientReport {
   readonly failed: Readonly<Record<string, number>>;
 }
 
+const dist = process.env.OPENLINE_DIST;
+const { ReconnectingWebSocket } = (await import(dist ? `${dist}/index.js` : "openline")) as typeof import("openline");
 const string = { type: "string" } as const;
 const { values } = parseArgs({ options: { port: string, clients: string, jitter: string } });
 if (values.jitter === "0") Math.random = () => 1 - Number.EPSILON;

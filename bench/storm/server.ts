@@ -2,14 +2,12 @@
  * The server that is lost: openline with its defaults, on the port that BENCH_PORT names.
  *
  * It prints `port N` when it listens, answers each line on its standard input with a line of JSON, a `ServerReport`, and exits
- * when that input ends.
+ * when that input ends. OPENLINE_DIST names the folder of another build.
  */
 import { subscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
-import { serve } from "openline";
-
 /** What the server knows, since it listens. */
 export interface ServerReport {
   /** Connections that are open now. */
@@ -21,6 +19,9 @@ export interface ServerReport {
   /** Milliseconds that it was ready to run and others had its CPU; 0 where the system does not tell. */
   readonly waited: number;
 }
+
+const dist = process.env.OPENLINE_DIST;
+const { serve } = (await import(dist ? `${dist}/index.js` : "openline")) as typeof import("openline");
 
 const begun: number[] = [];
 let listeningSince = performance.now();
