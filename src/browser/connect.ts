@@ -2,6 +2,7 @@
  * From a URL to an established connection, in a page or a worker.
  */
 
+import { timerLength } from "../protocol/timer-length.ts";
 import { parseUrl } from "../reconnecting/parse-url.ts";
 import { Connection, type ConnectionHandlers, type PageSocket } from "./connection.ts";
 import { HandshakeError } from "./handshake-error.ts";
@@ -45,8 +46,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Promis
     };
     const abort = () => fail(signal?.reason);
     const expire = () => fail(new HandshakeError("timed-out"));
-    // A timer waits about 25 days at most; beyond it, it would not wait at all.
-    const timer = setTimeout(expire, Math.min(handshakeTimeout, 2 ** 31 - 1));
+    const timer = setTimeout(expire, timerLength(handshakeTimeout));
     signal?.addEventListener("abort", abort);
     socket.binaryType = "arraybuffer";
     socket.onclose = () => fail(new HandshakeError("connection-failed"));

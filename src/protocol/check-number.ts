@@ -5,6 +5,7 @@
  */
 
 import { describe } from "./check-options.ts";
+import { longestTimer } from "./timer-length.ts";
 
 /** The rule that a number keeps. */
 export interface NumberRule {
@@ -17,9 +18,6 @@ export interface NumberRule {
   /** Whether `Infinity` is valid, also beyond `most`. Default false. */
   readonly endless?: boolean;
 }
-
-/** The longest time that a timer can wait, in milliseconds: about 25 days. A longer one would fire at once. */
-export const longestTimer: number = 2 ** 31 - 1;
 
 /** The kinds of numbers that several options share. */
 export type NumberKind =
@@ -67,11 +65,6 @@ export function checkNumber(action: string, name: string, value: unknown, kind: 
   const rule: NumberRule = typeof kind === "string" ? numberKinds[kind] : kind;
   if (typeof value === "number" && isAllowed(value, rule)) return value;
   throw new RangeError(`Cannot ${action}: ${name} must be ${inWords(rule)}, not ${describe(value)}`);
-}
-
-/** Returns the time, or the longest one that a timer can wait, in milliseconds. */
-export function timerLength(milliseconds: number): number {
-  return Math.min(milliseconds, longestTimer);
 }
 
 function isAllowed(

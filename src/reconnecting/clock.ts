@@ -2,6 +2,8 @@
  * Time and chance as the rest of this folder takes them, so that tests can turn the one and fix the other.
  */
 
+import { timerLength } from "../protocol/timer-length.ts";
+
 /** Times in milliseconds. */
 export interface Clock {
   /** A time that never goes back. */
@@ -24,8 +26,7 @@ export const runtimeClock: Clock = {
   random: () => Math.random(),
   setTimer: (run, delay, replaced) => {
     clearTimeout(replaced as number);
-    // A timer waits about 25 days at most; beyond it, it would not wait at all.
-    return setTimeout(run, Math.min(delay, 2 ** 31 - 1));
+    return setTimeout(run, timerLength(delay));
   },
   clearTimer: (timer) => clearTimeout(timer as number),
 };

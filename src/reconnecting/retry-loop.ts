@@ -76,9 +76,9 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
   let number = 0;
   let failures = 0;
   let last: End | undefined;
-  let everOpened = false;
   let begunAt = 0;
-  let openedAt = 0;
+  /** Undefined before the first connection. */
+  let openedAt: number | undefined;
   /** When this machine last woke; at first long before the clock began. */
   let wokeAt = -60_000;
   /** While waiting: when the next attempt is due, 0 once it is; before when no wake brings it on; the first as a date. */
@@ -95,7 +95,7 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
     state = nextState(state, transition);
     host.changed?.();
   };
-  const isStable = () => state === "open" && clock.now() - openedAt >= stableAfter;
+  const isStable = () => state === "open" && clock.now() - openedAt! >= stableAfter;
   const slept = () => {
     wokeAt = clock.now();
   };
@@ -182,7 +182,6 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
     },
     opened() {
       clock.clearTimer(timer);
-      everOpened = true;
       openedAt = clock.now();
       move("opened");
     },
@@ -190,7 +189,15 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
       if (state === "closed") return;
       failures = isStable() ? 0 : failures + 1;
       const now = clock.now();
-      const circumstances = { ...parts, failures, now, random: clock.random(), wokeAt, last, everOpened };
+      const circumstances = {
+        ...parts,
+        failures,
+        now,
+        random: clock.random(),
+        wokeAt,
+        last,
+        everOpened: openedAt !== undefined,
+      };
       const next = waitAfter(end, circumstances);
       last = end;
       const goesOn = state !== "closing" && failures < maxAttempts && (next || shouldReconnect);

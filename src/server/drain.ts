@@ -3,9 +3,10 @@
  * D06).
  */
 
-import { checkNumber, timerLength } from "../protocol/check-number.ts";
+import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
+import { timerLength } from "../protocol/timer-length.ts";
 import { withRetryAfter } from "./handshake/refused.ts";
 import type { ServerConnection } from "./server-connection.ts";
 

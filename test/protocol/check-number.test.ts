@@ -1,12 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  checkNumber,
-  longestTimer,
-  type NumberKind,
-  type NumberRule,
-  numberKinds,
-  timerLength,
-} from "../../src/protocol/check-number.ts";
+import { checkNumber, type NumberKind, type NumberRule, numberKinds } from "../../src/protocol/check-number.ts";
+import { longestTimer } from "../../src/protocol/timer-length.ts";
 
 const endless = Number.POSITIVE_INFINITY;
 const never = [Number.NaN, -endless, -1, "5", null, undefined, 5n, {}, [5], true];
@@ -43,8 +37,4 @@ describe("checkNumber", () => {
   ])("%j and %j: %s", (kind, value, message) => {
     expect(() => checkNumber("try", "it", value, kind)).toThrow(new RangeError(message));
   });
-});
-
-test("a timer waits as long as it can for what is longer, which else it would not wait for at all", () => {
-  expect([0, 5.5, 2 ** 31, endless].map(timerLength)).toEqual([0, 5.5, 2_147_483_647, 2_147_483_647]);
 });

@@ -6,8 +6,8 @@
  */
 
 import type { Duplex } from "node:stream";
-import { timerLength } from "../../protocol/check-number.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
+import { timerLength } from "../../protocol/timer-length.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
 
 /**

@@ -9,7 +9,7 @@ import {
   type ReconnectingWebSocketOptions as PortableOptions,
 } from "../../reconnecting/reconnecting-websocket.ts";
 import { WebSocket } from "../whatwg/websocket.ts";
-import { toConnectOptions, type WebSocketOptions } from "../whatwg/websocket-arguments.ts";
+import { checkProtocols, toConnectOptions, type WebSocketOptions } from "../whatwg/websocket-arguments.ts";
 import { checkHeartbeat, checkQueue, checkReconnect, reconnectingForeign, refusalOf } from "./reconnect-options.ts";
 
 /** The options of a `ReconnectingWebSocket` in Node. */
@@ -49,6 +49,7 @@ export class ReconnectingWebSocket extends Portable {
     checkReconnect(options.reconnect);
     checkQueue(options.queue);
     checkHeartbeat(options.heartbeat);
+    if (typeof protocols !== "function") checkProtocols([protocols].flat().map(String));
     const { socket = {} } = options;
     if (typeof socket !== "function") toConnectOptions(socket);
     super(url, protocols, options, {

@@ -14,6 +14,7 @@ import type { Resume } from "../../reconnecting/wire.ts";
 import { connectAs } from "../connect.ts";
 import { type ConnectOptions, resolveConnectOptions } from "../connect-options.ts";
 import { parseWebSocketUrl } from "../dialing/url.ts";
+import { checkProtocols } from "../whatwg/websocket-arguments.ts";
 import { checkReconnect, refusalOf } from "./reconnect-options.ts";
 
 /** The options of `reconnecting`: those of `connect`, and when to come back. */
@@ -37,7 +38,8 @@ export interface ReconnectingOptions<
  *
  * Coming round closes the connection with 1000, and so does leaving the loop. Throws a `ReconnectError` into the loop
  * when the server has judged this client or the attempts are used up, and the signal's reason when it aborts. The call
- * itself throws as `connect` rejects for a URL and for options that cannot be.
+ * itself throws as `connect` rejects for a URL and for options that cannot be, and a SyntaxError for subprotocols that
+ * are no tokens or given twice.
  */
 export function reconnecting<Accepted extends AcceptedMessages = "any", Text extends TextForm = "string">(
   url: Provided<string | URL>,
@@ -58,6 +60,7 @@ export function reconnecting<Accepted extends AcceptedMessages = "any", Text ext
   const isFunction = (value: unknown) => typeof value === "function";
   const fixed = <Value>(value: Provided<Value>) => (typeof value === "function" ? undefined : (value as Value));
   resolveConnectOptions({ ...optionsFor(fixed(headers), fixed(subprotocols)), ...(signal && { signal }) });
+  checkProtocols(fixed(subprotocols) ?? []);
   const dial = async (attempt: Attempt) => {
     const [target, fields, offered] = await Promise.all([
       provide(url, attempt),

@@ -4,9 +4,10 @@
  * Sizes are bytes, times milliseconds. What a peer does beyond a limit is answered as the comment on it says.
  */
 
-import { checkNumber, type NumberKind, timerLength } from "../../protocol/check-number.ts";
+import { checkNumber, type NumberKind } from "../../protocol/check-number.ts";
 import { unknownName } from "../../protocol/check-options.ts";
 import { type ForeignNames, foreignNames } from "../../protocol/foreign-names.ts";
+import { timerLength } from "../../protocol/timer-length.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

@@ -3,7 +3,7 @@
  * kept of those that have left.
  */
 
-import { timerLength } from "../../protocol/check-number.ts";
+import { timerLength } from "../../protocol/timer-length.ts";
 import type { Clock } from "../../transport/clock.ts";
 import type { Transport } from "../../transport/transport.ts";
 

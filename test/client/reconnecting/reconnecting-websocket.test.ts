@@ -156,6 +156,15 @@ describe("options", () => {
     expect(() => new ReconnectingWebSocket(url, [], options as object)).toThrow(sentence);
   });
 
+  test.each([["a b"], [""], [["a", "A"]], [["a", "a"]], [["a", "b,c"]]])(
+    "subprotocols that no WebSocket takes throw at once: %j",
+    (protocols) => {
+      const thrown = expect.objectContaining({ name: "SyntaxError" });
+      expect(() => new ReconnectingWebSocket(url, protocols)).toThrow(thrown);
+      expect(() => new WebSocket(url, protocols)).toThrow(thrown);
+    },
+  );
+
   test("that are right do not", () => {
     const all = {
       reconnect: { firstDelay: 1, factor: 1, maxDelay: 1, stableAfter: 1, handshakeTimeout: 1, maxAttempts: 1 },

@@ -235,6 +235,10 @@ describe("the end", () => {
     expect(() => reconnecting("ws://a", { maxRetries: 1 } as object)).toThrow('there is no option "maxRetries"');
     expect(() => reconnecting("ws://a", { reconnect: { maxRetries: 1 } as object })).toThrow("maxAttempts");
     expect(() => reconnecting("ws://a", { handshakeTimeout: 1 } as object)).toThrow("it stands in reconnect");
+    for (const subprotocols of [["a", "a"], ["a b"], [""]]) {
+      expect(() => reconnecting("ws://a", { subprotocols })).toThrow(expect.objectContaining({ name: "SyntaxError" }));
+    }
+    expect(() => reconnecting("ws://a", { subprotocols: "aa" as never })).toThrow("must be an array");
     const resume = resumeStub<never>();
     expect(() => reconnecting("ws://a", { resume, message: () => {} })).toThrow("resume excludes open and message");
     expect(() => reconnecting("ws://a", { resume, open: () => {} })).toThrow("resume excludes open and message");
