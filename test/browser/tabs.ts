@@ -15,6 +15,9 @@ export interface Tab {
   press(key: "Enter"): Promise<void>;
   choose(selector: string, value: string): Promise<void>;
   upload(selector: string, path: string): Promise<void>;
+  /** Puts it before the other tabs. Chromium's driver hides none of them. */
+  show(): Promise<void>;
+  back(): Promise<void>;
   /** Takes the network from it, or gives it back. */
   offline(isOffline: boolean): Promise<void>;
   /** The value of an expression; JSON only. */
@@ -74,6 +77,8 @@ export async function openChromium(executablePath: string): Promise<Browser> {
         press: (key) => page.keyboard.press(key),
         choose: async (selector, value) => void (await page.selectOption(selector, value)),
         upload: (selector, path) => page.setInputFiles(selector, path),
+        show: () => page.bringToFront(),
+        back: async () => void (await page.goBack()),
         offline: (isOffline) => context.setOffline(isOffline),
         close: () => page.close(),
       };
@@ -109,6 +114,8 @@ export async function openFirefox(executablePath: string): Promise<Browser> {
           const input = await page.waitForSelector(`input${selector}` as "input");
           await input?.uploadFile(path);
         },
+        show: () => page.bringToFront(),
+        back: async () => void (await page.goBack()),
         offline: (isOffline) => page.setOfflineMode(isOffline),
         close: () => page.close(),
       };

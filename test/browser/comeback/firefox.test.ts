@@ -10,6 +10,8 @@ import { type Browser, openFirefox, type Tab } from "../tabs.ts";
 import { type Note, type RestartingServer, restartingServer } from "./restarting-server.ts";
 
 const minute = 60_000;
+/** Nothing but a wake can end such a wait. */
+const notByItself = { firstDelay: 600_000, maxDelay: 600_000 };
 
 describeWith("firefox-esr", "a page in Firefox", (executable) => {
   let server: RestartingServer;
@@ -44,9 +46,30 @@ describeWith("firefox-esr", "a page in Firefox", (executable) => {
     await tab.close();
   });
 
+  test("that is hidden comes back when it is seen again", async () => {
+    const tab = await open(notByItself);
+    const other = await browser.tab();
+    await tab.until('document.visibilityState === "hidden"');
+    server.cut();
+    await tab.until('socket.state === "waiting"');
+    await tab.show();
+    await tab.until('socket.state === "open"', minute);
+    expect(await tab.read('[noted("waiting"), noted("open")]')).toEqual([1, 2]);
+    await Promise.all([tab.close(), other.close()]);
+  });
+
+  test("with a connection is not kept in the back/forward cache: it is a new page, with a connection of its own", async () => {
+    const tab = await open(notByItself);
+    await tab.goto(`http://127.0.0.1:${server.port}/elsewhere`);
+    await tab.back();
+    await tab.until('globalThis.socket?.state === "open"', minute);
+    const what = await whatOf(tab);
+    expect([what.includes("pageshow persisted"), what.includes("waiting")]).toEqual([false, false]);
+    await tab.close();
+  });
+
   test("that is offline keeps its connection, and comes back to the network when it has lost it", async () => {
-    // Nothing but the wake can end such a wait.
-    const tab = await open({ firstDelay: 600_000, maxDelay: 600_000 });
+    const tab = await open(notByItself);
     await tab.offline(true);
     await tab.until('noted("offline") === 1');
     await tab.read('void socket.send("still there")');
