@@ -15,6 +15,7 @@ const alone = [
   "test/protocol/endpoint/receiving.test.ts",
   "test/protocol/frames/mask-wasm.test.ts",
   "test/protocol/messages/free-memory.test.ts",
+  "test/reconnecting/lazy-event-target.test.ts",
 ];
 
 export default defineConfig({

@@ -20,7 +20,7 @@ export interface SizeLimit {
 export const sizeLimits: readonly SizeLimit[] = [
   { names: "{ ReconnectingWebSocket }", most: 4096 },
   { names: "{ connect }", most: 1280 },
-  { names: "{ reconnecting }", most: 3584 },
+  { names: "{ reconnecting }", most: 3520 },
   { names: "*", most: 5632 },
   { from: "openline/browser/json", names: "{ json }", most: 2688 },
 ];

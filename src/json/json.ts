@@ -44,7 +44,7 @@ export interface JsonHandlers<Face, Received, Kind extends string> extends JsonM
 export interface JsonRouteOptions<Received, Sent, Kind extends string, Data, Params>
   extends JsonHandlers<JsonServerConnection<Received, Sent, Data, Params>, Received, Kind>,
     Omit<RouteOptions, "text" | "borrow"> {
-  /** Decides about a client before the 101: returns an object to let it in, or a `Response` to refuse it. */
+  /** Decides about a client before the 101: returns an object to let it in, a refusal to refuse it. */
   upgrade?(context: UpgradeContext<Params>): DecisionWithData<Data> | Promise<DecisionWithData<Data>>;
 }
 

@@ -13,6 +13,9 @@ import {
   isWebSocketUpgrade,
   PreparedMessage,
   prometheusText,
+  ReconnectingWebSocket,
+  reconnecting,
+  refuse,
   route,
   type Server,
   type ServerConnection,
@@ -278,7 +281,7 @@ async function end(connection: Connection | undefined): Promise<void> {
 
 describe("serve, accept and route", () => {
   const ofRoute =
-    "origin hosts subprotocols compression keepalive text asyncContext limits trustProxy log upgrade open message close error drain ping pong";
+    "origin hosts subprotocols compression keepalive heartbeat refuseByClose text asyncContext limits trustProxy log upgrade open message close error drain ping pong";
 
   test.each(`${ofRoute} routes tls request server`.split(" "))("serve with any value as %s", async (key) => {
     for (const value of anyValues) {
@@ -299,6 +302,13 @@ describe("serve, accept and route", () => {
         () => isWebSocketUpgrade(value.make() as never),
         () => subprotocolsOf(value.make() as never),
         () => cookiesOf(value.make() as never),
+        () => refuse(value.make() as never),
+        ...["status", "code", "reason", "retryAfter"].map((key) => () => refuse({ [key]: value.make() })),
+        () => void reconnecting(value.make() as never, value.make() as never),
+        () => void reconnecting("ws://server.test/", { subprotocols: value.make() as never }),
+        () =>
+          new ReconnectingWebSocket("ws://server.test/", value.make() as never, { signal: AbortSignal.abort() }).url,
+        () => new ReconnectingWebSocket(value.make() as never, [], { signal: AbortSignal.abort() }).url,
         () => closedWith(value.make() as never, value.make() as never),
         () => closedWith({ code: value.make() as never }),
       ];

@@ -1,5 +1,7 @@
 import { describe, expectTypeOf, test } from "vitest";
 import { accept } from "../../src/server/accept.ts";
+import type { Refused } from "../../src/server/handshake/refused.ts";
+import { refuse } from "../../src/server/refusal.ts";
 import { type PathParams, route } from "../../src/server/route.ts";
 import { type Server, serve } from "../../src/server/server.ts";
 
@@ -189,6 +191,18 @@ describe("types", () => {
   test("a route of its own has the data that upgrade returns", () => {
     const own = route({ upgrade: () => ({ data: { name: "ada" } }), open: (connection) => connection.data.name });
     expectTypeOf(own.open!).parameter(0).toHaveProperty("data").toEqualTypeOf<{ name: string }>();
+  });
+
+  test("a refusal is no data, from refuse and as a Response", () => {
+    const own = route({
+      upgrade: async ({ url }) => {
+        if (url.search === "") return refuse({ status: 401 });
+        return url.search === "?teapot" ? new Response("", { status: 418 }) : { data: 5 };
+      },
+      open: (connection) => connection.data.toFixed(),
+    });
+    expectTypeOf(own.open!).parameter(0).toHaveProperty("data").toEqualTypeOf<number>();
+    expectTypeOf(refuse()).toEqualTypeOf<Refused>();
   });
 
   test("a route in a variable has the params of its path, and a server the data of its routes", () => {
