@@ -96,16 +96,7 @@ async function makeStorms(): Promise<boolean> {
   here.loadAfter = machine().loadAfter;
   const date = new Date().toISOString();
   const results = { date, command: commandLine(), commit: commit(), machine: here, storms };
-  const page = stormMarkdown(results);
-  const files = new Map([
-    ["storm.json", `${JSON.stringify(results)}\n`],
-    ["storm.md", page],
-  ]);
-  const drawn = new Map([["storm.svg", drawStorms(storms)]]);
-  writeFiles(workFolder, [...files, ...drawn]);
-  if (values.save) writeFiles(`${benchFolder}results/`, files);
-  if (values.save) writeFiles(picturesFolder, drawn);
-  console.log(`\n${page}\nWritten: ${written.join(" ")}`);
+  save("storm", results, stormMarkdown(results), new Map([["storm.svg", drawStorms(storms)]]));
   return storms.flatMap(targetsOf).every(({ met }) => met);
 }
 
@@ -205,20 +196,25 @@ function warnOfOthers({ loadBefore }: Machine): void {
 }
 
 function write(results: Results): void {
-  const name = `${values.scaling ? "scaling" : "results"}${values.node === undefined ? "" : `-node-${values.node}`}`;
-  const text = markdown(results);
+  const drawn = values.scaling ? pictures(results) : new Map<string, string>();
+  const name = save(values.scaling ? "scaling" : "results", results, markdown(results), drawn);
+  if (values.save)
+    console.log(`Figures written into ${relative(process.cwd(), page)}: ${updateFigures(page, name, results)}`);
+  if (values.save && name === "results") console.log(updateReadme(`${benchFolder}../README.md`, results));
+}
+
+/** Writes results and their page, and the pictures of the usual Node; returns the name that the files have. */
+function save(kind: string, results: object, text: string, drawn: ReadonlyMap<string, string>): string {
+  const name = `${kind}${values.node === undefined ? "" : `-node-${values.node}`}`;
   const files = new Map([
     [`${name}.json`, `${JSON.stringify(results, plain, 2)}\n`],
     [`${name}.md`, text],
   ]);
-  const drawn = values.scaling ? pictures(results) : new Map<string, string>();
   writeFiles(workFolder, [...files, ...drawn]);
   if (values.save) writeFiles(`${benchFolder}results/`, files);
   if (values.save && values.node === undefined) writeFiles(picturesFolder, drawn);
   console.log(`\n${text}\nWritten: ${written.join(" ")}`);
-  if (values.save)
-    console.log(`Figures written into ${relative(process.cwd(), page)}: ${updateFigures(page, name, results)}`);
-  if (values.save && name === "results") console.log(updateReadme(`${benchFolder}../README.md`, results));
+  return name;
 }
 
 function writeFiles(folder: string, files: Iterable<readonly [name: string, content: string]>): void {
