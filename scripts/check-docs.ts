@@ -244,6 +244,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const page of findPages()) {
     const markdown = readFileSync(join(root, page), "utf8");
     failures.push(...brokenLinks(root, page, markdown));
+    // Programs of the first need packages of others, beside which test/frameworks runs them; the second are signatures.
+    if (
+      [join("docs", "guides", "frameworks"), join("docs", "reference", "api")].some((folder) => page.startsWith(folder))
+    ) {
+      continue;
+    }
     pages.push(readBlocks(page, markdown.replaceAll("9998", String(await freePort()))));
   }
   failures.push(...(await checkPages(pages, join(root, ".cache/docs"))));

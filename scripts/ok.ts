@@ -34,6 +34,7 @@ const steps: readonly (readonly Gate[])[] = [
     ["sizes", "tsx scripts/check-sizes.ts"],
     ["package", "tsx scripts/check-package.ts"],
     ["pages", "tsx scripts/pages.ts --check"],
+    ["reference", "tsx scripts/reference.ts --check"],
   ],
   [["tests", `vitest run --coverage --tags-filter=!rare ${reportTo(reportPath)}`]],
   [["newest", `node scripts/newest.mjs --tags-filter=!slow ${reportTo(newestReportPath)}`]],

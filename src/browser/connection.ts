@@ -58,7 +58,10 @@ export interface PageSocket {
 /** How often `bufferedAmount` is looked at while `ready` is awaited, in milliseconds: no event tells it. */
 const lookEvery = 20;
 
-/** See the head of this file. */
+/**
+ * An established connection of a page or worker. Messages go to the `message` handler that it was opened with, or to loops
+ * over it; none is lost before there is one.
+ */
 export class Connection {
   /** The agreed subprotocol; empty when none was. */
   readonly subprotocol: string;

@@ -151,7 +151,11 @@ export interface ReconnectingWebSocket {
   removeEventListener(...listener: Parameters<EventTarget["removeEventListener"]>): void;
 }
 
-/** See the head of this file. */
+/**
+ * A WebSocket that comes back: one object, with the events and properties of a `WebSocket`, over as many connections as it
+ * takes. Each fires `open` and later one `close`; the last event of all is a `close` that is `final`. What was given to a
+ * connection is not sent again.
+ */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: both halves are kept to, see above
 export class ReconnectingWebSocket extends LazyEventTarget {
   declare static readonly CONNECTING: 0;

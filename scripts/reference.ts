@@ -1,0 +1,73 @@
+/**
+ * The pages under docs/reference/api, made from the types and their comments by typedoc, in `integrations/typedoc` since it
+ * wants a compiler of its own: `npm run reference` writes them, and the gate `reference`, with `--check`, fails when one is
+ * stale.
+ *
+ * It also fails on an exported name without a comment, and on a comment that leads elsewhere in place of saying what the name
+ * is.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const tools = join(root, "integrations/typedoc");
+const pages = join(root, "docs/reference/api");
+
+/** Runs typedoc with a file of options into `out`; returns what it complains about, a line each. */
+export function makeReference(out: string, options = join(tools, "typedoc.json")): string[] {
+  rmSync(out, { recursive: true, force: true });
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(tools, "node_modules/typedoc/bin/typedoc"), "--options", options, "--out", out],
+    { cwd: tools, encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } },
+  );
+  const lines = `${stdout}${stderr}`.split("\n");
+  return lines.filter((line) => /^\[(?:warning|error)\]/.test(line) && !/Found \d+ errors/.test(line));
+}
+
+/** Comments of the pages in `folder` that say nothing by themselves, a sentence each. */
+export function emptyComments(folder: string): string[] {
+  return namesIn(folder).flatMap((page) => {
+    const lines = readFileSync(join(folder, page), "utf8").split("\n");
+    return lines.flatMap((line, index) =>
+      /^See (?:the head|`)/.test(line) ? [`${page}:${index + 1}: a comment says only "${line}"`] : [],
+    );
+  });
+}
+
+/** A sentence for each page that is in only one of the folders, or is not the same in both. */
+export function differences(made: string, committed: string): string[] {
+  const names = new Set([...namesIn(made), ...namesIn(committed)]);
+  const textOf = (folder: string, page: string) =>
+    namesIn(folder).includes(page) ? readFileSync(join(folder, page), "utf8").replaceAll("\r\n", "\n") : undefined;
+  return [...names]
+    .filter((page) => textOf(made, page) !== textOf(committed, page))
+    .map((page) => `docs/reference/api/${page} is stale: npm run reference writes it`);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".md"))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  spawnSync(process.execPath, [join(root, "scripts/setup.mjs"), "install", "integrations/typedoc"], {
+    stdio: "inherit",
+  });
+  const made = join(root, ".cache/reference");
+  const problems = [...makeReference(made), ...emptyComments(made)];
+  if (process.argv.includes("--check")) problems.push(...differences(made, pages));
+  else {
+    rmSync(pages, { recursive: true, force: true });
+    cpSync(made, pages, { recursive: true });
+  }
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) process.exitCode = 1;
+}
