@@ -19,6 +19,7 @@ export const realParts = {
   iproute2: "ip",
   iptables: "iptables",
   microsocks: "microsocks",
+  mosquitto: "mosquitto",
   "nats-server": "nats-server",
   nginx: "nginx",
   "python3-prometheus-client": "/usr/bin/python3",
