@@ -137,10 +137,14 @@ describeWith("chromium", "a page in Chromium", (executable) => {
     tags: "rare",
     timeout: 15 * minute,
   }, async () => {
-    const tab = await open({ firstDelay: 3000, maxDelay: 5000 });
+    const heartbeat = { message: "beat", reply: "beat", interval: 5000, timeout: 5000 };
+    const tab = await browser.tab(server.page({ reconnect: { firstDelay: 3000, maxDelay: 5000 }, heartbeat }));
+    await tab.until('socket.state === "open"');
     const other = await browser.tab("about:blank");
     await tab.until('document.visibilityState === "hidden"');
     await delay(5 * minute + 10_000);
+    // No heartbeat was misjudged.
+    expect(await tab.read('[socket.state, noted("waiting")]')).toEqual(["open", 0]);
     await tab.read(chainOfTimers);
     await server.stop();
     await tab.until("socket.failures >= 6", 3 * minute);

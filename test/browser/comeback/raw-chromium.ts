@@ -8,9 +8,8 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { connect } from "../../../src/index.ts";
 
 /** A tab. Expressions are JavaScript in its page. */
 export interface RawTab {
@@ -37,24 +36,25 @@ interface Answer {
   readonly error?: { readonly message: string };
 }
 
-const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0"];
+const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"];
 const idleFlags = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 /** Starts Chromium, in which a page is hidden as long before its timers are slowed as in anybody's. */
 export async function startChromium(executable: string): Promise<RawChromium> {
   const profile = mkdtempSync(join(tmpdir(), "openline-chromium-"));
+  // It ends when its pipe does, so that none outlives a test that is killed.
   const browser = spawn(executable, [...flags, ...idleFlags, `--user-data-dir=${profile}`], {
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
   });
   const ended = once(browser, "exit");
-  const connection = await connect(await addressOf(browser.stderr), { serialize: false });
+  const [commands, answers] = [browser.stdio[3] as Writable, browser.stdio[4] as Readable];
   const waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   let count = 0;
   void (async () => {
-    for await (const data of connection) {
-      const { id, result, error } = JSON.parse(String(data)) as Answer;
-      const call = waiting.get(id ?? 0);
-      waiting.delete(id ?? 0);
+    for await (const text of messagesOf(answers)) {
+      const { id = 0, result, error } = JSON.parse(text) as Answer;
+      const call = waiting.get(id);
+      waiting.delete(id);
       if (error) call?.reject(new Error(error.message));
       else call?.resolve(result);
     }
@@ -63,7 +63,7 @@ export async function startChromium(executable: string): Promise<RawChromium> {
   const send = <Result>(method: string, params: object = {}, sessionId?: string): Promise<Result> =>
     new Promise((resolve, reject) => {
       waiting.set(++count, { resolve: resolve as (result: unknown) => void, reject });
-      connection.send(JSON.stringify({ id: count, method, params, ...(sessionId && { sessionId }) }));
+      commands.write(`${JSON.stringify({ id: count, method, params, sessionId })}\0`);
     });
 
   return {
@@ -103,15 +103,12 @@ interface Evaluated {
   readonly exceptionDetails?: { readonly text: string; readonly exception?: { readonly description?: string } };
 }
 
-async function addressOf(stderr: NodeJS.ReadableStream): Promise<string> {
-  let said = "";
-  for await (const line of createInterface({ input: stderr })) {
-    const address = /^DevTools listening on (ws:\S+)/.exec(line)?.[1];
-    if (address !== undefined) {
-      stderr.resume();
-      return address;
-    }
-    said += `${line}\n`;
+/** Each message ends with a zero byte. */
+async function* messagesOf(answers: Readable): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of answers.setEncoding("utf8")) {
+    const messages = (rest + chunk).split("\0");
+    rest = messages.pop()!;
+    yield* messages;
   }
-  throw new Error(`Chromium did not start:\n${said}`);
 }
