@@ -12,6 +12,7 @@ const pure = "test/{protocol,reconnecting,bench}/**/*.test.ts";
 /** Those of the pure folders that replace modules or globals, or start processes. */
 const alone = [
   "test/bench/storm/storm.test.ts",
+  "test/protocol/deflate/short-messages.test.ts",
   "test/protocol/endpoint/receiving.test.ts",
   "test/protocol/frames/mask-wasm.test.ts",
   "test/protocol/messages/free-memory.test.ts",

@@ -31,6 +31,7 @@ const steps: readonly (readonly Gate[])[] = [
     ["types", "tsc -p tsconfig.test.json"],
     ["portable", "tsc -p tsconfig.portable.json"],
     ["layers", "tsx scripts/layers.ts"],
+    ["kernels", "tsx scripts/kernels.ts --check"],
     ["sizes", "tsx scripts/check-sizes.ts"],
     ["package", "tsx scripts/check-package.ts"],
     ["pages", "tsx scripts/pages.ts --check"],

@@ -7,6 +7,7 @@ import { framesTarget } from "./frames.ts";
 import { headerFieldsTarget } from "./header-fields.ts";
 import { requestTarget } from "./request.ts";
 import { responseTarget } from "./response.ts";
+import { shortMessagesTarget } from "./short-messages.ts";
 
 /** See the head of each. */
 export const targets: readonly Target[] = [
@@ -17,5 +18,6 @@ export const targets: readonly Target[] = [
   headerFieldsTarget,
   deflateParametersTarget,
   deflateStreamTarget,
+  shortMessagesTarget,
   closePayloadTarget,
 ];

@@ -4,6 +4,7 @@
 
 export { CloseCode, isSendableCloseCode } from "./close-code.ts";
 export type { CloseStatus } from "./close-payload.ts";
+export type { InflatedText } from "./deflate/short-messages.ts";
 export { Endpoint } from "./endpoint/endpoint.ts";
 export type {
   CloseEvent,

@@ -1,14 +1,22 @@
 /**
  * Messages through permessage-deflate, RFC 7692 section 7.2: one object a connection, with no zlib context while idle.
  *
- * Without context takeover all connections share one kept context of each shape, reset for each message. With it, a
+ * Without context takeover short messages need no context at all, see `protocol/deflate/`; for the others all
+ * connections share one kept context of each shape, reset for each message. With it, a
  * kept context is a cache of the window, which this object remembers: a large message is worked on elsewhere from the
  * window, and the context is made again when it is next of use. So no path can leave the two sides with different
  * windows.
  */
+import { lengthOf } from "../../protocol/bytes.ts";
+import {
+  canDeflateShort,
+  deflateShort,
+  type InflatedText,
+  inflateShort,
+} from "../../protocol/deflate/short-messages.ts";
 import type { Role } from "../../protocol/frames/frame.ts";
 import type { CompressionSettings, DeflateParameters } from "../../protocol/handshake/permessage-deflate.ts";
-import { copyToSlab } from "./copy-to-slab.ts";
+import { allocateInSlab, copyToSlab } from "./copy-to-slab.ts";
 import { SlidingWindow } from "./sliding-window.ts";
 import { type ContextShape, ContextSlot, canDriveSynchronously, type ZlibContext } from "./zlib-context.ts";
 import {
@@ -30,7 +38,13 @@ export interface MessageDeflateOptions extends Pick<CompressionSettings, "thresh
    * Uses the public zlib functions alone, at about twice the cost; by default where the runtime allows nothing else.
    */
   readonly publicZlibOnly?: boolean;
+  /** Uses zlib for short messages, too; by default for those alone that go on from earlier ones. */
+  readonly zlibOnly?: boolean;
 }
+
+/** What zlib is asked for where the settings do not say. */
+const defaultLevel = 3;
+const defaultMemLevel = 5;
 
 /**
  * Payloads up to these lengths are worked on at once, and inflating up to this output: less than 2 ms of the loop each.
@@ -38,6 +52,9 @@ export interface MessageDeflateOptions extends Pick<CompressionSettings, "thresh
 const longestDeflatedSync = 32 * 1024;
 const longestInflatedSync = 64 * 1024;
 const mostOutputSync = 256 * 1024;
+
+/** Payloads up to this length are inflated without zlib, which is faster for longer ones (measured on Node 20). */
+const longestInflatedShort = 4 * 1024;
 
 /**
  * Compresses and inflates the messages of one connection. A promise must have settled before the next call in the same
@@ -53,6 +70,10 @@ export class MessageDeflate {
   readonly sharedKey: string | undefined;
   readonly #deflating: Direction;
   readonly #inflating: Direction;
+  /** The window of short messages that are compressed without zlib; undefined where none is. */
+  readonly #shortBits: number | undefined;
+  /** Whether short messages are inflated without zlib. */
+  readonly #inflatesShort: boolean;
 
   /** Takes the side, what was agreed and how to compress; allocates no context. */
   constructor(role: Role, parameters: DeflateParameters, options: MessageDeflateOptions) {
@@ -60,23 +81,29 @@ export class MessageDeflate {
     const server = { bits: parameters.serverMaxWindowBits, takeover: !parameters.serverNoContextTakeover };
     const client = { bits: parameters.clientMaxWindowBits, takeover: !parameters.clientNoContextTakeover };
     const [ours, theirs] = role === "server" ? [server, client] : [client, server];
-    const { key } = deflateShape(ours.bits, level, memLevel);
-    this.sharedKey = ours.takeover ? undefined : `${key} ${threshold}`;
-    const driven = options.publicZlibOnly !== true && canDriveSynchronously();
     this.threshold = threshold;
-    this.#deflating = new Direction(deflateShape(ours.bits, level, memLevel), ours.takeover, driven);
+    this.sharedKey = ours.takeover ? undefined : `${ours.bits} ${level} ${memLevel} ${threshold}`;
+    const { publicZlibOnly = false, zlibOnly = publicZlibOnly } = options;
+    const driven = !publicZlibOnly && canDriveSynchronously();
+    const shape = deflateShape(ours.bits, level ?? defaultLevel, memLevel ?? defaultMemLevel);
+    this.#deflating = new Direction(shape, ours.takeover, driven);
     // Without takeover, one shared inflater with the largest window reads whatever window the peer uses.
     this.#inflating = new Direction(inflateShape(theirs.takeover ? theirs.bits : 15), theirs.takeover, driven);
+    const short = !zlibOnly && canDeflateShort();
+    const asked = level !== undefined || memLevel !== undefined;
+    this.#shortBits = short && !ours.takeover && !asked ? ours.bits : undefined;
+    this.#inflatesShort = short && !theirs.takeover;
   }
 
   /**
    * The compressed payload of a message, without its trailing `00 00 ff ff` (RFC 7692 section 7.2.1): at once for a
-   * small message, else as a promise, until whose end the message must not change. Never fails and never aliases its
-   * input.
+   * small message, else as a promise. Never fails, and never aliases its input, of which a copy is taken where it is
+   * used for longer than the call.
    */
-  deflate(payload: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    // zlib puts out nothing for an empty message after another; section 7.2.3.6 gives the byte to send.
-    if (payload.length === 0) return Uint8Array.of(0x00);
+  deflate(message: string | Uint8Array): Uint8Array | Promise<Uint8Array> {
+    const short = this.#deflateShort(message);
+    if (short !== undefined) return short;
+    const payload = bytesOf(message);
     if (payload.length > longestDeflatedSync) return this.#deflateAsync(payload);
     const ours = this.#deflating;
     const compressed = deflateKept(ours, payload) ?? deflateSync(ours.shape, payload, ours.history());
@@ -85,9 +112,19 @@ export class MessageDeflate {
   }
 
   /** The same, at once whatever the message's size, for bytes that many connections share. */
-  deflateShared(payload: Uint8Array): Uint8Array {
-    if (payload.length === 0) return Uint8Array.of(0x00);
+  deflateShared(message: string | Uint8Array): Uint8Array {
+    const short = this.#deflateShort(message);
+    if (short !== undefined) return short;
+    const payload = bytesOf(message);
     return deflateKept(this.#deflating, payload) ?? deflateSync(this.#deflating.shape, payload, noBytes);
+  }
+
+  /** Compresses without zlib; undefined where that cannot be. */
+  #deflateShort(message: string | Uint8Array): Uint8Array | undefined {
+    const length = typeof message === "string" ? message.length : lengthOf(message);
+    // zlib puts out nothing for an empty message after another; section 7.2.3.6 gives the byte to send.
+    if (length === 0) return Uint8Array.of(0x00);
+    return this.#shortBits === undefined ? undefined : deflateShort(message, this.#shortBits, allocateInSlab);
   }
 
   async #deflateAsync(payload: Uint8Array): Promise<Uint8Array> {
@@ -103,9 +140,24 @@ export class MessageDeflate {
    * message unless something is wrong with it, else as a promise, until whose end the payload must not change and
    * `inflation` says how far it has come. After a broken rule the connection has failed: inflate no more.
    */
-  inflate(payload: Uint8Array, limit: number, inflation?: Inflation): InflateOutcome | Promise<InflateOutcome> {
+  inflate(payload: Uint8Array, limit: number): InflateOutcome | Promise<InflateOutcome>;
+  /** The same, also as text where `inflation` asks for it. */
+  inflate(
+    payload: Uint8Array,
+    limit: number,
+    inflation: Inflation,
+  ): InflateOutcome | InflatedText | Promise<InflateOutcome>;
+  inflate(
+    payload: Uint8Array,
+    limit: number,
+    inflation?: Inflation,
+  ): InflateOutcome | InflatedText | Promise<InflateOutcome> {
     // Peers that forget section 7.2.3.6 send an empty message after another as no bytes at all.
     if (payload.length === 0) return new Uint8Array(0);
+    if (this.#inflatesShort && payload.length <= longestInflatedShort) {
+      const short = inflateShortSafely(payload, limit, inflation?.asText === true);
+      if (short !== "needs-zlib") return short;
+    }
     const theirs = this.#inflating;
     if (payload.length <= longestInflatedSync) {
       const outcome =
@@ -167,6 +219,20 @@ class Direction {
 
   forget(): void {
     if (this.window !== undefined) this.slot?.empty();
+  }
+}
+
+/** The bytes of a message, in memory that the caller does not change. */
+function bytesOf(message: string | Uint8Array): Uint8Array {
+  return typeof message === "string" ? Buffer.from(message) : new Uint8Array(message);
+}
+
+/** As `inflateShort`; where there is no memory for what came out, zlib's functions will tell that, too. */
+function inflateShortSafely(payload: Uint8Array, limit: number, asText: boolean): ReturnType<typeof inflateShort> {
+  try {
+    return inflateShort(payload, limit, asText);
+  } catch {
+    return "needs-zlib";
   }
 }
 
@@ -260,7 +326,6 @@ const scratch = new Uint8Array(64 * 1024);
 
 /** A shape and the slot that all connections without context takeover share for it. */
 interface SharedShape {
-  readonly key: string;
   readonly shape: ContextShape;
   readonly slot: ContextSlot;
 }
@@ -278,7 +343,7 @@ function inflateShape(bits: number): SharedShape {
 function shared(shape: ContextShape): SharedShape {
   const { windowBits, level, memLevel } = shape.options;
   const key = `${shape.direction} ${windowBits} ${level} ${memLevel}`;
-  const known = sharedShapes.get(key) ?? { key, shape, slot: new ContextSlot(shape) };
+  const known = sharedShapes.get(key) ?? { shape, slot: new ContextSlot(shape) };
   sharedShapes.set(key, known);
   return known;
 }

@@ -98,8 +98,10 @@ export async function deflateAsync(shape: ContextShape, payload: Uint8Array, his
   }
 }
 
-/** A message that is being inflated in the thread pool: how far it has come, and the way to stop it. */
+/** A message that is being inflated: whether it is to become a string; how far it has come, and the way to stop it. */
 export class Inflation {
+  /** Whether a string will do, where one is as near as bytes. */
+  readonly asText: boolean;
   /** Bytes put out so far. */
   length = 0;
   /** Called when there are more. */
@@ -107,8 +109,9 @@ export class Inflation {
   /** Set while there is output to let go of. */
   stop: (() => void) | undefined;
 
-  constructor(grew: () => void = () => {}) {
+  constructor(grew: () => void = () => {}, asText = false) {
     this.grew = grew;
+    this.asText = asText;
   }
 
   /** The message is not wanted any more: its memory is free at once, and its outcome says nothing. */

@@ -3,6 +3,7 @@
  * thread pool, or not before there is a reader.
  */
 
+import type { InflatedText } from "../../protocol/deflate/short-messages.ts";
 import type { InflateOutcome, MessageDeflate } from "../compression/message-deflate.ts";
 import { Inflation } from "../compression/zlib-one-shot.ts";
 
@@ -11,7 +12,9 @@ export interface MessageInflaterOwner {
   /** A message goes to the thread pool; nothing more is parsed before `inflated`. */
   inflatesElsewhere(): void;
   /** The message is inflated, or the rule that it breaks is known; `elsewhere` after it was in the thread pool. */
-  inflated(outcome: InflateOutcome, elsewhere: boolean): void;
+  inflated(outcome: InflateOutcome | InflatedText, elsewhere: boolean): void;
+  /** Whether the message that is to be inflated is delivered as a string. */
+  inflatesText(): boolean;
   /** `length` has changed. */
   noteHeld(): void;
 }
@@ -57,7 +60,7 @@ export class MessageInflater {
 
   /** Inflates a message, and tells the owner of its outcome at once or later. */
   inflate(payload: Uint8Array): void {
-    const inflation = new Inflation(() => this.#owner.noteHeld());
+    const inflation = new Inflation(() => this.#owner.noteHeld(), this.#owner.inflatesText());
     const outcome = this.#deflate.inflate(payload, this.#maxMessageSize, inflation);
     if (!(outcome instanceof Promise)) return this.#owner.inflated(outcome, false);
     this.#inflation = inflation;

@@ -8,6 +8,7 @@
  */
 
 import type { Buffer } from "node:buffer";
+import type { InflatedText } from "../../protocol/deflate/short-messages.ts";
 import type { EndpointEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { illegal } from "../../protocol/state-table.ts";
 import type { Clock } from "../../transport/clock.ts";
@@ -333,12 +334,17 @@ export class MessagePump implements Holder {
   }
 
   /** See `MessageInflaterOwner`. */
+  inflatesText(): boolean {
+    return this.#owner.endpoint.inflatesText;
+  }
+
+  /** See `MessageInflaterOwner`. */
   inflatesElsewhere(): void {
     this.read(false);
   }
 
   /** See `MessageInflaterOwner`. */
-  inflated(outcome: InflateOutcome, elsewhere: boolean): void {
+  inflated(outcome: InflateOutcome | InflatedText, elsewhere: boolean): void {
     this.#handle(this.#owner.endpoint.inflated(this.delivery.discards ? noBytes : outcome));
     if (elsewhere) this.run();
   }

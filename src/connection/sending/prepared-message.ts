@@ -17,7 +17,7 @@ const longestCompressed = 64 * 1024;
 export interface SharedCompression {
   readonly sharedKey: string | undefined;
   readonly threshold: number;
-  deflateShared(payload: Uint8Array): Uint8Array;
+  deflateShared(message: string | Uint8Array): Uint8Array;
 }
 
 /** A message for `connection.send`, encoded at most once. */
@@ -59,9 +59,8 @@ export class PreparedMessage {
     this.#compressed ??= new Map();
     let frame = this.#compressed.get(key);
     if (frame === undefined) {
-      const payload = typeof this.data === "string" ? Buffer.from(this.data) : this.data;
       frame = write((output) =>
-        encodeFrame(output, "server", this.#firstByte | rsv1Bit, compression.deflateShared(payload)),
+        encodeFrame(output, "server", this.#firstByte | rsv1Bit, compression.deflateShared(this.data)),
       );
       this.#compressed.set(key, frame);
     }

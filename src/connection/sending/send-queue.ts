@@ -3,7 +3,6 @@
  * compressor: while one is under way, everything behind it stands in line.
  */
 
-import { Buffer } from "node:buffer";
 import { isArrayBuffer } from "../../protocol/bytes.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";

@@ -7,6 +7,7 @@
  */
 
 import type { CloseStatus } from "../close-payload.ts";
+import type { InflatedText } from "../deflate/short-messages.ts";
 import { Opcode, type Role } from "../frames/frame.ts";
 import type { Violation } from "../protocol-error.ts";
 import * as closing from "./closing.ts";
@@ -130,13 +131,19 @@ export class Endpoint {
   }
 
   /**
-   * Answers an `inflate` event with the inflated payload, whose memory becomes the application's, or with the rule that
-   * it breaks. Returns the event that follows, which is `failed` if the connection has failed meanwhile.
+   * Answers an `inflate` event with the inflated payload, whose memory becomes the application's; where `inflatesText`
+   * says so, with its text, if all of it is valid UTF-8; or with the rule that it breaks. Returns the event that
+   * follows, which is `failed` if the connection has failed meanwhile.
    *
    * Throws an Error when no message waits to be inflated.
    */
-  inflated(outcome: Uint8Array | Violation): MessageEvent | FailedEvent {
+  inflated(outcome: Uint8Array | InflatedText | Violation): MessageEvent | FailedEvent {
     return receiving.inflated(this.#record, outcome);
+  }
+
+  /** Whether the message that waits to be inflated is delivered as a string. */
+  get inflatesText(): boolean {
+    return this.#record.inflating?.text === true && !this.#record.settings.textAsBytes;
   }
 
   /** Whether an `inflate` event waits for its answer. */

@@ -7,6 +7,7 @@
 
 import { viewPlain } from "../bytes.ts";
 import { decodeClosePayload } from "../close-payload.ts";
+import type { InflatedText } from "../deflate/short-messages.ts";
 import { finBit, isControl, Opcode, rsv1Bit } from "../frames/frame.ts";
 import { type FrameDecoder, giveDecoder, takeDecoder } from "../frames/frame-decoder.ts";
 import { brokenFrameRule } from "../frames/frame-rules.ts";
@@ -74,14 +75,20 @@ export function nextEvent(endpoint: EndpointRecord, mostFrames: number): Endpoin
   }
 }
 
-/** Answers an `inflate` event with the inflated payload or with the rule that it breaks. */
-export function inflated(endpoint: EndpointRecord, outcome: Uint8Array | Violation): MessageEvent | FailedEvent {
+/** Answers an `inflate` event with the inflated payload, its text, or the rule that it breaks. */
+export function inflated(
+  endpoint: EndpointRecord,
+  outcome: Uint8Array | InflatedText | Violation,
+): MessageEvent | FailedEvent {
   const message = endpoint.inflating;
   if (message === undefined) throw new Error("Cannot deliver: no message waits to be inflated");
   endpoint.inflating = undefined;
   if (endpoint.violation !== undefined) return { type: "failed", violation: endpoint.violation };
   if (typeof outcome === "string") return fail(endpoint, outcome);
-  if (outcome.length > endpoint.settings.maxMessageSize) return fail(endpoint, "message-too-big");
+  const isBytes = ArrayBuffer.isView(outcome);
+  const { length } = isBytes ? outcome : outcome.text;
+  if (length > endpoint.settings.maxMessageSize) return fail(endpoint, "message-too-big");
+  if (!isBytes) return { type: "message", text: true, data: outcome.text };
   try {
     return deliver(endpoint, message.text, outcome, 0, outcome.length, 0x80, undefined);
   } catch (error) {

@@ -5,8 +5,8 @@
  * runtime has no WebAssembly with 128-bit SIMD, the buffer is an ordinary one and `maskReadBuffer` is undefined.
  */
 
-import { decodeBase64 } from "../runtime/base64.ts";
 import { allocateBytes, bytesOver } from "../runtime/memory.ts";
+import { instantiate } from "../runtime/web-assembly.ts";
 
 /** The WebAssembly module in base64; its text form, which says what its functions do, is `scripts/mask-kernel.wat`. */
 export const moduleBase64: string =
@@ -16,21 +16,16 @@ export const moduleBase64: string =
   "QYEBa0EBSw0BIAAtAAFBgAFrIQMgA0H9AEsNASAAQQZqIANqIQQgBCABSw0BIABBBmogBCAAKAACEAAhAyACQYEBRiADQQBHcQRAQYCAgIB4IQULIAQh" +
   "AAwACwsgACAFcgs=";
 
-/** The part of WebAssembly that is used here; the types of Node do not have it. */
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-};
-
 interface Kernel {
   readonly mask: (at: number, end: number, key: number) => number;
   readonly unmaskPlain: (at: number, limit: number) => number;
+  readonly memory: { readonly buffer: ArrayBuffer };
 }
 
-const kernel = load();
+const kernel = instantiate<Kernel>(moduleBase64);
 
 /** The buffer that sockets share for their reads. The next read of any of them overwrites its bytes. */
-export const readBuffer: Uint8Array<ArrayBuffer> = kernel ? bytesOver(kernel.memory) : allocateBytes(256 * 1024);
+export const readBuffer: Uint8Array<ArrayBuffer> = kernel ? bytesOver(kernel.memory.buffer) : allocateBytes(256 * 1024);
 
 /**
  * XORs a range of `readBuffer` with a key whose lowest byte comes first, and returns 0 if the result is ASCII;
@@ -44,15 +39,3 @@ export const maskReadBuffer: Kernel["mask"] | undefined = kernel?.mask;
  * not ASCII; undefined where `maskReadBuffer` is.
  */
 export const unmaskPlain: Kernel["unmaskPlain"] | undefined = kernel?.unmaskPlain;
-
-function load(): (Kernel & { readonly memory: ArrayBuffer }) | undefined {
-  try {
-    const module = new WebAssembly.Module(decodeBase64(moduleBase64));
-    const { memory, mask, unmaskPlain } = new WebAssembly.Instance(module).exports as Kernel & {
-      readonly memory: { readonly buffer: ArrayBuffer };
-    };
-    return { memory: memory.buffer, mask, unmaskPlain };
-  } catch {
-    return undefined;
-  }
-}

@@ -14,9 +14,12 @@ import type { ExtensionElement } from "./header-fields.ts";
 export interface CompressionOptions {
   /** The length in bytes below which messages are sent uncompressed. Default 256. */
   readonly threshold?: number;
-  /** zlib's effort, from 0 (none) to 9 (best). Default 3. */
+  /**
+   * zlib's effort, from 0 (none) to 9 (best). Default 3, and then short messages without context takeover are
+   * compressed by a faster compressor, to about the same length.
+   */
   readonly level?: number;
-  /** zlib's memory for the compressor's tables, from 1 to 9. Default 5. */
+  /** zlib's memory for the compressor's tables, from 1 to 9; as `level`, it asks for zlib. Default 5. */
   readonly memLevel?: number;
   /** Whether the server starts each message with an empty window. Default true. */
   readonly serverNoContextTakeover?: boolean;
@@ -28,8 +31,11 @@ export interface CompressionOptions {
   readonly clientMaxWindowBits?: number;
 }
 
-/** Compression options, checked and with their defaults. */
-export type CompressionSettings = Required<CompressionOptions>;
+/** Compression options, checked and with their defaults; without `level` and `memLevel`, zlib need not be used. */
+export interface CompressionSettings extends Required<Omit<CompressionOptions, "level" | "memLevel">> {
+  readonly level: number | undefined;
+  readonly memLevel: number | undefined;
+}
 
 /**
  * The parameters that both sides keep to for the life of a connection. A window is 15 where no smaller one was agreed.
@@ -68,8 +74,8 @@ export function compressionSettings(options: true | CompressionOptions): Compres
   checkOptions("use the compression options", given, compressionTable, foreignNames.compression);
   return {
     threshold: integer("threshold", given.threshold ?? 256, 0, Number.POSITIVE_INFINITY),
-    level: integer("level", given.level ?? 3, 0, 9),
-    memLevel: integer("memLevel", given.memLevel ?? 5, 1, 9),
+    level: integerIfGiven("level", given.level, 0, 9),
+    memLevel: integerIfGiven("memLevel", given.memLevel, 1, 9),
     serverNoContextTakeover: flag("serverNoContextTakeover", given.serverNoContextTakeover ?? true),
     clientNoContextTakeover: flag("clientNoContextTakeover", given.clientNoContextTakeover ?? true),
     serverMaxWindowBits: integer("serverMaxWindowBits", given.serverMaxWindowBits ?? 12, 8, largestWindowBits),
@@ -194,6 +200,10 @@ function integer(name: string, value: unknown, least: number, most: number): num
   if (typeof value !== "number") throw new TypeError(`Cannot use compression.${name}: it is not a number`);
   const rule = most === Number.POSITIVE_INFINITY ? numberKinds.count : { least, most, whole: true };
   return checkNumber("use the compression options", `compression.${name}`, value, rule);
+}
+
+function integerIfGiven(name: string, value: unknown, least: number, most: number): number | undefined {
+  return value === undefined || value === null ? undefined : integer(name, value, least, most);
 }
 
 function flag(name: string, value: unknown): boolean {

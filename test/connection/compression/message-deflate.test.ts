@@ -1,8 +1,10 @@
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { MessageDeflate } from "../../../src/connection/compression/message-deflate.ts";
+import { MessageDeflate, type MessageDeflateOptions } from "../../../src/connection/compression/message-deflate.ts";
 import { ContextSlot, countKeptContexts, mostContextsKept } from "../../../src/connection/compression/zlib-context.ts";
+import { Inflation } from "../../../src/connection/compression/zlib-one-shot.ts";
+import { deflateShort } from "../../../src/protocol/deflate/short-messages.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
 import { copyFrom, json, noise, samples } from "../../support/deflate-samples.ts";
 import { referenceInflate } from "../../support/reference-inflate.ts";
@@ -13,8 +15,10 @@ const noLimit = Number.POSITIVE_INFINITY;
 interface Setup {
   readonly takeover: boolean;
   readonly publicZlibOnly: boolean;
+  /** Short messages go through zlib, too, as they do where its level is set. Default true. */
+  readonly zlibOnly?: boolean;
   readonly bits?: number;
-  readonly level?: number;
+  readonly level?: number | undefined;
 }
 
 const made: MessageDeflate[] = [];
@@ -22,14 +26,18 @@ afterEach(() => {
   for (const each of made.splice(0)) each.release();
 });
 
-function create(role: Role, { takeover, publicZlibOnly, bits = 15, level = 6 }: Setup): MessageDeflate {
+function create(
+  role: Role,
+  { takeover, publicZlibOnly, zlibOnly = true, bits = 15, level = zlibOnly ? 6 : undefined }: Setup,
+): MessageDeflate {
   const parameters = {
     serverNoContextTakeover: !takeover,
     clientNoContextTakeover: !takeover,
     serverMaxWindowBits: bits,
     clientMaxWindowBits: bits,
   };
-  const deflate = new MessageDeflate(role, parameters, { threshold: 0, level, memLevel: 8, publicZlibOnly });
+  const memLevel = zlibOnly ? 8 : undefined;
+  const deflate = new MessageDeflate(role, parameters, { threshold: 0, level, memLevel, publicZlibOnly, zlibOnly });
   made.push(deflate);
   return deflate;
 }
@@ -49,11 +57,15 @@ function expectSame(actual: unknown, expected: Uint8Array): void {
   if (Buffer.compare(actual, expected) !== 0) expect(actual).toEqual(expected);
 }
 
-const setups: Setup[] = [true, false].flatMap((takeover) =>
-  [false, true].map((publicZlibOnly) => ({ takeover, publicZlibOnly })),
-);
+const setups: Required<Pick<Setup, "takeover" | "publicZlibOnly" | "zlibOnly">>[] = [
+  { takeover: true, publicZlibOnly: false, zlibOnly: true },
+  { takeover: true, publicZlibOnly: true, zlibOnly: true },
+  { takeover: false, publicZlibOnly: false, zlibOnly: true },
+  { takeover: false, publicZlibOnly: true, zlibOnly: true },
+  { takeover: false, publicZlibOnly: false, zlibOnly: false },
+];
 
-describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (setup) => {
+describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly, zlib only $zlibOnly", (setup) => {
   describe.each(roles)("inflating as %s", (role) => {
     test.each([
       ["one block", "f248cdc9c90700", "Hello"],
@@ -295,7 +307,8 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       }
       expect(furthest).toBeLessThanOrEqual(window);
       expect(furthest).toBeGreaterThanOrEqual(Math.min(200, window - 300));
-      if (bits >= 10) expect(furthest).toBe(window - 300);
+      // zlib keeps the last 262 bytes of the window for itself; messages beyond 16 KiB go to it.
+      if (bits >= 10) expect(furthest).toBe(setup.zlibOnly || bits > 13 ? window - 300 : window);
     });
   });
 
@@ -312,6 +325,96 @@ describe.each(setups)("takeover $takeover, public zlib only $publicZlibOnly", (s
       expectSame(await next.inflate(stored, noLimit), first);
       expectSame(await next.inflate(copyFrom(window), noLimit), first.subarray(0, 3));
     });
+  });
+});
+
+describe("short messages without context takeover", () => {
+  const own: Setup = { takeover: false, publicZlibOnly: false, zlibOnly: false, bits: 12 };
+  const message = samples.json!;
+
+  function made(
+    options: Pick<MessageDeflateOptions, "level" | "memLevel">,
+    bits = 12,
+    takeover = false,
+  ): MessageDeflate {
+    const parameters = {
+      serverNoContextTakeover: !takeover,
+      clientNoContextTakeover: !takeover,
+      serverMaxWindowBits: bits,
+      clientMaxWindowBits: bits,
+    };
+    return new MessageDeflate("server", parameters, { threshold: 0, ...options });
+  }
+
+  function ofZlib(level: number, memLevel: number): Uint8Array {
+    const options = { level, memLevel, windowBits: 12, finishFlush: constants.Z_SYNC_FLUSH };
+    return new Uint8Array(deflateRawSync(message, options).subarray(0, -4));
+  }
+
+  test("are compressed without zlib unless its level or memory is set", () => {
+    const ours = deflateShort(message, 12, (length) => new Uint8Array(length))!;
+    expect(ours).not.toEqual(ofZlib(3, 5));
+    expectSame(made({ level: undefined, memLevel: undefined }).deflate(message), ours);
+    expectSame(made({ level: 3, memLevel: undefined }).deflate(message), ofZlib(3, 5));
+    expectSame(made({ level: undefined, memLevel: 5 }).deflate(message), ofZlib(3, 5));
+    expectSame(made({ level: 9, memLevel: 9 }).deflate(message), ofZlib(9, 9));
+    expectSame(made({ level: undefined, memLevel: undefined }, 12, true).deflate(message), ofZlib(3, 5));
+  });
+
+  test("longer ones are compressed by zlib with its defaults [R7692-7.2.1-1]", async () => {
+    const long = json(600);
+    const options = { level: 3, memLevel: 5, windowBits: 12, finishFlush: constants.Z_SYNC_FLUSH };
+    const expected = new Uint8Array(deflateRawSync(long, options).subarray(0, -4));
+    expectSame(await create("server", own).deflate(long), expected);
+    expectSame(await create("server", own).deflate(Buffer.from(long).toString()), expected);
+  });
+
+  test("are shared by those alone who have the same window, 8 bits and 9 told apart [R7692-7.2.1-2]", () => {
+    const once = noise(20, 1);
+    const far = new Uint8Array(Buffer.concat([once, new Uint8Array(300), once]));
+    const unset = { level: undefined, memLevel: undefined };
+    const keys = new Set<string | undefined>();
+    for (let bits = 8; bits <= 15; bits++) {
+      const [one, other] = [made(unset, bits), made(unset, bits)];
+      expect(one.sharedKey).toBe(other.sharedKey);
+      keys.add(one.sharedKey);
+      expectSame(one.deflateShared(far), other.deflateShared(far));
+      expectSame(one.deflateShared("text"), one.deflate("text") as Uint8Array);
+      expect(referenceInflate(one.deflateShared(far))!.maxDistance <= 256).toBe(bits === 8);
+    }
+    keys.add(made({ level: 3, memLevel: undefined }).sharedKey);
+    keys.add(made({ level: undefined, memLevel: 5 }).sharedKey);
+    keys.add(undefined);
+    expect(keys.size).toBe(11);
+    expect(made(unset, 12, true).sharedKey).toBeUndefined();
+  });
+
+  test("take no zlib context, either way [B03]", () => {
+    const before = countKeptContexts();
+    const [sender, receiver] = [create("client", { ...own, bits: 14 }), create("server", { ...own, bits: 14 })];
+    expectSame(receiver.inflate(sender.deflate(message) as Uint8Array, noLimit), message);
+    expect(countKeptContexts()).toBe(before);
+  });
+
+  test("are inflated to text where that is asked for, whoever compressed them", () => {
+    const text = "grüße ".repeat(9);
+    for (const sender of [create("client", own), create("client", { ...own, zlibOnly: true })]) {
+      const payload = sender.deflate(text) as Uint8Array;
+      const inflation = new Inflation(() => {}, true);
+      expect(create("server", own).inflate(payload, noLimit, inflation)).toEqual({ text });
+      expectSame(create("server", own).inflate(payload, noLimit, new Inflation()), Buffer.from(text));
+      expectSame(create("server", { ...own, zlibOnly: true }).inflate(payload, noLimit, inflation), Buffer.from(text));
+    }
+  });
+
+  test("for which there is no memory are left to zlib's functions [D23]", () => {
+    const payload = create("client", own).deflate(message) as Uint8Array;
+    const slice = vi.spyOn(Uint8Array.prototype, "slice").mockImplementationOnce(() => {
+      throw new RangeError("Array buffer allocation failed");
+    });
+    const outcome = create("server", own).inflate(payload, noLimit);
+    slice.mockRestore();
+    expectSame(outcome, message);
   });
 });
 

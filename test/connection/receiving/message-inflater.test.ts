@@ -19,7 +19,7 @@ function begin() {
     },
     release: vi.fn(),
   };
-  const owner = { inflatesElsewhere: vi.fn(), inflated: vi.fn(), noteHeld: vi.fn() };
+  const owner = { inflatesElsewhere: vi.fn(), inflated: vi.fn(), noteHeld: vi.fn(), inflatesText: vi.fn(() => false) };
   const inflater = new MessageInflater(deflate as unknown as MessageDeflate, 100, owner);
   return {
     inflater,
@@ -44,6 +44,14 @@ describe("a message", () => {
     inflater.inflate(payload);
     expect(owner.inflated.mock.calls).toEqual([[message, false]]);
     expect(owner.inflatesElsewhere).not.toHaveBeenCalled();
+  });
+
+  test("is inflated to text if the owner says so", () => {
+    const { inflater, owner, inflations } = begin();
+    inflater.inflate(payload);
+    owner.inflatesText.mockReturnValue(true);
+    inflater.inflate(payload);
+    expect(inflations.map(({ asText }) => asText)).toEqual([false, true]);
   });
 
   test("that goes to the thread pool says so, counts what it puts out, and goes to the owner later", async () => {

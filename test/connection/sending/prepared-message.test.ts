@@ -7,9 +7,9 @@ function compression(sharedKey: string | undefined, threshold = 0): SharedCompre
     sharedKey,
     threshold,
     count: 0,
-    deflateShared(payload) {
+    deflateShared(message) {
       this.count++;
-      return payload.subarray(0, 1);
+      return Buffer.from(message).subarray(0, 1);
     },
   };
 }

@@ -408,6 +408,28 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       }
     });
 
+    test("text may be given as such where a string is delivered [R7692-7.2.2-1 B01]", () => {
+      for (const { opcode, textAsBytes, asText } of [
+        { opcode: 1, textAsBytes: false, asText: true },
+        { opcode: 1, textAsBytes: true, asText: false },
+        { opcode: 2, textAsBytes: false, asText: false },
+      ]) {
+        const endpoint = open({ ...options, textAsBytes, maxMessageSize: 100 });
+        expect(endpoint.inflatesText).toBe(false);
+        receive(endpoint, { opcode, rsv: 4, payload: "x" });
+        expect(endpoint.inflatesText).toBe(asText);
+        if (!asText) continue;
+        expect(endpoint.inflated({ text: "é".repeat(100) })).toEqual({
+          type: "message",
+          text: true,
+          data: "é".repeat(100),
+        });
+        expect(endpoint.inflatesText).toBe(false);
+        receive(endpoint, { opcode, rsv: 4, payload: "x" });
+        expect(endpoint.inflated({ text: "x".repeat(101) })).toEqual({ type: "failed", violation: "message-too-big" });
+      }
+    });
+
     test("the limit is inclusive after inflating, too [R6455-10.4-1 B01]", () => {
       const endpoint = open({ ...options, maxMessageSize: 100 });
       receive(endpoint, { opcode: 2, rsv: 4, payload: "x" });

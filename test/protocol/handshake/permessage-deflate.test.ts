@@ -70,8 +70,8 @@ describe("the options", () => {
   test("have the documented defaults, for true and for an empty object", () => {
     const defaults = {
       threshold: 256,
-      level: 3,
-      memLevel: 5,
+      level: undefined,
+      memLevel: undefined,
       serverNoContextTakeover: true,
       clientNoContextTakeover: true,
       serverMaxWindowBits: 12,
@@ -79,12 +79,13 @@ describe("the options", () => {
     };
     expect(compressionSettings(true)).toEqual(defaults);
     expect(compressionSettings({})).toEqual(defaults);
+    expect(compressionSettings({ level: null, memLevel: null } as never)).toEqual(defaults);
   });
 
   test("are taken as given, and settled settings settle to themselves [G83]", () => {
     const given = { ...easy, threshold: 0, level: 9, memLevel: 1 };
     expect(compressionSettings(given)).toEqual(given);
-    expect(compressionSettings(compressionSettings(given))).toEqual(given);
+    expect(compressionSettings(compressionSettings(given) as CompressionOptions)).toEqual(given);
     expect(compressionSettings({ threshold: Number.POSITIVE_INFINITY }).threshold).toBe(Number.POSITIVE_INFINITY);
   });
 
@@ -111,6 +112,7 @@ describe("the options", () => {
   test.each([
     ["threshold", "256"],
     ["level", "best"],
+    ["memLevel", "much"],
     ["serverMaxWindowBits", true],
     ["clientMaxWindowBits", "12"],
     ["serverNoContextTakeover", 1],
