@@ -20,6 +20,10 @@ import { extension } from "./parts/extension.ts";
 import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 import { type ConnectionTerms, defaultMaxPayload } from "./terms.ts";
 
+/** Changes a request before it is sent, and ends it. */
+// biome-ignore lint/suspicious/noExplicitAny: it is the WebSocket, whose file comes after this one
+export type FinishRequestCallback = (request: ClientRequest, webSocket: any) => void;
+
 /** The options of a client; whatever `http.request`, `https.request` and `tls.connect` take may stand among them. */
 export interface ClientOptions
   extends ConnectionTerms,
@@ -30,7 +34,7 @@ export interface ClientOptions
   // biome-ignore lint/suspicious/noExplicitAny: any function that net or tls has for it, and every other
   createConnection?: ((...values: any[]) => Duplex) | undefined;
   /** Called with the request before it is sent, and must call `request.end()`. */
-  finishRequest?: ((request: ClientRequest, webSocket: never) => void) | undefined;
+  finishRequest?: FinishRequestCallback | undefined;
   /** Whether redirects are followed. Default false. */
   followRedirects?: boolean | undefined;
   /** Has no effect: masks are random (RFC 6455 section 5.3). */
@@ -155,7 +159,7 @@ export class ClientHandshake {
     });
     request.on("response", (response) => this.#answered(request, response, url));
     request.on("upgrade", (response, stream, head) => this.#upgraded(request, response, { stream, head }));
-    if (finishRequest) finishRequest(request, this.#owner.socket as never);
+    if (finishRequest) finishRequest(request, this.#owner.socket);
     else request.end();
   }
 

@@ -2,12 +2,14 @@
  * `openline/ws`: a drop-in for `ws`. The default export is `WebSocket`, which has everything else as properties.
  */
 
+import type { IncomingMessage } from "node:http";
 import { extension } from "./parts/extension.ts";
 import { PerMessageDeflate } from "./parts/permessage-deflate.ts";
 import { Receiver } from "./parts/receiver.ts";
 import { Sender } from "./parts/sender.ts";
 import { subprotocol } from "./parts/subprotocol.ts";
 import { createWebSocketStream } from "./stream.ts";
+import type * as types from "./types.ts";
 import { WebSocket as WebSocketClass } from "./websocket.ts";
 import { WebSocketServer } from "./websocket-server.ts";
 
@@ -35,11 +37,43 @@ const statics: Omit<Statics, "WebSocket"> = {
   WebSocketServer,
 };
 
+/** Either side of a connection; everything else of this module is a property of it. */
 const WebSocket: typeof WebSocketClass & Statics = Object.assign(WebSocketClass, statics, {
   WebSocket: WebSocketClass,
 }) as typeof WebSocketClass & Statics;
-type WebSocket = WebSocketClass;
+interface WebSocket extends WebSocketClass {}
 
+/** The types that users of `ws` find as `WebSocket.RawData` and so on; there is nothing of it at run time. */
+declare namespace WebSocket {
+  type AddressInfo = types.AddressInfo;
+  type CertMeta = types.CertMeta;
+  type ClientOptions = types.ClientOptions;
+  type CloseEvent = types.CloseEvent;
+  type Data = types.Data;
+  type ErrorEvent = types.ErrorEvent;
+  type Event = types.Event;
+  type EventListenerOptions = types.EventListenerOptions;
+  type FinishRequestCallback = types.FinishRequestCallback;
+  type MessageEvent = types.MessageEvent;
+  type PerMessageDeflateOptions = types.PerMessageDeflateOptions;
+  type RawData = types.RawData;
+  type WebSocketEventMap = types.WebSocketEventMap;
+  type Server<
+    Socket extends typeof WebSocketClass = typeof WebSocketClass,
+    Request extends typeof IncomingMessage = typeof IncomingMessage,
+  > = WebSocketServer<Socket, Request>;
+  type ServerOptions<
+    Socket extends typeof WebSocketClass = typeof WebSocketClass,
+    Request extends typeof IncomingMessage = typeof IncomingMessage,
+  > = types.ServerOptions<Socket, Request>;
+  type VerifyClientCallbackAsync<Request extends IncomingMessage = IncomingMessage> =
+    types.VerifyClientCallbackAsync<Request>;
+  type VerifyClientCallbackSync<Request extends IncomingMessage = IncomingMessage> =
+    types.VerifyClientCallbackSync<Request>;
+  type WebSocket = WebSocketClass;
+}
+
+export type * from "./types.ts";
 export {
   createWebSocketStream,
   extension,

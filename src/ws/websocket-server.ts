@@ -4,7 +4,7 @@
  * A handshake without `verifyClient` with a callback is done when `handleUpgrade` returns.
  */
 
-import { EventEmitter } from "node:events";
+import type { EventEmitter } from "node:events";
 import {
   createServer,
   type Server as HttpServer,
@@ -18,6 +18,7 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { secWebSocketAccept } from "../protocol/handshake/response.ts";
 import { nextTick } from "../transport/scheduling.ts";
+import { TypedEmitter } from "./events/typed-emitter.ts";
 import { extension } from "./parts/extension.ts";
 import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 import { subprotocol } from "./parts/subprotocol.ts";
@@ -82,7 +83,7 @@ export interface ServerOptions<
 
 /** The events of a server, with what their listeners get. */
 export interface WebSocketServerEvents<Socket = WebSocket, Request = IncomingMessage> {
-  connection: [webSocket: Socket, request: Request, ...rest: unknown[]];
+  connection: [webSocket: Socket, request: Request];
   error: [error: Error];
   headers: [headers: string[], request: Request];
   close: [];
@@ -116,7 +117,7 @@ const taken = new WeakSet<Duplex>();
 export class WebSocketServer<
   Socket extends typeof WebSocket = typeof WebSocket,
   Request extends typeof IncomingMessage = typeof IncomingMessage,
-> extends EventEmitter<WebSocketServerEvents<InstanceType<Socket>, InstanceType<Request>>> {
+> extends TypedEmitter<WebSocketServerEvents<InstanceType<Socket>, InstanceType<Request>>> {
   /** The options, with their defaults. */
   options: ServerOptions<Socket, Request>;
   /** The open connections; undefined without `clientTracking`. */

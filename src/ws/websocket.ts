@@ -6,7 +6,6 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { EventEmitter } from "node:events";
 import type { ClientRequest } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -15,36 +14,30 @@ import { ConnectionCore, type PublicConnection } from "../connection/connection-
 import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
 import type { ConnectionHandlers } from "../connection/handlers/handlers.ts";
 import type { MessageData, MessageInfo } from "../connection/options/delivery-options.ts";
-import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
-import { maxReasonLength } from "../protocol/close-payload.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../protocol/protocol-error.ts";
 import { nextTick, setImmediate } from "../transport/scheduling.ts";
 import { transportOver } from "../transport/streams/transport-over.ts";
+import {
+  checkCode,
+  checkReason,
+  notOpen,
+  type SendCallback,
+  type SendOptions,
+  type State,
+  stateNames,
+} from "./arguments.ts";
 import { ClientHandshake, type ClientOptions } from "./client-handshake.ts";
-import { EventfulSocket } from "./event-listeners.ts";
-import { failureOf } from "./failure.ts";
-import { FrameSender, ReceiverView } from "./inner-parts.ts";
+import { ConnectionSender } from "./connection-sender.ts";
+import { EventfulSocket, makeAttributes } from "./events/event-listeners.ts";
+import { tell, throwLater } from "./events/tell.ts";
 import { type BinaryType, binaryTypes, inForm, lengthOf, outgoing, ownBuffer, type RawData } from "./message-data.ts";
-import { emptyBuffer, toPayload } from "./parts/buffers.ts";
+import { emptyBuffer } from "./parts/buffers.ts";
+import { failureOf } from "./parts/failure.ts";
 import type { DeflateParams, PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
+import { ReceiverView } from "./receiver-view.ts";
 import { agreedParameters, type ConnectionTerms, compressionOptions, defaultMaxPayload, settleTerms } from "./terms.ts";
 import { isWatched, watch } from "./watched-socket.ts";
-
-/** Called when what was sent has left, or with the error for which it cannot. */
-export type SendCallback = (error?: Error) => void;
-
-/** The options of `send`. */
-export interface SendOptions {
-  /** Whether it is a binary message. Default: everything but a string. */
-  readonly binary?: boolean | undefined;
-  /** Whether it is compressed, where permessage-deflate was agreed. Default true. */
-  readonly compress?: boolean | undefined;
-  /** Whether it is the whole message, or its last fragment. Default true. */
-  readonly fin?: boolean | undefined;
-  /** Has no effect: a client masks its frames and a server does not (RFC 6455 section 5.1). */
-  readonly mask?: boolean | undefined;
-}
 
 /** The options of a server that its WebSockets are made with. */
 export interface ServerSideOptions extends ConnectionTerms {
@@ -54,23 +47,8 @@ export interface ServerSideOptions extends ConnectionTerms {
 /** What all WebSockets do with the events of their connections. */
 let hooks: Pick<ConnectionSettings<WebSocket>, "handlers" | "failed" | "ended" | "keepalive">;
 
+const noOptions: SendOptions = {};
 const [connecting, open, closing, closed] = [0, 1, 2, 3] as const;
-const stateNames = ["CONNECTING", "OPEN", "CLOSING", "CLOSED"] as const;
-
-/** Emits an event; what a listener throws is thrown again in a tick of its own. */
-function tell(emitter: EventEmitter, event: string, ...values: readonly unknown[]): void {
-  try {
-    emitter.emit(event, ...values);
-  } catch (error) {
-    throwLater(error);
-  }
-}
-
-function throwLater(error: unknown): void {
-  nextTick(() => {
-    throw error;
-  });
-}
 
 /** Either side of a WebSocket connection, with the surface of `ws`. */
 export class WebSocket extends EventfulSocket<WebSocket> {
@@ -110,18 +88,15 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** Set once the connection is established. */
   #core: ConnectionCore | undefined;
   /** Where it stands while there is no connection, and after it. */
-  #state: 0 | 1 | 2 | 3 = connecting;
+  #state: State = connecting;
   #options: ServerSideOptions;
   #binaryType: BinaryType = "nodebuffer";
   #paused = false;
   /** The first error that was told. */
   #error: Error | undefined;
-  #sentBlob = false;
-  /** Whether a message of several `send`s has begun and not ended. */
-  #fragmenting = false;
   /** Bytes that were sent when it was too late. */
   #late = 0;
-  #sender: FrameSender | undefined;
+  #sender: ConnectionSender | undefined;
   #receiver: ReceiverView | undefined;
   #handshake: ClientHandshake | undefined;
 
@@ -247,11 +222,13 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     return endpoint?.closeSent !== undefined && endpoint.closeReceived !== undefined;
   }
 
-  /** @internal The sender of frames that are made already. */
-  get _sender(): FrameSender | null {
-    if (this.#core === undefined) return null;
-    const core = this.#core;
-    this.#sender ??= new FrameSender(core, (callback) => this.#whenWritten(core, callback));
+  /** @internal What sends; null before the handshake is done. */
+  get _sender(): ConnectionSender | null {
+    return this.#core === undefined ? null : this.#senderOf(this.#core);
+  }
+
+  #senderOf(core: ConnectionCore): ConnectionSender {
+    this.#sender ??= new ConnectionSender(core);
     return this.#sender;
   }
 
@@ -263,7 +240,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   }
 
   /** @internal */
-  get _readyState(): 0 | 1 | 2 | 3 {
+  get _readyState(): State {
     return this.readyState;
   }
 
@@ -380,36 +357,15 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   send(data: unknown, callback?: SendCallback): void;
   send(data: unknown, options?: SendOptions, callback?: SendCallback): void;
   send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): void {
-    this.#requireBegun();
-    const core = this.#core;
-    const settings = typeof options === "function" ? undefined : options;
     const told = typeof options === "function" ? options : callback;
     const message = outgoing(data);
-    if (!core?.isOpen()) return this.#sendLate(message, told);
-    const { binary = typeof data !== "string" && typeof data !== "number", compress, fin = true } = settings ?? {};
-    this.#send(core, message, { text: !binary, compress, fin });
-    if (told !== undefined) this.#whenWritten(core, told);
-  }
-
-  #send(
-    core: ConnectionCore,
-    message: string | Buffer | Blob,
-    { text, compress, fin }: { readonly text: boolean; readonly compress: boolean | undefined; readonly fin: boolean },
-  ): void {
-    if (!fin || this.#fragmenting) {
-      if (message instanceof Blob) throw new TypeError("Cannot send: a Blob is sent whole, not as a fragment");
-      const first = !this.#fragmenting;
-      this.#fragmenting = !fin;
-      const bytes = typeof message === "string" ? Buffer.from(message) : message;
-      core.sending.sendFragment(text, bytes, { first, last: fin });
-    } else if (typeof message !== "string") {
-      if (message instanceof Blob) this.#sentBlob = true;
-      core.sending.sendAs(text, message, compress);
-    } else if (text) {
-      core.sending.send(message, compress === undefined ? undefined : { compress });
-    } else {
-      core.sending.sendAs(false, Buffer.from(message), compress);
-    }
+    const core = this.#open();
+    if (core === undefined) return this.#sendLate(message, told);
+    const given = typeof options === "object" && options !== null ? options : noOptions;
+    const { binary = typeof data !== "string" && typeof data !== "number", compress, fin = true } = given;
+    const sender = this.#senderOf(core);
+    sender.send(message, { text: !binary, compress, fin });
+    if (told !== undefined) sender.whenWritten(told);
   }
 
   /** Sends a Ping of at most 125 bytes; throws and calls back as `send` does. */
@@ -429,48 +385,27 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   }
 
   #sendControl(opcode: "ping" | "pong", data: unknown, mask: unknown, callback: SendCallback | undefined): void {
-    this.#requireBegun();
-    const core = this.#core;
     const told = [data, mask, callback].find((value) => typeof value === "function") as SendCallback | undefined;
     const payload = outgoing(typeof data === "function" ? undefined : data);
-    if (!core?.isOpen()) return this.#sendLate(payload, told);
-    const bytes = toPayload(payload).data;
-    const buffer = typeof bytes === "string" ? Buffer.from(bytes) : (bytes as Buffer);
-    if (buffer.length > 125) throw new RangeError("The data size must not be greater than 125 bytes");
-    core.sending.sendControl(opcode, buffer);
-    if (told !== undefined) this.#whenWritten(core, told);
+    const core = this.#open();
+    if (core === undefined) return this.#sendLate(payload, told);
+    const sender = this.#senderOf(core);
+    sender.sendControl(opcode, payload);
+    if (told !== undefined) sender.whenWritten(told);
   }
 
-  #requireBegun(): void {
-    if (this.readyState === connecting) throw new Error(notOpen(connecting));
-  }
-
-  #whenWritten(core: ConnectionCore, callback: SendCallback): void {
-    core.sending.afterWritten((outcome) => {
-      try {
-        if (outcome === "written") callback();
-        else callback(this.#lossOf(core));
-      } catch (error) {
-        throwLater(error);
-      }
-    });
-  }
-
-  /** Why something that was sent has not left. */
-  #lossOf({ deflate, closing: { report } }: ConnectionCore): Error {
-    if (this.#error !== undefined) return this.#error;
-    if (this.#sentBlob || deflate !== undefined) {
-      return new Error(
-        `The socket was closed while ${this.#sentBlob ? "the blob was being read" : "data was being compressed"}`,
-      );
-    }
-    return report?.error ?? new Error("The socket was closed before the data was written");
+  /** The connection while it takes messages; undefined once it does not. Throws an Error before. */
+  #open(): ConnectionCore | undefined {
+    const core = this.#core;
+    if (core?.isOpen()) return core;
+    if (this.readyState === connecting) throw notOpen(connecting);
+    return undefined;
   }
 
   /** It is too late to send: what was sent counts as buffered for good. */
   #sendLate(data: string | Buffer | Blob, callback: SendCallback | undefined): void {
     this.#late += lengthOf(data);
-    if (callback !== undefined) nextTick(callback, new Error(notOpen(this.readyState)));
+    if (callback !== undefined) nextTick(callback, notOpen(this.readyState));
   }
 
   // Its end
@@ -499,33 +434,5 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     if (this.#state === connecting) {
       this.#handshake?.abort("WebSocket was closed before the connection was established");
     }
-  }
-}
-
-function notOpen(state: 0 | 1 | 2 | 3): string {
-  return `WebSocket is not open: readyState ${state} (${stateNames[state]})`;
-}
-
-/** Returns the code of a Close; 1005 stands for none. */
-function checkCode(code: unknown): number {
-  if (code === undefined) return CloseCode.NoStatusReceived;
-  if (typeof code === "number" && isSendableCloseCode(code)) return code;
-  throw new TypeError("First argument must be a valid error code number");
-}
-
-function checkReason(code: unknown, reason: string | Buffer | undefined): string {
-  if (code === undefined || reason === undefined) return "";
-  if (Buffer.byteLength(reason) <= maxReasonLength) return reason.toString();
-  throw new RangeError("The message must not be greater than 123 bytes");
-}
-
-/** Makes the attributes enumerable, those of the events too, and all of them properties of the prototype itself. */
-function makeAttributes(prototype: object): void {
-  const names = ["binaryType", "bufferedAmount", "extensions", "isPaused", "protocol", "readyState", "url"];
-  const ofEvents = ["onclose", "onerror", "onmessage", "onopen"];
-  for (const name of names) Object.defineProperty(prototype, name, { enumerable: true });
-  for (const name of ofEvents) {
-    const inherited = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), name)!;
-    Object.defineProperty(prototype, name, { ...inherited, enumerable: true });
   }
 }

@@ -1,23 +1,34 @@
 /** The exports of `ws`, its own and ours: what holds for one holds for the other, and `ws` is the control. */
 
 import * as theirs from "ws";
-import { extension } from "../../src/ws/parts/extension.ts";
-import { PerMessageDeflate } from "../../src/ws/parts/permessage-deflate.ts";
-import { Receiver } from "../../src/ws/parts/receiver.ts";
-import { Sender } from "../../src/ws/parts/sender.ts";
-import { subprotocol } from "../../src/ws/parts/subprotocol.ts";
+import {
+  createWebSocketStream,
+  extension,
+  PerMessageDeflate,
+  Receiver,
+  Sender,
+  subprotocol,
+  WebSocket,
+  WebSocketServer,
+} from "../../src/ws/index.ts";
 
-/** The classes and objects beside the WebSocket itself. */
+/** What is exported. */
 export interface Exports {
+  readonly createWebSocketStream: typeof createWebSocketStream;
   readonly extension: typeof extension;
   readonly PerMessageDeflate: typeof PerMessageDeflate;
   readonly Receiver: typeof Receiver;
   readonly Sender: typeof Sender;
   readonly subprotocol: typeof subprotocol;
+  readonly WebSocket: typeof WebSocket;
+  readonly WebSocketServer: typeof WebSocketServer;
 }
 
 /** Ours. */
-export const ours: Exports = { extension, PerMessageDeflate, Receiver, Sender, subprotocol };
+export const ours: Exports = {
+  ...{ createWebSocketStream, extension, PerMessageDeflate, Receiver, Sender, subprotocol },
+  ...{ WebSocket, WebSocketServer },
+};
 
 /** Those of `ws`, of which the declarations know nothing. */
 export const control: Exports = theirs as unknown as Exports;

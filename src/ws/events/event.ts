@@ -7,7 +7,7 @@
  */
 
 import type { EventEmitter } from "node:events";
-import type { RawData } from "./message-data.ts";
+import type { RawData } from "../message-data.ts";
 
 /** An event of a `WebSocket`: its type and the object that it happened to. */
 export class Event<Target = unknown> {
@@ -57,15 +57,15 @@ export class CloseEvent<Target = unknown> extends Event<Target> {
 
 /** An error: of the opening handshake, or of a peer that broke a rule. */
 export class ErrorEvent<Target = unknown> extends Event<Target> {
-  readonly #error: Error;
+  readonly #error: Error & { readonly code?: string };
 
   constructor(target: Target, error: Error) {
     super("error", target);
     this.#error = error;
   }
 
-  /** The error itself. */
-  get error(): Error {
+  /** The error itself, with a code where it has one. */
+  get error(): Error & { readonly code?: string } {
     return this.#error;
   }
 

@@ -2,8 +2,8 @@
  * The events of a `WebSocket`, as an emitter has them and as browsers do.
  */
 
-import { EventEmitter } from "node:events";
 import type { ClientRequest, IncomingMessage } from "node:http";
+import type { RawData } from "../message-data.ts";
 import {
   addListener,
   attributeListener,
@@ -15,8 +15,8 @@ import {
   type MessageEvent,
   removeListener,
   setAttributeListener,
-} from "./events.ts";
-import type { RawData } from "./message-data.ts";
+} from "./event.ts";
+import { TypedEmitter } from "./typed-emitter.ts";
 
 /** The events of a `WebSocket`, with what their listeners get. */
 export interface WebSocketEvents {
@@ -48,7 +48,7 @@ export interface EventListenerOptions {
 type AttributeListener<Kind> = ((event: Kind) => void) | null;
 
 /** The part of a `WebSocket` that its listeners are added to; `Target` is the whole. */
-export abstract class EventfulSocket<Target> extends EventEmitter<WebSocketEvents> {
+export abstract class EventfulSocket<Target> extends TypedEmitter<WebSocketEvents> {
   /** @internal Whether both Close frames were exchanged. */
   abstract readonly closedCleanly: boolean;
 
@@ -107,5 +107,16 @@ export abstract class EventfulSocket<Target> extends EventEmitter<WebSocketEvent
 
   get #dispatching(): Dispatching {
     return this as unknown as Dispatching;
+  }
+}
+
+/** Makes the attributes enumerable, those of the events too, and all of them properties of the prototype itself. */
+export function makeAttributes(prototype: object): void {
+  const names = ["binaryType", "bufferedAmount", "extensions", "isPaused", "protocol", "readyState", "url"];
+  const ofEvents = ["onclose", "onerror", "onmessage", "onopen"];
+  for (const name of names) Object.defineProperty(prototype, name, { enumerable: true });
+  for (const name of ofEvents) {
+    const inherited = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), name)!;
+    Object.defineProperty(prototype, name, { ...inherited, enumerable: true });
   }
 }

@@ -1,8 +1,8 @@
 /** The error that a failed connection emits: that of `ws` where it has one for the broken rule, else one in our words. */
 
-import type { Endpoint } from "../protocol/endpoint/endpoint.ts";
-import { ProtocolError, type Violation } from "../protocol/protocol-error.ts";
-import { codesOfRules, type ReceiverError, type ReceiverErrorCode, receiverError } from "./parts/receiver-error.ts";
+import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
+import { ProtocolError, type Violation } from "../../protocol/protocol-error.ts";
+import { codesOfRules, type ReceiverError, type ReceiverErrorCode, receiverError } from "./receiver-error.ts";
 
 /** Returns the error for a connection that has failed. */
 export function failureOf({ brokenFrame: frame }: Endpoint, violation: Violation): ReceiverError {

@@ -1,0 +1,96 @@
+/**
+ * What one connection sends: messages, whole and in fragments, Pings, Pongs, and frames that are made already. Dependents
+ * of `ws` reach it by `_sender`.
+ */
+
+import { Buffer } from "node:buffer";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import type { SendCallback } from "./arguments.ts";
+import { throwLater } from "./events/tell.ts";
+
+/** The frames of each list, joined once for all connections that it is sent to. */
+const joined = new WeakMap<readonly (Uint8Array | string)[], Buffer>();
+
+/** What is settled of a message besides its data. */
+export interface MessageManner {
+  readonly text: boolean;
+  readonly compress: boolean | undefined;
+  readonly fin: boolean;
+}
+
+/** Sends on one connection, made for what is sent first. */
+export class ConnectionSender {
+  readonly #core: ConnectionCore;
+  /** Set while a message of several fragments has begun and not ended. */
+  #fragmenting = false;
+  #sentBlob = false;
+
+  constructor(core: ConnectionCore) {
+    this.#core = core;
+  }
+
+  /** Sends a message or a fragment of one. Throws a TypeError for a Blob that is to be a fragment. */
+  send(message: string | Buffer | Blob, { text, compress, fin }: MessageManner): void {
+    const { sending } = this.#core;
+    if (!fin || this.#fragmenting) return this.#sendFragment(message, text, fin);
+    if (typeof message === "string") {
+      if (text) sending.send(message, compress === undefined ? undefined : { compress });
+      else sending.sendAs(false, Buffer.from(message), compress);
+    } else {
+      if (message instanceof Blob) this.#sentBlob = true;
+      sending.sendAs(text, message, compress);
+    }
+  }
+
+  #sendFragment(message: string | Buffer | Blob, text: boolean, last: boolean): void {
+    if (message instanceof Blob) throw new TypeError("Cannot send: a Blob is sent whole, not as a fragment");
+    const first = !this.#fragmenting;
+    this.#fragmenting = !last;
+    const bytes = typeof message === "string" ? Buffer.from(message) : message;
+    this.#core.sending.sendFragment(text, bytes, { first, last });
+  }
+
+  /** Sends a Ping or a Pong. Throws a RangeError for more than 125 bytes and a TypeError for a Blob. */
+  sendControl(opcode: "ping" | "pong", payload: string | Buffer | Blob): void {
+    if (payload instanceof Blob) throw new TypeError("Cannot send: a control frame does not carry a Blob");
+    const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
+    if (bytes.length > 125) throw new RangeError("The data size must not be greater than 125 bytes");
+    this.#core.sending.sendControl(opcode, bytes);
+  }
+
+  /**
+   * Sends the pieces of one or more whole frames, which may not change any more. Throws an Error on a client's side, whose
+   * frames need masks of their own.
+   */
+  sendFrame(list: readonly (Uint8Array | string)[], callback?: SendCallback): void {
+    let frames = joined.get(list);
+    if (frames === undefined) {
+      frames = Buffer.concat(list.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
+      joined.set(list, frames);
+    }
+    this.#core.sending.sendFrames(frames, 1);
+    if (callback !== undefined) this.whenWritten(callback);
+  }
+
+  /** Calls back when what was sent last has left, or with the error for which it cannot. */
+  whenWritten(callback: SendCallback): void {
+    this.#core.sending.afterWritten((outcome) => {
+      try {
+        if (outcome === "written") callback();
+        else callback(this.#lossOf());
+      } catch (error) {
+        throwLater(error);
+      }
+    });
+  }
+
+  /** Why something that was sent has not left. */
+  #lossOf(): Error {
+    const { deflate, closing } = this.#core;
+    if (this.#sentBlob || deflate !== undefined) {
+      const what = this.#sentBlob ? "the blob was being read" : "data was being compressed";
+      return new Error(`The socket was closed while ${what}`);
+    }
+    return closing.report?.error ?? new Error("The socket was closed before the data was written");
+  }
+}
