@@ -193,7 +193,7 @@ export const rows: readonly Row[] = [
     kind: "server",
     job: "echo",
     load: { mode: "handshake", connections: 16, warmup: 3000, browserHead: true },
-    peers: [upgrading, ws, bun, floorHandshake, bare],
+    peers: [openline, upgrading, ws, bun, floorHandshake, bare],
     unit: "CPU µs per connection",
     targets: [{ ...must(0.9, ws), subject: upgrading.id }],
   },

@@ -30,7 +30,6 @@ const ofConnections: ForeignNames = {
   pingTimeout: silence,
   idleTimeout: silence,
   keepaliveInterval: silence,
-  heartbeat: silence,
   heartbeatInterval: silence,
   sendPings: "the option is keepalive",
   sendPingsAutomatically: "the option is keepalive",
@@ -137,6 +136,7 @@ const handshakeTime = "the option is handshakeTimeout, in milliseconds";
 
 const ofClients: ForeignNames = {
   ...ofConnections,
+  heartbeat: silence,
   on: "handlers are options: open, message, close and so on",
   agent: "the options are proxy and createConnection",
   dispatcher: "the options are proxy and createConnection",
