@@ -24,20 +24,29 @@ interface Proxy {
   reload(): void;
 }
 
+interface Places {
+  readonly folder: string;
+  readonly port: number;
+  readonly backend: number;
+  readonly generation: number;
+  /** Whether what is old ends after a second, whatever connections it has. */
+  readonly bounded: boolean;
+}
+
 interface Kind {
   readonly executable: string;
   readonly reloads: NodeJS.Signals;
   arguments(folder: string): readonly string[];
-  configuration(places: { folder: string; port: number; backend: number; generation: number }): string;
+  configuration(places: Places): string;
 }
 
 const nginx = (executable: string): Kind => ({
   executable,
   reloads: "SIGHUP",
   arguments: (folder) => ["-p", folder, "-e", "stderr", "-c", join(folder, "conf")],
-  configuration({ folder, port, backend, generation }) {
+  configuration({ folder, port, backend, generation, bounded }) {
     const names = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    return `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr; events {}
+    return `daemon off; worker_processes 1; ${bounded ? "worker_shutdown_timeout 1s;" : ""} pid ${folder}/pid; error_log stderr; events {}
 http {
   access_log off;
   ${names.map((name) => `${name}_temp_path ${folder}/${name};`).join(" ")}
@@ -60,7 +69,9 @@ const haproxy = (executable: string): Kind => ({
   executable,
   reloads: "SIGUSR2",
   arguments: (folder) => ["-W", "-f", join(folder, "conf")],
-  configuration: ({ port, backend, generation }) => `defaults
+  configuration: ({ port, backend, generation, bounded }) => `global
+  ${bounded ? "hard-stop-after 1s" : ""}
+defaults
   mode http
   timeout connect 5s
   timeout client 60s
@@ -76,7 +87,7 @@ backend openline
 `,
 });
 
-async function behind(kind: Kind): Promise<{ readonly proxy: Proxy; readonly server: Server }> {
+async function behind(kind: Kind, bounded = false): Promise<{ readonly proxy: Proxy; readonly server: Server }> {
   const server: Server = await serving({
     request: (_, response) => void response.writeHead(server.accepting ? 200 : 503).end(),
     routes: {
@@ -90,8 +101,10 @@ async function behind(kind: Kind): Promise<{ readonly proxy: Proxy; readonly ser
   const port = await freePort();
   let generation = 1;
   const write = () => {
-    const text = kind.configuration({ folder, port, backend: server.port, generation });
-    writeFileSync(join(folder, "conf"), text);
+    writeFileSync(
+      join(folder, "conf"),
+      kind.configuration({ folder, port, backend: server.port, generation, bounded }),
+    );
   };
   write();
   const { process } = await startProgram(kind.executable, kind.arguments(folder), port);
@@ -146,8 +159,20 @@ async function expectStaysOverReload(kind: Kind): Promise<void> {
   expect(await connection.closed).toMatchObject({ code: 1000, wasClean: true });
 }
 
+async function expectCutAfterReload(kind: Kind): Promise<void> {
+  const { proxy } = await behind(kind, true);
+  await reached(proxy, "1");
+  const connection = await open(proxy);
+  proxy.reload();
+  expect(await connection.closed).toMatchObject({ code: 1006, initiator: "transport" });
+}
+
 describeWith("nginx", "nginx", (executable) => {
   test("that is reloaded leaves connections with its old worker", () => expectStaysOverReload(nginx(executable)));
+
+  test("that is reloaded ends them once worker_shutdown_timeout has passed", () => {
+    return expectCutAfterReload(nginx(executable));
+  });
 
   test("that quits refuses new connections and leaves those that it has; that stops ends them without a Close", async () => {
     const { proxy } = await behind(nginx(executable));
@@ -162,6 +187,8 @@ describeWith("nginx", "nginx", (executable) => {
 
 describeWith("haproxy", "HAProxy", (executable) => {
   test("that is reloaded leaves connections with its old process", () => expectStaysOverReload(haproxy(executable)));
+
+  test("that is reloaded ends them once hard-stop-after has passed", () => expectCutAfterReload(haproxy(executable)));
 
   test("passes on the Close of a server that drains, and sends new clients away meanwhile", async () => {
     const { proxy, server } = await behind(haproxy(executable));
