@@ -1,17 +1,18 @@
 // @ts-check
 /** Five ways for a client to say who it is. However it does, that holds for some seconds, or until a new token comes. */
-import { route, serve } from "openline";
+import { refuse, route, serve } from "openline";
 import { makeCertificates, readCertificate } from "./certificates.js";
 import { login, userOf } from "./login.js";
 import { handlers } from "./session.js";
 import { redeem, seconds, verify } from "./tokens.js";
 
 const port = Number(process.env.PORT ?? 9998);
-const names = { host: "127.0.0.1", hosts: ["localhost", "127.0.0.1"] };
+// Pages are told by a Close why they are refused: of a status they see nothing.
+const names = { refuseByClose: true, host: "127.0.0.1", hosts: ["localhost", "127.0.0.1"] };
 
 /** @param {string | undefined} user */
 const letIn = (user, until = Date.now() + seconds * 1000) =>
-  user === undefined ? new Response("Log in first\n", { status: 401 }) : { data: { user, until } };
+  user === undefined ? refuse({ status: 401, reason: "Log in first" }) : { data: { user, until } };
 
 // 1. A client certificate: TLS refuses who has none from our authority, before a request is read.
 makeCertificates();

@@ -112,7 +112,7 @@ function journey(open: () => Promise<Browser>): void {
     expect(await demo.stop()).toMatchObject({ code: 0 });
     for (const tab of [push, polling, chat, readers, drain]) {
       await tab.until(
-        `/^The connection was lost \\((1012, “The server is draining; retry-after=\\\\d+”|1006)\\)/.test(${standing})`,
+        `/^The connection was lost \\((1012, “The server is draining; retry-after=\\d+”|1006)\\)/.test(${standing})`,
       );
     }
     demo = await startDemo(port);

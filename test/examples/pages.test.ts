@@ -119,7 +119,7 @@ function pages(path: string): void {
     expectedComplaint = /WebSocket connection to .* failed|status of 401 .*\/(ticket|token)$/;
     for (const way of ["cookie", "ticket", "bearer"]) {
       await press(way, "Connect");
-      await tab.until(`${stateOf(way)} === "refused"`);
+      await tab.until(`${stateOf(way)} === "closed with 4401 Log in first"`);
     }
     await press("first-message", "Connect");
     await tab.until(`${stateOf("first-message")} === "closed with 1008 This is no token of yours"`);
