@@ -81,6 +81,14 @@ export const servers = {
     command: nodeProgram("servers/ws"),
     version: wsVersion,
   },
+  facade: {
+    id: "openline-ws",
+    title: "openline/ws",
+    column: "openline",
+    command: nodeProgram("servers/ws"),
+    environment: { BENCH_FACADE: "1" },
+    version: openlineVersion,
+  },
   bun: {
     id: "bun",
     title: "Bun.serve",

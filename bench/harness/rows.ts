@@ -54,7 +54,8 @@ export interface Row {
   readonly targets: readonly Target[];
 }
 
-const { openline, attached, upgrading, borrowing, ws, bun, floorData, floorOnread, floorHandshake, bare } = servers;
+const { openline, attached, upgrading, borrowing, facade, ws, bun, floorData, floorOnread, floorHandshake, bare } =
+  servers;
 const { plainWs, gorilla } = servers;
 const all = [openline, ws, bun, floorData, floorOnread, bare, plainWs, gorilla];
 const withoutFloors = [openline, ws, bun, plainWs, gorilla];
@@ -104,6 +105,12 @@ export function idleRow(
   return { id, title, kind: "idle memory", job, load, peers, unit: perConnection, rounds: 3, targets };
 }
 
+/** A row with `openline/ws` in the place of `ws`, whose programs it runs. */
+function facadeRow(id: string, row: Row, bound: number): Row {
+  const title = `${row.title}, by a program for ws`;
+  return { ...row, id, title, peers: [openline, facade, ws], targets: [{ ...must(bound, ws), subject: facade.id }] };
+}
+
 /** An echo at a fixed rate, whether replies come or not; the figure is the latency that one of a hundred exceeds. */
 function rateRow(name: string, title: string, rate: number): Row {
   const load: Load = { mode: "rate", connections: 100, size: 64, rate };
@@ -112,8 +119,7 @@ function rateRow(name: string, title: string, rate: number): Row {
   return { id: `L1@${name}`, title, kind: "server", job: "echo", load, peers, figure: "p99", unit: "µs", targets };
 }
 
-/** All rows, in the order of the table. */
-export const rows: readonly Row[] = [
+const own: readonly Row[] = [
   echoRow("E1", "echo of 64 B, 100 connections, 1 in flight", { connections: 100, size: 64 }, [
     must(0.68, ws),
     aim(1.05, floorData, floorOnread),
@@ -296,4 +302,18 @@ export const rows: readonly Row[] = [
     unit: "µs",
     targets: [must(1.1, ws)],
   },
+];
+
+const rowOf = (id: string): Row => own.find((row) => row.id === id)!;
+
+/** All rows, in the order of the table. */
+export const rows: readonly Row[] = [
+  ...own,
+  facadeRow("W1", rowOf("E1"), 0.75),
+  facadeRow("W2", rowOf("E2"), 0.2),
+  facadeRow("W3", rowOf("E3"), 0.95),
+  facadeRow("W4", rowOf("E4"), 0.85),
+  facadeRow("W5", rowOf("B1"), 0.85),
+  facadeRow("W6", rowOf("Z1"), 0.35),
+  facadeRow("W7", rowOf("M1"), 1),
 ];

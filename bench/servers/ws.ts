@@ -1,5 +1,5 @@
 /**
- * ws as its documentation advises for speed: with its addon (BENCH_WITHOUT_ADDON=1 leaves it out), no compression but
+ * ws, or with BENCH_FACADE=1 `openline/ws` in its place, as its documentation advises for speed: with its addon (BENCH_WITHOUT_ADDON=1 leaves it out), no compression but
  * where the job is about it, UTF-8 validated as by default.
  */
 import { createRequire } from "node:module";
@@ -9,7 +9,9 @@ import { compresses, job, listening, publications, publishes, topicsOf } from ".
 
 if (process.env.BENCH_WITHOUT_ADDON === "1") process.env.WS_NO_BUFFER_UTIL = "1";
 else createRequire(import.meta.url)("bufferutil");
-const { WebSocketServer } = await import("ws");
+const { OPENLINE_DIST: dist, BENCH_FACADE: facade } = process.env;
+const name = facade !== "1" ? "ws" : dist ? `${dist}/ws/index.js` : "openline/ws";
+const { WebSocketServer } = (await import(name)) as typeof import("ws");
 
 const server = new WebSocketServer({
   host: "127.0.0.1",
