@@ -4,7 +4,7 @@
 
 import { Duplex, type DuplexOptions } from "node:stream";
 import { nextTick } from "../transport/scheduling.ts";
-import type { RawData } from "./message-data.ts";
+import type { RawData } from "./parts/message-data.ts";
 import { WebSocket } from "./websocket.ts";
 
 type Done = (error?: Error | null) => void;

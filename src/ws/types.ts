@@ -10,7 +10,7 @@ export type { AddressInfo } from "node:net";
 export type { SendOptions } from "./arguments.ts";
 export type { ClientOptions, FinishRequestCallback } from "./client-handshake.ts";
 export type { EventListenerOptions } from "./events/event-listeners.ts";
-export type { BinaryType, Data, RawData } from "./message-data.ts";
+export type { BinaryType, Data, RawData } from "./parts/message-data.ts";
 export type { PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 export type { ServerOptions, VerifyClientCallbackAsync, VerifyClientCallbackSync } from "./websocket-server.ts";
 

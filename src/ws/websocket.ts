@@ -31,9 +31,17 @@ import { ClientHandshake, type ClientOptions } from "./client-handshake.ts";
 import { ConnectionSender } from "./connection-sender.ts";
 import { EventfulSocket, makeAttributes } from "./events/event-listeners.ts";
 import { tell, throwLater } from "./events/tell.ts";
-import { type BinaryType, binaryTypes, inForm, lengthOf, outgoing, ownBuffer, type RawData } from "./message-data.ts";
 import { emptyBuffer } from "./parts/buffers.ts";
 import { failureOf } from "./parts/failure.ts";
+import {
+  type BinaryType,
+  binaryTypes,
+  inForm,
+  lengthOf,
+  outgoing,
+  ownBuffer,
+  type RawData,
+} from "./parts/message-data.ts";
 import type { DeflateParams, PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 import { ReceiverView } from "./receiver-view.ts";
 import { agreedParameters, type ConnectionTerms, compressionOptions, defaultMaxPayload, settleTerms } from "./terms.ts";

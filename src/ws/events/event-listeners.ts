@@ -3,7 +3,7 @@
  */
 
 import type { ClientRequest, IncomingMessage } from "node:http";
-import type { RawData } from "../message-data.ts";
+import type { RawData } from "../parts/message-data.ts";
 import {
   addListener,
   attributeListener,

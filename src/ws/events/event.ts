@@ -7,7 +7,7 @@
  */
 
 import type { EventEmitter } from "node:events";
-import type { RawData } from "../message-data.ts";
+import type { RawData } from "../parts/message-data.ts";
 
 /** An event of a `WebSocket`: its type and the object that it happened to. */
 export class Event<Target = unknown> {

@@ -3,8 +3,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import { readBuffer } from "../protocol/frames/mask-wasm.ts";
-import { asBuffer, emptyBuffer, toPayload } from "./parts/buffers.ts";
+import { readBuffer } from "../../protocol/frames/mask-wasm.ts";
+import { asBuffer, emptyBuffer, toPayload } from "./buffers.ts";
 
 /** A message as it is received; text as well, see `isBinary`. */
 export type RawData = Buffer | ArrayBuffer | Buffer[];
