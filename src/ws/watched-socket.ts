@@ -14,7 +14,13 @@ const bypassed: readonly (string | symbol)[] = ["data", "readable", "drain"];
 const adders = ["on", "addListener", "once", "prependListener", "prependOnceListener"] as const;
 const movers = ["write", "unshift", "push"] as const;
 
-const transports = new WeakMap<Socket, Transport>();
+/** What is done for a socket before it becomes a stream. */
+interface Watched {
+  readonly transport: Transport;
+  readonly touched: () => void;
+}
+
+const watched = new WeakMap<Socket, Watched>();
 
 /** The prototype of sockets under watch. */
 const watchedPrototype = Object.create(Socket.prototype) as Socket & Record<string, unknown>;
@@ -36,10 +42,13 @@ for (const name of movers) {
   } as never;
 }
 
-/** Watches a socket whose transport has begun to listen; no-op for every other stream, and for one of a class of its own. */
-export function watch(socket: object, transport: Transport): void {
+/**
+ * Watches a socket whose transport has begun to listen: `touched` is called before the first use from outside. No-op for
+ * every other stream, and for a socket of a class of its own.
+ */
+export function watch(socket: object, transport: Transport, touched: () => void): void {
   if (Object.getPrototypeOf(socket) !== Socket.prototype) return;
-  transports.set(socket as Socket, transport);
+  watched.set(socket as Socket, { transport, touched });
   wear(socket as Socket, watchedPrototype);
 }
 
@@ -49,9 +58,11 @@ export function isWatched(socket: object): boolean {
 }
 
 function unwatch(socket: Socket): void {
+  const { transport, touched } = watched.get(socket)!;
+  watched.delete(socket);
   wear(socket, Socket.prototype);
-  transports.get(socket)?.becomeStream();
-  transports.delete(socket);
+  touched();
+  transport.becomeStream();
 }
 
 function wear(socket: Socket, prototype: object): void {

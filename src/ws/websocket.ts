@@ -78,8 +78,6 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** The connection is closed, or could not be opened. */
   declare readonly CLOSED: 3;
 
-  /** @internal The stream below; null before the handshake is done. */
-  _socket: Duplex | null = null;
   /** @internal The request of the opening handshake; null before and after it. */
   _req: ClientRequest | null = null;
   /** @internal Whether this is the server's side. */
@@ -93,8 +91,11 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** @internal How many redirects were followed; on the prototype while none was. */
   declare _redirects: number;
 
-  /** Set once the connection is established. */
+  /** Set once the connection is established, with its socket. */
   #core: ConnectionCore | undefined;
+  #socket: Duplex | null = null;
+  /** Whether others write to the socket, or listen to it. */
+  #isTouched = false;
   /** Where it stands while there is no connection, and after it. */
   #state: State = connecting;
   #options: ServerSideOptions;
@@ -230,6 +231,12 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     return endpoint?.closeSent !== undefined && endpoint.closeReceived !== undefined;
   }
 
+  /** @internal The stream below; null before the handshake is done. What is written to it stands behind what was sent. */
+  get _socket(): Duplex | null {
+    this.#core?.outbox.flush();
+    return this.#socket;
+  }
+
   /** @internal What sends; null before the handshake is done. */
   get _sender(): ConnectionSender | null {
     return this.#core === undefined ? null : this.#senderOf(this.#core);
@@ -274,7 +281,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     );
     this.#core = core;
     this.#handshake = undefined;
-    this._socket = socket;
+    this.#socket = socket;
     // Listeners may be added until the turn is over.
     if (head.length > 0) {
       nextTick(() => {
@@ -283,7 +290,10 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       });
     }
     core.start();
-    watch(socket, transport);
+    watch(socket, transport, () => {
+      this.#isTouched = true;
+      core.outbox.flush();
+    });
     tell(this, "open");
   }
 
@@ -373,6 +383,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     const { binary = typeof data !== "string" && typeof data !== "number", compress, fin = true } = given;
     const sender = this.#senderOf(core);
     sender.send(message, { text: !binary, compress, fin });
+    if (this.#isTouched) core.outbox.flush();
     if (told !== undefined) sender.whenWritten(told);
   }
 
