@@ -90,12 +90,12 @@ describe("the links of a page", () => {
   });
 
   test("are told where they lead to no file or no heading", () => {
-    put("docs/other.md", "# There\n");
+    put("docs/other.md", '# There\n<a id="row"></a>\n');
     put("docs/picture.svg", "");
     const page = [
       "# Here",
       "[a](other.md) [b](other.md#there) [c](#here) [d](picture.svg#x) [e](https://example.com/no.md#no) ![f](picture.svg)",
-      "[g](none.md) `[h](none.md)` [i](other.md#here)",
+      "[g](none.md) `[h](none.md)` [i](other.md#here) [l](other.md#row)",
       "```",
       "[j](none.md)",
       "```",
