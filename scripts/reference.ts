@@ -7,9 +7,10 @@
  * is.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { headingsOf } from "./page-links.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const tools = join(root, "integrations/typedoc");
@@ -23,8 +24,19 @@ export function makeReference(out: string, options = join(tools, "typedoc.json")
     [join(tools, "node_modules/typedoc/bin/typedoc"), "--options", options, "--out", out],
     { cwd: tools, encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } },
   );
+  for (const page of namesIn(out)) correctLinks(join(out, page));
   const lines = `${stdout}${stderr}`.split("\n");
   return lines.filter((line) => /^\[(?:warning|error)\]/.test(line) && !/Found \d+ errors/.test(line));
+}
+
+/** To a heading whose name is there twice but for capitals, typedoc counts one too many. */
+function correctLinks(path: string): void {
+  const text = readFileSync(path, "utf8");
+  const headings = headingsOf(text);
+  const corrected = text.replace(/\(#([a-z]+)-1\)/g, (link, name: string) =>
+    headings.has(`${name}-1`) || !headings.has(name) ? link : `(#${name})`,
+  );
+  if (corrected !== text) writeFileSync(path, corrected);
 }
 
 /** Comments of the pages in `folder` that say nothing by themselves, a sentence each. */
