@@ -1,6 +1,7 @@
 /** Every fuzz target, in the order in which they run. */
 import type { Target } from "../target.ts";
 import { closePayloadTarget } from "./close-payload.ts";
+import { clusterTarget } from "./cluster.ts";
 import { deflateParametersTarget } from "./deflate-parameters.ts";
 import { deflateStreamTarget } from "./deflate-stream.ts";
 import { framesTarget } from "./frames.ts";
@@ -20,4 +21,5 @@ export const targets: readonly Target[] = [
   deflateStreamTarget,
   shortMessagesTarget,
   closePayloadTarget,
+  clusterTarget,
 ];

@@ -16,6 +16,7 @@ import type { RateLimitOptions } from "../connection/options/rate-limit.ts";
 import type { OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import type { CompressionOptions } from "../protocol/handshake/permessage-deflate.ts";
+import type { Gap } from "../topics/subscription.ts";
 import type { TrustProxy } from "./handshake/client-address.ts";
 import type { UpgradeContext, UpgradeResult } from "./handshake/decide.ts";
 import type { OriginPolicy } from "./handshake/origin.ts";
@@ -91,9 +92,14 @@ export interface Route<
   Params = Readonly<Record<string, string>>,
   Accepted extends AcceptedMessages = "any",
   Text extends TextForm = TextForm,
-> extends ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>,
+> extends Omit<ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>, "gap">,
     RouteOptions,
     AcceptsOption<Accepted> {
+  /**
+   * Messages of a topic with history are missing and can no longer be had: the client has to be brought up to date in
+   * another way. It is called behind the messages before and before those after.
+   */
+  gap?(connection: ServerConnection<Data, Params>, gap: Gap): unknown;
   /**
    * Decides about a client before the 101: returns an object, `{}` for nothing special, to let it in; `refuse({ … })`
    * or a `Response` to refuse it.
@@ -158,11 +164,16 @@ export type DecisionWithData<Data> =
 
 /** The argument of `route`: its `upgrade` may leave `data` out only where `data` may be undefined. */
 export interface RouteWithData<Data, Params, Accepted extends AcceptedMessages, Text extends TextForm>
-  extends ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>,
+  extends Omit<ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>, "gap">,
     Omit<RouteOptions, "text">,
     AcceptsOption<Accepted> {
   /** Whether text messages are delivered as strings (`"string"`, the default) or as bytes of UTF-8 (`"bytes"`). */
   readonly text?: Text;
+  /**
+   * Messages of a topic with history are missing and can no longer be had: the client has to be brought up to date in
+   * another way. It is called behind the messages before and before those after.
+   */
+  gap?(connection: ServerConnection<Data, Params>, gap: Gap): unknown;
   /** Decides about a client before the 101: returns an object to let it in, a refusal to refuse it. */
   upgrade?(context: UpgradeContext<Params>): DecisionWithData<Data> | Promise<DecisionWithData<Data>>;
 }

@@ -9,6 +9,7 @@ import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/opti
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
+import type { Relay } from "../topics/relay.ts";
 import { checkListenerOptions, type ListenerOptions, listenerOptionTable } from "./listening/listener.ts";
 import {
   type InlineRoute,
@@ -28,6 +29,10 @@ export interface ServeOptions<Datas = Readonly<Record<string, unknown>>> extends
    * on a route's path, else 404. Own listener only.
    */
   readonly request?: RequestListener;
+  /**
+   * What `createCluster` returned: topics then reach every process of the cluster. Default: topics stay in this server.
+   */
+  readonly cluster?: Relay;
   /** An `http` or `https` server to share; the caller starts and closes it. Default: a listener of our own. */
   readonly server?: HttpServer;
 }
@@ -37,6 +42,7 @@ const serveTable: OptionTable<ServeOptions> = {
   ...listenerOptionTable,
   routes: "object",
   request: "function",
+  cluster: "object",
   server: "any",
 };
 
@@ -51,6 +57,9 @@ export function checkServeOptions(options: ServeOptions): void {
   checkListenerOptions(options);
   if (options.port !== undefined) checkNumber("serve", "port", options.port, "port");
   if (options.server !== undefined) checkSharedServer(options.server, options);
+  if (options.cluster !== undefined && typeof options.cluster.join !== "function") {
+    throw new TypeError('Cannot serve: the option "cluster" must be what createCluster returned');
+  }
 }
 
 function checkRoutes(routes: ServeOptions["routes"] | undefined): void {

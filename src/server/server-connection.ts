@@ -4,9 +4,11 @@
 
 import { Connection, coreOf } from "../connection/connection.ts";
 import type { ConnectionParts } from "../connection/connection-core.ts";
+import { callHandler } from "../connection/handlers/call-handler.ts";
 import type { Fragments, SendFragmentsOptions } from "../connection/sending/fragment-sender.ts";
 import type { SendOptions } from "../connection/sending/send-options.ts";
 import type { Sendable } from "../connection/sending/sendable.ts";
+import type { Gap, SubscribeOptions, Subscription } from "../topics/subscription.ts";
 import type { Subscriber } from "../topics/topic.ts";
 import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
 
@@ -67,21 +69,23 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
 
   /** The names of the topics to which the connection is subscribed. */
   get topics(): readonly string[] {
-    return [...(this.#subscriber?.topics ?? [])].map(({ name }) => name);
+    const { relayed, topics = [] } = this.#subscriber ?? {};
+    return relayed ? [...relayed.keys()] : [...topics].map(({ name }) => name);
   }
 
   /**
-   * Subscribes to a topic: messages that are published to it from now on are sent to this connection.
+   * Subscribes to a topic: messages that are published to it from now on are sent to this connection; with `since` those
+   * before, too, that it has missed.
    *
    * Throws a RangeError beyond `maxTopics` topics, 1000 by default, and for a name of more than `maxTopicLength` bytes
-   * of UTF-8, 256 by default. Throws an Error when the connection was accepted without topics. A closed connection is
-   * not subscribed.
+   * of UTF-8, 256 by default; a TypeError for a `since` that cannot be. Throws an Error when the connection was accepted
+   * without topics. A closed connection is not subscribed.
    */
-  subscribe(topic: string): void {
+  subscribe(topic: string, options?: SubscribeOptions): Subscription {
     if (!this.#topics) throw new Error(`Cannot subscribe: ${withoutTopics}`);
-    if (this.readyState === 3) return;
+    if (this.readyState === 3) return closedSubscription(topic);
     this.#subscriber ??= this.#makeSubscriber();
-    this.#topics.subscribe(this.#subscriber, topic);
+    return this.#topics.subscribe(this.#subscriber, topic, options);
   }
 
   /** Ends the subscription to a topic. Returns false when there was none. */
@@ -135,7 +139,8 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   }
 
   #makeSubscriber(): Subscriber {
-    const { sending } = coreOf(this);
+    const core = coreOf(this);
+    const { sending } = core;
     return {
       topics: new Set(),
       position: { batch: 0, entry: 0 },
@@ -144,6 +149,19 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
       lag: () => sending.lag(),
       sendFrames: (frames, messageCount) => sending.sendFrames(frames, messageCount),
       deliveryFailed: (error) => sending.sendingFailed(error),
+      ready: () => sending.ready,
+      ...(core.handlers.gap && { gap: (gap: Gap) => callHandler(core, "gap", gap) }),
     };
   }
+}
+
+/** What subscribing to a topic comes to on a connection that is closed. */
+function closedSubscription(topic: string): Subscription {
+  return {
+    topic,
+    get ready() {
+      return Promise.resolve({ replayed: 0, reason: "closed" });
+    },
+    unsubscribe: () => false,
+  };
 }

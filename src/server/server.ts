@@ -53,7 +53,13 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
   static {
     serveOn = async (http, options) => {
       const server = new Server(http, options);
-      if (server.#own) await server.#listen(options);
+      if (options.cluster) server.#topics.join(options.cluster);
+      try {
+        if (server.#own) await server.#listen(options);
+      } catch (error) {
+        server.#topics.close();
+        throw error;
+      }
       attach(http, server.#handshakes);
       return server;
     };
@@ -151,6 +157,7 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
       destroyTlsTransports(this.#http);
     }
     await stopped;
+    this.#topics.close();
   }
 
   /** The same as `close`. */

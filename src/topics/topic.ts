@@ -3,6 +3,7 @@
  */
 
 import type { SharedCompression } from "../connection/sending/prepared-message.ts";
+import type { Gap, Subscription } from "./subscription.ts";
 
 /** How far a subscriber has come in what was published. */
 export interface Position {
@@ -26,6 +27,12 @@ export interface Subscriber {
   sendFrames(frames: Uint8Array, messageCount: number): void;
   /** A publication could not be sent to it. */
   deliveryFailed(error: unknown): void;
+  /** Its subscriptions by topic, ready or not, where a relay keeps them. */
+  relayed?: Map<string, Subscription>;
+  /** Resolves when it has read enough to be sent more. */
+  ready?(): Promise<void>;
+  /** Messages of a topic are missing. Without it nobody is told. */
+  gap?(gap: Gap): void;
 }
 
 /** One topic; it exists while it has subscribers. */

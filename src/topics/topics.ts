@@ -18,6 +18,8 @@ import { viewSource } from "../protocol/bytes.ts";
 import { describe } from "../protocol/check-options.ts";
 import { setImmediate } from "../transport/scheduling.ts";
 import { PublishBatch, tallyOf } from "./publish-batch.ts";
+import type { LocalTopics, Relay, RelayedTopics } from "./relay.ts";
+import type { Gap, Subscribed, SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
 /** How many subscribers a message was for when it was published, and when they have it. */
@@ -35,6 +37,11 @@ export interface PublishResult {
    * reading anything. Never rejects.
    */
   readonly delivered: Promise<void>;
+  /**
+   * Resolves when the broker has stored the message, with its position; with undefined without a cluster, and for a topic
+   * without history. Rejects with a `ClusterError`, which may be left unhandled.
+   */
+  readonly stored: Promise<string | undefined>;
 }
 
 /** A message to publish: text, bytes, or prepared before. */
@@ -56,7 +63,7 @@ const longestStandstill = 1000;
 const lookInterval = 20;
 
 /** A set of topics; every server has its own. */
-export class Topics {
+export class Topics implements LocalTopics {
   readonly #topics = new Map<string, Topic>();
   readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklogSize">;
   /** Batches that are not delivered to all yet, oldest first. A turn to deliver is due while there are any. */
@@ -66,6 +73,8 @@ export class Topics {
   #delivery: Iterator<void> | undefined;
   #backlog = 0;
   #dropped = 0;
+  /** Undefined where the topics are this process's alone. */
+  #relay: RelayedTopics | undefined;
 
   /** The default limits hold where none are given. */
   constructor(limits: Partial<ServerLimits> = {}) {
@@ -97,17 +106,61 @@ export class Topics {
     return this.#topics.keys();
   }
 
+  /** @internal Joins a relay, before anything is published or subscribed to. */
+  join(relay: Relay): void {
+    this.#relay = relay.join(this);
+  }
+
+  /** @internal Leaves the relay. */
+  close(): void {
+    this.#relay?.close();
+  }
+
   /** Publishes to all subscribers of a topic but `except`; they get it when the turn is over. */
   publish(name: string, data: Publishable, except?: Subscriber): PublishResult {
     const message = prepare(data);
+    const relayed = this.#relay?.publish(name, message, except);
+    if (relayed?.comesBack !== true) return this.#publishHere(name, message, except, relayed?.stored);
     const topic = this.#topics.get(name);
-    if (topic === undefined) return new Published(0, 0);
+    const { of, refusing } = topic === undefined ? nobody : tallyOf(topic);
+    const own = except !== undefined && topic?.subscribers.has(except) && except.takesFrames() ? 1 : 0;
+    const delivered = () => relayed.stored.then(() => this.pace(name)).catch(() => {});
+    return new Published(of - refusing - own, refusing, delivered, relayed.stored);
+  }
+
+  /** @internal See `LocalTopics`. */
+  deliver(name: string, message: PreparedMessage, except: Subscriber | undefined): boolean {
+    const { reached, dropped } = this.#publishHere(name, message, except, undefined);
+    return reached > 0 || dropped === 0;
+  }
+
+  /** @internal See `LocalTopics`. */
+  tellGap(gap: Gap): boolean {
+    const topic = this.#topics.get(gap.topic);
+    let toldAll = true;
+    for (const subscriber of [...(topic?.subscribers ?? [])]) {
+      if (!topic?.subscribers.has(subscriber)) continue;
+      this.catchUp(subscriber);
+      subscriber.gap?.(gap);
+      toldAll &&= subscriber.gap !== undefined;
+    }
+    return toldAll;
+  }
+
+  #publishHere(
+    name: string,
+    message: PreparedMessage,
+    except: Subscriber | undefined,
+    stored: Promise<string | undefined> | undefined,
+  ): PublishResult {
+    const topic = this.#topics.get(name);
+    if (topic === undefined) return new Published(0, 0, undefined, stored);
     const own = except !== undefined && topic.subscribers.has(except) ? 1 : 0;
     const size = entrySize + message.data.length;
     if (this.#backlog > 0 && this.#backlog + size > this.#limits.maxPublishBacklogSize) {
       const dropped = topic.subscribers.size - own;
       this.#dropped += dropped;
-      return new Published(0, dropped, () => this.#pace(topic, this.#batches.at(-1)));
+      return new Published(0, dropped, () => this.#pace(topic, this.#batches.at(-1)), stored);
     }
     const batch = this.#gather();
     batch.add(topic, message, size, except);
@@ -115,7 +168,8 @@ export class Topics {
     const dropped = batch.tally(topic).refusing;
     this.#dropped += dropped;
     const reachesOwn = own === 1 && except!.takesFrames() ? 1 : 0;
-    return new Published(topic.subscribers.size - dropped - reachesOwn, dropped, () => this.#pace(topic, batch));
+    const reached = topic.subscribers.size - dropped - reachesOwn;
+    return new Published(reached, dropped, () => this.#pace(topic, batch), stored);
   }
 
   /**
@@ -131,34 +185,51 @@ export class Topics {
   }
 
   /** Subscribes; a RangeError when that breaks a limit. A second subscription to the same topic changes nothing. */
-  subscribe(subscriber: Subscriber, name: string): void {
+  subscribe(subscriber: Subscriber, name: string, options: SubscribeOptions = {}): Subscription {
     const { maxTopics, maxTopicLength } = this.#limits;
     if (typeof name !== "string") throw new TypeError(`Cannot subscribe: a topic is a string, not ${describe(name)}`);
     if (Buffer.byteLength(name) > maxTopicLength) {
       throw new RangeError(`Cannot subscribe: the topic's name is longer than ${maxTopicLength} bytes`);
     }
-    if (this.#topics.get(name)?.subscribers.has(subscriber)) return;
-    if (subscriber.topics.size >= maxTopics) {
+    const isKnown = subscriber.relayed?.has(name) ?? this.#topics.get(name)?.subscribers.has(subscriber);
+    if (!isKnown && (subscriber.relayed ?? subscriber.topics).size >= maxTopics) {
       throw new RangeError(`Cannot subscribe: the connection is subscribed to ${maxTopics} topics already`);
     }
+    if (this.#relay) return this.#relay.subscribe(subscriber, name, options);
+    if (options.since !== undefined && options.since !== "now") {
+      throw new TypeError("Cannot subscribe: since is for topics with history, which need a cluster");
+    }
+    this.add(subscriber, name);
+    return new OwnSubscription(this, subscriber, name);
+  }
+
+  /** Ends a subscription; false when there was none. */
+  unsubscribe(subscriber: Subscriber, name: string): boolean {
+    return this.#relay?.unsubscribe(subscriber, name) ?? this.remove(subscriber, name);
+  }
+
+  /** Ends all subscriptions of a connection that is over. */
+  leave(subscriber: Subscriber): void {
+    this.#relay?.leave(subscriber);
+    for (const topic of subscriber.topics) this.#remove(subscriber, topic);
+  }
+
+  /** @internal See `LocalTopics`. */
+  add(subscriber: Subscriber, name: string): void {
+    if (this.#topics.get(name)?.subscribers.has(subscriber)) return;
     this.catchUp(subscriber);
     const topic = this.#topics.get(name) ?? this.#makeTopic(name);
     topic.subscribers.add(subscriber);
     subscriber.topics.add(topic);
   }
 
-  /** Ends a subscription; false when there was none. */
-  unsubscribe(subscriber: Subscriber, name: string): boolean {
+  /** @internal See `LocalTopics`. */
+  remove(subscriber: Subscriber, name: string): boolean {
     const topic = this.#topics.get(name);
     if (!topic?.subscribers.has(subscriber)) return false;
     this.catchUp(subscriber);
     this.#remove(subscriber, topic);
     return true;
-  }
-
-  /** Ends all subscriptions of a connection that is over. */
-  leave(subscriber: Subscriber): void {
-    for (const topic of subscriber.topics) this.#remove(subscriber, topic);
   }
 
   /** Gives a subscriber now what was published up to now, so that what follows comes behind it. */
@@ -234,20 +305,56 @@ export class Topics {
   }
 }
 
+/** How nobody stands. */
+const nobody = { of: 0, refusing: 0 };
+
 /** The outcome of a publication; `delivered` is looked into only when it is asked for. */
 class Published implements PublishResult {
   readonly reached: number;
   readonly dropped: number;
   readonly #delivered: (() => Promise<void>) | undefined;
+  readonly #stored: Promise<string | undefined> | undefined;
 
-  constructor(reached: number, dropped: number, delivered?: () => Promise<void>) {
+  constructor(
+    reached: number,
+    dropped: number,
+    delivered: (() => Promise<void>) | undefined,
+    stored: Promise<string | undefined> | undefined,
+  ) {
     this.reached = reached;
     this.dropped = dropped;
     this.#delivered = delivered;
+    this.#stored = stored;
   }
 
   get delivered(): Promise<void> {
     return this.#delivered?.() ?? Promise.resolve();
+  }
+
+  get stored(): Promise<string | undefined> {
+    return this.#stored ?? Promise.resolve(undefined);
+  }
+}
+
+/** A subscription to a topic of this process: ready at once, and derived from the topic, which alone knows of it. */
+class OwnSubscription implements Subscription {
+  readonly topic: string;
+  readonly #topics: Topics;
+  readonly #subscriber: Subscriber;
+
+  constructor(topics: Topics, subscriber: Subscriber, topic: string) {
+    this.#topics = topics;
+    this.#subscriber = subscriber;
+    this.topic = topic;
+  }
+
+  get ready(): Promise<Subscribed> {
+    const isThere = [...this.#subscriber.topics].some(({ name }) => name === this.topic);
+    return Promise.resolve({ replayed: 0, ...(!isThere && { reason: "unsubscribed" }) });
+  }
+
+  unsubscribe(): boolean {
+    return this.#topics.unsubscribe(this.#subscriber, this.topic);
   }
 }
 

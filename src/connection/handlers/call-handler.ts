@@ -3,7 +3,6 @@
  * next step depends on it.
  */
 
-import type { CloseReport } from "../closing/close-report.ts";
 import { isThenable, whenSettled } from "../event-loop/thenable.ts";
 import type { ConnectionHandlers } from "./handlers.ts";
 
@@ -28,7 +27,7 @@ type HandlerName = Exclude<keyof ConnectionHandlers<object>, "message" | "error"
 export function callHandler(
   caller: HandlerCaller,
   name: HandlerName,
-  argument?: Uint8Array | CloseReport,
+  argument?: object,
   done: () => void = () => {},
 ): void {
   const { handlers } = caller;

@@ -15,6 +15,7 @@ const names: Record<keyof ConnectionHandlers<unknown>, true> = {
   message: true,
   drain: true,
   closing: true,
+  gap: true,
   close: true,
   error: true,
   ping: true,

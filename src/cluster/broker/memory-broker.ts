@@ -1,0 +1,153 @@
+/**
+ * A broker in this process: for tests, for one process, and for several clusters in it that share the same logs.
+ */
+
+import { randomBytes } from "node:crypto";
+import { queueMicrotask } from "../../transport/scheduling.ts";
+import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "./broker.ts";
+import { ClusterError } from "./cluster-error.ts";
+import type { Entry, LogPage, LogPosition } from "./entry.ts";
+import { MemoryLog } from "./memory-log.ts";
+
+/** The options of `memoryBroker`. */
+export interface MemoryBrokerOptions {
+  /** Another memory broker, whose logs and subscribers this one shares. Default: logs of its own. */
+  readonly sharedWith?: Broker;
+}
+
+/** How long a log is kept that nobody publishes to or reads, in milliseconds. */
+const logLifetime = 24 * 60 * 60 * 1000;
+
+/** What brokers share. */
+class MemoryStore {
+  readonly #logs = new Map<string, { readonly log: MemoryLog; usedAt: number }>();
+  readonly #subscribers = new Map<string, Set<BrokerEvents>>();
+  #sweptAt = Date.now();
+
+  log(topic: string): MemoryLog {
+    this.#sweep();
+    let kept = this.#logs.get(topic);
+    if (kept === undefined) {
+      kept = { log: new MemoryLog(newEpoch()), usedAt: 0 };
+      this.#logs.set(topic, kept);
+    }
+    kept.usedAt = Date.now();
+    return kept.log;
+  }
+
+  subscribe(topic: string, events: BrokerEvents): void {
+    const subscribers = this.#subscribers.get(topic);
+    if (subscribers) subscribers.add(events);
+    else this.#subscribers.set(topic, new Set([events]));
+  }
+
+  unsubscribe(topic: string, events: BrokerEvents): void {
+    const subscribers = this.#subscribers.get(topic);
+    subscribers?.delete(events);
+    if (subscribers?.size === 0) this.#subscribers.delete(topic);
+  }
+
+  leave(events: BrokerEvents): void {
+    for (const topic of [...this.#subscribers.keys()]) this.unsubscribe(topic, events);
+  }
+
+  /** Subscribers get it behind what runs now: no publisher has another's code on its stack. */
+  emit(topic: string, entry: Entry): void {
+    const subscribers = this.#subscribers.get(topic);
+    if (subscribers === undefined) return;
+    for (const events of subscribers) queueMicrotask(() => subscribers.has(events) && events.message(topic, entry));
+  }
+
+  #sweep(): void {
+    const now = Date.now();
+    if (now - this.#sweptAt < logLifetime / 24) return;
+    this.#sweptAt = now;
+    for (const [topic, { usedAt }] of this.#logs) {
+      if (now - usedAt > logLifetime && !this.#subscribers.has(topic)) this.#logs.delete(topic);
+    }
+  }
+}
+
+const stores = new WeakMap<Broker, MemoryStore>();
+
+/** Makes a broker in memory. Throws a TypeError when `sharedWith` is no memory broker. */
+export function memoryBroker({ sharedWith }: MemoryBrokerOptions = {}): Broker {
+  const store = sharedWith === undefined ? new MemoryStore() : stores.get(sharedWith);
+  if (store === undefined) throw new TypeError("Cannot share logs: sharedWith must be what memoryBroker returned");
+  const broker = new MemoryBroker(store);
+  stores.set(broker, store);
+  return broker;
+}
+
+class MemoryBroker implements Broker {
+  readonly #store: MemoryStore;
+  #events: BrokerEvents | undefined;
+
+  constructor(store: MemoryStore) {
+    this.#store = store;
+  }
+
+  async connect(events: BrokerEvents): Promise<void> {
+    if (this.#events) throw new ClusterError("refused", "Cannot connect: the broker belongs to another cluster");
+    this.#events = events;
+    events.state(true);
+  }
+
+  async publish(
+    topic: string,
+    batch: readonly Outgoing[],
+    { history, retryAfter }: PublishOptions,
+  ): Promise<readonly LogPosition[]> {
+    this.#connected();
+    if (history === undefined) {
+      for (const { id, payload } of batch) this.#store.emit(topic, { epoch: "", prev: 0, offset: 0, id, payload });
+      return [];
+    }
+    const now = Date.now();
+    const firstSent = retryAfter === undefined ? undefined : now - retryAfter;
+    const stored = (entry: Entry) => this.#store.emit(topic, entry);
+    return this.#store.log(topic).append(batch, history, { now, firstSent, stored });
+  }
+
+  async subscribe(topics: readonly string[]): Promise<void> {
+    const events = this.#connected();
+    for (const topic of topics) this.#store.subscribe(topic, events);
+  }
+
+  async unsubscribe(topics: readonly string[]): Promise<void> {
+    const events = this.#connected();
+    for (const topic of topics) this.#store.unsubscribe(topic, events);
+  }
+
+  async history(topic: string, since: LogPosition | undefined, limit: number): Promise<LogPage> {
+    this.#connected();
+    return this.#store.log(topic).page(since, limit, Date.now());
+  }
+
+  async positions(topics: readonly string[]): Promise<readonly LogPosition[]> {
+    this.#connected();
+    return topics.map((topic) => this.#store.log(topic).end);
+  }
+
+  async endEpoch(topic: string, seen: string): Promise<void> {
+    this.#connected();
+    const epoch = newEpoch();
+    if (!this.#store.log(topic).endEpoch(seen, epoch)) return;
+    this.#store.emit(topic, { epoch, prev: 0, offset: 0, id: "-", payload: new Uint8Array() });
+  }
+
+  async close(): Promise<void> {
+    if (this.#events) this.#store.leave(this.#events);
+    this.#events = undefined;
+  }
+
+  #connected(): BrokerEvents {
+    if (this.#events) return this.#events;
+    throw new ClusterError("unavailable", "The broker is not connected");
+  }
+}
+
+/** A name that no other log has. */
+export function newEpoch(): string {
+  return randomBytes(9).toString("base64url");
+}

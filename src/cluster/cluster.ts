@@ -1,0 +1,211 @@
+/**
+ * A cluster as applications have it: topics across processes and machines, over a broker that orders and stores.
+ */
+
+import { Buffer } from "node:buffer";
+import { viewSource } from "../protocol/bytes.ts";
+import { checkNumber } from "../protocol/check-number.ts";
+import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
+import type { LocalTopics, Relay, RelayedTopics } from "../topics/relay.ts";
+import type { Gap, Since } from "../topics/subscription.ts";
+import { ClusterError } from "./broker/cluster-error.ts";
+import { continuityOf, positionToText } from "./broker/entry.ts";
+import { ClusterNode, type ClusterState, type NodeCounters } from "./cluster-node.ts";
+import { type ClusterOptions, type ResolvedCluster, resolveCluster } from "./cluster-options.ts";
+import { type ClusterMessage, HandlerSubscription } from "./handler-subscription.ts";
+import { unwrap } from "./node/envelope.ts";
+import { ServerRelay, startOf } from "./server-relay.ts";
+
+/** The options of `cluster.publish`. */
+export interface ClusterPublishOptions {
+  /** Names the message: within five minutes a second one of the topic with this id is not stored, but counts as the first. */
+  readonly id?: string;
+}
+
+/** The options of `cluster.subscribe`. */
+export interface ClusterSubscribeOptions {
+  /** Where it begins; anything but `"now"` needs a topic with history. Default `"now"`. */
+  readonly since?: Since;
+  /** Called where messages are missing. */
+  readonly gap?: (gap: Gap) => unknown;
+  /** Ends the subscription when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** The options of `cluster.history`. */
+export interface HistoryOptions {
+  /** Behind which position to read, or how many of the newest messages. Default `{ last: limit }`. */
+  readonly since?: Exclude<Since, "now">;
+  /** The most messages, 1 to 10,000. Default 100. */
+  readonly limit?: number;
+}
+
+/** A piece of a topic's history. */
+export interface ClusterHistory {
+  readonly messages: readonly ClusterMessage[];
+  /** Whether nothing is missing between `since` and the first message. */
+  readonly complete: boolean;
+  /** Behind the last of the messages: where to read on, or to subscribe. */
+  readonly position: string;
+}
+
+/** The numbers of a cluster. Counts begin with it. */
+export interface ClusterMetrics extends Readonly<NodeCounters> {
+  /** Whether the broker can be reached. */
+  readonly state: ClusterState;
+  /** The number of topics that this node is subscribed to now. */
+  readonly topics: number;
+  /** The number of messages that wait for the broker now. */
+  readonly pending: number;
+}
+
+const subscribeTable: OptionTable<ClusterSubscribeOptions> = { since: "any", gap: "function", signal: "object" };
+const publishTable: OptionTable<ClusterPublishOptions> = { id: "string" };
+const historyTable: OptionTable<HistoryOptions> = { since: "any", limit: "number" };
+
+/** Makes a cluster; it connects at once. Throws a TypeError or a RangeError for options that cannot be. */
+export function createCluster(options: ClusterOptions = {}): Cluster {
+  return new Cluster(resolveCluster(options));
+}
+
+/** See `createCluster`; `serve` has the option `cluster` for it. */
+export class Cluster implements Relay {
+  readonly #node: ClusterNode;
+  readonly #handlers = new Set<() => void>();
+
+  /** @internal Applications call `createCluster`. */
+  constructor(options: ResolvedCluster) {
+    this.#node = new ClusterNode(options);
+  }
+
+  /** Resolves when the broker answers. Rejects with a `ClusterError` for what waiting cannot heal. */
+  get ready(): Promise<void> {
+    return this.#node.ready;
+  }
+
+  /** Whether the broker can be reached; for readiness probes. */
+  get state(): ClusterState {
+    return this.#node.state;
+  }
+
+  /**
+   * Publishes a message to all nodes; resolves with its position when it is stored, and with undefined for a topic without
+   * history.
+   *
+   * Rejects with a `ClusterError`, whose code says whether it may have been stored, which may be left unhandled. Throws a
+   * TypeError for data of another type than text or binary, for options that cannot be and for a topic that is local.
+   */
+  publish(
+    topic: string,
+    data: string | ArrayBuffer | ArrayBufferView,
+    options: ClusterPublishOptions = {},
+  ): Promise<string | undefined> {
+    checkOptions("publish", options, publishTable);
+    checkTopic("publish", topic);
+    const bytes = typeof data === "string" ? data : viewSource(data);
+    if (bytes === undefined) throw new TypeError(`Cannot publish: data must be text or bytes, not ${describe(data)}`);
+    const { isLocal, history } = this.#node.ruleOf(topic);
+    if (isLocal) throw new TypeError(`Cannot publish: the topic ${describe(topic)} stays in each server`);
+    if (options.id !== undefined && !history) throw new TypeError("Cannot publish: an id is for topics with history");
+    if (options.id !== undefined && Buffer.byteLength(options.id) > 256) {
+      throw new RangeError("Cannot publish: an id has at most 256 bytes");
+    }
+    const publishing = this.#node.publish(topic, { data: bytes, node: noServer, session: "" }, options.id);
+    publishing.catch(() => {});
+    return publishing;
+  }
+
+  /**
+   * Subscribes the process itself: the handler gets the messages one after another, and is not waited for; its exceptions
+   * go to `log`. Returns a function that ends the subscription.
+   *
+   * Throws a TypeError for a `since` of a topic without history, and a `ClusterError` when the cluster is closed.
+   */
+  subscribe(
+    topic: string,
+    handler: (message: ClusterMessage) => unknown,
+    options: ClusterSubscribeOptions = {},
+  ): () => void {
+    checkOptions("subscribe", options, subscribeTable);
+    checkTopic("subscribe", topic);
+    if (typeof handler !== "function") {
+      throw new TypeError(`Cannot subscribe: the handler must be a function, not ${describe(handler)}`);
+    }
+    this.#checkOpen("subscribe");
+    const { since = "now", gap, signal } = options;
+    const rule = this.#node.ruleOf(topic);
+    if (rule.isLocal) throw new TypeError(`Cannot subscribe: the topic ${describe(topic)} stays in each server`);
+    const from = startOf(since, rule);
+    if (signal?.aborted) return () => {};
+    const failed = (cause: unknown) => this.#node.failed(new Error(`A handler of the topic ${topic} threw`, { cause }));
+    const subscription = new HandlerSubscription({ handler, gap, failed });
+    const shared = this.#node.acquire(topic, subscription);
+    subscription.start(shared, from, this.#node.catchUp);
+    const end = () => {
+      if (!this.#handlers.delete(end)) return;
+      signal?.removeEventListener("abort", end);
+      subscription.end();
+      this.#node.release(shared, subscription);
+    };
+    this.#handlers.add(end);
+    signal?.addEventListener("abort", end);
+    return end;
+  }
+
+  /** Reads a piece of a topic's history. Rejects with a TypeError where it has none, and with a `ClusterError`. */
+  async history(topic: string, options: HistoryOptions = {}): Promise<ClusterHistory> {
+    checkOptions("read history", options, historyTable);
+    checkTopic("read history", topic);
+    const range = { least: 1, most: 10_000, whole: true };
+    const limit = checkNumber("read history", "limit", options.limit ?? 100, range);
+    const from = startOf(options.since ?? { last: limit }, this.#node.ruleOf(topic));
+    if (from === undefined) throw new TypeError("Cannot read history: since is a position or { last }");
+    this.#checkOpen("read history");
+    const { broker, fills } = this.#node;
+    const since = "last" in from ? undefined : from;
+    const page = await fills.take(() => broker.history!(topic, since, "last" in from ? from.last : limit));
+    const messages = page.entries.flatMap((entry) => {
+      const message = unwrap(entry.payload);
+      return message ? [{ topic, data: message.data, position: positionToText(entry) }] : [];
+    });
+    const end = page.entries.at(-1) ?? { epoch: page.epoch, offset: page.last };
+    const complete = since === undefined || continuityOf(page, since) === "complete";
+    return { messages, complete, position: positionToText(end) };
+  }
+
+  /** The numbers of the cluster, as they are now. */
+  metrics(): ClusterMetrics {
+    const { counters, state, topicCount, pending } = this.#node;
+    return { ...counters, state, topics: topicCount, pending };
+  }
+
+  /** Lets go of the broker: what waits fails, subscriptions get nothing more. Never rejects. */
+  async close(): Promise<void> {
+    for (const end of [...this.#handlers]) end();
+    await this.#node.close();
+  }
+
+  /** The same as `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal See `Relay`. */
+  join(topics: LocalTopics): RelayedTopics {
+    return new ServerRelay(this.#node, topics);
+  }
+
+  #checkOpen(action: string): void {
+    if (this.#node.state === "closed") throw new ClusterError("closed", `Cannot ${action}: the cluster is closed`);
+  }
+}
+
+/** What is published by the process itself comes from none of its servers. */
+const noServer = "0".repeat(16);
+
+function checkTopic(action: string, topic: unknown): void {
+  if (typeof topic !== "string") throw new TypeError(`Cannot ${action}: a topic is a string, not ${describe(topic)}`);
+  const length = Buffer.byteLength(topic);
+  if (length === 0 || length > 4096)
+    throw new RangeError(`Cannot ${action}: a topic has 1 to 4096 bytes, not ${length}`);
+}

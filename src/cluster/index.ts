@@ -1,0 +1,22 @@
+/**
+ * The entry `openline/cluster`: topics across processes and machines.
+ */
+
+export type { Broker, BrokerEvents, HistoryRule, Outgoing, PublishOptions } from "./broker/broker.ts";
+export { ClusterError, type ClusterErrorCode } from "./broker/cluster-error.ts";
+export type { Entry, LogPage, LogPosition } from "./broker/entry.ts";
+export { type MemoryBrokerOptions, memoryBroker } from "./broker/memory-broker.ts";
+export {
+  type Cluster,
+  type ClusterHistory,
+  type ClusterMetrics,
+  type ClusterPublishOptions,
+  type ClusterSubscribeOptions,
+  createCluster,
+  type HistoryOptions,
+} from "./cluster.ts";
+export type { ClusterState, NodeCounters } from "./cluster-node.ts";
+export type { ClusterOptions, ClusterRecord } from "./cluster-options.ts";
+export type { ClusterMessage } from "./handler-subscription.ts";
+export type { TopicCounters } from "./node/cluster-topic.ts";
+export type { Encodable, TopicRule, TopicRules } from "./node/topic-rules.ts";

@@ -1,0 +1,16 @@
+import { expect, test } from "vitest";
+import { memoryBroker } from "../../../src/cluster/broker/memory-broker.ts";
+import { brokerTests } from "./broker-contract.ts";
+
+brokerTests("the broker in memory", async () => {
+  const first = memoryBroker();
+  return { make: () => memoryBroker({ sharedWith: first }) };
+});
+
+test("a broker belongs to one cluster, and shares logs with memory brokers alone", async () => {
+  const broker = memoryBroker();
+  const events = { message: () => {}, state: () => {}, error: () => {} };
+  await broker.connect(events);
+  await expect(broker.connect(events)).rejects.toMatchObject({ code: "refused" });
+  expect(() => memoryBroker({ sharedWith: {} as never })).toThrow(TypeError);
+});
