@@ -77,6 +77,7 @@ export async function complaints(
     writeFileSync(join(folder, "program.ts"), readFileSync(join(tools, "program.ts")));
     programs.push("program.ts");
     entries.push("openline", "openline/browser", "openline/browser/json", "openline/json", "openline/testing");
+    entries.push("openline/cluster");
   }
   if (isPage) {
     writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));

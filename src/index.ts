@@ -98,4 +98,6 @@ export {
 export type { ServeOptions } from "./server/serve-options.ts";
 export { type Server, serve } from "./server/server.ts";
 export type { ServerConnection } from "./server/server-connection.ts";
+export type { Relay } from "./topics/relay.ts";
+export type { Gap, Since, Subscribed, SubscribeOptions, Subscription } from "./topics/subscription.ts";
 export { type Publishable, type PublishResult, Topics } from "./topics/topics.ts";

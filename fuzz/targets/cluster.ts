@@ -19,5 +19,5 @@ function run(input: Uint8Array): Outcome {
   world.run({ below });
   const { broker, clients } = world;
   const gaps = new Set(clients.flatMap((client) => client.gaps));
-  return `${Math.min(3, broker.stored.length)} ${[...gaps].sort().join()} ${clients.some(({ resumed }) => resumed > 0)}`;
+  return `${Math.min(9, broker.stored.length)} ${[...gaps].sort().join()} ${clients.some(({ resumed }) => resumed > 0)}`;
 }

@@ -190,7 +190,7 @@ export class Cluster implements Relay {
     return this.close();
   }
 
-  /** @internal See `Relay`. */
+  /** What a server does that has this cluster as an option. */
   join(topics: LocalTopics): RelayedTopics {
     return new ServerRelay(this.#node, topics);
   }

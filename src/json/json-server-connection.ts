@@ -3,6 +3,7 @@
  */
 
 import type { ServerConnection } from "../server/server-connection.ts";
+import type { SubscribeOptions, Subscription } from "../topics/subscription.ts";
 import type { PublishResult } from "../topics/topics.ts";
 import { encodeJson } from "../typed/json-codec.ts";
 import { JsonConnection } from "../typed/json-connection.ts";
@@ -44,8 +45,8 @@ export class JsonServerConnection<
   }
 
   /** Subscribes to a topic; throws what `subscribe` of `ServerConnection` throws. */
-  subscribe(topic: string): void {
-    this.raw.subscribe(topic);
+  subscribe(topic: string, options?: SubscribeOptions): Subscription {
+    return this.raw.subscribe(topic, options);
   }
 
   /** Ends the subscription to a topic. Returns false when there was none. */

@@ -18,7 +18,7 @@ import { viewSource } from "../protocol/bytes.ts";
 import { describe } from "../protocol/check-options.ts";
 import { setImmediate } from "../transport/scheduling.ts";
 import { PublishBatch, tallyOf } from "./publish-batch.ts";
-import type { LocalTopics, Relay, RelayedTopics } from "./relay.ts";
+import type { Relay, RelayedTopics } from "./relay.ts";
 import type { Gap, Subscribed, SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
@@ -63,7 +63,7 @@ const longestStandstill = 1000;
 const lookInterval = 20;
 
 /** A set of topics; every server has its own. */
-export class Topics implements LocalTopics {
+export class Topics {
   readonly #topics = new Map<string, Topic>();
   readonly #limits: Pick<ServerLimits, "maxTopics" | "maxTopicLength" | "maxPublishBacklogSize">;
   /** Batches that are not delivered to all yet, oldest first. A turn to deliver is due while there are any. */
