@@ -68,7 +68,7 @@ export function createCluster(options: ClusterOptions = {}): Cluster {
   return new Cluster(resolveCluster(options));
 }
 
-/** See `createCluster`; `serve` has the option `cluster` for it. */
+/** A cluster, as `createCluster` returns it and the option `cluster` of `serve` takes it. */
 export class Cluster implements Relay {
   readonly #node: ClusterNode;
   readonly #handlers = new Set<() => void>();

@@ -92,7 +92,7 @@ export interface Route<
   Params = Readonly<Record<string, string>>,
   Accepted extends AcceptedMessages = "any",
   Text extends TextForm = TextForm,
-> extends Omit<ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>, "gap">,
+> extends ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>,
     RouteOptions,
     AcceptsOption<Accepted> {
   /**
@@ -149,6 +149,7 @@ export const routeOptionTable: OptionTable<RouteOptions> = {
 export const routeTable: OptionTable<Route> = {
   ...handlerTable,
   ...routeOptionTable,
+  gap: "function",
   accepts: "any",
   upgrade: "function",
 };
@@ -164,7 +165,7 @@ export type DecisionWithData<Data> =
 
 /** The argument of `route`: its `upgrade` may leave `data` out only where `data` may be undefined. */
 export interface RouteWithData<Data, Params, Accepted extends AcceptedMessages, Text extends TextForm>
-  extends Omit<ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>, "gap">,
+  extends ConnectionHandlers<ServerConnection<Data, Params>, DataOf<Accepted, Text>>,
     Omit<RouteOptions, "text">,
     AcceptsOption<Accepted> {
   /** Whether text messages are delivered as strings (`"string"`, the default) or as bytes of UTF-8 (`"bytes"`). */

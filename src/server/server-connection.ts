@@ -150,7 +150,9 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
       sendFrames: (frames, messageCount) => sending.sendFrames(frames, messageCount),
       deliveryFailed: (error) => sending.sendingFailed(error),
       ready: () => sending.ready,
-      ...(core.handlers.gap && { gap: (gap: Gap) => callHandler(core, "gap", gap) }),
+      ...((core.handlers as { readonly gap?: unknown }).gap !== undefined && {
+        gap: (gap: Gap) => callHandler(core, "gap", gap),
+      }),
     };
   }
 }

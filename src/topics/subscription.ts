@@ -25,6 +25,7 @@ export interface SubscribeOptions {
 
 /** A subscription; it is no promise, so that a handler may return it without waiting for a broker. */
 export interface Subscription {
+  /** The name of the topic. */
   readonly topic: string;
   /**
    * Resolves when nothing that is stored from then on is missed: without a cluster at once. Never rejects: when the
@@ -37,6 +38,7 @@ export interface Subscription {
 
 /** Messages of a topic that a subscriber does not get, nor can have. */
 export interface Gap {
+  /** The name of the topic. */
   readonly topic: string;
   /**
    * `epoch`: the broker lost the log, or it was ended for all because it had lost its end. `fork`: this node saw that it

@@ -18,6 +18,7 @@ export interface Outgoing {
   readonly id: string;
   /** The application's `id`: within five minutes a second message with it is not stored. */
   readonly key?: string | undefined;
+  /** The message and its wrapping, which the broker does not look into. */
   readonly payload: Uint8Array;
 }
 
@@ -56,6 +57,7 @@ export interface Broker {
   publish(topic: string, batch: readonly Outgoing[], options: PublishOptions): Promise<readonly LogPosition[]>;
   /** Resolves when messages published from then on will come. Subscribing again changes nothing. */
   subscribe(topics: readonly string[]): Promise<void>;
+  /** No messages of the topics come any more. */
   unsubscribe(topics: readonly string[]): Promise<void>;
   /**
    * Up to `limit` entries behind `since`, from the log's first one on where `since` is of another epoch, and the last

@@ -9,8 +9,9 @@
  */
 export type ClusterErrorCode = "unavailable" | "unknown" | "overloaded" | "too-large" | "refused" | "closed";
 
-/** See `code`; `cause` is the error of the broker's client, where there is one. */
+/** An error of a cluster; `cause` is the error of the broker's client, where there is one. */
 export class ClusterError extends Error {
+  /** What became of the message, or why nothing was done. */
   readonly code: ClusterErrorCode;
 
   constructor(code: ClusterErrorCode, message: string, options?: ErrorOptions) {
@@ -18,6 +19,7 @@ export class ClusterError extends Error {
     this.code = code;
   }
 
+  /** The name of the class. */
   override get name(): string {
     return "ClusterError";
   }

@@ -19,11 +19,13 @@ export interface Entry extends LogPosition {
   readonly prev: number;
   /** What its publisher called it, once for each call; no white space. */
   readonly id: string;
+  /** The message and its wrapping, which the broker does not look into. */
   readonly payload: Uint8Array;
 }
 
 /** A piece of a log, all read at one moment. */
 export interface LogPage {
+  /** The log that it is a piece of. */
   readonly epoch: string;
   /** The offset of the newest entry that the log ever had; 0 where it had none. */
   readonly last: number;

@@ -119,7 +119,7 @@ export class Publisher {
         this.#goOn(topic, queued);
       },
       (error: unknown) => {
-        queue.failed(toClusterError(error));
+        queue.failed(failureOf(error, history));
         // Where the connection is still there, the broker has refused for now: it is loading, or has no leader.
         void queued.backoff.wait().then(() => this.#goOn(topic, queued));
       },
@@ -144,6 +144,13 @@ export class Publisher {
     }
     if (this.#pending > 0) this.#cancelLook = realTime.after(lookInterval, () => this.#look(), true);
   }
+}
+
+/** Without a history nothing is sent twice: it would come twice. */
+function failureOf(thrown: unknown, history: HistoryRule | undefined): ClusterError {
+  const error = toClusterError(thrown);
+  if (history !== undefined || error.code !== "unavailable") return error;
+  return new ClusterError("unknown", "The broker was lost while the message was on its way", { cause: error });
 }
 
 /** What a driver throws that is no error of ours is the broker's own word. */

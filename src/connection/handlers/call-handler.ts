@@ -17,8 +17,8 @@ export interface HandlerCaller {
   handlerThrew(thrown: unknown): void;
 }
 
-/** The handlers that are called here; messages have a shorter way. */
-type HandlerName = Exclude<keyof ConnectionHandlers<object>, "message" | "error">;
+/** The handlers that are called here, a server's `gap` among them; messages have a shorter way. */
+type HandlerName = Exclude<keyof ConnectionHandlers<object>, "message" | "error"> | "gap";
 
 /**
  * Calls a handler if there is one, then `done`: at once, or when the promise of the handler has settled, unless it holds
@@ -31,7 +31,9 @@ export function callHandler(
   done: () => void = () => {},
 ): void {
   const { handlers } = caller;
-  const handler = handlers[name] as ((connection: object, argument: unknown) => unknown) | undefined;
+  const handler = (handlers as Readonly<Record<string, unknown>>)[name] as
+    | ((connection: object, argument: unknown) => unknown)
+    | undefined;
   if (!handler) return done();
   try {
     const own = argument instanceof Uint8Array ? new Uint8Array(argument) : argument;

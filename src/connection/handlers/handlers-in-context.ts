@@ -10,7 +10,7 @@ import type { AsyncContext } from "../event-loop/async-context.ts";
 import type { ConnectionSettings } from "./connection-settings.ts";
 import type { ConnectionHandlers } from "./handlers.ts";
 
-const names: Record<keyof ConnectionHandlers<unknown>, true> = {
+const names: Record<keyof ConnectionHandlers<unknown> | "gap", true> = {
   open: true,
   message: true,
   drain: true,

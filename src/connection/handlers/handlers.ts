@@ -21,8 +21,6 @@ export interface ConnectionHandlers<Connection, Data = MessageData> {
   drain?(connection: Connection): unknown;
   /** @internal The peer's Close was parsed, or it ended without one; the answer waits for a promise, at most 2 s. */
   closing?(connection: Connection): PromiseLike<void> | undefined;
-  /** @internal A server's: messages of a topic are missing, see `Route`. */
-  gap?(connection: Connection, gap: never): unknown;
   /** The connection is over, and its last message was handled; the last call. */
   close?(connection: Connection, report: CloseReport): unknown;
   /** A handler threw; without this handler, and without `log`, the first such error of a route goes to stderr. */
@@ -39,7 +37,6 @@ export const handlerTable: OptionTable<ConnectionHandlers<never>> = {
   message: "function",
   drain: "function",
   closing: "function",
-  gap: "function",
   close: "function",
   error: "function",
   ping: "function",
