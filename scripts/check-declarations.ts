@@ -75,6 +75,10 @@ export async function complaints(
     mkdirSync(join(folder, "node_modules/@types"));
     symlinkSync(join(tools, `node_modules/types-node-${node}`), join(folder, "node_modules/@types/node"), "junction");
     writeFileSync(join(folder, "program.ts"), readFileSync(join(tools, "program.ts")));
+    for (const name of resolution === "nodenext" ? ["ws.ts", "ws-required.cts"] : ["ws.ts"]) {
+      writeFileSync(join(folder, name), readFileSync(join(tools, name)));
+      programs.push(name);
+    }
     programs.push("program.ts");
     entries.push("openline", "openline/browser", "openline/browser/json", "openline/json", "openline/testing");
     entries.push("openline/cluster");

@@ -34,9 +34,16 @@ function compile(...args) {
 
 /** Has a module that exports the name `module.exports` be that, as it is where Node requires a module. */
 function exportWhole(path) {
-  if (readFileSync(path, "utf8").includes('exports["module.exports"] =')) {
-    appendFileSync(path, 'module.exports = exports["module.exports"];\n');
-  }
+  const declarations = path.replace(/js$/, "d.ts");
+  if (!readFileSync(path, "utf8").includes('exports["module.exports"] =')) return;
+  appendFileSync(path, 'module.exports = exports["module.exports"];\n');
+  const text = readFileSync(declarations, "utf8");
+  const [, name] = text.match(/(\w+) as "module.exports"/);
+  // Its other exports are properties of that one, and of the namespace of the same name.
+  writeFileSync(declarations, `${text.replace(/^export .*;\n/gm, "")}export = ${name};\n`);
+  // TypeScript before 5.6 cannot read that name, and whoever imports needs it not.
+  const imported = declarations.replace(output, join(root, "dist"));
+  writeFileSync(imported, readFileSync(imported, "utf8").replace(/, \w+ as "module.exports"/, ""));
 }
 
 /** All files of dist/cjs that a value of package.json names, in whatever conditions. */

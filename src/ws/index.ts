@@ -56,12 +56,19 @@ declare namespace WebSocket {
   type FinishRequestCallback = types.FinishRequestCallback;
   type MessageEvent = types.MessageEvent;
   type PerMessageDeflateOptions = types.PerMessageDeflateOptions;
+  type PerMessageDeflate = InstanceType<typeof PerMessageDeflate>;
   type RawData = types.RawData;
+  type Receiver = InstanceType<typeof Receiver>;
+  type Sender = InstanceType<typeof Sender>;
   type WebSocketEventMap = types.WebSocketEventMap;
   type Server<
     Socket extends typeof WebSocketClass = typeof WebSocketClass,
     Request extends typeof IncomingMessage = typeof IncomingMessage,
-  > = WebSocketServer<Socket, Request>;
+  > = InstanceType<typeof WebSocketServer<Socket, Request>>;
+  type WebSocketServer<
+    Socket extends typeof WebSocketClass = typeof WebSocketClass,
+    Request extends typeof IncomingMessage = typeof IncomingMessage,
+  > = Server<Socket, Request>;
   type ServerOptions<
     Socket extends typeof WebSocketClass = typeof WebSocketClass,
     Request extends typeof IncomingMessage = typeof IncomingMessage,

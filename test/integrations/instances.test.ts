@@ -22,7 +22,7 @@ let folder: string;
 
 beforeAll(() => {
   folder = unpackInto("instances");
-});
+}, 300_000);
 
 async function print(name: string, code: string): Promise<string> {
   writeFileSync(join(folder, name), code);

@@ -27,7 +27,7 @@ beforeAll(() => {
   for (const name of ["node", "page", "module"]) {
     copyFileSync(join(tools, `${name}.js`), join(folder, name === "module" ? "module.test.mjs" : `${name}.test.js`));
   }
-});
+}, 300_000);
 
 /** Runs one file in Jest, as its user would. */
 async function run(version: 29 | 30, file: string, args: readonly string[] = [], env: object = {}): Promise<Report> {
@@ -35,7 +35,7 @@ async function run(version: 29 | 30, file: string, args: readonly string[] = [],
   const { stdout } = await promisify(execFile)(process.execPath, [jest, "--json", file, ...args], {
     cwd: folder,
     env: { ...process.env, ...env },
-    timeout: 50_000,
+    timeout: 55_000,
   }).catch((error: { stdout: string }) => error);
   return JSON.parse(stdout) as Report;
 }
