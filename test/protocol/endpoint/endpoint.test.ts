@@ -50,6 +50,31 @@ describe.each<Role>(["server", "client"])("a %s", (role) => {
     endpoint.releaseChunk();
   });
 
+  test("tells which frame failed it, if one did [R6455-7.1.7-1]", () => {
+    const endpoint = new Endpoint({ role });
+    expect(endpoint.brokenFrame).toBeUndefined();
+    feed(endpoint, frameFrom(peerOf(role), { opcode: 3, payload: "ab" }));
+    expect([endpoint.violation, endpoint.brokenFrame]).toEqual([
+      "reserved-opcode",
+      { firstByte: 0x83, payloadLength: 2 },
+    ]);
+  });
+
+  test("tells whether what it waits for is delivered as a string [R7692-6.2-1]", () => {
+    for (const [textAsBytes, opcode, expected] of [
+      [false, 1, true],
+      [false, 2, false],
+      [true, 1, false],
+    ] as const) {
+      const endpoint = new Endpoint({ role, textAsBytes, compression: true });
+      expect(endpoint.inflatesText).toBe(false);
+      feed(endpoint, frameFrom(peerOf(role), { opcode, rsv: 4, payload: "deflated" }));
+      expect([endpoint.inflating, endpoint.inflatesText]).toEqual([true, expected]);
+      endpoint.inflated(Buffer.from("inflated"));
+      expect(endpoint.inflatesText).toBe(false);
+    }
+  });
+
   test("tells how far a message has come, kept or handed on", () => {
     const endpoint = new Endpoint({ role });
     const bytes = frameFrom(peerOf(role), { opcode: 2, payload: "12345678" });

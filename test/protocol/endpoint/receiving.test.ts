@@ -339,6 +339,12 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(state()).toEqual([true, 0, 0]);
     });
 
+    test("a Ping that the application is to answer is told, and not answered", () => {
+      const endpoint = open({ answersPings: false });
+      expect(receive(endpoint, { opcode: 9, payload: "p" })).toMatchObject([{ type: "ping" }]);
+      expect(endpoint.outputLength).toBe(0);
+    });
+
     test("what is handed on in parts goes on as well, though none of it is kept [A11]", () => {
       const endpoint = open();
       endpoint.streaming = true;

@@ -34,6 +34,13 @@ test("parses and sends as its state says, and takes no step that the table does 
   ]);
 });
 
+test("knows the rule that failed it", () => {
+  const record = new EndpointRecord(new EndpointSettings({ role: "server" }));
+  expect(record.violation).toBeUndefined();
+  record.failure = { violation: "text-not-utf8", frame: undefined };
+  expect(record.violation).toBe("text-not-utf8");
+});
+
 test("lets go of all that was received, and takes an output from the pool only once", () => {
   const record = new EndpointRecord(new EndpointSettings({ role: "server" }));
   record.stopParsing();

@@ -36,6 +36,16 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     for (const { key } of frames) expect(key !== undefined).toBe(masked);
   });
 
+  test("text that is bytes already, as they are, and bytes as a string for the same opcode [R6455-5.6-1]", () => {
+    const endpoint = new Endpoint({ role });
+    expect(endpoint.sendMessage(Buffer.from("é"), true, true)).toBe(true);
+    expect(endpoint.sendMessage(Buffer.from("é"), true, false)).toBe(true);
+    expect(takeFrames(endpoint).map(({ opcode, payload }) => [opcode, payload.toString()])).toEqual([
+      [1, "é"],
+      [2, "é"],
+    ]);
+  });
+
   test("fragments, with control frames between them [R6455-5.4-1 R6455-5.4-3]", () => {
     const endpoint = new Endpoint({ role });
     expect(endpoint.sendFragment(true, Buffer.from("a"), { first: true, last: false })).toBe(true);
