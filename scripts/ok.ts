@@ -20,6 +20,9 @@ const outputs = ".cache/ok";
 const reportPath = `${outputs}/tests.json`;
 const newestReportPath = `${outputs}/newest.json`;
 
+/** Has every connection on a socket of Node's, as where the runtime's handles cannot be used. */
+const withoutHandles = "OPENLINE_BARE_HANDLES=0";
+
 /** The gates of one step run beside each other, as many at once as there are processors; the steps, one after another. */
 const steps: readonly (readonly Gate[])[] = [
   [["build", "node scripts/setup.mjs"]],
@@ -39,6 +42,12 @@ const steps: readonly (readonly Gate[])[] = [
   ],
   [["tests", `vitest run --coverage --tags-filter=!rare ${reportTo(reportPath)}`]],
   [["newest", `node scripts/newest.mjs --tags-filter=!slow ${reportTo(newestReportPath)}`]],
+  [
+    [
+      "sockets",
+      `${withoutHandles} vitest run test/server test/transport test/faults/c test/faults/d --tags-filter=!slow`,
+    ],
+  ],
   [["coverage", "tsx scripts/check-coverage.ts"]],
   [["conformance", "tsx conformance/main.ts"]],
   [
@@ -49,6 +58,7 @@ const steps: readonly (readonly Gate[])[] = [
 
 /** What `--all` adds: whole test runs on other versions of Node, and what takes many minutes. */
 const rareSteps: readonly (readonly Gate[])[] = [
+  [["all sockets", `${withoutHandles} vitest run --tags-filter=!rare`]],
   [["Node 26", "node scripts/newest.mjs 26 --tags-filter=!rare"]],
   [["Node 24", "node scripts/newest.mjs 24 --tags-filter=!rare"]],
   [["Node 22", "node scripts/newest.mjs 22 --tags-filter=!rare"]],

@@ -16,15 +16,16 @@ import { CloseCode } from "../protocol/close-code.ts";
 import type { Topics } from "../topics/topics.ts";
 import { closeDraining, type ToldWhenDraining } from "./drain.ts";
 import { claim } from "./handshake/claim.ts";
-import { addressOf, otherEnd } from "./handshake/client-address.ts";
+import { addressOf } from "./handshake/client-address.ts";
 import { ConnectionsPerAddress } from "./handshake/connections-per-address.ts";
-import type { FastHandshakeServer } from "./handshake/fast-handshake.ts";
+import type { Opening } from "./handshake/opening.ts";
 import { noteRefusal, type RefusableRequest, refuse } from "./handshake/refuse.ts";
 import { type ProxyProblem, Refused } from "./handshake/refused.ts";
 import type { RequestHead } from "./handshake/request-head.ts";
 import { type RouteMatch, Router } from "./handshake/router.ts";
 import { agree, refuseUnread, verifyFast } from "./handshake/server-handshake.ts";
 import { pathOf, type UpgradeRequest } from "./handshake/upgrade-request.ts";
+import type { FastHandshakeServer } from "./listening/fast-handshake.ts";
 import { fileLimit } from "./listening/open-file-limit.ts";
 import type { RequestServer } from "./listening/request-listener.ts";
 import type { AttachedServer } from "./listening/upgrade-listener.ts";
@@ -161,18 +162,18 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
     return true;
   }
 
-  takeHead(head: RequestHead, socket: Socket): boolean {
+  takeHead(head: RequestHead, opening: Opening): boolean {
     const match = this.#routes.match(pathOf(head.target));
     if (match === undefined) return false;
     const { route, settings } = match.value;
     const verified = verifyFast(head, route);
     if (verified === undefined) return false;
-    const remoteAddress = this.#needsAddress(route) ? otherEnd({ socket }) : undefined;
+    const remoteAddress = this.#needsAddress(route) ? opening.remoteAddress : undefined;
     if (this.#noRoom(remoteAddress)) return false;
     this.#addresses?.add(remoteAddress);
-    const target = { route, settings, params: match.params, topics: this.#topics, ownSockets: true };
-    const admission = { socket, head: nothing, remoteAddress, verified, ...agree(route, verified, {}) };
-    this.#settle(remoteAddress, openConnection(admission, target));
+    const target = { route, settings, params: match.params, topics: this.#topics };
+    const admission = { head: nothing, remoteAddress, verified, ...agree(route, verified, {}) };
+    this.#settle(remoteAddress, openConnection(admission, target, opening));
     return true;
   }
 

@@ -12,9 +12,15 @@ import { CloseCode } from "../protocol/close-code.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { closeEvenly, type DrainOptions, resolveDrain } from "./drain.ts";
 import { resolveTrust } from "./handshake/client-address.ts";
-import { disableFastHandshakes, enableFastHandshakes } from "./handshake/fast-handshake.ts";
 import { Handshakes } from "./handshakes.ts";
-import { createListener, destroyTlsTransports, listen, renewSecureContext } from "./listening/listener.ts";
+import { disableFastHandshakes, enableFastHandshakes } from "./listening/fast-handshake.ts";
+import {
+  createListener,
+  destroyTlsTransports,
+  listen,
+  mayTakeHandles,
+  renewSecureContext,
+} from "./listening/listener.ts";
 import { readProxyHeaders } from "./listening/proxied-sockets.ts";
 import { answerRequests } from "./listening/request-listener.ts";
 import { attach, detach } from "./listening/upgrade-listener.ts";
@@ -198,7 +204,9 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
     const { request, log, tls, proxyProtocol } = options;
     const { limits } = this.#handshakes;
     answerRequests(this.#http, this.#handshakes, { request, failed: requestFailed(log) });
-    if (!tls) enableFastHandshakes(this.#http, this.#handshakes, limits);
+    if (!tls) {
+      enableFastHandshakes(this.#http, this.#handshakes, { ...limits, bareHandles: mayTakeHandles(options) });
+    }
     const trust = resolveTrust(proxyProtocol);
     if (trust) {
       const refused = this.#handshakes.noteEnded.bind(this.#handshakes);

@@ -2,7 +2,6 @@
  * The way from an upgrade request to a connection: the handshake, then the 101, then the connection's start.
  */
 
-import type { Socket } from "node:net";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { coreOf } from "../connection/connection.ts";
 import { inOwnContext } from "../connection/event-loop/async-context.ts";
@@ -10,8 +9,7 @@ import type { ConnectionSettings } from "../connection/handlers/connection-setti
 import { settingsIn } from "../connection/handlers/handlers-in-context.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Topics } from "../topics/topics.ts";
-import { ignoreError } from "../transport/ignore-error.ts";
-import { transportOver } from "../transport/streams/transport-over.ts";
+import { type Opening, StreamOpening } from "./handshake/opening.ts";
 import type { RefusableRequest } from "./handshake/refuse.ts";
 import { type Admission, admit } from "./handshake/server-handshake.ts";
 import { pathOf } from "./handshake/upgrade-request.ts";
@@ -42,28 +40,31 @@ export function upgrade(
   exchange: RefusableRequest,
   target: UpgradeTarget,
 ): ServerConnection | undefined | Promise<ServerConnection | undefined> {
+  const opening = new StreamOpening(exchange.socket, target.ownSockets === true);
   const admission = admit(exchange, target);
-  if (admission instanceof Promise) return upgradeDecided(admission, target);
-  return admission && openConnection(admission, target);
+  if (admission instanceof Promise) return upgradeDecided(admission, target, opening);
+  return admission && openConnection(admission, target, opening);
 }
 
 async function upgradeDecided(
   deciding: Promise<Admission | undefined>,
   target: UpgradeTarget,
+  opening: Opening,
 ): Promise<ServerConnection | undefined> {
   const admission = await deciding;
-  return admission && inOwnContext(() => openConnection(admission, target));
+  return admission && inOwnContext(() => openConnection(admission, target, opening));
 }
 
 /** Writes the 101 of an admitted client and starts its connection. */
-export function openConnection(admission: Admission, target: UpgradeTarget): ServerConnection {
-  const { socket, head, remoteAddress, verified, response, subprotocol, compression, data, context } = admission;
+export function openConnection(
+  { head, remoteAddress, verified, response, subprotocol, compression, data, context }: Admission,
+  target: UpgradeTarget,
+  opening: Opening,
+): ServerConnection {
   const { route, settings, params } = target;
-  prepareSocket(socket as Socket);
-  socket.write(response, "latin1");
   const connection = new ServerConnection({
     endpoint: new Endpoint(compression === undefined ? route.endpoints.plain : route.endpoints.compressed),
-    transport: transportOver(socket, target.ownSockets === true),
+    transport: opening.answer(response),
     settings: context === undefined ? settings : settingsIn(context, settings),
     deflate:
       route.compression && compression && new MessageDeflate("server", compression.parameters, route.compression),
@@ -76,19 +77,5 @@ export function openConnection(admission: Admission, target: UpgradeTarget): Ser
     path: pathOf(verified.resourceName),
   });
   coreOf(connection).start(head);
-  // From here on the connection listens; a write that failed at once says so a tick later.
-  socket.off("error", ignoreError);
   return connection;
-}
-
-/**
- * Undoes what `node:http` sets on sockets for requests. A Duplex that is no socket has none of these.
- *
- * With `allowHalfOpen`, bytes before the peer's end are still answered: over TLS, and for a socket that another process
- * has accepted, Node would end our side at once.
- */
-function prepareSocket(socket: Partial<Socket>): void {
-  socket.setTimeout?.(0);
-  socket.setNoDelay?.(true);
-  socket.allowHalfOpen = true;
 }

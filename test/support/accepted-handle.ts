@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { HandleOwner } from "../../src/transport/handles/handle-transport.ts";
 import type { TcpHandle } from "../../src/transport/handles/tcp-handle.ts";
-import { readShared } from "../../src/transport/handles/tcp-handle.ts";
 
 /** What became of a handle. */
 export class Owner implements HandleOwner {
@@ -19,7 +18,7 @@ export class Owner implements HandleOwner {
   }
 }
 
-/** Accepts one; it reads into the shared buffer, once it is told to read. */
+/** Accepts one, of which nothing is read. */
 export async function acceptedHandle(): Promise<{ handle: TcpHandle; far: Socket; owner: Owner }> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -33,6 +32,5 @@ export async function acceptedHandle(): Promise<{ handle: TcpHandle; far: Socket
   const handle = await accepted;
   if (far.connecting) await once(far, "connect");
   server.close();
-  readShared(handle, () => {});
   return { handle, far, owner: new Owner() };
 }

@@ -103,7 +103,7 @@ async function becomeStream(): Promise<TransportPair> {
 
 async function handlePair(): Promise<TransportPair> {
   const { handle, far, owner } = await acceptedHandle();
-  return { near: new HandleTransport(handle, owner), stream: undefined, far };
+  return { near: new HandleTransport(handle, owner, { isRead: false }), stream: undefined, far };
 }
 
 /** A handle that has become a stream before it was listened to. */

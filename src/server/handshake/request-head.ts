@@ -26,10 +26,13 @@ const unusual = /\r\n(?:content-length|transfer-encoding|expect|trailer|te):/i;
 const longestHead = 4096;
 const firstLineRest = " HTTP/1.1\r\n".length;
 
-/** Reads the head in `chunk`; undefined unless the chunk is one whole, regular head of at most `maxSize` bytes. */
-export function readRequestHead(chunk: Buffer, maxSize: number): RequestHead | undefined {
-  if (chunk.length > longestHead || chunk.length > maxSize) return undefined;
-  const text = chunk.toString("latin1");
+/**
+ * Reads the head in the first `length` bytes of `chunk`; undefined unless they are one whole, regular head of at most
+ * `maxSize` bytes.
+ */
+export function readRequestHead(chunk: Buffer, length: number, maxSize: number): RequestHead | undefined {
+  if (length > longestHead || length > maxSize) return undefined;
+  const text = chunk.toString("latin1", 0, length);
   const target = shape.exec(text)?.[1];
   if (target === undefined || unusual.test(text)) return undefined;
   const rawHeaders: string[] = [];

@@ -46,7 +46,7 @@ export interface Agreement {
 }
 
 /** A client that is let in; its 101 is still to be written. */
-export interface Admission extends Agreement, Pick<UpgradeRequest, "socket" | "head" | "remoteAddress"> {
+export interface Admission extends Agreement, Pick<UpgradeRequest, "head" | "remoteAddress"> {
   readonly verified: VerifiedRequest;
   /** The value of `connection.data`. */
   readonly data?: unknown;
@@ -124,7 +124,7 @@ function admitVerified(
     return undefined;
   }
   try {
-    return { socket, head, remoteAddress, verified, ...agree(route, verified, result), data: result.data, context };
+    return { head, remoteAddress, verified, ...agree(route, verified, result), data: result.data, context };
   } catch (error) {
     return refuseVerified(exchange, route, { verified, refused: Refused.applicationFailed(error) });
   }

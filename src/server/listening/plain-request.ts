@@ -9,8 +9,8 @@
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { parseTokenList } from "../../protocol/handshake/header-fields.ts";
-import { nodeListener } from "../handshake/fast-handshake.ts";
 import type { UpgradeRequest } from "../handshake/upgrade-request.ts";
+import { nodeListener } from "./fast-handshake.ts";
 
 /** An HTTP server of a runtime that asks which requests to hand over, as Node does since 22.21 and 24.9. */
 interface AskingServer extends HttpServer {

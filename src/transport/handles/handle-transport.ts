@@ -57,16 +57,17 @@ export class HandleTransport implements Transport, DirectWriter {
   #handle: TcpHandle | undefined;
   /** Set by `listen`, before anything is heard. */
   #listener: TransportListener | undefined;
-  #flags = 0;
+  #flags: number;
   #received: number;
   /** Bytes of a write that waited when it was made; the handle knows them no more once it is closed. */
   #behind = 0;
   #rare: Rare | undefined;
 
-  /** The handle reads into the shared buffer already, but nothing is being read. */
-  constructor(handle: TcpHandle, owner: HandleOwner) {
+  /** `isRead` when the handle is being read already. It may be written to before `listen`. */
+  constructor(handle: TcpHandle, owner: HandleOwner, { isRead }: { readonly isRead: boolean }) {
     this.#handle = handle;
     this.#owner = owner;
+    this.#flags = isRead ? reading : 0;
     this.#received = handle.bytesRead;
   }
 
@@ -75,6 +76,7 @@ export class HandleTransport implements Transport, DirectWriter {
     const handle: HeardHandle | undefined = this.#handle;
     if (handle === undefined) return this.#listenToStream();
     handle[transportKey] = this;
+    handle.useUserBuffer(readBuffer);
     handle.onread = onRead;
   }
 
@@ -110,7 +112,9 @@ export class HandleTransport implements Transport, DirectWriter {
 
   writeCompleted(status: number): void {
     if (this.destroyed) return;
-    this.#behind = 0;
+    this.#behind = status === 0 ? (this.#handle?.writeQueueSize ?? 0) : 0;
+    // What was written before it was listened to may wait as well.
+    if (this.#behind > 0) return;
     if (status === 0) this.#listener!.transportDrained();
     else if (this.#handle === undefined) this.#stream!.stream.destroy(directWriteError(status));
     else this.#fail(directWriteError(status));

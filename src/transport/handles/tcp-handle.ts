@@ -79,9 +79,12 @@ const methods = [
   ...(["setNoDelay", "getpeername", "getsockname"] as const),
 ];
 
-/** Lets the handle read into the buffer that all share. */
-export function readShared(handle: TcpHandle, onread: (this: TcpHandle) => void): void {
-  handle.useUserBuffer(readBuffer);
+/** The beginning of the shared buffer, as long as the buffers that Node reads into: what is read is perhaps kept. */
+export const firstBuffer: Buffer = readBuffer.subarray(0, 64 * 1024) as Buffer;
+
+/** Lets the handle read into `firstBuffer`. */
+export function readFirst(handle: TcpHandle, onread: (this: TcpHandle) => void): void {
+  handle.useUserBuffer(firstBuffer);
   handle.onread = onread;
 }
 

@@ -72,6 +72,9 @@ export function streamOver(handle: object): Socket {
   return socket;
 }
 
+/** As long as the buffers in which Node reads, so that a chunk is no longer than of other sockets. */
+const copyBuffer = readBuffer.subarray(0, 64 * 1024);
+
 /**
  * Lets a socket that Node has made of a handle that reads into the shared buffer read in memory of its own.
  *
@@ -79,8 +82,9 @@ export function streamOver(handle: object): Socket {
  */
 export function readCopies(socket: Socket): void {
   const bare = socket as unknown as BareSocket;
-  bare[keys!.buffer] = readBuffer;
+  bare[keys!.buffer] = copyBuffer;
   bare[keys!.callback] = pushCopy;
+  bare._handle!.useUserBuffer!(copyBuffer);
 }
 
 /** The handle goes on reading into the shared buffer, which nothing can take from it. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { readRequestHead } from "../../../src/server/handshake/request-head.ts";
 
-const read = (text: string) => readRequestHead(Buffer.from(text, "latin1"), 16_384);
+const read = (text: string) => readRequestHead(Buffer.from(`${text}behind`, "latin1"), text.length, 16_384);
 const head = (...fields: string[]): string =>
   `GET /chat HTTP/1.1\r\n${fields.map((field) => `${field}\r\n`).join("")}\r\n`;
 

@@ -25,7 +25,7 @@ afterEach(() => {
 
 async function listened() {
   const { handle, far, owner } = await acceptedHandle();
-  const near = new HandleTransport(handle, owner);
+  const near = new HandleTransport(handle, owner, { isRead: false });
   const heard = new Heard();
   near.listen(heard);
   near.resume();

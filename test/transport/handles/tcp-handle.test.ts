@@ -7,7 +7,7 @@ import {
   canUseHandles,
   emptyRead,
   isTcpHandle,
-  readShared,
+  readFirst,
   shutdownRequest,
 } from "../../../src/transport/handles/tcp-handle.ts";
 import { acceptedHandle } from "../../support/accepted-handle.ts";
@@ -46,7 +46,7 @@ test("a read that brings no bytes is the peer's end or an error, and each is tol
   const [ending, failing] = [await acceptedHandle(), await acceptedHandle()];
   const heard: unknown[] = [];
   for (const { handle } of [ending, failing]) {
-    readShared(handle, function () {
+    readFirst(handle, function () {
       heard.push(this.bytesRead, emptyRead());
     });
     handle.readStart();

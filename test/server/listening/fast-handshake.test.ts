@@ -2,9 +2,12 @@ import { once } from "node:events";
 import { createServer, type Server as HttpServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { disableFastHandshakes, enableFastHandshakes } from "../../../src/server/handshake/fast-handshake.ts";
+import type { Opening } from "../../../src/server/handshake/opening.ts";
 import type { RequestHead } from "../../../src/server/handshake/request-head.ts";
+import { disableFastHandshakes, enableFastHandshakes } from "../../../src/server/listening/fast-handshake.ts";
+import type { Transport, TransportListener } from "../../../src/transport/transport.ts";
 import { until } from "../../support/connection-pair.ts";
+import { nextTurn } from "../../support/held-duplex.ts";
 import { exchange, openRaw, parseResponse, requestText } from "../../support/raw-peer.ts";
 import { serving } from "../../support/serving.ts";
 
@@ -21,52 +24,88 @@ afterEach(() => {
   }
 });
 
-/** An HTTP server that notes its requests, with fast handshakes that take `/taken` and answer `taken`. */
-async function looking(handshakeTimeout = 10_000) {
-  const http = createServer({ headersTimeout: handshakeTimeout, connectionsCheckingInterval: 50 });
-  const asked: string[] = [];
-  const taken: RequestHead[] = [];
-  const sockets: Socket[] = [];
-  const look = { http, sockets };
-  opened.push(look);
-  http.on("request", (request: IncomingMessage, response) => {
-    asked.push(request.url!);
-    response.end("plain");
-  });
-  const takeHead = (head: RequestHead, socket: Socket): boolean => {
-    if (head.target !== "/taken") return false;
-    taken.push(head);
-    socket.on("data", (chunk) => socket.write(`taken ${chunk}`)).on("end", () => socket.end());
-    return true;
-  };
-  enableFastHandshakes(http, { takeHead }, { handshakeTimeout, maxHeaderSize: 16_384 });
-  http.listen(0, "127.0.0.1");
-  await once(http, "listening");
-  const client = async (first = "") => {
-    const accepted = once(http, "connection");
-    const socket = connect({ port: (http.address() as AddressInfo).port, host: "127.0.0.1" }).setNoDelay();
-    sockets.push(socket);
-    await accepted;
-    socket.write(first);
-    return socket;
-  };
-  return { http, asked, taken, client };
+/** Answers each chunk with `taken` before it, and an end with an end. */
+class Answering implements TransportListener {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    transport.listen(this);
+    transport.resume();
+  }
+
+  received(chunk: Buffer, _borrowed: boolean, length: number): void {
+    this.#transport.write(Buffer.from(`taken ${chunk.toString("latin1", 0, length)}`), false);
+  }
+
+  receivedEnd(): void {
+    this.#transport.end();
+  }
+
+  transportDrained(): void {}
+  transportFailed(): void {}
+  transportClosed(): void {}
 }
 
-async function textOf(socket: Socket): Promise<string> {
-  let text = "";
-  for await (const chunk of socket) text += chunk;
-  return text;
-}
+describe.each([true, false])("fast handshakes, where handles are taken: %s", (bareHandles) => {
+  /** An HTTP server that notes its requests, with fast handshakes that take `/taken` and answer `taken`. */
+  async function looking(handshakeTimeout = 10_000) {
+    const http = createServer({ headersTimeout: handshakeTimeout, connectionsCheckingInterval: 50 });
+    const asked: string[] = [];
+    const taken: RequestHead[] = [];
+    const sockets: Socket[] = [];
+    const look = { http, sockets };
+    opened.push(look);
+    http.on("request", (request: IncomingMessage, response) => {
+      asked.push(request.url!);
+      response.end("plain");
+    });
+    const takeHead = (head: RequestHead, opening: Opening): boolean => {
+      if (head.target !== "/taken") return false;
+      taken.push(head);
+      new Answering(opening.answer("101 "));
+      return true;
+    };
+    enableFastHandshakes(http, { takeHead }, { handshakeTimeout, maxHeaderSize: 16_384, bareHandles });
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    const client = async (first = "") => {
+      const before = await connectionCount(http);
+      const socket = connect({ port: (http.address() as AddressInfo).port, host: "127.0.0.1" }).setNoDelay();
+      sockets.push(socket);
+      while ((await connectionCount(http)) === before) await nextTurn();
+      socket.write(first);
+      return socket;
+    };
+    return { http, asked, taken, client };
+  }
 
-describe("fast handshakes", () => {
+  function connectionCount(http: HttpServer): Promise<number> {
+    return new Promise((resolve, reject) => {
+      http.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+    });
+  }
+
+  /** The next bytes, as many as these. */
+  async function read(socket: Socket, length: number): Promise<string> {
+    let text = "";
+    while (text.length < length) text += (await once(socket, "data"))[0];
+    return text;
+  }
+
+  async function textOf(socket: Socket): Promise<string> {
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    return text;
+  }
+
   test("answers a head that comes in one piece, and leaves the socket as it came", async () => {
     const { client, taken, asked } = await looking();
     const socket = await client(handshake);
     await until(() => taken.length === 1);
     expect(taken[0]!.rawHeaders).toEqual(["Host", "a", "Connection", "Upgrade", "Upgrade", "websocket"]);
     socket.write("on");
-    expect(String((await once(socket, "data"))[0])).toBe("taken on");
+    expect(await read(socket, 12)).toBe("101 taken on");
     socket.end();
     await once(socket, "close");
     expect(asked).toEqual([]);
@@ -134,13 +173,14 @@ describe("fast handshakes", () => {
       {
         handshakeTimeout: 1000,
         maxHeaderSize: 16_384,
+        bareHandles,
       },
     );
     expect(http.listeners("connection")).toEqual(before);
   });
 
   test("refuses a head over a small maxHeaderSize, in one segment and in two [C05]", async () => {
-    const server = await serving({ limits: { maxHeaderSize: 1024 }, routes: { "/": {} } });
+    const server = await serving({ bareHandles, limits: { maxHeaderSize: 1024 }, routes: { "/": {} } });
     const head = requestText({ headers: { X: "y".repeat(3000) } });
     for (const chunks of [[head], [head.slice(0, 100), head.slice(100)]]) {
       expect(parseResponse(await exchange(server.port, ...chunks)).status).toBe(431);

@@ -12,20 +12,25 @@ import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
 import type { ServerLimits } from "../../connection/options/limits.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
-import { type RequestHead, readRequestHead } from "./request-head.ts";
+import { readCopies } from "../../transport/streams/shared-reads.ts";
+import { type Opening, StreamOpening } from "../handshake/opening.ts";
+import { type RequestHead, readRequestHead } from "../handshake/request-head.ts";
+import { AcceptedHandles } from "./accepted-handles.ts";
+import { SilentPeers } from "./silent-peers.ts";
 
 /** The server that answers fast handshakes. */
 export interface FastHandshakeServer {
   /**
-   * Opens a connection for a head. Returns false, with the socket untouched, where `node:http` is to read the request.
+   * Opens a connection for a head. Returns false, with the opening untouched, where `node:http` is to read the request.
    */
-  takeHead(head: RequestHead, socket: Socket): boolean;
+  takeHead(head: RequestHead, opening: Opening): boolean;
 }
 
-type HeadLimits = Pick<ServerLimits, "handshakeTimeout" | "maxHeaderSize">;
-
-/** A silent socket is handed over after this time at the earliest, and after twice this time at the latest. */
-const sweepInterval = 500;
+/** How the first bytes are looked at. */
+export interface FastHandshakeOptions extends Pick<ServerLimits, "handshakeTimeout" | "maxHeaderSize"> {
+  /** Whether handles may be taken before Node makes sockets of them. */
+  readonly bareHandles: boolean;
+}
 
 /** The sockets of one HTTP server that have sent nothing yet. */
 class SilentSockets {
@@ -33,27 +38,33 @@ class SilentSockets {
   readonly #server: FastHandshakeServer;
   /** The listener of `node:http`. */
   readonly #serve: (socket: Socket) => void;
-  readonly #interval: number;
   readonly #maxHeaderSize: number;
-  /** Runs while sockets are silent. */
-  #timer: NodeJS.Timeout | undefined;
-  /** The sockets accepted since the last sweep. */
-  #young = new Set<Socket>();
-  /** The sockets that were silent at the last sweep; the next one hands them over. */
-  #old = new Set<Socket>();
+  readonly #silent: SilentPeers<Socket>;
+  readonly #handles: AcceptedHandles | undefined;
   readonly #onConnection = (socket: Socket): void => this.#wait(socket);
   readonly #onData: (this: Socket, chunk: Buffer) => void;
 
-  constructor(http: HttpServer, serve: (socket: Socket) => void, server: FastHandshakeServer, limits: HeadLimits) {
+  constructor(
+    http: HttpServer,
+    serve: (socket: Socket) => void,
+    server: FastHandshakeServer,
+    { handshakeTimeout, maxHeaderSize, bareHandles }: FastHandshakeOptions,
+  ) {
     this.#http = http;
     this.#server = server;
     this.#serve = serve;
-    this.#interval = Math.min(sweepInterval, limits.handshakeTimeout);
-    this.#maxHeaderSize = limits.maxHeaderSize;
+    this.#maxHeaderSize = maxHeaderSize;
+    this.#silent = new SilentPeers(handshakeTimeout, (socket) => this.#handOver(socket));
     const read = (socket: Socket, chunk: Buffer): void => this.#read(socket, chunk);
     this.#onData = function (chunk) {
       read(this, chunk);
     };
+    if (bareHandles) {
+      this.#handles = new AcceptedHandles(http, {
+        handshakeTimeout,
+        take: (chunk, length, opening) => this.#take(chunk, length, opening),
+      });
+    }
     http.off("connection", serve);
     http.on("connection", this.#onConnection);
   }
@@ -65,31 +76,37 @@ class SilentSockets {
 
   /** Hands all sockets over, and each later one as soon as it is accepted. */
   stop(): void {
+    this.#handles?.stop();
     this.#http.off("connection", this.#onConnection);
     this.#http.on("connection", this.#serve);
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    for (const socket of [...this.#old, ...this.#young]) this.#handOver(socket);
+    for (const socket of this.#silent.takeAll()) this.#handOver(socket);
   }
 
   #wait(socket: Socket): void {
+    const given = this.#handles?.given;
+    if (given !== undefined) {
+      readCopies(socket);
+      return this.#give(socket, given.chunk);
+    }
     // A peer that ends instead of asking is answered with an end.
     socket.allowHalfOpen = false;
     socket.on("error", ignoreError);
     socket.on("data", this.#onData);
-    this.#young.add(socket);
-    this.#timer ??= setInterval(() => this.#sweep(), this.#interval).unref();
+    this.#silent.add(socket);
   }
 
   #read(socket: Socket, chunk: Buffer): void {
     this.#release(socket);
-    const head = readRequestHead(chunk, this.#maxHeaderSize);
-    if (head === undefined || !this.#server.takeHead(head, socket)) this.#handOver(socket, chunk);
-    else socket.off("error", ignoreError);
+    if (!this.#take(chunk, chunk.length, new StreamOpening(socket, true))) this.#handOver(socket, chunk);
+  }
+
+  #take(chunk: Buffer, length: number, opening: Opening): boolean {
+    const head = readRequestHead(chunk, length, this.#maxHeaderSize);
+    return head !== undefined && this.#server.takeHead(head, opening);
   }
 
   #release(socket: Socket): void {
-    if (!this.#young.delete(socket)) this.#old.delete(socket);
+    this.#silent.delete(socket);
     socket.off("data", this.#onData);
     socket.allowHalfOpen = true;
   }
@@ -97,22 +114,17 @@ class SilentSockets {
   #handOver(socket: Socket, chunk?: Buffer): void {
     this.#release(socket);
     if (socket.destroyed || socket.writableEnded) return;
+    this.#give(socket, chunk);
+    socket.off("error", ignoreError);
+  }
+
+  /** Gives `node:http` a socket of which this was read. */
+  #give(socket: Socket, chunk: Buffer | undefined): void {
     // `node:http` starts to read only where it finds a socket that is not being read.
     socket.pause();
     if (chunk) socket.unshift(chunk);
     this.#serve.call(this.#http, socket);
-    socket.off("error", ignoreError);
     socket.resume();
-  }
-
-  #sweep(): void {
-    const due = this.#old;
-    this.#old = this.#young;
-    this.#young = new Set();
-    for (const socket of due) this.#handOver(socket);
-    if (this.#old.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
   }
 }
 
@@ -123,10 +135,14 @@ const silentSockets = new WeakMap<HttpServer, SilentSockets>();
  *
  * Changes nothing where the runtime serves connections in another way than by one listener, which can be put off.
  */
-export function enableFastHandshakes(http: HttpServer, server: FastHandshakeServer, limits: HeadLimits): void {
+export function enableFastHandshakes(
+  http: HttpServer,
+  server: FastHandshakeServer,
+  options: FastHandshakeOptions,
+): void {
   const [serve, ...others] = http.listeners("connection");
   if (serve === undefined || others.length > 0) return;
-  silentSockets.set(http, new SilentSockets(http, serve as (socket: Socket) => void, server, limits));
+  silentSockets.set(http, new SilentSockets(http, serve as (socket: Socket) => void, server, options));
 }
 
 /** Ends the fast handshakes of an HTTP server: `node:http` reads every request from now on. */

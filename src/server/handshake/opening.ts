@@ -1,0 +1,81 @@
+/**
+ * What carries an opening handshake until it is answered, and the transport that it is from then on: a stream, or a bare
+ * handle.
+ */
+
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type HandleOwner, HandleTransport } from "../../transport/handles/handle-transport.ts";
+import type { TcpHandle } from "../../transport/handles/tcp-handle.ts";
+import { ignoreError } from "../../transport/ignore-error.ts";
+import { transportOver } from "../../transport/streams/transport-over.ts";
+import type { Transport } from "../../transport/transport.ts";
+import { otherEnd } from "./client-address.ts";
+
+/** See the head of this file. */
+export interface Opening {
+  /** The address of its other end, or the one that a trusted proxy's header gave for it. */
+  readonly remoteAddress: string | undefined;
+  /** Writes the 101; the transport has to be listened to in the same turn. */
+  answer(response: string): Transport;
+}
+
+/** A handshake over a stream; `own` when nothing else reads the stream or writes to it. */
+export class StreamOpening implements Opening {
+  readonly #stream: Duplex;
+  readonly #own: boolean;
+
+  constructor(stream: Duplex, own: boolean) {
+    this.#stream = stream;
+    this.#own = own;
+  }
+
+  get remoteAddress(): string | undefined {
+    return otherEnd({ socket: this.#stream });
+  }
+
+  answer(response: string): Transport {
+    const stream = this.#stream;
+    prepareSocket(stream as Socket);
+    stream.write(response, "latin1");
+    // A write that failed at once says so a tick later.
+    stream.off("error", ignoreError);
+    return transportOver(stream, this.#own);
+  }
+}
+
+/** A handshake over a handle that is being read. */
+export class HandleOpening implements Opening {
+  readonly #handle: TcpHandle;
+  readonly #owner: HandleOwner;
+
+  constructor(handle: TcpHandle, owner: HandleOwner) {
+    this.#handle = handle;
+    this.#owner = owner;
+  }
+
+  get remoteAddress(): string | undefined {
+    const peer: { address?: string } = {};
+    this.#handle.getpeername(peer);
+    return peer.address;
+  }
+
+  answer(response: string): Transport {
+    const transport = new HandleTransport(this.#handle, this.#owner, { isRead: true });
+    transport.write(Buffer.from(response, "latin1"), false);
+    return transport;
+  }
+}
+
+/**
+ * Undoes what `node:http` sets on sockets for requests. A Duplex that is no socket has none of these.
+ *
+ * With `allowHalfOpen`, bytes before the peer's end are still answered: over TLS, and for a socket that another process
+ * has accepted, Node would end our side at once.
+ */
+function prepareSocket(socket: Partial<Socket>): void {
+  socket.setTimeout?.(0);
+  socket.setNoDelay?.(true);
+  socket.allowHalfOpen = true;
+}
