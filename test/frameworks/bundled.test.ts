@@ -6,15 +6,14 @@
 import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
-import { folderOf, installFrameworks, run, runPage } from "./page.ts";
+import { folderOf, install, packagesOf, run, runPage } from "./page.ts";
 
-const tools = fileURLToPath(new URL("../../integrations/frameworks/", import.meta.url));
+const tools = packagesOf("frameworks");
 const tsx = createRequire(import.meta.url).resolve("tsx");
 
-beforeAll(installFrameworks, 300_000);
+beforeAll(() => install("frameworks"), 300_000);
 
 /** Whether an echo comes back from there. */
 async function echoes(port: number): Promise<boolean> {

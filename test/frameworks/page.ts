@@ -11,14 +11,21 @@ import { unpackInto } from "../../scripts/packed.ts";
 import { afterwards } from "../support/serving.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const tools = join(root, "integrations/frameworks");
+/** Where the packages of a page are: frameworks that render pages want other versions of Vite. */
+export type Packages = "frameworks" | "rendered";
 
-/** Installs the frameworks, unless they are there, and the packed openline beside them. */
-export function installFrameworks(): void {
-  execFileSync(process.execPath, [join(root, "scripts/setup.mjs"), "install", "integrations/frameworks"], {
+/** The folder of packages. */
+export function packagesOf(packages: Packages): string {
+  return join(root, "integrations", packages);
+}
+
+/** Installs packages, unless they are there, and the packed openline beside them. */
+export function install(packages: Packages): void {
+  const tools = packagesOf(packages);
+  execFileSync(process.execPath, [join(root, "scripts/setup.mjs"), "install", `integrations/${packages}`], {
     cwd: root,
   });
-  const packed = join(unpackInto("packed-for-frameworks"), "node_modules/openline");
+  const packed = join(unpackInto(`packed-for-${packages}`), "node_modules/openline");
   const target = join(tools, "node_modules/openline");
   rmSync(target, { recursive: true, force: true });
   cpSync(packed, target, { recursive: true });
@@ -39,9 +46,13 @@ export interface Program {
 }
 
 /** Writes the files of a page into a folder of its own, with a free port in place of 9998, and returns both. */
-export async function folderOf(page: string, others: Readonly<Record<string, string>> = {}) {
+export async function folderOf(
+  page: string,
+  others: Readonly<Record<string, string>> = {},
+  packages: Packages = "frameworks",
+) {
   const port = await freePort();
-  const folder = join(tools, ".cache", page);
+  const folder = join(packagesOf(packages), ".cache", page);
   rmSync(folder, { recursive: true, force: true });
   for (const [name, code] of [...filesOf(page), ...Object.entries(others)]) {
     const file = join(folder, name);

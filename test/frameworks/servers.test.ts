@@ -6,9 +6,9 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
-import { installFrameworks, runPage } from "./page.ts";
+import { install, runPage } from "./page.ts";
 
-beforeAll(installFrameworks, 300_000);
+beforeAll(() => install("frameworks"), 300_000);
 
 describe.each(["node-http", "express", "fastify", "koa", "hono"])("%s", (page) => {
   test("serves pages and connections on one port", async () => {
