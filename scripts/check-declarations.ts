@@ -39,12 +39,12 @@ export const all: readonly Surroundings[] = (
   (["nodenext", "bundler"] as const).map((resolution) => ({ typescript, runtime, resolution })),
 );
 
-/** The package.json and the declarations that `npm pack` would put into the package, by their paths. */
+/** Each package.json and the declarations that `npm pack` would put into the package, by their paths. */
 export function packedDeclarations(): ReadonlyMap<string, string> {
   const shell = process.platform === "win32";
   const packed = execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: root, encoding: "utf8", shell });
   const [{ files }] = JSON.parse(packed) as [{ files: readonly { path: string }[] }];
-  const paths = files.map(({ path }) => path).filter((path) => path === "package.json" || path.endsWith(".d.ts"));
+  const paths = files.map(({ path }) => path).filter((path) => path.endsWith("package.json") || path.endsWith(".d.ts"));
   return new Map(paths.map((path) => [path, readFileSync(join(root, path), "utf8")]));
 }
 
@@ -111,8 +111,10 @@ export async function complaints(
 
 /** Exports every name of an entry under another one, so that the compiler has to find each. */
 function reexport(entry: string, files: ReadonlyMap<string, string>): string {
-  const { exports } = JSON.parse(files.get("package.json")!) as { exports: Record<string, { types: string }> };
-  const path = exports[entry.replace("openline", ".")]!.types.replace("./", "");
+  const { exports } = JSON.parse(files.get("package.json")!) as {
+    exports: Record<string, { import: { types: string } }>;
+  };
+  const path = exports[entry.replace("openline", ".")]!.import.types.replace("./", "");
   const lists = [...files.get(path)!.matchAll(/^export (type )?\{([^}]*)\}/gm)];
   const names = lists.flatMap(([, , list = ""]) => list.split(",")).map((name) => name.replace(/\btype\b/, "").trim());
   const prefix = entry.replace(/\W/g, "_");
