@@ -56,7 +56,7 @@ export class AcceptedHandles implements HandleOwner {
   readonly #take: AcceptedHandlesOptions["take"];
   readonly #silent: SilentPeers<TcpHandle>;
   readonly #onread: (this: TcpHandle) => void;
-  /** The listening handle, and Node's function for it; undefined while Node has every connection. */
+  /** The listening handle, and Node's function for it; undefined where Node has every connection. */
   #listening: { readonly handle: ListeningHandle; readonly accept: ListeningHandle["onconnection"] } | undefined;
   /** Set while Node makes a socket of a handle that was looked at; `chunk` is what was read of it. */
   #given: { readonly chunk: Buffer | undefined } | undefined;
@@ -84,7 +84,6 @@ export class AcceptedHandles implements HandleOwner {
     const { handle, accept } = this.#listening;
     handle.onconnection = accept;
     for (const silent of this.#silent.takeAll()) this.#giveBack(silent);
-    this.#listening = undefined;
   }
 
   handleClosing(): void {
@@ -125,7 +124,7 @@ export class AcceptedHandles implements HandleOwner {
   /** Whether nobody else is told of connections, or has set what happens to them. */
   #isAlone(): boolean {
     const { maxConnections, blockList, pauseOnConnect, keepAlive } = this.#http;
-    if (maxConnections || blockList || pauseOnConnect || keepAlive) return false;
+    if (typeof maxConnections === "number" || blockList || pauseOnConnect || keepAlive) return false;
     return this.#http.listenerCount("connection") === 1 && !acceptedSockets.hasSubscribers;
   }
 

@@ -140,6 +140,35 @@ describe("what Node gets is whole", () => {
   });
 });
 
+test("a server that is closed while it hands silent sockets over lets go of all of them", async () => {
+  const { server, http } = await listening();
+  const silent = await Promise.all(Array.from({ length: 5 }, () => sendRaw(server.port)));
+  await untilCount(http, 5);
+  let closed: Promise<void> | undefined;
+  http.on("connection", () => {
+    closed ??= server.close();
+  });
+  await Promise.all(silent.map((peer) => peer.until(() => peer.ended)));
+  await closed;
+});
+
+test("a tunnel that somebody else makes of a request carries bytes both ways", async () => {
+  const { server, http } = await listening();
+  http.on("connect", (_, socket: Socket, head: Buffer) => {
+    socket.write(`HTTP/1.1 200 OK\r\n\r\n${head}`);
+    socket.pipe(socket);
+  });
+  const peer = await sendRaw(server.port, "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nhead ");
+  await peer.until(() => peer.received.includes("head "));
+  const sent = Buffer.alloc(500_000, "t");
+  peer.received = Buffer.alloc(0);
+  peer.socket.write(sent);
+  await peer.until(() => peer.received.length === sent.length);
+  expect(peer.received.equals(sent)).toBe(true);
+  peer.end();
+  await peer.until(() => peer.ended);
+});
+
 describe("a server in which others have a say", () => {
   test("counts open handles, and is closed when the last one is", async () => {
     const { server, http } = await listening();
