@@ -112,7 +112,8 @@ function findCopies(length: u32, window: u32): usize {
     at.increment(at.literalCounts + ((at.firstLength + codes.symbolOfLength(copied - 3)) << 1));
     at.increment(at.distanceCounts + (codes.symbolOfDistance(distance) << 1));
     from = start + copied;
-    for (const until = min(from, last + 1); here < until; here++) {
+    // Every second place is noted: twice as many find next to nothing more.
+    for (const until = min(from, last + 1); here < until; here += 2) {
       store<u16>(placeOf(load<u32>(here), shift), here - at.input + 1);
     }
     here = from;
@@ -156,10 +157,14 @@ function extraBits(): u32 {
 /** The bits of all symbols in the fixed codes. */
 function fixedBits(): u32 {
   let total: u32 = 0;
-  for (let symbol: u32 = 0; symbol < at.literalSymbols; symbol++) {
-    total += (load<u32>(at.fixedLiteralCodes + (symbol << 2)) >> 16) * load<u16>(at.literalCounts + (symbol << 1));
+  const end = at.distanceCounts + 2 * at.distanceSymbols;
+  for (let place = at.skipZeros(at.literalCounts, end); place < end; ) {
+    // The codes of distances lie behind those of literals, as their counts do.
+    const symbol = <u32>(place - at.literalCounts) >> 1;
+    const code = load<u32>(at.fixedLiteralCodes + (symbol << 2));
+    total += (code >> 16) * load<u16>(at.literalCounts + (symbol << 1));
+    place = at.skipZeros(at.literalCounts + ((symbol + 1) << 1), end);
   }
-  for (let symbol: u32 = 0; symbol < 30; symbol++) total += 5 * load<u16>(at.distanceCounts + (symbol << 1));
   return total;
 }
 
@@ -194,7 +199,8 @@ function findRuns(end: usize): u32 {
   for (let place = at.codeLengths; place < end; ) {
     const length: u32 = load<u8>(place);
     const from = place;
-    while (++place < end && load<u8>(place) === length) {}
+    if (length === 0) place = at.skipZeros(place, end);
+    else while (++place < end && load<u8>(place) === length) {}
     let same = <u32>(place - from);
     if (length !== 0) {
       addRun(length, 0);
