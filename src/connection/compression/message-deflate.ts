@@ -7,7 +7,7 @@
  * window, and the context is made again when it is next of use. So no path can leave the two sides with different
  * windows.
  */
-import { lengthOf } from "../../protocol/bytes.ts";
+import { copyUnlessAlone, lengthOf } from "../../protocol/bytes.ts";
 import {
   canDeflateShort,
   deflateShort,
@@ -137,8 +137,9 @@ export class MessageDeflate {
   /**
    * The message whose fragments' payloads, joined, are `payload` (RFC 7692 section 7.2.2), or the rule it breaks: it is
    * longer than `limit` bytes, or not whole, valid DEFLATE data; or zlib has no memory for it. At once for a small
-   * message unless something is wrong with it, else as a promise, until whose end the payload must not change and
-   * `inflation` says how far it has come. After a broken rule the connection has failed: inflate no more.
+   * message unless something is wrong with it, else as a promise, until whose end `inflation` says how far it has come.
+   * A payload that is alone in its memory must not change until then; of any other, a copy is taken. After a broken
+   * rule the connection has failed: inflate no more.
    */
   inflate(payload: Uint8Array, limit: number): InflateOutcome | Promise<InflateOutcome>;
   /** The same, also as text where `inflation` asks for it. */
@@ -167,7 +168,7 @@ export class MessageDeflate {
       if (typeof outcome === "object") theirs.window?.push(outcome);
       if (outcome !== undefined) return outcome;
     }
-    return this.#inflateAsync(payload, limit, inflation);
+    return this.#inflateAsync(copyUnlessAlone(payload), limit, inflation);
   }
 
   async #inflateAsync(payload: Uint8Array, limit: number, inflation?: Inflation): Promise<InflateOutcome> {

@@ -8,6 +8,7 @@
  */
 
 import type { Buffer } from "node:buffer";
+import { copyUnlessAlone } from "../../protocol/bytes.ts";
 import type { InflatedText } from "../../protocol/deflate/short-messages.ts";
 import type { EndpointEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { illegal } from "../../protocol/state-table.ts";
@@ -329,7 +330,7 @@ export class MessagePump implements Holder {
     const { deflate, limits, endpoint } = this.#owner;
     if (this.delivery.discards) return this.#handle(endpoint.inflated(noBytes));
     this.#inflater ??= new MessageInflater(deflate!, limits.maxMessageSize, this);
-    if (this.delivery.isPostponing()) this.#inflater.postpone(payload);
+    if (this.delivery.isPostponing()) this.#inflater.postpone(copyUnlessAlone(payload));
     else this.#inflater.inflate(payload);
   }
 

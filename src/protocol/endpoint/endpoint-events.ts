@@ -42,7 +42,10 @@ export interface CloseEvent extends CloseStatus {
 /** A whole compressed message. Nothing more is parsed until `inflated` is called. */
 export interface InflateEvent {
   readonly type: "inflate";
-  /** The payload as it was sent, to be inflated according to RFC 7692 section 7.2.2. */
+  /**
+   * The payload as it was sent, to be inflated according to RFC 7692 section 7.2.2. Where it came in one chunk it is a
+   * view of that, and so valid as long as the chunk is: of a borrowed one, until `releaseChunk`.
+   */
   readonly payload: Uint8Array;
 }
 

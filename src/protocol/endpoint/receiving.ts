@@ -180,9 +180,13 @@ function assemble(
 /** Reads a part of a data frame; undefined when that completes nothing. */
 function readData(endpoint: EndpointRecord, decoder: FrameDecoder): EndpointEvent | undefined {
   const ends = decoder.remaining === 0 && (decoder.firstByte & finBit) !== 0;
-  if (ends && endpoint.message === undefined && (decoder.firstByte & rsv1Bit) === 0) {
+  if (ends && endpoint.message === undefined) {
     const text = (decoder.firstByte & 0x0f) === Opcode.Text;
-    return deliver(endpoint, text, decoder.chunk, decoder.start, decoder.end, decoder.seen, decoder);
+    if ((decoder.firstByte & rsv1Bit) === 0) {
+      return deliver(endpoint, text, decoder.chunk, decoder.start, decoder.end, decoder.seen, decoder);
+    }
+    endpoint.inflating = { text, length: decoder.end - decoder.start };
+    return { type: "inflate", payload: decoder.viewPayload() };
   }
   endpoint.message ??= assemble(endpoint, decoder);
   const { message } = endpoint;
@@ -200,7 +204,7 @@ function finish(endpoint: EndpointRecord, message: MessageAssembler): EndpointEv
   if (typeof payload === "string") return fail(endpoint, payload);
   if (message.compressed) {
     endpoint.inflating = message;
-    return { type: "inflate", payload };
+    return { type: "inflate", payload: viewPlain(payload) };
   }
   if (!message.text || endpoint.settings.textAsBytes) {
     return { type: "message", text: message.text, data: viewPlain(payload) };

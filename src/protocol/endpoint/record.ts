@@ -55,7 +55,7 @@ export class EndpointRecord {
   /** The first part of a control frame's payload, when its rest has not come; undefined otherwise. */
   controlPart: Uint8Array | undefined;
   /** The compressed message whose `inflate` event waits for its answer; undefined otherwise. */
-  inflating: MessageAssembler | undefined;
+  inflating: { readonly text: boolean; readonly length: number } | undefined;
 
   /** Whether the transport takes nothing at present. */
   stalled = false;

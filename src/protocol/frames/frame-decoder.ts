@@ -175,7 +175,7 @@ export class FrameDecoder implements FrameHeader {
    * `keepUnread`. Otherwise it is what `takePayload` returns, because a view could be transferred with unread bytes.
    */
   lendPayload(): Uint8Array {
-    return this.#lent ? this.#view() : this.takePayload();
+    return this.#lent ? this.viewPayload() : this.takePayload();
   }
 
   /**
@@ -187,13 +187,14 @@ export class FrameDecoder implements FrameHeader {
     const length = end - start;
     if (length > shortCopy && this.#exclusive && end === limit && length * 2 >= limit) {
       this.#exclusive = false;
-      return this.#view();
+      return this.viewPayload();
     }
     const bytes = chunk === readBuffer ? plainReads : viewPlain(chunk);
     return bytes.slice(start, end);
   }
 
-  #view(): Uint8Array {
+  /** Returns the part of the payload that was read last, as a view that is valid until `keepUnread`. */
+  viewPayload(): Uint8Array {
     const { chunk, start, end } = this;
     return new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, end - start);
   }

@@ -407,6 +407,16 @@ describe("short messages without context takeover", () => {
     }
   });
 
+  test("longer ones may lie in memory that is used again when inflating them has begun [D21]", async () => {
+    const long = noise(100_000, 1);
+    const payload = await create("client", own).deflate(long);
+    const memory = new Uint8Array(payload.length + 10);
+    memory.set(payload, 5);
+    const outcome = create("server", own).inflate(memory.subarray(5, 5 + payload.length), noLimit);
+    memory.fill(0xff);
+    expectSame(await outcome, long);
+  });
+
   test("for which there is no memory are left to zlib's functions [D23]", () => {
     const payload = create("client", own).deflate(message) as Uint8Array;
     const slice = vi.spyOn(Uint8Array.prototype, "slice").mockImplementationOnce(() => {

@@ -38,7 +38,7 @@ const kinds: Kinds = {
     [{ opcode: 8, payload: Buffer.from("\x03\xe8bye", "latin1") }],
     [{ type: "close", code: 1000, reason: "bye" }],
   ],
-  inflate: [[{ opcode: 2, rsv: 4, payload: bytes }], [{ type: "inflate", payload: Buffer.from(bytes) }]],
+  inflate: [[{ opcode: 2, rsv: 4, payload: bytes }], [{ type: "inflate", payload: Uint8Array.from(bytes) }]],
   failed: [[{ opcode: 3 }], [{ type: "failed", violation: "reserved-opcode" }]],
 };
 

@@ -383,6 +383,21 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       ]);
     });
 
+    test("what came in one chunk is a view of it, and anything else is alone in its memory", () => {
+      const bytes = wire({ opcode: 2, rsv: 4, payload: "deflated" });
+      for (const borrowed of [true, false]) {
+        const endpoint = open(options);
+        const chunk = new Uint8Array(bytes);
+        endpoint.receive(chunk, borrowed);
+        const event = endpoint.nextEvent();
+        if (event?.type !== "inflate") throw new Error(`Got ${event?.type}`);
+        expect([Buffer.from(event.payload).toString(), event.payload.buffer]).toEqual(["deflated", chunk.buffer]);
+      }
+      const [cut] = feed(open(options), bytes, [3, 9]);
+      if (cut?.type !== "inflate") throw new Error(`Got ${cut?.type}`);
+      expect([Buffer.from(cut.payload).toString(), cut.payload.buffer.byteLength]).toEqual(["deflated", 8]);
+    });
+
     test("chunks that come meanwhile wait, and join what was left [R7692-6-2]", () => {
       const endpoint = open(options);
       const compressed = wire({ opcode: 2, rsv: 4, payload: "x" });
