@@ -94,13 +94,13 @@ export function agreedParameters(params: DeflateParams): DeflateParameters {
 }
 
 /**
- * Returns how messages are compressed: `ws` leaves short ones alone only where each is compressed by itself, and has
- * zlib's own defaults.
+ * Returns how messages are compressed: `ws` leaves short ones alone only where each is compressed by itself. Of zlib's
+ * options, those that say how hard it tries are kept to.
  */
 export function compressionOptions(
   { threshold = 1024, zlibDeflateOptions = {} }: PerMessageDeflateOptions,
   startsEmpty: boolean,
 ): MessageDeflateOptions {
-  const { level = -1, memLevel = 8 } = zlibDeflateOptions;
+  const { level, memLevel } = zlibDeflateOptions;
   return { threshold: startsEmpty ? threshold : 0, level, memLevel };
 }

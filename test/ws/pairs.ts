@@ -11,7 +11,11 @@ const sockets: WebSocket[] = [];
 const servers: WebSocketServer[] = [];
 
 afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.terminate();
+  for (const socket of sockets.splice(0)) {
+    // One that is still connecting makes an error of it.
+    socket.on("error", () => {});
+    socket.terminate();
+  }
   for (const server of servers.splice(0)) {
     for (const socket of server.clients ?? []) socket.terminate();
     server.close();
