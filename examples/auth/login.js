@@ -1,13 +1,14 @@
 // @ts-check
 /** The page, and what it asks for by HTTP: POST /login gives a session, which gets tickets and tokens. */
 import { readFileSync } from "node:fs";
+import { cookiesOf } from "openline";
 import { issue, verify } from "./tokens.js";
 
 const page = readFileSync(new URL("page.html", import.meta.url));
 
 /** The user of the session in a request's cookie. @param {import("node:http").IncomingMessage} request */
-export function userOf({ headers }) {
-  return verify(/(?:^|; )session=([^;]*)/.exec(headers.cookie ?? "")?.[1], "session")?.user;
+export function userOf(request) {
+  return verify(cookiesOf(request).get("session"), "session")?.user;
 }
 
 /**

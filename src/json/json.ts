@@ -9,14 +9,7 @@ import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandlers } from "../connection/handlers/handlers.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import type { UpgradeContext } from "../server/handshake/decide.ts";
-import {
-  type DecisionWithData,
-  type NeedsUpgrade,
-  type PathParams,
-  type Route,
-  type RouteOptions,
-  route,
-} from "../server/route.ts";
+import type { DecisionWithData, NeedsUpgrade, PathParams, Route, RouteOptions } from "../server/route.ts";
 import { ServerConnection } from "../server/server-connection.ts";
 import { type InvalidHandler, JsonConnection, type RawConnection } from "../typed/json-connection.ts";
 import { invalidHandlerOf, type JsonMessageHandlers, rawHandlers } from "../typed/json-handlers.ts";
@@ -72,7 +65,7 @@ export class Json<Received, Sent, Kind extends string> extends JsonMessages<Rece
   ): Route<Data, PathParams<Path>>;
   route(...given: [object] | [string, object]): Route {
     const options = given.at(-1) as object;
-    return route({ ...this.#handlers("route", options), accepts: "text", text: "string" } as object) as Route;
+    return Object.assign(this.#handlers("route", options), { accepts: "text", text: "string" }) as object as Route;
   }
 
   /**
@@ -83,7 +76,7 @@ export class Json<Received, Sent, Kind extends string> extends JsonMessages<Rece
     url: string | URL,
     options: JsonConnectOptions<Received, Sent, Kind> = {},
   ): Promise<JsonConnection<Received, Sent, Connection>> {
-    const raw = await connect(url, { ...this.#handlers("connect", options), accepts: "text" });
+    const raw = await connect(url, Object.assign(this.#handlers("connect", options), { accepts: "text" as const }));
     return this.faceOf(raw, invalidHandlerOf(options)) as JsonConnection<Received, Sent, Connection>;
   }
 

@@ -2,7 +2,7 @@
  * Handlers that get messages with a type, and the same as those that a connection calls.
  */
 
-import { describe } from "../protocol/check-options.ts";
+import { describe, isPlain } from "../protocol/check-options.ts";
 import {
   type InvalidHandler,
   type InvalidMessage,
@@ -66,11 +66,11 @@ export function rawHandlers(
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot ${action}: it takes an object of options and handlers, not ${describe(options)}`);
   }
-  const { on, invalid, ...rest } = options as Given;
-  const handlers = rest as Record<string, unknown>;
-  const { message } = rest;
+  const { on, invalid, message, ...plain } = options as Given;
+  // An object of a class keeps its handlers in its prototype, and may have what is no option.
+  const handlers: Record<string, unknown> = isPlain(options) ? plain : Object.create(options);
   for (const name of others) {
-    const handler = handlers[name];
+    const handler = (options as Readonly<Record<string, unknown>>)[name];
     if (typeof handler !== "function") continue;
     handlers[name] = (raw: object, ...values: unknown[]) => (handler as Handler).call(options, faceOf(raw), ...values);
   }
@@ -94,7 +94,7 @@ export function rawHandlers(
       return receiveJson(face as JsonConnection<unknown, never>, data, pick);
     };
   }
-  return rest;
+  return handlers;
 }
 
 /** The `invalid` handler of the options, bound to them. */

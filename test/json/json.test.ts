@@ -228,6 +228,29 @@ describe("kinds", () => {
   });
 });
 
+test("handlers may be methods of a class, with a state of their own", async () => {
+  class Counting {
+    count = 10;
+    upgrade() {
+      return { data: this.count };
+    }
+    open(connection: JsonServerConnection<string, string, number>) {
+      connection.send(`from ${connection.data}`);
+    }
+    message(connection: JsonServerConnection<string, string, number>, text: string) {
+      connection.send(`${text} ${++this.count}`);
+    }
+  }
+  const { port } = await serving({ routes: { "/": json(z.string()).route(new Counting() as never) } });
+  const connection = await json(z.string()).connect(`ws://127.0.0.1:${port}/`);
+  connection.send("a");
+  connection.send("b");
+  const got: string[] = [];
+  for await (const text of connection) if (got.push(text) === 3) break;
+  expect(got).toEqual(["from 10", "a 11", "b 12"]);
+  connection.raw.terminate();
+});
+
 describe("checks that take time", () => {
   /** Resolves the checks from outside, by their message. */
   function heldSchema() {

@@ -26,6 +26,7 @@ import {
   WebSocketError,
   WebSocketStream,
 } from "../../src/index.ts";
+import { json } from "../../src/json/json.ts";
 import {
   anyValues,
   Hostile,
@@ -83,6 +84,8 @@ function isDocumented(error: unknown): boolean {
   const known = [TypeError, RangeError, DOMException, HandshakeError, Hostile];
   return known.some((Known) => error instanceof Known);
 }
+
+const anything = { "~standard": { version: 1, vendor: "test", validate: (value: unknown) => ({ value }) } } as const;
 
 /** All but what only Web IDL itself could tell from a Blob. */
 const honest = anyValues.filter(({ name }) => !/gives a number/.test(name));
@@ -302,6 +305,11 @@ describe("serve, accept and route", () => {
         () => isWebSocketUpgrade(value.make() as never),
         () => subprotocolsOf(value.make() as never),
         () => cookiesOf(value.make() as never),
+        () => void json(value.make() as never),
+        () => void json(anything).route(value.make() as never),
+        () =>
+          void json(anything).route("/", { message: value.make(), on: value.make(), invalid: value.make() } as never),
+        () => json(anything).connect("ws://127.0.0.1:1/", { on: value.make() } as never),
         () => refuse(value.make() as never),
         ...["status", "code", "reason", "retryAfter"].map((key) => () => refuse({ [key]: value.make() })),
         () => void reconnecting(value.make() as never, value.make() as never),
