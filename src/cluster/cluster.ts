@@ -7,7 +7,7 @@ import { viewSource } from "../protocol/bytes.ts";
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import type { LocalTopics, Relay, RelayedTopics } from "../topics/relay.ts";
-import type { Gap, Since } from "../topics/subscription.ts";
+import type { Gap, Since, Subscription } from "../topics/subscription.ts";
 import { ClusterError } from "./broker/cluster-error.ts";
 import { continuityOf, positionToText } from "./broker/entry.ts";
 import { ClusterNode, type ClusterState, type NodeCounters } from "./cluster-node.ts";
@@ -71,7 +71,7 @@ export function createCluster(options: ClusterOptions = {}): Cluster {
 /** A cluster, as `createCluster` returns it and the option `cluster` of `serve` takes it. */
 export class Cluster implements Relay {
   readonly #node: ClusterNode;
-  readonly #handlers = new Set<() => void>();
+  readonly #handlers = new Set<() => boolean>();
 
   /** @internal Applications call `createCluster`. */
   constructor(options: ResolvedCluster) {
@@ -117,7 +117,7 @@ export class Cluster implements Relay {
 
   /**
    * Subscribes the process itself: the handler gets the messages one after another, and is not waited for; its exceptions
-   * go to `log`. Returns a function that ends the subscription.
+   * go to `log`.
    *
    * Throws a TypeError for a `since` of a topic without history, and a `ClusterError` when the cluster is closed.
    */
@@ -125,7 +125,7 @@ export class Cluster implements Relay {
     topic: string,
     handler: (message: ClusterMessage) => unknown,
     options: ClusterSubscribeOptions = {},
-  ): () => void {
+  ): Subscription {
     checkOptions("subscribe", options, subscribeTable);
     checkTopic("subscribe", topic);
     if (typeof handler !== "function") {
@@ -136,20 +136,22 @@ export class Cluster implements Relay {
     const rule = this.#node.ruleOf(topic);
     if (rule.isLocal) throw new TypeError(`Cannot subscribe: the topic ${describe(topic)} stays in each server`);
     const from = startOf(since, rule);
-    if (signal?.aborted) return () => {};
     const failed = (cause: unknown) => this.#node.failed(new Error(`A handler of the topic ${topic} threw`, { cause }));
     const subscription = new HandlerSubscription({ handler, gap, failed });
     const shared = this.#node.acquire(topic, subscription);
     subscription.start(shared, from, this.#node.catchUp);
-    const end = () => {
-      if (!this.#handlers.delete(end)) return;
-      signal?.removeEventListener("abort", end);
+    const unsubscribe = () => {
+      if (!this.#handlers.delete(unsubscribe)) return false;
+      signal?.removeEventListener("abort", unsubscribe);
       subscription.end();
       this.#node.release(shared, subscription);
+      return true;
     };
-    this.#handlers.add(end);
-    signal?.addEventListener("abort", end);
-    return end;
+    this.#handlers.add(unsubscribe);
+    signal?.addEventListener("abort", unsubscribe);
+    if (signal?.aborted) unsubscribe();
+    const { ready } = subscription;
+    return { topic, ready, unsubscribe };
   }
 
   /** Reads a piece of a topic's history. Rejects with a TypeError where it has none, and with a `ClusterError`. */

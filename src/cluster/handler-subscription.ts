@@ -2,8 +2,9 @@
  * A process as a subscriber: its handler gets a topic's messages in the order of the log, one after another.
  */
 
+import { type Deferred, deferred } from "../connection/event-loop/deferred.ts";
 import { isThenable, whenSettled } from "../connection/event-loop/thenable.ts";
-import type { Gap } from "../topics/subscription.ts";
+import type { Gap, Subscribed } from "../topics/subscription.ts";
 import { type Entry, type LogPosition, positionToText } from "./broker/entry.ts";
 import { type CatchUpParts, catchUp } from "./catch-up.ts";
 import { type ClusterTopic, type Received, type Receiver, textOf } from "./node/cluster-topic.ts";
@@ -32,6 +33,10 @@ export class HandlerSubscription implements Receiver {
   #isLive = false;
   #joined = 0;
   #isOver = false;
+  #replayed = 0;
+  /** Why messages are missing; undefined while none are. */
+  #reason: string | undefined;
+  readonly #ready: Deferred<Subscribed> = deferred();
 
   constructor(parts: HandlerParts) {
     this.#parts = parts;
@@ -42,6 +47,7 @@ export class HandlerSubscription implements Receiver {
     const level = () => {
       this.#isLive = true;
       this.#joined = topic.recent.count;
+      void this.#whenReady(topic, since !== undefined);
     };
     if (since === undefined) return level();
     const subscriber = {
@@ -54,10 +60,16 @@ export class HandlerSubscription implements Receiver {
     void catchUp(topic, since, subscriber, parts);
   }
 
+  /** Resolves when nothing that is stored from then on is missed, or when it ends before. */
+  get ready(): Promise<Subscribed> {
+    return this.#ready.promise;
+  }
+
   /** Nothing is called any more. */
   end(): void {
     this.#isOver = true;
     this.#isLive = false;
+    this.#ready.resolve({ replayed: this.#replayed, reason: "unsubscribed" });
   }
 
   /** See `Receiver`. */
@@ -71,13 +83,26 @@ export class HandlerSubscription implements Receiver {
     if (this.#isLive) this.#tell(topic, reason, topic.reader!.position!);
   }
 
+  async #whenReady(topic: ClusterTopic, hasSince: boolean): Promise<void> {
+    while (!topic.isReady && !this.#isOver) await topic.moved;
+    const position = textOf(topic.reader?.position);
+    this.#ready.resolve({
+      ...(position !== undefined && { position }),
+      replayed: this.#replayed,
+      ...(hasSince && { recovered: this.#reason === undefined }),
+      ...(this.#reason !== undefined && { reason: this.#reason }),
+    });
+  }
+
   #again(topic: ClusterTopic, entry: Entry): void {
     const message = unwrap(entry.payload);
     if (message === undefined || this.#isOver) return;
+    this.#replayed++;
     this.#call(() => this.#parts.handler({ topic: topic.name, data: message.data, position: positionToText(entry) }));
   }
 
   #tell(topic: ClusterTopic, reason: Gap["reason"], position: LogPosition): void {
+    this.#reason ??= reason;
     this.#call(() => this.#parts.gap?.({ topic: topic.name, reason, position: positionToText(position) }));
   }
 

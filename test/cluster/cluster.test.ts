@@ -430,12 +430,13 @@ describe("a process by itself", () => {
     expect(history.messages.map(({ data }) => (typeof data === "string" ? data : [...data]))).toEqual(["a", [7]]);
     expect(history).toMatchObject({ complete: true, position: history.messages[1]!.position });
     const got: unknown[] = [];
-    const end = other.subscribe("log/1", ({ data }) => void got.push(data), { since: first! });
-    await eventually(() => got.length === 1);
+    const own = other.subscribe("log/1", ({ data }) => void got.push(data), { since: first! });
+    expect(await own.ready).toMatchObject({ recovered: true, replayed: 1 });
+    expect(got.length).toBe(1);
     await one.publish("log/1", "c");
     await eventually(() => got.length === 2);
-    end();
-    end();
+    expect(own.unsubscribe()).toBe(true);
+    expect(own.unsubscribe()).toBe(false);
     await one.publish("log/1", "d");
     for (let count = 0; count < 5; count++) await turn();
     expect(got[1]).toBe("c");
@@ -451,8 +452,10 @@ describe("a process by itself", () => {
       throw "sync";
     });
     const controller = new AbortController();
-    cluster.subscribe("log/1", ({ data }) => void got.push(data), { signal: controller.signal });
-    await cluster.ready;
+    const own = cluster.subscribe("log/1", ({ data }) => void got.push(data), { signal: controller.signal });
+    const aborted = cluster.subscribe("log/1", () => got.push("never"), { signal: AbortSignal.abort() });
+    expect(await aborted.ready).toEqual({ replayed: 0, reason: "unsubscribed" });
+    await own.ready;
     await eventually(async () => {
       await cluster.publish("log/1", "x");
       await cluster.publish("news", "x");

@@ -24,6 +24,7 @@ export const realParts = {
   nginx: "nginx",
   "python3-prometheus-client": "/usr/bin/python3",
   "python3-websockets": "/usr/bin/python3",
+  "redis-server": "redis-server",
   tinyproxy: "tinyproxy",
 } as const satisfies Record<string, string>;
 

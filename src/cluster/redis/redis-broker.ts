@@ -1,0 +1,279 @@
+/**
+ * Redis from 6.2 on, and Valkey, as a broker: lists for logs, Pub/Sub for messages, scripts for what has to be done at once.
+ */
+
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { checkNumber } from "../../protocol/check-number.ts";
+import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
+import { realTime } from "../../transport/clock.ts";
+import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "../broker/broker.ts";
+import { ClusterError } from "../broker/cluster-error.ts";
+import type { Entry, LogPage, LogPosition } from "../broker/entry.ts";
+import { newEpoch } from "../broker/memory-broker.ts";
+import { type Argument, connectionsLike, type RedisClient } from "./clients.ts";
+import { RedisLink } from "./redis-link.ts";
+import { endEpochScript, historyScript, publishScript, type Script } from "./scripts.ts";
+
+/** The options of `redisBroker`. */
+export interface RedisBrokerOptions {
+  /** What all keys and channels begin with; without braces and white space. Default `"openline"`. */
+  readonly prefix?: string;
+  /**
+   * After how many milliseconds without a message one is sent to this node itself; when it does not come in half of that
+   * time, both connections are made anew. Default 10 s.
+   */
+  readonly probeInterval?: number;
+}
+
+const table: OptionTable<RedisBrokerOptions> = { prefix: "string", probeInterval: "number" };
+/** How long the end of a log is remembered that nobody uses, in milliseconds: 24 hours. */
+const metaTtl = "86400000";
+/** What refuses for good. */
+const hopeless = /^(?:NOAUTH|WRONGPASS|NOPERM)\b|invalid password|no password is set/i;
+
+/**
+ * Makes a broker of a client of `redis`, `ioredis` or `iovalkey`, which is only a template: two connections like it are made,
+ * and it stays the application's own.
+ *
+ * Throws a TypeError or a RangeError for another client and for options that cannot be.
+ */
+export function redisBroker(client: RedisClient, options: RedisBrokerOptions = {}): Broker {
+  checkOptions("use Redis", options, table);
+  const { prefix = "openline" } = options;
+  if (!/^[^\s{}]+$/.test(prefix))
+    throw new RangeError("Cannot use Redis: prefix has braces or white space, or is empty");
+  const probeInterval = checkNumber("use Redis", "probeInterval", options.probeInterval ?? 10_000, "finiteTime");
+  return new RedisBroker(connectionsLike(client), prefix, probeInterval);
+}
+
+class RedisBroker implements Broker {
+  readonly #connect: ReturnType<typeof connectionsLike>;
+  readonly #prefix: string;
+  readonly #probeInterval: number;
+  readonly #probeChannel: string;
+  readonly #topics = new Map<string, string>();
+  #events: BrokerEvents | undefined;
+  #link: RedisLink | undefined;
+  #heardAt = 0;
+  #cancelProbe: (() => void) | undefined;
+  /** Settles `connect`; undefined once it is. */
+  #connecting: { resolve(): void; reject(error: Error): void } | undefined;
+
+  constructor(connect: ReturnType<typeof connectionsLike>, prefix: string, probeInterval: number) {
+    this.#connect = connect;
+    this.#prefix = prefix;
+    this.#probeInterval = probeInterval;
+    this.#probeChannel = `${prefix}:probe:${randomBytes(9).toString("base64url")}`;
+  }
+
+  connect(events: BrokerEvents): Promise<void> {
+    if (this.#events) {
+      return Promise.reject(new ClusterError("refused", "Cannot connect: the broker belongs to another cluster"));
+    }
+    this.#events = events;
+    return new Promise((resolve, reject) => {
+      this.#connecting = { resolve, reject };
+      this.#open();
+    });
+  }
+
+  async publish(
+    topic: string,
+    batch: readonly Outgoing[],
+    { history, retryAfter }: PublishOptions,
+  ): Promise<readonly LogPosition[]> {
+    const link = this.#up();
+    const channel = this.#channelOf(topic);
+    if (history === undefined) {
+      await Promise.all(batch.map(({ id, payload }) => link.send(["PUBLISH", channel, join(`- 0 0 ${id} `, payload)])));
+      return [];
+    }
+    const keys = this.#keysOf(channel);
+    const messages = batch.flatMap(({ id, key, payload }): Argument[] => {
+      const named = key === undefined ? 0 : keys.push(`${channel}:k:${key}`);
+      return [id, bytesOf(payload), `${named}`];
+    });
+    const first = retryAfter === undefined ? "" : `${Math.ceil(retryAfter)}`;
+    const limits = [`${history.size}`, `${history.maxAge}`, metaTtl, newEpoch(), first, "PUBLISH"];
+    const [known, ...positions] = (await this.#run(publishScript, keys, [channel, ...limits, ...messages])) as [
+      number,
+      ...Buffer[],
+    ];
+    if (known === 0) {
+      throw new ClusterError("unknown", "Cannot publish again: what the first attempt stored is gone from the log");
+    }
+    return positions.map((text) => {
+      const [epoch = "", offset] = text.toString().split(" ");
+      return { epoch, offset: Number(offset) };
+    });
+  }
+
+  async subscribe(topics: readonly string[]): Promise<void> {
+    const channels = topics.map((topic) => {
+      const channel = this.#channelOf(topic);
+      this.#topics.set(channel, topic);
+      return channel;
+    });
+    await this.#up().subscribe(channels);
+  }
+
+  async unsubscribe(topics: readonly string[]): Promise<void> {
+    const channels = topics.map((topic) => this.#channelOf(topic));
+    await this.#up().unsubscribe(channels);
+    for (const channel of channels) this.#topics.delete(channel);
+  }
+
+  async history(topic: string, since: LogPosition | undefined, limit: number): Promise<LogPage> {
+    const { epoch = "", offset = 0 } = since ?? {};
+    const keys = this.#keysOf(this.#channelOf(topic));
+    const given = [newEpoch(), metaTtl, epoch, `${offset}`, `${limit}`];
+    const answer = (await this.#run(historyScript, keys, given)) as [Buffer, Buffer, Buffer[]];
+    const entries = answer[2].flatMap((text) => parseEntry(text) ?? []);
+    return { epoch: answer[0].toString(), last: Number(answer[1].toString()), entries };
+  }
+
+  async positions(topics: readonly string[]): Promise<readonly LogPosition[]> {
+    const pages = await Promise.all(topics.map((topic) => this.history(topic, undefined, 0)));
+    return pages.map(({ epoch, last }) => ({ epoch, offset: last }));
+  }
+
+  async endEpoch(topic: string, seen: string): Promise<void> {
+    const channel = this.#channelOf(topic);
+    await this.#run(endEpochScript, this.#keysOf(channel), [channel, seen, newEpoch(), metaTtl, "PUBLISH"]);
+  }
+
+  async close(): Promise<void> {
+    this.#cancelProbe?.();
+    this.#link?.destroy();
+    this.#link = undefined;
+    this.#connecting?.reject(new ClusterError("closed", "The broker was closed before it was connected"));
+    this.#connecting = undefined;
+  }
+
+  // The link
+
+  #open(): void {
+    const link: RedisLink = new RedisLink(this.#connect, {
+      up: () => void this.#cameUp(link),
+      down: () => this.#events?.state(false),
+      message: (channel, data) => this.#take(channel, data),
+      error: (error) => this.#complain(error),
+    });
+    this.#link = link;
+  }
+
+  async #cameUp(link: RedisLink): Promise<void> {
+    try {
+      // The server may want a password, or be loading its data.
+      await link.send(["PING"]);
+      await link.subscribe([this.#probeChannel]);
+    } catch (error) {
+      this.#complain(
+        (error as ClusterError).cause instanceof Error ? ((error as ClusterError).cause as Error) : (error as Error),
+      );
+      if (this.#link === link && (error as ClusterError).message.includes("LOADING")) {
+        realTime.after(200, () => this.#link === link && void this.#cameUp(link), true);
+      }
+      return;
+    }
+    if (this.#link !== link) return;
+    this.#connecting?.resolve();
+    this.#connecting = undefined;
+    this.#events?.state(true);
+    this.#heardAt = realTime.now();
+    this.#probeLater();
+  }
+
+  #complain(error: Error): void {
+    if (this.#connecting && hopeless.test(error.message)) {
+      this.#connecting.reject(new ClusterError("refused", `Redis: ${error.message}`, { cause: error }));
+      this.#connecting = undefined;
+      this.#link?.destroy();
+      this.#link = undefined;
+      return;
+    }
+    this.#events?.error(new ClusterError("unavailable", `Redis: ${error.message}`, { cause: error }));
+  }
+
+  #probeLater(): void {
+    this.#cancelProbe?.();
+    this.#cancelProbe = realTime.after(this.#probeInterval, () => this.#probe(), true);
+  }
+
+  /** What is half open, or subscribed to a server that nobody publishes to, says nothing by itself. */
+  #probe(): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    if (realTime.now() - this.#heardAt < this.#probeInterval) return this.#probeLater();
+    const askedAt = realTime.now();
+    link.send(["PUBLISH", this.#probeChannel, "probe"]).catch(() => {});
+    this.#cancelProbe = realTime.after(
+      this.#probeInterval / 2,
+      () => {
+        if (this.#heardAt >= askedAt) return this.#probeLater();
+        this.#events?.error(new ClusterError("unavailable", "Redis is silent: it is connected to anew"));
+        link.destroy();
+        this.#events?.state(false);
+        this.#open();
+      },
+      true,
+    );
+  }
+
+  #take(channel: string, data: Buffer): void {
+    this.#heardAt = realTime.now();
+    const topic = this.#topics.get(channel);
+    if (topic === undefined) return;
+    const entry = parseEntry(data);
+    if (entry) this.#events?.message(topic, entry);
+    else this.#events?.error(new ClusterError("refused", `Redis: a message of ${channel} that is none of ours`));
+  }
+
+  #up(): RedisLink {
+    if (this.#link) return this.#link;
+    throw new ClusterError("unavailable", "Redis is not connected");
+  }
+
+  async #run(script: Script, keys: readonly string[], given: readonly Argument[]): Promise<unknown> {
+    const link = this.#up();
+    const rest = [`${keys.length}`, ...keys, ...given];
+    try {
+      return await link.send(["EVALSHA", script.sha, ...rest]);
+    } catch (error) {
+      if (!(error as Error).message.includes("NOSCRIPT")) throw error;
+      return link.send(["EVAL", script.text, ...rest]);
+    }
+  }
+
+  // Names
+
+  #channelOf(topic: string): string {
+    return `${this.#prefix}:{${topic.replace(/[%{}]/g, (character) => escapes[character]!)}}`;
+  }
+
+  #keysOf(channel: string): string[] {
+    return [`${channel}:l`, `${channel}:m`];
+  }
+}
+
+const escapes: Readonly<Record<string, string>> = { "%": "%25", "{": "%7B", "}": "%7D" };
+
+/** Reads an entry; undefined for what is none. The payload is part of the same memory. */
+export function parseEntry(text: Buffer): Entry | undefined {
+  const spaces: number[] = [];
+  for (let at = text.indexOf(32); at >= 0 && spaces.length < 4; at = text.indexOf(32, at + 1)) spaces.push(at);
+  if (spaces.length < 4) return undefined;
+  const [epoch = "", prev, offset, id = ""] = text.toString("latin1", 0, spaces[3]).split(" ");
+  const payload = text.subarray(spaces[3]! + 1);
+  const entry = { epoch: epoch === "-" ? "" : epoch, prev: Number(prev), offset: Number(offset), id, payload };
+  return Number.isSafeInteger(entry.prev) && Number.isSafeInteger(entry.offset) && id !== "" ? entry : undefined;
+}
+
+function join(head: string, payload: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(head, "latin1"), payload]);
+}
+
+function bytesOf(payload: Uint8Array): Buffer {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+}
