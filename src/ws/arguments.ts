@@ -38,7 +38,8 @@ export function checkCode(code: unknown): number {
 
 /** Returns the reason of a Close, which one without a code has none of. Throws a RangeError for a longer one. */
 export function checkReason(code: unknown, reason: string | Buffer | undefined): string {
-  if (code === undefined || reason === undefined) return "";
+  // What has no length is no reason.
+  if (code === undefined || !reason?.length) return "";
   if (Buffer.byteLength(reason) <= maxReasonLength) return reason.toString();
   throw new RangeError("The message must not be greater than 123 bytes");
 }

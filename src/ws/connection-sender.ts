@@ -31,14 +31,16 @@ export class ConnectionSender {
 
   /** Sends a message or a fragment of one. Throws a TypeError for a Blob that is to be a fragment. */
   send(message: string | Buffer | Blob, { text, compress, fin }: MessageManner): void {
-    const { sending } = this.#core;
+    const { sending, deflate } = this.#core;
     if (!fin || this.#fragmenting) return this.#sendFragment(message, text, fin);
+    // Without an extension that compresses, there is nothing to ask for.
+    const asked = deflate === undefined ? undefined : compress;
     if (typeof message === "string") {
-      if (text) sending.send(message, compress === undefined ? undefined : { compress });
-      else sending.sendAs(false, Buffer.from(message), compress);
+      if (text) sending.send(message, asked === undefined ? undefined : { compress: asked });
+      else sending.sendAs(false, Buffer.from(message), asked);
     } else {
       if (message instanceof Blob) this.#sentBlob = true;
-      sending.sendAs(text, message, compress);
+      sending.sendAs(text, message, asked);
     }
   }
 

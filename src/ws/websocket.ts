@@ -294,7 +294,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       this.#isTouched = true;
       core.outbox.flush();
     });
-    tell(this, "open");
+    // It may have ended before it began.
+    if (this.readyState !== closed) tell(this, "open");
   }
 
   #makeDeflate(params: DeflateParams): MessageDeflate {
