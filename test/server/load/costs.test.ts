@@ -77,13 +77,15 @@ beforeAll(async () => {
 afterAll(() => void child.kill());
 
 describe("the costs of a connection, on any machine", () => {
-  test("an idle connection costs less than 4 KiB of heap", async () => {
+  // Node's socket alone is more than the connection on a bare handle.
+  const idle = process.env.OPENLINE_BARE_HANDLES === "0" ? 4096 : 1536;
+  test(`an idle connection costs less than ${idle} bytes of heap`, async () => {
     await open(100, "/idle");
     const before = await ask("heap");
     await open(400, "/idle");
     const after = await ask("heap");
     expect(after.connections - before.connections).toBe(400);
-    expect((after.heap - before.heap) / 400).toBeLessThan(4096);
+    expect((after.heap - before.heap) / 400).toBeLessThan(idle);
   });
 
   test("16 messages in one chunk are answered by one write", async () => {
