@@ -1,0 +1,79 @@
+/** Sockets that become ordinary streams when others use them. */
+
+import { once } from "node:events";
+import { createServer, type IncomingMessage } from "node:http";
+import { type AddressInfo, connect, Socket } from "node:net";
+import { describe, expect, test } from "vitest";
+import type { Transport } from "../../src/transport/transport.ts";
+import { isWatched, watch } from "../../src/ws/watched-socket.ts";
+import { socketPair } from "../support/raw-peer.ts";
+
+/** A socket under watch, and what was done for it, in order. */
+function watchedSocket(socket: Socket) {
+  const done: string[] = [];
+  const transport = { becomeStream: () => void done.push("stream") } as unknown as Transport;
+  watch(socket, transport, () => done.push("touched"));
+  return done;
+}
+
+describe("a socket under watch", () => {
+  test.each<[string, (socket: Socket) => unknown]>([
+    ["on", (socket) => socket.on("data", () => {})],
+    ["once", (socket) => socket.once("drain", () => {})],
+    ["addListener", (socket) => socket.addListener("readable", () => {})],
+    ["prependListener", (socket) => socket.prependListener("data", () => {})],
+    ["prependOnceListener", (socket) => socket.prependOnceListener("data", () => {})],
+    ["pipe", (socket) => socket.pipe(new Socket())],
+    ["write", (socket) => socket.write("x")],
+    ["unshift", (socket) => socket.unshift("x")],
+    ["push", (socket) => socket.push("x")],
+  ])("becomes a stream with %s, once, and is an ordinary socket from then on", async (_, use) => {
+    const [near, far] = await socketPair();
+    const done = watchedSocket(near);
+    expect([isWatched(near), near instanceof Socket]).toEqual([true, true]);
+    use(near);
+    use(near);
+    expect(done).toEqual(["touched", "stream"]);
+    expect([isWatched(near), Object.getPrototypeOf(near)]).toEqual([false, Socket.prototype]);
+    near.destroy();
+    far.destroy();
+  });
+
+  test("stays as it is for whoever looks at it, hears of its end, pauses or ends it", async () => {
+    const [near, far] = await socketPair();
+    const done = watchedSocket(near);
+    expect([near.remoteAddress, near.listenerCount("data")]).toEqual(["127.0.0.1", 0]);
+    near.on("close", () => {}).once("error", () => {});
+    near.setNoDelay(true).setKeepAlive(true).setTimeout(0).unref().ref();
+    near.pause();
+    near.end();
+    near.push(null);
+    near.destroy();
+    await once(near, "close");
+    expect([done, isWatched(near)]).toEqual([[], true]);
+    far.destroy();
+  });
+
+  test("may be one of an HTTP server, whose own methods Node has put in place", async () => {
+    const http = createServer().listen(0, "127.0.0.1");
+    await once(http, "listening");
+    const client = connect((http.address() as AddressInfo).port, "127.0.0.1");
+    client.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    const [, socket] = (await once(http, "upgrade")) as [IncomingMessage, Socket];
+    expect(Object.hasOwn(socket, "on")).toBe(true);
+    const done = watchedSocket(socket);
+    socket.on("data", () => {});
+    expect([done, isWatched(socket)]).toEqual([["touched", "stream"], false]);
+    client.destroy();
+    socket.destroy();
+    http.close();
+  });
+
+  test("is none of another class", () => {
+    class Own extends Socket {}
+    const own = new Own();
+    expect([watchedSocket(own), isWatched(own)]).toEqual([[], false]);
+    own.on("data", () => {});
+    expect(Object.getPrototypeOf(own)).toBe(Own.prototype);
+  });
+});
