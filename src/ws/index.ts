@@ -41,6 +41,7 @@ const statics: Omit<Statics, "WebSocket"> = {
 const WebSocket: typeof WebSocketClass & Statics = Object.assign(WebSocketClass, statics, {
   WebSocket: WebSocketClass,
 }) as typeof WebSocketClass & Statics;
+/** A WebSocket of a client or a server, with the events, properties and methods of that of `ws`. */
 interface WebSocket extends WebSocketClass {}
 
 /** The types that users of `ws` find as `WebSocket.RawData` and so on; there is nothing of it at run time. */
