@@ -35,6 +35,8 @@ export interface RelayNode {
 interface Shared {
   readonly topic: ClusterTopic;
   readonly subscriptions: Set<ClusterSubscription>;
+  /** Whether its subscribers were told that too much waits, and nothing was delivered since. */
+  isOverloaded: boolean;
 }
 
 /** See the head of this file. */
@@ -126,7 +128,11 @@ export class ServerRelay implements RelayedTopics, Receiver {
     const except = received.session === "" ? undefined : this.#publishers.get(received.session);
     if (received.number !== undefined) return this.#receiveAgain(topic, received.number, message);
     const isDelivered = this.#local.deliver(topic.name, message, except);
-    if (isDelivered || received.position === undefined) return;
+    const shared = this.#shared.get(topic.name);
+    if (shared === undefined || received.position === undefined) return;
+    const wasOverloaded = shared.isOverloaded;
+    shared.isOverloaded = !isDelivered;
+    if (isDelivered || wasOverloaded) return;
     this.#tell({ topic: topic.name, reason: "overloaded", position: positionToText(received.position) });
   }
 
@@ -140,7 +146,7 @@ export class ServerRelay implements RelayedTopics, Receiver {
   #share(name: string): Shared {
     let shared = this.#shared.get(name);
     if (shared === undefined) {
-      shared = { topic: this.#node.acquire(name, this), subscriptions: new Set() };
+      shared = { topic: this.#node.acquire(name, this), subscriptions: new Set(), isOverloaded: false };
       this.#shared.set(name, shared);
     }
     return shared;

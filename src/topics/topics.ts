@@ -130,8 +130,9 @@ export class Topics {
 
   /** @internal See `LocalTopics`. */
   deliver(name: string, message: PreparedMessage, except: Subscriber | undefined): boolean {
-    const { reached, dropped } = this.#publishHere(name, message, except, undefined);
-    return reached > 0 || dropped === 0;
+    const hasRoom = this.#hasRoom(entrySize + message.data.length);
+    this.#publishHere(name, message, except, undefined);
+    return hasRoom || !this.#topics.has(name);
   }
 
   /** @internal See `LocalTopics`. */
@@ -157,7 +158,7 @@ export class Topics {
     if (topic === undefined) return new Published(0, 0, undefined, stored);
     const own = except !== undefined && topic.subscribers.has(except) ? 1 : 0;
     const size = entrySize + message.data.length;
-    if (this.#backlog > 0 && this.#backlog + size > this.#limits.maxPublishBacklogSize) {
+    if (!this.#hasRoom(size)) {
       const dropped = topic.subscribers.size - own;
       this.#dropped += dropped;
       return new Published(0, dropped, () => this.#pace(topic, this.#batches.at(-1)), stored);
@@ -238,6 +239,10 @@ export class Topics {
     if (oldest === undefined) return;
     const first = Math.max(0, subscriber.position.batch - oldest.number);
     for (const batch of this.#batches.slice(first)) deliver(batch, subscriber);
+  }
+
+  #hasRoom(size: number): boolean {
+    return this.#backlog === 0 || this.#backlog + size <= this.#limits.maxPublishBacklogSize;
   }
 
   #makeTopic(name: string): Topic {

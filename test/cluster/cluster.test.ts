@@ -8,6 +8,7 @@ import { memoryBroker } from "../../src/cluster/broker/memory-broker.ts";
 import { type Cluster, createCluster } from "../../src/cluster/cluster.ts";
 import type { ClusterOptions } from "../../src/cluster/cluster-options.ts";
 import type { Connection } from "../../src/connection/connection.ts";
+import type { ServerLimits } from "../../src/connection/options/limits.ts";
 import type { Route } from "../../src/server/route.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
 import type { Gap, SubscribeOptions, Subscription } from "../../src/topics/subscription.ts";
@@ -31,12 +32,13 @@ function two(options: ClusterOptions = {}): readonly [Cluster, Cluster] {
 }
 
 /** A server whose clients subscribe to the topic in their URL, and tell it what to do. */
-async function serverOf(cluster: Cluster, route: Partial<Route> = {}) {
+async function serverOf(cluster: Cluster, route: Partial<Route> = {}, limits: Partial<ServerLimits> = {}) {
   const connections: ServerConnection[] = [];
   const subscriptions: Subscription[] = [];
   const gaps: Gap[] = [];
   const server = await serving({
     cluster,
+    limits,
     routes: {
       "/*": {
         open: (connection) => {
@@ -325,6 +327,32 @@ describe("a broker that fails", () => {
     await cluster.publish("log/1", "2");
     await eventually(() => got.length === 2);
     expect(got[1]).toBe("2");
+  });
+
+  test("what this process cannot deliver is one gap, however much it is, and what comes later is delivered", async () => {
+    const [one, other] = two();
+    const { client, server } = await serverOf(one, {}, { maxPublishBacklogSize: 10_000 });
+    const { got, subscription } = await client("log/1");
+    await subscription.ready;
+    const published: Promise<unknown>[] = [];
+    for (let number = 0; number < 10; number++) published.push(other.publish("log/1", `${number} `.padEnd(5000)));
+    await Promise.all(published);
+    await eventually(() => server.metrics().publishBacklog === 0);
+    await other.publish("log/1", "end");
+    await eventually(() => got.at(-1) === "end");
+    expect(got.filter((data) => data === "gap: overloaded").length).toBe(1);
+    expect(got.length).toBeLessThan(12);
+  });
+
+  test("a subscriber that is closing is no reason to tell of a gap", async () => {
+    const cluster = clusterOf();
+    const { client, gaps } = await serverOf(cluster);
+    const { served, subscription } = await client("log/1");
+    await subscription.ready;
+    served.close();
+    await cluster.publish("log/1", "x");
+    await turn();
+    expect(gaps).toEqual([]);
   });
 
   test("poison on the channel is counted, and nothing else", async () => {

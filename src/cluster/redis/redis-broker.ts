@@ -249,7 +249,9 @@ class RedisBroker implements Broker {
   // Names
 
   #channelOf(topic: string): string {
-    return `${this.#prefix}:{${topic.replace(/[%{}]/g, (character) => escapes[character]!)}}`;
+    // As it comes back: what is no text has no bytes of its own.
+    const text = Buffer.from(topic).toString();
+    return `${this.#prefix}:{${text.replace(/[%{}]/g, (character) => escapes[character]!)}}`;
   }
 
   #keysOf(channel: string): string[] {

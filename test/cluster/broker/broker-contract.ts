@@ -46,7 +46,7 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>): v
       return parts;
     }
 
-    const topicName = () => `room/%{${++made}} ä`;
+    const topicName = () => `room/%{${++made}} ä\ud800`;
     const put = (broker: Broker, topic: string, ...texts: string[]) =>
       broker.publish(
         topic,
