@@ -1,7 +1,7 @@
 /** A Redis server of Debian's, on a port and in a folder of its own, that can be killed and started again. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./program.ts";
@@ -45,6 +45,18 @@ export class RedisServer {
     if (lose)
       for (const name of ["appendonlydir", "dump.rdb"])
         rmSync(join(this.#folder, name), { recursive: true, force: true });
+  }
+
+  /** Kills it, and puts the data of the last call of `remember` in place of its own. */
+  async killAndRestore(): Promise<void> {
+    await this.kill({ lose: true });
+    cpSync(join(this.#folder, "remembered"), join(this.#folder, "appendonlydir"), { recursive: true });
+  }
+
+  /** Keeps a copy of the data that it has now. */
+  remember(): void {
+    rmSync(join(this.#folder, "remembered"), { recursive: true, force: true });
+    cpSync(join(this.#folder, "appendonlydir"), join(this.#folder, "remembered"), { recursive: true });
   }
 
   /** Sends it a signal, such as SIGSTOP. */

@@ -161,5 +161,17 @@ describeWith("redis-server", "a Redis under load", (executable) => {
       await made.finish();
       expect(made.gaps).toEqual([]);
     });
+
+    test(`back with an old state: every node tells of it, and nothing comes twice, by ${client}`, async () => {
+      const made = await trial(client);
+      made.server.remember();
+      await made.more(100);
+      await made.server.killAndRestore();
+      await made.server.restart();
+      await made.more(100);
+      await made.finish();
+      for (const heard of made.heard) expect(heard.some((one) => "gap" in one)).toBe(true);
+      expect(made.gaps).toContain("fork");
+    });
   }
 });
