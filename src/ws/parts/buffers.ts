@@ -25,6 +25,7 @@ export function toPayload(data: unknown): Payload {
   if (isBlob(data)) return { data, length: data.size, readOnly: false };
   const bytes = viewSource(data);
   if (bytes !== undefined) return { data: asBuffer(bytes), length: bytes.length, readOnly: true };
-  const copy = Buffer.from(data as ArrayLike<number>);
-  return { data: copy, length: copy.length, readOnly: false };
+  // A copy of a list, but the memory itself of a SharedArrayBuffer.
+  const buffer = Buffer.from(data as ArrayLike<number>);
+  return { data: buffer, length: buffer.length, readOnly: true };
 }

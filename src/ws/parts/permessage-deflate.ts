@@ -155,7 +155,8 @@ export class PerMessageDeflate {
 
   #bits(side: "server" | "client"): number {
     const bits = this.params?.[`${side}_max_window_bits`];
-    return typeof bits === "number" ? bits : largestWindowBits;
+    // zlib has no raw window of 8 bits: it compresses with 9, which an inflater of 8 may not read.
+    return typeof bits === "number" ? Math.max(9, bits) : largestWindowBits;
   }
 
   /** Whether that side starts each message with an empty window. */

@@ -229,15 +229,23 @@ describe.each(both)("permessage-deflate of %s", (_name, exports) => {
     expect(error).toMatchObject({ code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", message: "Max payload size exceeded" });
   });
 
-  test("fails what is being compressed when it is cleaned up, and does more then", async () => {
+  test("fails what is being compressed when it is cleaned up", async () => {
     const instance = agreed();
     const pending = compress(instance, Buffer.alloc(50), true).catch(String);
     instance.cleanup();
     expect(await pending).toBe("Error: The deflate stream was closed while data was being processed");
     instance.cleanup();
-    expect(inflateRawSync(await compress(instance, "more", false), { finishFlush: 2 })).toEqual(Buffer.from("more"));
-    instance.cleanup();
   });
+});
+
+test("compresses on after it was cleaned up, where ws takes the end of the old stream for the new one's", async () => {
+  const instance = new ours.PerMessageDeflate();
+  instance.accept([{}]);
+  const pending = compress(instance, Buffer.alloc(50), true).catch(String);
+  instance.cleanup();
+  expect(inflateRawSync(await compress(instance, "more", false), { finishFlush: 2 })).toEqual(Buffer.from("more"));
+  expect(await pending).toContain("The deflate stream was closed");
+  instance.cleanup();
 });
 
 test("calls that do not wait for each other are worked on one after another", async () => {
@@ -303,4 +311,19 @@ test("whatever is negotiated, ours and that of ws agree on the same", () => {
     }),
     { numRuns: 3000 },
   );
+});
+
+test("a window of 8 bits is one that zlib has, in both directions", async () => {
+  const bits = { client_max_window_bits: ["8"], server_max_window_bits: ["8"] };
+  const data = Buffer.from(Array.from({ length: 4000 }, (_, i) => (i * 7919) % 251));
+  for (const isServer of [true, false]) {
+    const [sending, receiving] = [isServer, !isServer].map((side) => {
+      const instance = new ours.PerMessageDeflate({ isServer: side });
+      instance.accept([{ ...bits }]);
+      return instance;
+    }) as [Instance, Instance];
+    for (let i = 0; i < 3; i++) {
+      expect(await decompress(receiving, await compress(sending, data, true), true)).toEqual(data);
+    }
+  }
 });

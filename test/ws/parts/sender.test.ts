@@ -287,3 +287,11 @@ test("memory that was given is written as it is, and frames of the list share it
   const [, payload] = ours.Sender.frame(data, { opcode: 2, fin: true }) as FrameList;
   expect(payload).toBe(data);
 });
+
+test("masks no memory of the caller, also not that of a SharedArrayBuffer", async () => {
+  const { sender, socket } = senderOf(ours);
+  const shared = new SharedArrayBuffer(3);
+  await sent((callback) => sender.send(shared, { fin: true, binary: true, mask: true }, callback));
+  expect([...new Uint8Array(shared)]).toEqual([0, 0, 0]);
+  expect(socket.pieces.join("")).toMatch(/^8283(.{8}).{6}$/);
+});
