@@ -6,7 +6,7 @@
  */
 
 import { Socket } from "node:net";
-import type { Transport } from "../transport/transport.ts";
+import type { Duplex } from "node:stream";
 
 /** Events that a stream does not emit while a connection goes past it. */
 const bypassed: readonly (string | symbol)[] = ["data", "readable", "drain"];
@@ -14,13 +14,16 @@ const bypassed: readonly (string | symbol)[] = ["data", "readable", "drain"];
 const adders = ["on", "addListener", "once", "prependListener", "prependOnceListener"] as const;
 const movers = ["write", "unshift", "push"] as const;
 
-/** What is done for a socket before it becomes a stream. */
-interface Watched {
-  readonly transport: Transport;
-  readonly touched: () => void;
+/** The WebSocket over a socket. */
+export interface SocketOwner {
+  /** Others are about to write to the socket or to listen to it: it has to become an ordinary stream. */
+  socketTouched(): void;
 }
 
-const watched = new WeakMap<Socket, Watched>();
+/** Where a socket has its owner: a property holds less than an entry of a map, and most connections idle. */
+const ownerKey = Symbol("owner");
+
+type OwnedSocket = Duplex & { [ownerKey]?: SocketOwner };
 
 /** The prototype of sockets under watch. */
 const watchedPrototype = Object.create(Socket.prototype) as Socket & Record<string, unknown>;
@@ -42,14 +45,18 @@ for (const name of movers) {
   } as never;
 }
 
+/** Whether a socket has an owner. */
+export function isOwned(socket: Duplex): boolean {
+  return (socket as OwnedSocket)[ownerKey] !== undefined;
+}
+
 /**
- * Watches a socket whose transport has begun to listen: `touched` is called before the first use from outside. No-op for
- * every other stream, and for a socket of a class of its own.
+ * Gives a socket its owner, and watches it, once its transport listens. A stream that is no socket, and a socket of a class
+ * of its own, is no other for being used, and so is not watched.
  */
-export function watch(socket: object, transport: Transport, touched: () => void): void {
-  if (Object.getPrototypeOf(socket) !== Socket.prototype) return;
-  watched.set(socket as Socket, { transport, touched });
-  wear(socket as Socket, watchedPrototype);
+export function watch(socket: Duplex, owner: SocketOwner): void {
+  (socket as OwnedSocket)[ownerKey] = owner;
+  if (Object.getPrototypeOf(socket) === Socket.prototype) wear(socket as Socket, watchedPrototype);
 }
 
 /** Whether nothing has written to a socket or listened to it since it is watched. */
@@ -58,11 +65,8 @@ export function isWatched(socket: object): boolean {
 }
 
 function unwatch(socket: Socket): void {
-  const { transport, touched } = watched.get(socket)!;
-  watched.delete(socket);
   wear(socket, Socket.prototype);
-  touched();
-  transport.becomeStream();
+  (socket as OwnedSocket)[ownerKey]!.socketTouched();
 }
 
 function wear(socket: Socket, prototype: object): void {

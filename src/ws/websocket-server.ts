@@ -23,6 +23,7 @@ import { extension } from "./parts/extension.ts";
 import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 import { subprotocol } from "./parts/subprotocol.ts";
 import { type ConnectionTerms, defaultCloseTimeout, defaultMaxPayload } from "./terms.ts";
+import { isOwned } from "./watched-socket.ts";
 import { WebSocket } from "./websocket.ts";
 
 /** What `verifyClient` is told of a client. */
@@ -111,7 +112,6 @@ interface Admitted<Socket, Request> {
 
 const [running, closing, closed] = [0, 1, 2] as const;
 const handshakeKey = /^[+/0-9A-Za-z]{22}==$/;
-const taken = new WeakSet<Duplex>();
 
 /** A WebSocket server with the surface of `ws`. */
 export class WebSocketServer<
@@ -288,7 +288,7 @@ export class WebSocketServer<
   #complete(admitted: Admitted<InstanceType<Socket>, InstanceType<Request>>): void {
     const { key, protocols, params, request, socket, head, callback } = admitted;
     if (!socket.readable || !socket.writable) return void socket.destroy();
-    if (taken.has(socket)) {
+    if (isOwned(socket)) {
       throw new Error(
         "server.handleUpgrade() was called more than once with the same socket, possibly due to a misconfiguration",
       );
@@ -315,7 +315,6 @@ export class WebSocketServer<
       webSocket._extensions = { [name]: params };
     }
     this.#emit("headers", headers, request);
-    taken.add(socket);
     socket.write(`${headers.join("\r\n")}\r\n\r\n`);
     webSocket.setSocket(socket, head, this.options);
     socket.removeListener("error", destroyBroken);

@@ -56,6 +56,7 @@ export interface ServerSideOptions extends ConnectionTerms {
 let hooks: Pick<ConnectionSettings<WebSocket>, "handlers" | "failed" | "ended" | "keepalive">;
 
 const noOptions: SendOptions = {};
+const noExtensions: Readonly<Record<string, DeflateParams>> = {};
 const [connecting, open, closing, closed] = [0, 1, 2, 3] as const;
 
 /** Either side of a WebSocket connection, with the surface of `ws`. */
@@ -85,7 +86,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** @internal The agreed subprotocol. */
   _protocol = "";
   /** @internal The parameters of the agreed extensions, by name. */
-  _extensions: Record<string, DeflateParams> = {};
+  _extensions: Readonly<Record<string, DeflateParams>> = noExtensions;
   /** @internal */
   _url: string | undefined;
   /** @internal How many redirects were followed; on the prototype while none was. */
@@ -290,12 +291,16 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       });
     }
     core.start();
-    watch(socket, transport, () => {
-      this.#isTouched = true;
-      core.outbox.flush();
-    });
+    watch(socket, this);
     // It may have ended before it began.
     if (this.readyState !== closed) tell(this, "open");
+  }
+
+  /** @internal Others use the socket: from now on what is sent leaves at once, before what they write. */
+  socketTouched(): void {
+    this.#isTouched = true;
+    this.#core!.outbox.flush();
+    this.#core!.transport.becomeStream();
   }
 
   #makeDeflate(params: DeflateParams): MessageDeflate {

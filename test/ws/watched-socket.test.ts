@@ -4,15 +4,15 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import type { Transport } from "../../src/transport/transport.ts";
-import { isWatched, watch } from "../../src/ws/watched-socket.ts";
+import { isOwned, isWatched, watch } from "../../src/ws/watched-socket.ts";
 import { socketPair } from "../support/raw-peer.ts";
 
 /** A socket under watch, and what was done for it, in order. */
 function watchedSocket(socket: Socket) {
   const done: string[] = [];
-  const transport = { becomeStream: () => void done.push("stream") } as unknown as Transport;
-  watch(socket, transport, () => done.push("touched"));
+  expect(isOwned(socket)).toBe(false);
+  watch(socket, { socketTouched: () => void done.push("touched") });
+  expect(isOwned(socket)).toBe(true);
   return done;
 }
 
@@ -33,7 +33,7 @@ describe("a socket under watch", () => {
     expect([isWatched(near), near instanceof Socket]).toEqual([true, true]);
     use(near);
     use(near);
-    expect(done).toEqual(["touched", "stream"]);
+    expect(done).toEqual(["touched"]);
     expect([isWatched(near), Object.getPrototypeOf(near)]).toEqual([false, Socket.prototype]);
     near.destroy();
     far.destroy();
@@ -63,7 +63,7 @@ describe("a socket under watch", () => {
     expect(Object.hasOwn(socket, "on")).toBe(true);
     const done = watchedSocket(socket);
     socket.on("data", () => {});
-    expect([done, isWatched(socket)]).toEqual([["touched", "stream"], false]);
+    expect([done, isWatched(socket)]).toEqual([["touched"], false]);
     client.destroy();
     socket.destroy();
     http.close();
