@@ -204,7 +204,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
       });
     } catch (thrown) {
       const error = toClusterError(thrown);
-      if (this.#state !== "closed") this.#log("error", `The broker refused: ${error.message}`, error);
+      if (this.#state !== "closed") this.#log("error", error.message, error);
       throw error;
     }
     if (this.#state === "closed") await this.broker.close();

@@ -83,6 +83,9 @@ const numbers: Readonly<Record<keyof ClusterNumbers, readonly [value: number, ki
   resumeTimeout: [5000, "finiteTime"],
 };
 
+/** What every broker has. */
+const methods = ["connect", "publish", "subscribe", "unsubscribe", "close"] as const;
+
 /** Fills in the defaults. Throws a TypeError or a RangeError for options that cannot be. */
 export function resolveCluster(options: ClusterOptions): ResolvedCluster {
   checkOptions("create a cluster", options, table);
@@ -91,6 +94,9 @@ export function resolveCluster(options: ClusterOptions): ResolvedCluster {
     return [name, checkNumber("create a cluster", name, given, kind)] as const;
   });
   const { broker = memoryBroker(), topics = {}, log = toStderr } = options;
+  const lacks = methods.find((name) => typeof broker[name] !== "function");
+  if (lacks)
+    throw new TypeError(`Cannot create a cluster: the option "broker" has no method ${lacks}; it is no broker`);
   const ruleOf = resolveRules(topics);
   const keepsHistory = Object.values(topics).some(({ history }) => history);
   if (keepsHistory && !(broker.history && broker.positions && broker.endEpoch)) {

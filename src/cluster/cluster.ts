@@ -133,6 +133,9 @@ export class Cluster implements Relay {
     }
     this.#checkOpen("subscribe");
     const { since = "now", gap, signal } = options;
+    if (signal !== undefined && typeof signal.addEventListener !== "function") {
+      throw new TypeError('Cannot subscribe: the option "signal" must be an AbortSignal');
+    }
     const rule = this.#node.ruleOf(topic);
     if (rule.isLocal) throw new TypeError(`Cannot subscribe: the topic ${describe(topic)} stays in each server`);
     const from = startOf(since, rule);

@@ -498,6 +498,19 @@ describe("a process by itself", () => {
     expect(got.length).toBe(before);
   });
 
+  test("what no topic, handler or signal is, is refused at the call", () => {
+    const cluster = clusterOf();
+    for (const odd of [null, undefined, 1, {}, [], Symbol("x"), "", "x".repeat(4097)] as never[]) {
+      expect(() => cluster.publish(odd, "x")).toThrow(/Cannot publish/);
+      expect(() => cluster.subscribe(odd, () => {})).toThrow(/Cannot subscribe/);
+      expect(() => cluster.subscribe("log/1", odd)).toThrow(/Cannot subscribe/);
+    }
+    for (const odd of [1, {}, { aborted: true }] as never[]) {
+      expect(() => cluster.subscribe("log/1", () => {}, { signal: odd })).toThrow(/Cannot subscribe/);
+    }
+    expect(cluster.metrics().topics).toBe(0);
+  });
+
   test("refuses what is too long or too much at once, by its code", async () => {
     const broker = new FaultyBroker();
     const cluster = clusterOf({ broker, maxPayload: 100, maxPending: 3, publishTimeout: 300 });
@@ -563,6 +576,7 @@ describe("a process by itself", () => {
 
   test.each<[unknown, RegExp]>([
     [{ broker: 1 }, /option "broker" must be an object/],
+    [{ broker: {} }, /has no method connect; it is no broker/],
     [{ topics: { a: { history: { size: 0 } } } }, /history.size must be/],
     [{ topics: { a: { history: {} } } }, /history.size must be/],
     [{ topics: { a: { history: { size: 1, maxAge: Number.NaN } } } }, /history.maxAge must be/],
