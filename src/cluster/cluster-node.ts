@@ -99,6 +99,11 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
   }
 
   /** See `RelayNode`. */
+  get isBehind(): boolean {
+    return this.pending > this.#options.maxPending / 2;
+  }
+
+  /** See `RelayNode`. */
   ruleOf(topic: string): ResolvedRule {
     return this.#options.ruleOf(topic);
   }

@@ -25,6 +25,8 @@ export interface RelayNode {
   acquire(topic: string, receiver: Receiver): ClusterTopic;
   /** The receiver wants it no more. */
   release(topic: ClusterTopic, receiver: Receiver): void;
+  /** Whether half of what may wait for the broker waits. */
+  readonly isBehind: boolean;
   publish(topic: string, message: Unwrapped): Promise<string | undefined>;
   /** A gap that a connection was not told of. */
   untold(gap: Gap): void;
@@ -57,6 +59,11 @@ export class ServerRelay implements RelayedTopics, Receiver {
   }
 
   // For the server's topics
+
+  /** See `RelayedTopics`. */
+  get isBehind(): boolean {
+    return this.#node.isBehind;
+  }
 
   /** See `RelayedTopics`. */
   publish(name: string, message: PreparedMessage, publisher: Subscriber | undefined): Relayed | undefined {

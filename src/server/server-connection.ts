@@ -102,7 +102,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   publish(topic: string, data: Publishable): PublishResult {
     if (!this.#topics) throw new Error(`Cannot publish: ${withoutTopics}`);
     const result = this.#topics.publish(topic, data, this.#subscriber);
-    const pace = this.#topics.pace(topic);
+    const pace = this.#topics.pace(topic, result);
     if (pace) coreOf(this).receiving.holdUntil(pace);
     return result;
   }

@@ -30,6 +30,8 @@ export interface Relayed {
 
 /** The relay of one server's topics. */
 export interface RelayedTopics {
+  /** Whether so much waits to be stored that publishers had better wait. */
+  readonly isBehind: boolean;
   /** Publishes to the other nodes; undefined for a topic that stays in this process. */
   publish(name: string, message: PreparedMessage, publisher: Subscriber | undefined): Relayed | undefined;
   /** Subscribes; the same object at a second call. */

@@ -175,9 +175,10 @@ export class Topics {
 
   /**
    * Undefined where what was just published to the topic will be delivered in time; else resolves when its publisher
-   * may go on, see `PublishResult.delivered`.
+   * may go on, see `PublishResult.delivered`; where the relay is behind, when `published` is stored or has failed.
    */
-  pace(name: string): Promise<void> | undefined {
+  pace(name: string, published?: PublishResult): Promise<void> | undefined {
+    if (published && this.#relay?.isBehind) return published.stored.then(nothing, nothing);
     const topic = this.#topics.get(name);
     const batch = this.#batches.at(-1);
     if (topic === undefined || batch === undefined) return undefined;
@@ -309,6 +310,8 @@ export class Topics {
     await topic.roomier;
   }
 }
+
+function nothing(): void {}
 
 /** How nobody stands. */
 const nobody = { of: 0, refusing: 0 };

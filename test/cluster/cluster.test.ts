@@ -261,6 +261,29 @@ describe("a broker that fails", () => {
     expect(cluster.metrics()).toMatchObject({ state: "connected", gaps: 0, pending: 0, unreadable: 0 });
   });
 
+  test("a client that publishes without end is not read while half of what may wait is waiting, and nothing is lost", async () => {
+    const broker = new FaultyBroker();
+    const cluster = clusterOf({ broker, maxPending: 100, publishTimeout: 30_000 });
+    const failed: unknown[] = [];
+    const { client } = await serverOf(cluster, {
+      message: (connection, data) => {
+        connection.publish("log/1", data as string).stored.catch((error: unknown) => failed.push(error));
+      },
+    });
+    const reader = await client("log/1");
+    const writer = await client("other");
+    await reader.subscription.ready;
+    broker.cut();
+    for (let number = 0; number < 1000; number++) writer.connection.send(`${number}`);
+    await eventually(() => cluster.metrics().pending > 50);
+    for (let count = 0; count < 20; count++) await turn();
+    expect(cluster.metrics().pending).toBe(51);
+    broker.restore();
+    await eventually(() => reader.got.length === 1000);
+    expect(failed).toEqual([]);
+    expect(reader.got).toEqual(Array.from({ length: 1000 }, (_, number) => `${number}`));
+  });
+
   test("a broker that comes back without its data is a gap for all, then all that there is", async () => {
     const broker = new FaultyBroker();
     const cluster = clusterOf({ broker });
