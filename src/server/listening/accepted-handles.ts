@@ -73,9 +73,11 @@ export class AcceptedHandles implements HandleOwner {
     http.once("listening", () => this.#begin());
   }
 
-  /** What was read of the handle of which Node makes a socket just now; undefined while it makes none of a handle of here. */
-  get given(): { readonly chunk: Buffer | undefined } | undefined {
-    return this.#given;
+  /** Tells once what was read of the handle of which Node makes a socket just now; undefined for every other socket. */
+  takeGiven(): { readonly chunk: Buffer | undefined } | undefined {
+    const given = this.#given;
+    this.#given = undefined;
+    return given;
   }
 
   /** Gives all handles back, and leaves each later one to Node. */
@@ -156,6 +158,8 @@ export class AcceptedHandles implements HandleOwner {
       accept.call(listening, 0, handle);
     } finally {
       this.#given = undefined;
+      // It may have been dropped, as the last one.
+      this.#http._emitCloseIfDrained();
     }
   }
 }

@@ -83,7 +83,7 @@ class SilentSockets {
   }
 
   #wait(socket: Socket): void {
-    const given = this.#handles?.given;
+    const given = this.#handles?.takeGiven();
     if (given !== undefined) {
       readCopies(socket);
       return this.#give(socket, given.chunk);
