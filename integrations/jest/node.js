@@ -3,6 +3,7 @@ const { connect, serve } = require("openline");
 const { connect: connectInPages } = require("openline/browser");
 const { Endpoint } = require("openline/protocol");
 const { connectionPair } = require("openline/testing");
+const WebSocket = require("openline/ws");
 
 test("a message goes there and back, as text and as binary, small and large", async () => {
   const server = await serve({
@@ -48,6 +49,21 @@ test("a pair without a port talks", async () => {
     expect(message).toBe("text");
     client.close();
   }
+});
+
+test("the drop-in for ws is the class, and talks", async () => {
+  const server = new WebSocket.Server({ port: 0, host: "127.0.0.1" });
+  server.on("connection", (socket) =>
+    socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary })),
+  );
+  await new Promise((resolve) => server.on("listening", resolve));
+  const client = new WebSocket(`ws://127.0.0.1:${server.address().port}`);
+  expect(client).toBeInstanceOf(WebSocket.WebSocket);
+  client.on("open", () => client.send("text"));
+  expect(`${await new Promise((resolve) => client.on("message", resolve))}`).toBe("text");
+  client.close(1000);
+  expect(await new Promise((resolve) => client.on("close", resolve))).toBe(1000);
+  await new Promise((resolve) => server.close(resolve));
 });
 
 test("the other entries are there", () => {

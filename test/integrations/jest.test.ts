@@ -44,7 +44,7 @@ describe.each([29, 30] as const)("Jest %i", (version) => {
   test("requires every entry, and what they give works", async () => {
     const report = await run(version, "node.test.js");
     expect(report.testResults.map(({ message }) => message).join("")).toBe("");
-    expect(report).toMatchObject({ success: true, numPassedTests: 4 });
+    expect(report).toMatchObject({ success: true, numPassedTests: 5 });
   });
 
   test("requires what is for pages in jsdom", async () => {
