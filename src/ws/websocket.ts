@@ -53,7 +53,7 @@ export interface ServerSideOptions extends ConnectionTerms {
 }
 
 /** What all WebSockets do with the events of their connections. */
-let hooks: Pick<ConnectionSettings<WebSocket>, "handlers" | "failed" | "ended" | "keepalive">;
+let hooks: Pick<ConnectionSettings<WebSocket>, "handlers" | "failed" | "ended" | "endsAtOnce" | "keepalive">;
 
 const noOptions: SendOptions = {};
 const noExtensions: Readonly<Record<string, DeflateParams>> = {};
@@ -123,6 +123,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       handlers,
       failed: (self, violation) => self.#fail(violation),
       ended: (self) => self.#core?.receiving.release(),
+      // Who hears of a client's `close` finds that the server's side has closed as well.
+      endsAtOnce: true,
       keepalive: undefined,
     };
     WebSocket.prototype._redirects = 0;
@@ -448,11 +450,16 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     core.closing.close(checkCode(code), checkReason(code, reason));
   }
 
-  /** Destroys the socket; what was read before is delivered all the same. While connecting, gives up. */
+  /**
+   * Destroys the socket. What was read before is delivered all the same, and what was sent before leaves as far as the
+   * system takes it. While connecting, gives up.
+   */
   terminate(): void {
     if (this.#state === closed) return;
-    if (this.#core === undefined) this.#abort();
-    else this.#core.closing.giveUp("local", "The connection was terminated on this side");
+    const core = this.#core;
+    if (core === undefined) return this.#abort();
+    core.outbox.flush();
+    core.closing.giveUp("local", "The connection was terminated on this side");
   }
 
   #abort(): void {

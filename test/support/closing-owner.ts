@@ -31,6 +31,7 @@ export function closingOwner(role: Role) {
     transport,
     clock: realTime,
     limits: { ...connectionLimits, closeTimeout },
+    settings: {} as { endsAtOnce?: boolean },
     bufferedAmount: 0,
     isOpen: () => endpoint.state === "open" || endpoint.state === "peerClosing",
     sending: {

@@ -35,6 +35,20 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
     }
   });
 
+  test.each(["client", "server"])("ends a client's side with the Closes, whoever began: the %s", async (first) => {
+    const { client, server } = await openPair(exports);
+    const socket = socketOf(server);
+    // The server's end is held back, so that the client's cannot follow it.
+    const end = vi.spyOn(socket, "end").mockReturnValue(socket);
+    const ended = once(socket, "end");
+    (first === "client" ? client : server).close(1000);
+    await ended;
+    expect(client.readyState).toBe(2);
+    end.mockRestore();
+    socket.end();
+    await until(() => client.readyState === 3 && server.readyState === 3);
+  });
+
   test("refuses to send before it is open, whatever is sent", async () => {
     const listener = await listen(exports);
     const client = dial(exports, urlOf(listener));
@@ -244,6 +258,26 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
       await until(() => seen.every((one) => one.length > 0));
       expect(seen).toEqual([[["close", 1006, ""]], [["close", 1006, ""]]]);
       expect(told).toEqual(["The socket was closed while the blob was being read"]);
+    });
+
+    test("what is sent before terminate in the same turn, Pongs included, leaves all the same", async () => {
+      const { self, peer } = await openOne();
+      const seen = record(peer, ["message", "ping", "pong", "close"]);
+      const told: unknown[] = [];
+      self.on("ping", () => {
+        self.send("one", (error) => told.push(error ?? "left"));
+        self.ping("two");
+        self.terminate();
+      });
+      peer.ping("zero");
+      await until(() => peer.readyState === 3);
+      expect(seen).toEqual([
+        ["pong", "zero"],
+        ["message", "one", false],
+        ["ping", "two"],
+        ["close", 1006, ""],
+      ]);
+      expect(told).toEqual(["left"]);
     });
 
     test("pauses its socket, and goes on where it stood", async () => {

@@ -22,6 +22,7 @@ export interface CloseSequenceOwner {
   readonly endpoint: Endpoint;
   readonly transport: Transport;
   readonly limits: ConnectionLimits;
+  readonly settings: { readonly endsAtOnce?: boolean };
   readonly clock: Clock;
   /** Bytes that were sent and have not left the process. */
   readonly bufferedAmount: number;

@@ -15,6 +15,7 @@ export interface TransportEndOwner {
   readonly limits: ConnectionLimits;
   /** Bytes that were sent and have not left the process. */
   readonly bufferedAmount: number;
+  readonly settings: { readonly endsAtOnce?: boolean };
   /** Lets what still arrives be read. */
   readonly receiving: { read(on: boolean): void };
 }
@@ -40,9 +41,12 @@ export class TransportEnd {
     return this.#unsent ?? this.#owner.bufferedAmount;
   }
 
-  /** When both sides are done with the connection, ends our side: the server at once, the client after it. */
+  /**
+   * When both sides are done with the connection, ends our side: the server at once, the client after it, unless its
+   * settings say otherwise.
+   */
   end(peerEnded: boolean): void {
-    const { endpoint, limits, receiving, transport } = this.#owner;
+    const { endpoint, limits, receiving, settings, transport } = this.#owner;
     const failed = endpoint.violation !== undefined;
     const waitsFor = this.#owner.bufferedAmount > 0 ? "output" : "peer";
     if (this.#waitsFor !== waitsFor) this.#deadline.limitPeer(failed ? drainTime : limits.closeTimeout);
@@ -50,7 +54,7 @@ export class TransportEnd {
     // A transport that has ended already may make an error of another end, which costs as much as a handshake.
     if (transport.ended || endpoint.outputLength > 0) return;
     receiving.read(true);
-    if (failed || endpoint.role === "server" || peerEnded) transport.end();
+    if (failed || endpoint.role === "server" || peerEnded || settings.endsAtOnce) transport.end();
   }
 
   /** Counts bytes that are read and thrown away, and says whether more may be. */

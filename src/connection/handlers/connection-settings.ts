@@ -21,6 +21,8 @@ export interface ConnectionSettings<Connection> {
   readonly rateLimit?: RateLimit;
   /** Undefined where no message is a heartbeat. */
   readonly heartbeat?: HeartbeatSettings;
+  /** Whether a client ends its side as soon as both Closes were exchanged; without it, the server is the first to. */
+  readonly endsAtOnce?: boolean;
   /** The time it lives by; without it, that of the process. */
   readonly clock?: Clock;
   /** Where messages and bytes are counted. */

@@ -29,6 +29,14 @@ describe.each<Role>(["client", "server"])("the end of the transport of a %s", (r
     expect(cutOff).toHaveLength(1);
   });
 
+  test("is either's where its settings say so", () => {
+    const { transport, socket, settle, owner } = begin(role);
+    owner.settings.endsAtOnce = true;
+    settle();
+    transport.end(false);
+    expect(socket.writableEnded).toBe(true);
+  });
+
   test("waits for what is to leave", () => {
     const { transport, socket, endpoint, peerCloses } = begin(role);
     peerCloses();
