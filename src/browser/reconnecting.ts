@@ -50,7 +50,7 @@ export function reconnecting(
         ...rest,
         subprotocols: offered ?? [],
         signal,
-        handshakeTimeout: Number.POSITIVE_INFINITY,
+        handshakeTimeout: 1 / 0,
       });
     },
   });

@@ -43,7 +43,7 @@ export interface Heartbeat {
 /** Makes a heartbeat that begins with `received`; throws a RangeError for a time that cannot be. */
 export function makeHeartbeat(options: HeartbeatOptions, { clock, send, silent, slept }: HeartbeatParts): Heartbeat {
   const defaults = { interval: 25_000, timeout: 10_000 };
-  const { message, reply, interval, timeout } = withDefaults("beat", options, defaults);
+  const { message, reply, interval, timeout } = withDefaults(options, defaults);
   let timer: unknown;
   const after = (delay: number, run: (late: boolean) => void) => {
     const due = clock.date() + delay;

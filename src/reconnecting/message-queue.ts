@@ -47,7 +47,7 @@ export function messageQueue(
   clock: Clock,
   unsent: (data: SocketData, reason: UnsentReason) => void,
 ): MessageQueue {
-  const { maxSize, maxAge, overflow } = withDefaults("queue", options || {}, { maxSize: 1024 * 1024, maxAge: 30_000 });
+  const { maxSize, maxAge, overflow } = withDefaults(options || {}, { maxSize: 1024 * 1024, maxAge: 30_000 });
   const entries: Entry[] = [];
   let size = 0;
   let timer: unknown;

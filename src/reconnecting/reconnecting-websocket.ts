@@ -249,8 +249,8 @@ export class ReconnectingWebSocket extends LazyEventTarget {
       heartbeat &&
       makeHeartbeat(heartbeat, {
         clock,
-        send: (message) => this.#socket?.send(message),
-        silent: () => this.#failed(new Error("The connection was silent"), true),
+        send: (message) => this.#socket!.send(message),
+        silent: () => this.#failed(new Error("Cannot read: the connection is silent"), true),
         slept: this.#loop.slept,
       });
     const abort = () => this.close();
@@ -349,7 +349,12 @@ export class ReconnectingWebSocket extends LazyEventTarget {
   /** Leaves the connection, attempt or wait, tries at once, and forgets failures and hints; nothing once closed. */
   reconnect(): void {
     if (this.readyState > 1) return;
-    this.#loop.reconnect({ ...nothingCame, opened: true, bufferedAmount: this.#leave() });
+    // While there is an inbox, no listener has heard of the connection.
+    this.#loop.reconnect({
+      ...nothingCame,
+      opened: this.readyState > 0 && !this.#inbox,
+      bufferedAmount: this.#leave(),
+    });
   }
 
   // From an attempt to a connection
@@ -369,7 +374,20 @@ export class ReconnectingWebSocket extends LazyEventTarget {
       await resume?.first(wire);
       if (resume) inbox.look = (data) => resume.receive(data);
       const prepared = await prepare?.(wire, attempt);
-      if (!signal.aborted) this.#opened(socket, inbox, prepared);
+      // A socket that is closing already tells its end as that of a failed attempt.
+      if (signal.aborted || socket.readyState !== 1) return;
+      this.#heartbeat?.received();
+      this.#loop.opened();
+      this.#inbox = undefined;
+      inbox.end();
+      const isOpen = () => this.#socket === socket && socket.readyState === 1;
+      if (isOpen()) this.#fire("open", { prepared });
+      this.#queue.flush((data) => {
+        const open = isOpen();
+        if (open) socket.send(data);
+        return open;
+      });
+      for (const data of inbox.messages) if (isOpen()) this.#deliver(data);
     } catch (error) {
       if (!signal.aborted) this.#failed(error);
     }
@@ -384,38 +402,31 @@ export class ReconnectingWebSocket extends LazyEventTarget {
     socket.onmessage = ({ data, origin }: MessageEvent) => {
       this.#origin = origin;
       if (this.#inbox) this.#inbox.add(data);
-      else if (this.#loop.state === "open") this.#deliver(data);
+      else if (this.readyState < 2) this.#deliver(data);
     };
     socket.onerror = ({ error }: { readonly error?: unknown }) => {
       told = { error, ...this.#surroundings.refusalOf?.(error) };
     };
     socket.onclose = (closed: Closed) => {
-      this.#ended(endOf(closed, { ...told, opened: this.#loop.state !== "connecting" }));
+      this.#ended(endOf(closed, { ...told, opened: this.readyState > 0 }));
     };
     return new Promise((resolve) => {
       socket.onopen = resolve;
     });
   }
 
-  #opened(socket: SocketLike, inbox: WireInbox, prepared: unknown): void {
-    this.#inbox = undefined;
-    inbox.end();
-    this.#heartbeat?.received();
-    this.#loop.opened();
-    const isOpen = () => this.#socket === socket && socket.readyState === 1;
-    if (isOpen()) this.#fire("open", { prepared });
-    this.#queue.flush((data) => {
-      const open = isOpen();
-      if (open) socket.send(data);
-      return open;
-    });
-    for (const data of inbox.messages) if (isOpen()) this.#deliver(data);
-  }
-
   #deliver(data: unknown): void {
     if (this.#heartbeat?.received(data)) return;
     const { resume } = this.#options;
-    const given = resume ? resume.receive(data) : data;
+    const socket = this.#socket;
+    let given = data;
+    try {
+      if (resume) given = resume.receive(data);
+    } catch (error) {
+      // It may have left the connection before.
+      if (this.#socket === socket) this.#failed(error, true);
+      return;
+    }
     if (given !== undefined) this.dispatchEvent(new MessageEvent("message", { data: given, origin: this.#origin }));
   }
 

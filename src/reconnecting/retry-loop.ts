@@ -58,14 +58,14 @@ export interface RetryLoop {
   opened(): void;
   /** The attempt under way, or the connection, has ended; nothing when closed. */
   ended(end: End): void;
-  /** Tries at once, and forgets failures and hints; `left` is the end of a connection that was open. Not once closing. */
+  /** Tries at once, and forgets failures and hints; `left` is told where it says that it was open. Not once closing. */
   reconnect(left: End): void;
   /** A timer came so late that this machine must have slept. */
   slept(): void;
   /** The program closes the connection, whose end is still to come. */
   leave(): void;
-  /** Ends at once; whether it had not ended before. */
-  close(): boolean;
+  /** Ends at once; nothing when closed. */
+  close(): void;
 }
 
 /** Makes a loop that has not started. */
@@ -88,12 +88,16 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
   /** The end for which `shouldReconnect` is being asked. */
   let undecided: End | undefined;
   let timer: unknown;
-  let giveUp: AbortController;
+  /** Of the attempt under way, or that was; undefined before it and once it is open. */
+  let giveUp: AbortController | undefined;
   let unwatch: (() => void) | undefined;
 
   const move = (transition: RetryTransition) => {
+    const left = giveUp;
     state = nextState(state, transition);
     host.changed?.();
+    // Behind all else, since listeners of the signal may call what they like.
+    left?.abort();
   };
   const isStable = () => state === "open" && clock.now() - openedAt! >= stableAfter;
   const slept = () => {
@@ -102,11 +106,10 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
   const after = (delay: number, run: () => void) => {
     timer = clock.setTimer(run, delay, timer);
   };
-  /** Leaves what is under way, a wait or an attempt. */
+  /** No timer and no decision of before counts any more. */
   const stop = () => {
     clock.clearTimer(timer);
     undecided = undefined;
-    if (state === "connecting") giveUp?.abort();
   };
   const finish = () => {
     stop();
@@ -115,22 +118,24 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
   };
 
   const begin = () => {
-    giveUp = new AbortController();
+    const attempt = new AbortController();
+    giveUp = attempt;
     begunAt = clock.now();
     after(handshakeTimeout, () => {
       host.failed(new DOMException(`Cannot connect: it took longer than ${handshakeTimeout} ms`, "TimeoutError"));
     });
     try {
-      host.dial({ number: ++number, last, signal: giveUp.signal, resume: resume?.attempt() });
+      host.dial({ number: ++number, last, signal: attempt.signal, resume: resume?.attempt() });
     } catch (error) {
-      host.failed(error);
+      if (giveUp === attempt) host.failed(error);
     }
   };
   const due = () => {
     stop();
+    giveUp = undefined;
     move("due");
-    // A listener may have closed.
-    if (state === "connecting") begin();
+    // A listener may have closed, or begun an attempt by `reconnect`.
+    if (state === "connecting" && !giveUp) begin();
   };
   const wait = (delay: number) => {
     dueAt = clock.now() + delay;
@@ -183,6 +188,7 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
     opened() {
       clock.clearTimer(timer);
       openedAt = clock.now();
+      giveUp = undefined;
       move("opened");
     },
     ended(end) {
@@ -202,7 +208,6 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
       last = end;
       const goesOn = state !== "closing" && failures < maxAttempts && (next || shouldReconnect);
       if (goesOn) {
-        stop();
         const [delay, atLeast] = next ?? backoffAfter(circumstances);
         earliest = now + atLeast;
         wait(delay);
@@ -216,9 +221,8 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
     reconnect(left) {
       const was = state;
       if (!number) return;
-      stop();
       if (was !== "waiting") move("lost");
-      if (was === "open") host.lost?.(left);
+      if (left.opened) host.lost?.(left);
       failures = 0;
       last = undefined;
       // A listener may have closed, or done the same.
@@ -227,9 +231,7 @@ export function retryLoop(host: RetryHost, parts: RetryParts): RetryLoop {
     slept,
     leave: () => move("leaving"),
     close() {
-      const ends = state !== "closed";
-      if (ends) finish();
-      return ends;
+      if (state !== "closed") finish();
     },
   };
 }

@@ -23,7 +23,10 @@ export interface Resume<Data = unknown> {
   attempt(): unknown;
   /** Sends and reads what comes first on a connection, before `prepare` and before `open`; a rejection fails the attempt. */
   first(wire: Wire<Data>): void | Promise<void>;
-  /** Sees each later message first: what it returns is the application's, undefined is not delivered. */
+  /**
+   * Sees each later message first: what it returns is the application's, undefined is not delivered. What it throws ends the
+   * connection, and is the `error` of that end; in a loop over a connection, the loop throws it.
+   */
   receive(data: Data): Data | undefined;
 }
 
@@ -63,11 +66,15 @@ export function wireInbox(): WireInbox {
       inbox.messages.push(data);
       hand();
     },
-    next: () =>
-      new Promise((resolve, reject) => {
+    next() {
+      const next = new Promise((resolve, reject) => {
         readers.push({ resolve, reject });
         hand();
-      }),
+      });
+      // Who awaits it later than it is rejected learns of it then.
+      next.catch(() => {});
+      return next;
+    },
     end() {
       over = true;
       hand();

@@ -163,14 +163,15 @@ describe("the end", () => {
     for (const { watching, clock, loop } of [judged, worn, left]) {
       expect([watching(), clock.timers, loop.retryAt]).toEqual([0, 0, 0]);
       loop.ended(lost);
-      expect(loop.close()).toBe(false);
+      loop.close();
+      expect(loop.state).toBe("closed");
     }
   });
 
   test("by close gives the attempt up, and nothing is told but the state", () => {
     const { loop, attempts, take } = made();
     loop.start();
-    expect(loop.close()).toBe(true);
+    loop.close();
     expect([take(), attempts[0]!.signal.aborted]).toEqual([["closed"], true]);
     const before = made();
     before.loop.close();
@@ -229,9 +230,9 @@ describe("reconnect", () => {
     loop.start();
     loop.ended({ ...nothingCame, retryAfter: 600 });
     take();
-    loop.reconnect(lost);
+    loop.reconnect(nothingCame);
     expect([take(), loop.failures, attempts.at(-1)!.last]).toEqual([["connecting"], 0, undefined]);
-    loop.reconnect(lost);
+    loop.reconnect(nothingCame);
     expect(take()).toEqual(["waiting", "connecting"]);
     expect(attempts[1]!.signal.aborted).toBe(true);
     loop.opened();

@@ -37,13 +37,13 @@ export type ReconnectSettings = Required<Omit<ReconnectOptions, "shouldReconnect
 
 /** Fills in the defaults; throws a RangeError for what is no number, or too small a one. */
 export function resolveReconnect(given: ReconnectOptions = {}): ReconnectSettings {
-  return withDefaults("reconnect", given, {
+  return withDefaults(given, {
     firstDelay: 2000,
     factor: 1.6,
     maxDelay: 30_000,
     stableAfter: 10_000,
     handshakeTimeout: 10_000,
-    maxAttempts: Number.POSITIVE_INFINITY,
+    maxAttempts: 1 / 0,
   });
 }
 

@@ -5,7 +5,6 @@
  * number from 1 on. `Infinity` is one.
  */
 export function withDefaults<Options extends object, Numbers extends Readonly<Record<string, number>>>(
-  action: string,
   given: Options,
   defaults: Numbers,
 ): Options & Numbers {
@@ -13,7 +12,7 @@ export function withDefaults<Options extends object, Numbers extends Readonly<Re
   for (const name in defaults) {
     settings[name] ??= defaults[name];
     if ((settings[name] as number) >= 1) continue;
-    throw new RangeError(`Cannot ${action}: ${name} must be at least 1, not ${settings[name]}`);
+    throw new RangeError(`Cannot connect: ${name} must be at least 1, not ${settings[name]}`);
   }
   return settings as Options & Numbers;
 }

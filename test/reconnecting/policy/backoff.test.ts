@@ -25,7 +25,7 @@ test.each(["firstDelay", "factor", "maxDelay", "stableAfter", "handshakeTimeout"
   (name) => {
     for (const value of [0, 0.9, -1, Number.NaN, "x", {}]) {
       expect(() => resolveReconnect({ [name]: value })).toThrow(RangeError);
-      expect(() => resolveReconnect({ [name]: value })).toThrow(`Cannot reconnect: ${name} must be at least 1`);
+      expect(() => resolveReconnect({ [name]: value })).toThrow(`Cannot connect: ${name} must be at least 1`);
     }
     expect(resolveReconnect({ [name]: Number.POSITIVE_INFINITY })).toMatchObject({ [name]: Number.POSITIVE_INFINITY });
   },
