@@ -52,12 +52,14 @@ export class ConnectionSender {
     this.#core.sending.sendFragment(text, bytes, { first, last });
   }
 
-  /** Sends a Ping or a Pong. Throws a RangeError for more than 125 bytes and a TypeError for a Blob. */
+  /** Sends a Ping or a Pong, behind all that was sent. Throws a RangeError for more than 125 bytes and a TypeError for a Blob. */
   sendControl(opcode: "ping" | "pong", payload: string | Buffer | Blob): void {
     if (payload instanceof Blob) throw new TypeError("Cannot send: a control frame does not carry a Blob");
     const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
     if (bytes.length > 125) throw new RangeError("The data size must not be greater than 125 bytes");
-    this.#core.sending.sendControl(opcode, bytes);
+    const { sending } = this.#core;
+    const kept = sending.isBusy ? Buffer.from(bytes) : bytes;
+    sending.afterwards(() => sending.sendControl(opcode, kept), { size: kept.length, messages: 0 });
   }
 
   /**

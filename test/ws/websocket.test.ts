@@ -177,6 +177,37 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
       expect(() => self.pong("x".repeat(126))).toThrow(tooLong);
     });
 
+    test("an empty message is of no fragments", async () => {
+      const { self, peer } = await openOne();
+      self.binaryType = "fragments";
+      const received = messages(self, 1);
+      peer.send(Buffer.alloc(0));
+      expect(await received).toEqual([[[], true]]);
+    });
+
+    test("a Ping and a Pong stay behind what is sent before, also while that is compressed or read", async () => {
+      const { self, peer } = await openOne({ perMessageDeflate: true }, { perMessageDeflate: true });
+      const seen = record(peer, ["message", "ping", "pong"]) as [string, string, boolean?][];
+      const payload = Buffer.from("two");
+      const told: string[] = [];
+      self.send("1".repeat(100_000), () => told.push("one"));
+      self.ping(payload, undefined, () => told.push("two"));
+      // Those of `ws` are read only when they are sent.
+      if (exports === ours) payload.fill("x");
+      self.send(new Blob(["three"]), () => told.push("three"));
+      self.pong("four", undefined, () => told.push("four"));
+      self.send("five", () => told.push("five"));
+      await until(() => seen.length === 5 && told.length === 5);
+      expect(seen.map(([name, value]) => [name, value.slice(0, 5)])).toEqual([
+        ["message", "11111"],
+        ["ping", "two"],
+        ["message", "three"],
+        ["pong", "four"],
+        ["message", "five"],
+      ]);
+      expect(told).toEqual(["one", "two", "three", "four", "five"]);
+    });
+
     test("answers no Ping where `autoPong` is off", async () => {
       const { self, peer } = await openOne({ autoPong: side !== "server" }, { autoPong: side !== "client" });
       const seen = record(self, ["ping"]);

@@ -39,7 +39,7 @@ export function inForm(data: Uint8Array, form: BinaryType): RawData | Blob {
     case "arraybuffer":
       return exactMemory(data);
     case "fragments":
-      return [ownBuffer(data)];
+      return data.length === 0 ? [] : [ownBuffer(data)];
     case "blob":
       return new Blob([ownBuffer(data)]);
     default:
