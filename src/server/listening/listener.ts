@@ -32,7 +32,8 @@ export interface ListenerOptions {
   readonly listenOptions?: ListenOptions & { readonly reusePort?: boolean };
   /**
    * Whether TCP connections may be taken before Node makes sockets of them, which halves the memory of an idle one.
-   * Default true, unless the environment variable `OPENLINE_BARE_HANDLES` is `0`; never with `tls` or `proxyProtocol`.
+   * Default true, unless the environment variable `OPENLINE_BARE_HANDLES` is `0`; never with `tls` or `proxyProtocol`,
+   * nor on Windows.
    */
   readonly bareHandles?: boolean;
 }

@@ -102,6 +102,8 @@ export function shutdownRequest(ended: () => void): ShutdownRequest {
 
 /** Undefined where the runtime's sockets do not use their handles in the way that is known. */
 function tryHandles(): Trial | undefined {
+  // On Windows a read is under way before its bytes are there; nobody has tried this on it.
+  if (process.platform === "win32") return undefined;
   if (process.versions.bun !== undefined || process.versions.deno !== undefined) return undefined;
   if (!canWriteToHandles || !canShareReads) return undefined;
   try {
