@@ -39,7 +39,7 @@ export function reconnecting(
     clock: runtimeClock,
     watchWakes,
     settings: resolveReconnect(reconnect),
-    provides: typeof url === "function" || typeof subprotocols === "function",
+    provides: [url, subprotocols].some((provided) => typeof provided === "function"),
     resume,
     signal: aborts,
     dial: async (attempt) => {

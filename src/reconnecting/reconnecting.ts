@@ -132,7 +132,7 @@ async function begin<Connection extends Session>(
   if (!resume) return connection;
   const iterable = { [Symbol.asyncIterator]: connection[Symbol.asyncIterator].bind(connection) };
   const reader = iterable[Symbol.asyncIterator]();
-  const next = async () => {
+  const read = async () => {
     const { done, value } = await reader.next();
     // The close code says whether to come back, as after `open`.
     if (done) throw Object.assign(new Error("Cannot read: the connection has ended"), await connection.closed);
@@ -140,7 +140,15 @@ async function begin<Connection extends Session>(
   };
   attempt.signal.addEventListener("abort", () => connection.close());
   try {
-    await resume.first({ send: (data) => void connection.send(data), next });
+    await resume.first({
+      send: (data) => void connection.send(data),
+      next() {
+        const next = read();
+        // Who awaits it later than it is rejected learns of it then.
+        next.catch(() => {});
+        return next;
+      },
+    });
   } catch (error) {
     connection.close();
     throw error;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { reconnecting } from "../../../src/client/reconnecting/reconnecting.ts";
 import type { End } from "../../../src/reconnecting/policy/attempt.ts";
 import { ReconnectError } from "../../../src/reconnecting/reconnect-error.ts";
+import type { Resume } from "../../../src/reconnecting/wire.ts";
 import type { Server } from "../../../src/server/server.ts";
 import { numberedServer, resumeStub } from "../../reconnecting/numbered-server.ts";
 import { randomFrom } from "../../reconnecting/simulation.ts";
@@ -249,6 +250,20 @@ describe("resume", () => {
   test("a refusal while it reads is told by its code", async () => {
     const server = await serving({ port: 0, routes: { "/": { open: (connection) => connection.close(4403) } } });
     const error = (await thrownBy(reconnecting(urlOf(server), { resume: resumeStub() }))) as ReconnectError;
+    expect(error.end).toMatchObject({ code: 4403, opened: false });
+  });
+
+  test("a message that it awaits after the end is nobody's error before", async () => {
+    const server = await serving({ port: 0, routes: { "/": { open: (connection) => connection.close(4403) } } });
+    const first: Resume<string | Uint8Array>["first"] = async (wire) => {
+      const reply = wire.next();
+      while (server.connections.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await reply;
+    };
+    const error = (await thrownBy(
+      reconnecting(urlOf(server), { resume: { ...resumeStub<string | Uint8Array>(), first } }),
+    )) as ReconnectError;
     expect(error.end).toMatchObject({ code: 4403, opened: false });
   });
 
