@@ -1,5 +1,5 @@
 /**
- * Compiles `kernels/deflate/` to WebAssembly and writes its bytes, in base64, into `src/protocol/deflate/module.ts`; with
+ * Compiles `kernels/` to WebAssembly and writes each module's bytes, in base64, into a file of `src/protocol/`; with
  * `--check`, the gate `kernels`, fails when these are not what is committed.
  *
  * The compiler is that of `kernels/package-lock.json`, which makes the same bytes of the same source everywhere.
@@ -10,7 +10,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const modulePath = "src/protocol/deflate/module.ts";
+/** The folders of `kernels/`, and the file for the bytes of each. */
+const modules: Readonly<Record<string, string>> = {
+  deflate: "src/protocol/deflate/module.ts",
+  mask: "src/protocol/frames/mask-module.ts",
+};
 const mostInLine = 114;
 
 /** The bytes of the module whose source is `kernels/<name>/index.ts`. */
@@ -22,28 +26,35 @@ export function compileKernel(name: string): Buffer {
   // No collector, no memory that grows, and the data that is known beforehand below all addresses of the source.
   const options = ["--runtime", "stub", "--initialMemory", "4", "--maximumMemory", "4", "--memoryBase", "16"];
   const source = `kernels/${name}/index.ts`;
-  execFileSync(process.execPath, [compiler, source, "-O3", "--noAssert", ...options, "--outFile", output], {
-    cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  const features = name === "mask" ? ["--enable", "simd"] : [];
+  execFileSync(
+    process.execPath,
+    [compiler, source, "-O3", "--noAssert", ...features, ...options, "--outFile", output],
+    {
+      cwd: root,
+      stdio: ["ignore", "inherit", "inherit"],
+    },
+  );
   return readFileSync(output);
 }
 
 /** The text of the file that holds a module's bytes. */
-export function moduleText(bytes: Buffer): string {
+export function moduleText(name: string, bytes: Buffer): string {
   const lines = bytes.toString("base64").match(new RegExp(`.{1,${mostInLine}}`, "g")) ?? [];
-  return `/** The WebAssembly module in base64; scripts/kernels.ts makes it of kernels/deflate/. */
+  return `/** The WebAssembly module in base64; scripts/kernels.ts makes it of kernels/${name}/. */
 export const moduleBase64: string =
 ${lines.map((line) => `  "${line}"`).join(" +\n")};
 `;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = moduleText(compileKernel("deflate"));
-  const path = join(root, modulePath);
-  if (!process.argv.includes("--check")) writeFileSync(path, text);
-  else if (readFileSync(path, "utf8").replaceAll("\r\n", "\n") !== text) {
-    console.error(`${modulePath} is not what kernels/deflate/ compiles to: npx tsx scripts/kernels.ts writes it`);
-    process.exitCode = 1;
+  for (const [name, file] of Object.entries(modules)) {
+    const text = moduleText(name, compileKernel(name));
+    const path = join(root, file);
+    if (!process.argv.includes("--check")) writeFileSync(path, text);
+    else if (readFileSync(path, "utf8").replaceAll("\r\n", "\n") !== text) {
+      console.error(`${file} is not what kernels/${name}/ compiles to: npx tsx scripts/kernels.ts writes it`);
+      process.exitCode = 1;
+    }
   }
 }

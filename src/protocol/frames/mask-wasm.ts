@@ -7,15 +7,9 @@
 
 import { allocateBytes, bytesOver } from "../runtime/memory.ts";
 import { instantiate } from "../runtime/web-assembly.ts";
+import { moduleBase64 } from "./mask-module.ts";
 
-/** The WebAssembly module in base64; its text form, which says what its functions do, is `scripts/mask-kernel.wat`. */
-export const moduleBase64: string =
-  "AGFzbQEAAAABDgJgA39/fwF/YAJ/fwF/AwMCAAEFAwEABAcfAwZtZW1vcnkCAARtYXNrAAALdW5tYXNrUGxhaW4AAQqhAgKhAQIDewJ/IAL9ESEDAkAD" +
-  "QCAAQSBqIAFLDQEgAP0ABAAgA/1RIQUgACAF/QsEACAEIAX9UCEEIAD9AAQQIAP9USEFIAAgBf0LBBAgBCAF/VAhBCAAQSBqIQAMAAsLAkADQCAAIAFP" +
-  "DQEgAC0AACACQf8BcXMhBiAAIAY6AAAgByAGciEHIAJBCHghAiAAQQFqIQAMAAsLIAT9ZCAHQYABcXILfAEEfwJAA0AgAEEGaiABSw0BIAAtAAAhAiAC" +
-  "QYEBa0EBSw0BIAAtAAFBgAFrIQMgA0H9AEsNASAAQQZqIANqIQQgBCABSw0BIABBBmogBCAAKAACEAAhAyACQYEBRiADQQBHcQRAQYCAgIB4IQULIAQh" +
-  "AAwACwsgACAFcgs=";
-
+/** What the module of `kernels/mask/` exports; its source says what its functions do. */
 interface Kernel {
   readonly mask: (at: number, end: number, key: number) => number;
   readonly unmaskPlain: (at: number, limit: number) => number;
