@@ -54,6 +54,46 @@ describe("waiting", () => {
     expect(got).toEqual(["a", "b"]);
   });
 
+  test("lets handlers that return promises, and loops, have the whole burst", async () => {
+    const got: unknown[] = [];
+    const promising = route({ message: (_, data) => Promise.resolve().then(() => got.push(data)) });
+    const looping = route({
+      open: async (connection) => {
+        for await (const data of connection) got.push(data);
+      },
+    });
+    for (const handlers of [promising, looping]) {
+      got.length = 0;
+      const { client, clock } = await connectionPair({ ...handlers, rateLimit: { messages: 1, burst: 3 } });
+      for (const text of ["a", "b", "c", "d", "e"]) client.send(text);
+      await clock.advance(0);
+      expect(got).toEqual(["a", "b", "c"]);
+      await clock.advance(1001);
+      expect(got).toEqual(["a", "b", "c", "d"]);
+      await clock.advance(1001);
+      expect(got).toEqual(["a", "b", "c", "d", "e"]);
+    }
+  });
+
+  test("inflates nothing ahead of the rate for a reader that comes late", async () => {
+    const { client, server, clock } = await connectionPair({
+      rateLimit: { messages: 1, burst: 2 },
+      compression: true,
+    });
+    for (let count = 0; count < 4; count++) client.send("x".repeat(2000));
+    await clock.advance(0);
+    let got = 0;
+    void (async () => {
+      for await (const _ of server) got++;
+    })();
+    await clock.advance(0);
+    expect(got).toBe(2);
+    await clock.advance(2002);
+    expect(got).toBe(4);
+    client.terminate();
+    await clock.advance(0);
+  });
+
   test("holds back a stream of parts", async () => {
     let bytes = 0;
     const { client, clock } = await connectionPair({

@@ -78,7 +78,7 @@ export class MessagePump implements Holder {
   readonly #pace = new ReadPace();
   /** Undefined where messages may come at any rate. */
   readonly #rate: RateLimiter | undefined;
-  /** Whether it is held until there is room for the next message. */
+  /** Whether nothing is parsed until there is room for the next message; what was taken before is delivered. */
   #waitsForRate = false;
   /** Undefined where no message is a heartbeat. */
   readonly #beats: Beats | undefined;
@@ -226,7 +226,7 @@ export class MessagePump implements Holder {
     while (this.#state !== holding) {
       let look = false;
       if (!delivery.deliverNext()) {
-        if (this.#inflater?.postpones && !delivery.isPostponing()) {
+        if (this.#inflater?.postpones && !delivery.isPostponing() && !this.#waitsForRate) {
           this.#inflate(this.#inflater.takePostponed());
           look = true;
         } else {
@@ -245,10 +245,11 @@ export class MessagePump implements Holder {
   }
 
   /**
-   * Whether parsing has to wait for the application. Where there is no reader at all, the limit is for what is
-   * unfinished, too: a longer message is not assembled before.
+   * Whether parsing has to wait for the application, or for the rate. Where there is no reader at all, the limit is for
+   * what is unfinished, too: a longer message is not assembled before.
    */
   #isFull(): boolean {
+    if (this.#waitsForRate) return true;
     const { queued } = this.delivery;
     const { inboundHighWaterMark } = this.#owner.limits;
     if (queued >= inboundHighWaterMark) return true;
@@ -313,7 +314,7 @@ export class MessagePump implements Holder {
     this.#rate.take(messages, event.data.length);
     this.delivery.admit(event);
     const { wait } = this.#rate;
-    if (wait === 0 || this.#rate.limit.closes || !this.hold()) return;
+    if (wait === 0 || this.#rate.limit.closes || this.#waitsForRate) return;
     this.#waitsForRate = true;
     this.#owner.clock.after(wait, () => this.#goOnAtRate(), true);
   }
@@ -321,7 +322,7 @@ export class MessagePump implements Holder {
   #goOnAtRate(): void {
     if (!this.#waitsForRate) return;
     this.#waitsForRate = false;
-    this.release();
+    this.run();
   }
 
   // Inflating
