@@ -89,6 +89,21 @@ export function isPlain(value: object): boolean {
   return prototype === null || prototype === Object.prototype;
 }
 
+/**
+ * The options with others in place of some. An object of a class stays one: what is not replaced is read from it, and its
+ * methods are called on it.
+ */
+export function withOptions<Options extends object>(given: Options, own: Readonly<Record<string, unknown>>): Options {
+  if (isPlain(given)) return { ...given, ...own };
+  return new Proxy(Object.create(given), {
+    get(_, name) {
+      if (Object.hasOwn(own, name)) return Reflect.get(own, name);
+      const value: unknown = Reflect.get(given, name);
+      return typeof value === "function" ? value.bind(given) : value;
+    },
+  });
+}
+
 function inWords(types: readonly OptionType[]): string {
   return types.map((type) => (/^[ao]/.test(type) ? `an ${type}` : `a ${type}`)).join(" or ");
 }

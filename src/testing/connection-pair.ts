@@ -11,7 +11,7 @@ import { connectAs } from "../client/connect.ts";
 import type { ConnectOptions } from "../client/connect-options.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { TextForm } from "../connection/options/connection-options.ts";
-import { checkInstance, checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
+import { checkInstance, checkOptions, describe, type OptionTable, withOptions } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type AcceptOptions, acceptAs, checkAcceptOptions } from "../server/accept.ts";
 import type { UpgradeRequest } from "../server/handshake/upgrade-request.ts";
@@ -84,7 +84,7 @@ export async function connectionPair<
   checkInstance("make a pair", "clock", clock, VirtualClock);
   const address = parse(url);
   checkInMemory(address, client);
-  const accepted: AcceptOptions = { ...(route as unknown as AcceptOptions), topics };
+  const accepted = withOptions(route as unknown as AcceptOptions, { topics });
   checkAcceptOptions("make a pair", accepted);
   const streams = memoryPair({ delivered: deliveriesOf(clock) });
   const [near, far] = streams;
@@ -96,7 +96,7 @@ export async function connectionPair<
   accepting.catch((error: unknown) => giveUp.abort(error));
   const connection = await connectAs(
     address,
-    { ...client, createConnection: () => near, proxy: false, serialize: false },
+    withOptions<ConnectOptions>(client, { createConnection: () => near, proxy: false, serialize: false }),
     { entry: connectionPair, asBrowsers: false, giveUp: giveUp.signal, clock },
   );
   const server = (await accepting) as ServerConnection<Data, Params> | undefined;

@@ -2,7 +2,7 @@
  * Handlers that get messages with a type, and the same as those that a connection calls.
  */
 
-import { describe, isPlain } from "../protocol/check-options.ts";
+import { describe, isPlain, withOptions } from "../protocol/check-options.ts";
 import {
   type InvalidHandler,
   type InvalidMessage,
@@ -67,8 +67,7 @@ export function rawHandlers(
     throw new TypeError(`Cannot ${action}: it takes an object of options and handlers, not ${describe(options)}`);
   }
   const { on, invalid, message, ...plain } = options as Given;
-  // An object of a class keeps its handlers in its prototype, and may have what is no option.
-  const handlers: Record<string, unknown> = isPlain(options) ? plain : Object.create(options);
+  const handlers: Record<string, unknown> = {};
   for (const name of others) {
     const handler = (options as Readonly<Record<string, unknown>>)[name];
     if (typeof handler !== "function") continue;
@@ -94,7 +93,7 @@ export function rawHandlers(
       return receiveJson(face as JsonConnection<unknown, never>, data, pick);
     };
   }
-  return handlers;
+  return withOptions(isPlain(options) ? plain : options, handlers);
 }
 
 /** The `invalid` handler of the options, bound to them. */

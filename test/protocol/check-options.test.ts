@@ -5,6 +5,7 @@ import {
   describe,
   type OptionTable,
   unknownName,
+  withOptions,
 } from "../../src/protocol/check-options.ts";
 
 interface Options {
@@ -105,4 +106,25 @@ group("words for what is wrong", () => {
     expect(unknownName("mane", ["name"], { foreign })).toBe('there is no option "mane"; the option is title');
     expect(unknownName("toString", ["name"], { foreign })).toBe('there is no option "toString"');
   });
+});
+
+test("options get others in place of some, and those of a class stay what they are", () => {
+  const plain = { one: 1, two: 2 };
+  expect(withOptions<object>(plain, { two: 3, three: 4 })).toEqual({ one: 1, two: 3, three: 4 });
+  expect(plain).toEqual({ one: 1, two: 2 });
+  class Given {
+    readonly #secret = "secret";
+    readonly own = () => "own";
+    get read() {
+      return this.#secret;
+    }
+    call() {
+      return [this.#secret, this.own()];
+    }
+  }
+  const given = Object.freeze(new Given());
+  const changed = withOptions<{ own: unknown; read: string; call(): unknown }>(given, { own: "other" });
+  expect([changed.own, changed.read, changed.call()]).toEqual(["other", "secret", ["secret", "own"]]);
+  expect(changed).toBeInstanceOf(Given);
+  expect(() => checkOptions("begin", changed, {} as never)).not.toThrow();
 });

@@ -39,6 +39,32 @@ describe("the handshake", () => {
     expect(server.remoteAddress).toBeUndefined();
   });
 
+  test("takes handlers that are methods of a class on both sides, with a state of their own", async () => {
+    class Room {
+      readonly name = "tea";
+      #count = 0;
+      upgrade() {
+        return { data: this.name };
+      }
+      message(connection: ServerConnection<string>, text: string | Uint8Array) {
+        connection.send(`${text} ${connection.data} ${++this.#count}`);
+      }
+    }
+    class Guest {
+      readonly heard: unknown[] = [];
+      message(_: unknown, data: string | Uint8Array) {
+        this.heard.push(data);
+      }
+    }
+    const guest = new Guest();
+    const { client, server, clock } = await connectionPair(new Room() as never, { client: guest });
+    expect(server.data).toBe("tea");
+    client.send("a");
+    client.send("b");
+    await clock.advance(0);
+    expect(guest.heard).toEqual(["a tea 1", "b tea 2"]);
+  });
+
   test("agrees on compression, and both ends use it", async () => {
     const got: unknown[] = [];
     const { client, server, clock } = await connectionPair(
