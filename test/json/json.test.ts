@@ -251,7 +251,52 @@ test("handlers may be methods of a class, with a state of their own", async () =
   connection.raw.terminate();
 });
 
+test("a class with private members, or a frozen object of one, is called as its own object", async () => {
+  class Secret {
+    readonly #word = "open";
+    get origin() {
+      return [`https://${this.#word}.example`];
+    }
+    upgrade() {
+      return { data: this.#word };
+    }
+    message = (connection: JsonServerConnection<string, string, string>, text: string) => {
+      connection.send(`${text} ${connection.data} ${this.#word}`);
+    };
+  }
+  const { port } = await serving({ routes: { "/": json(z.string()).route(Object.freeze(new Secret()) as never) } });
+  const connection = await json(z.string()).connect(`ws://127.0.0.1:${port}/`, { origin: "https://open.example" });
+  connection.send("a");
+  for await (const text of connection) {
+    expect(text).toBe("a open open");
+    break;
+  }
+  connection.raw.terminate();
+});
+
 describe("checks that take time", () => {
+  test("are those of any thenable, which counts once and is awaited", async () => {
+    const schema = schemaOf<string>((value) => {
+      const settle = (resolve: (result: { value: string }) => void) => {
+        setImmediate(() => {
+          resolve({ value: value as string });
+          resolve({ value: "again" });
+        });
+      };
+      // biome-ignore lint/suspicious/noThenProperty: a thenable that is no promise is what is tested
+      return { then: settle } as never;
+    });
+    const got: string[] = [];
+    const { port } = await serving({
+      routes: { "/": json(schema).route({ message: (connection, text) => void connection.send(text) }) },
+    });
+    const connection = await json({ receives: schema, sends: z.string() }).connect(`ws://127.0.0.1:${port}/`);
+    for (const text of ["a", "b", "c"]) connection.send(text);
+    for await (const text of connection) if (got.push(text) === 3) break;
+    expect(got).toEqual(["a", "b", "c"]);
+    connection.raw.terminate();
+  });
+
   /** Resolves the checks from outside, by their message. */
   function heldSchema() {
     const waiting = new Map<string, () => void>();
