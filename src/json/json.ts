@@ -7,7 +7,7 @@ import type { ConnectOptions } from "../client/connect-options.ts";
 import type { CloseReport } from "../connection/closing/close-report.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandlers } from "../connection/handlers/handlers.ts";
-import { withOptions } from "../protocol/check-options.ts";
+import { isPlain, withOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import type { UpgradeContext } from "../server/handshake/decide.ts";
 import type { DecisionWithData, NeedsUpgrade, PathParams, Route, RouteOptions } from "../server/route.ts";
@@ -66,7 +66,7 @@ export class Json<Received, Sent, Kind extends string> extends JsonMessages<Rece
   ): Route<Data, PathParams<Path>>;
   route(...given: [object] | [string, object]): Route {
     const options = given.at(-1) as object;
-    return withOptions(this.#handlers("route", options), { accepts: "text", text: "string" }) as Route;
+    return this.#handlers("route", options, { accepts: "text", text: "string" }) as Route;
   }
 
   /**
@@ -77,7 +77,7 @@ export class Json<Received, Sent, Kind extends string> extends JsonMessages<Rece
     url: string | URL,
     options: JsonConnectOptions<Received, Sent, Kind> = {},
   ): Promise<JsonConnection<Received, Sent, Connection>> {
-    const raw = await connect(url, withOptions(this.#handlers("connect", options), { accepts: "text" }));
+    const raw = await connect(url, this.#handlers("connect", options, { accepts: "text" }));
     return this.faceOf(raw, invalidHandlerOf(options)) as JsonConnection<Received, Sent, Connection>;
   }
 
@@ -93,9 +93,11 @@ export class Json<Received, Sent, Kind extends string> extends JsonMessages<Rece
     return new JsonConnection(raw, this, invalid);
   }
 
-  #handlers(action: string, options: object): object {
+  #handlers(action: string, options: object, settled: object): object {
     const invalid = invalidHandlerOf(options);
-    return rawHandlers(action, options, this.kind, (raw) => this.faceOf(raw as RawConnection, invalid));
+    const handlers = rawHandlers(action, options, this.kind, (raw) => this.faceOf(raw as RawConnection, invalid));
+    // Options of a class that are no handlers, such as `upgrade`, are read from the object itself.
+    return withOptions(isPlain(options) ? handlers : options, { ...handlers, ...settled });
   }
 }
 

@@ -96,10 +96,10 @@ export function isPlain(value: object): boolean {
 export function withOptions<Options extends object>(given: Options, own: Readonly<Record<string, unknown>>): Options {
   if (isPlain(given)) return { ...given, ...own };
   return new Proxy(Object.create(given), {
-    get(_, name) {
-      if (Object.hasOwn(own, name)) return Reflect.get(own, name);
-      const value: unknown = Reflect.get(given, name);
-      return typeof value === "function" ? value.bind(given) : value;
+    get(_, name: string) {
+      const from = (name in own ? own : given) as Readonly<Record<string, unknown>>;
+      const value = from[name];
+      return typeof value === "function" ? value.bind(from) : value;
     },
   });
 }

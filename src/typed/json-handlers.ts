@@ -2,7 +2,7 @@
  * Handlers that get messages with a type, and the same as those that a connection calls.
  */
 
-import { describe, isPlain, withOptions } from "../protocol/check-options.ts";
+import { describe, isPlain } from "../protocol/check-options.ts";
 import {
   type InvalidHandler,
   type InvalidMessage,
@@ -93,7 +93,9 @@ export function rawHandlers(
       return receiveJson(face as JsonConnection<unknown, never>, data, pick);
     };
   }
-  return withOptions(isPlain(options) ? plain : options, handlers);
+  if (isPlain(options)) return { ...plain, ...handlers };
+  // An object of a class keeps its handlers in its prototype, and may have what is no option.
+  return Object.setPrototypeOf(handlers, options);
 }
 
 /** The `invalid` handler of the options, bound to them. */
