@@ -125,13 +125,13 @@ class Session {
   #drain(): void {
     const { endpoint, events } = this;
     for (let event = endpoint.nextEvent(); event !== undefined; event = endpoint.nextEvent()) {
-      // The payload of a Ping is only lent.
+      // The payload of a Ping and a compressed one are only lent.
       if (event.type === "ping" || event.type === "pong") events.push({ ...event, payload: event.payload.slice() });
-      else events.push(event);
-      if (event.type === "inflate") {
-        const broken = event.payload[0] === 0xff;
-        events.push(endpoint.inflated(broken ? "invalid-deflate-data" : event.payload));
-      }
+      else if (event.type === "inflate") {
+        const payload = event.payload.slice();
+        events.push({ ...event, payload });
+        events.push(endpoint.inflated(payload[0] === 0xff ? "invalid-deflate-data" : payload));
+      } else events.push(event);
       if (event.type === "close") endpoint.echoClose();
     }
     check(endpoint.unparsedLength === 0, "Bytes are left unparsed");

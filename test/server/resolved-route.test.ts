@@ -13,7 +13,7 @@ describe("resolveRoute", () => {
     const endpoint = {
       ...{ role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024 },
       ...{ accepts: "any", textAsBytes: false, lendsBytes: false, longestWhole: 0 },
-      ...{ answersPings: true, explainsFailures: true },
+      ...{ answersPings: true, explainsFailures: true, validatesText: true },
     };
     expect(resolveRoute(handlers)).toEqual({
       handlers,
