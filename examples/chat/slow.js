@@ -12,13 +12,16 @@ const talker = await connect(url);
 
 const line = "All work and no play makes Jack a dull boy. ".repeat(11);
 const lines = 60_000; // 29 MB, more than the sockets of one connection hold.
-const talk = async () => {
-  for (let said = 0; said < lines; said++) if (!talker.send(line)) await talker.ready;
-};
-const talked = talk();
+const ahead = 64; // Who says much more than it hears does not read fast enough either, and would be let go as well.
+let said = 0;
+const say = () => said++ < lines && talker.send(line);
+while (said < ahead) say();
 let heard = 0;
-for await (const data of talker) if (data === line && ++heard === lines) break;
-await talked;
+for await (const data of talker) {
+  if (data !== line) continue;
+  if (++heard === lines) break;
+  say();
+}
 talker.close();
 console.log(`The talker said ${lines} lines and heard ${heard}.`);
 
