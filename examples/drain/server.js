@@ -20,7 +20,8 @@ async function startWorker() {
 
 /** @param {import("node:cluster").Worker} worker */
 async function end(worker) {
-  if (worker.isConnected()) worker.send("leave");
+  // A process that was told by the terminal's Ctrl-C too may be gone before this reaches it.
+  if (worker.isConnected()) worker.send("leave", () => {});
   if (!worker.isDead()) await once(worker, "exit");
 }
 
