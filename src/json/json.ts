@@ -7,7 +7,7 @@ import type { ConnectOptions } from "../client/connect-options.ts";
 import type { CloseReport } from "../connection/closing/close-report.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandlers } from "../connection/handlers/handlers.ts";
-import { isPlain, withOptions } from "../protocol/check-options.ts";
+import { describe, isPlain, withOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import type { UpgradeContext } from "../server/handshake/decide.ts";
 import type { DecisionWithData, NeedsUpgrade, PathParams, Route, RouteOptions } from "../server/route.ts";
@@ -93,7 +93,12 @@ export class Json<Received, Sent, Kind extends string> extends JsonMessages<Rece
     return new JsonConnection(raw, this, invalid);
   }
 
-  #handlers(action: string, options: object, settled: object): object {
+  #handlers(action: string, options: object, settled: Readonly<Record<string, string>>): object {
+    for (const [name, value] of Object.entries(settled)) {
+      const given = (Object(options) as Readonly<Record<string, unknown>>)[name];
+      if (given === undefined || given === value) continue;
+      throw new TypeError(`Cannot ${action}: ${name} is "${value}" where messages are JSON, not ${describe(given)}`);
+    }
     const invalid = invalidHandlerOf(options);
     const handlers = rawHandlers(action, options, this.kind, (raw) => this.faceOf(raw as RawConnection, invalid));
     // Options of a class that are no handlers, such as `upgrade`, are read from the object itself.

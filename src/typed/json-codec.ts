@@ -4,6 +4,7 @@
  * What a peer sends never throws here: it fits, or there are issues. What the schema itself throws is the application's.
  */
 
+import { describe } from "../protocol/check-options.ts";
 import type { SchemaIssue, StandardSchema } from "./standard-schema.ts";
 
 /** The result of reading a message: the value, or what is wrong with it. */
@@ -30,7 +31,18 @@ export function decodeJson<Value>(
     return wrong("Expected JSON");
   }
   const flaw = flawOf(value, 0);
-  return flaw === undefined ? schema["~standard"].validate(value) : wrong(flaw);
+  if (flaw !== undefined) return wrong(flaw);
+  const result: unknown = schema["~standard"].validate(value);
+  // A thenable of a library's own may settle twice, and its `then` return nothing that could be awaited.
+  return typeof (result as Partial<Promise<unknown>> | null | undefined)?.then === "function"
+    ? Promise.resolve(result).then((settled) => resultOf<Value>(settled))
+    : resultOf(result);
+}
+
+/** What a schema's check gave. Throws a TypeError for what Standard Schema does not let it give. */
+function resultOf<Value>(result: unknown): Decoded<Value> {
+  if (typeof result === "object" && result !== null) return result as Decoded<Value>;
+  throw new TypeError(`The schema's validate gave ${describe(result)}, not an object with value or issues`);
 }
 
 /** Writes a value as JSON. Throws a TypeError for what JSON cannot hold. */
@@ -43,7 +55,8 @@ export function encodeJson(value: unknown): string {
 /** The first issue as the reason of a Close, which holds 123 bytes of UTF-8 (RFC 6455 section 5.5). */
 export function reasonOf([issue]: readonly SchemaIssue[]): string {
   const path = (issue?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-  const text = `${path === "" ? "" : `${path}: `}${issue?.message ?? "The message does not fit"}`;
+  const message = typeof issue?.message === "string" ? issue.message : "The message does not fit";
+  const text = path === "" ? message : `${path}: ${message}`;
   const bytes = new Uint8Array(123);
   const { written } = new TextEncoder().encodeInto(text, bytes);
   return new TextDecoder().decode(bytes.subarray(0, written));

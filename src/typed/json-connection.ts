@@ -130,8 +130,7 @@ export class JsonConnection<Received, Sent, Raw extends RawConnection = RawConne
   #receive(data: string | Uint8Array, pick: Pick<Received>): unknown {
     if (this.#refused) return undefined;
     const decoded = this.#rules.decode(data);
-    // A thenable of a library's own may settle twice, and its `then` return nothing that could be awaited.
-    if ("then" in decoded) return Promise.resolve(decoded).then((result) => this.#hand(result, data, pick));
+    if ("then" in decoded) return decoded.then((result) => this.#hand(result, data, pick));
     return this.#hand(decoded, data, pick);
   }
 

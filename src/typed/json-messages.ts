@@ -76,6 +76,9 @@ export abstract class JsonMessages<Received, Sent, Kind extends string> implemen
   protected faceOf(raw: RawConnection, invalid?: InvalidHandler): JsonConnection<Received, Sent> {
     let face = this.#faces.get(raw);
     if (face === undefined) {
+      if (typeof raw?.send !== "function" || typeof raw[Symbol.asyncIterator] !== "function") {
+        throw new TypeError(`Cannot read messages of ${describe(raw)}: over takes a connection`);
+      }
       face = this.makeFace(raw, invalid);
       this.#faces.set(raw, face);
     }

@@ -362,11 +362,13 @@ describe("a schema that throws", () => {
   });
   const later = schemaOf<string>(() => Promise.reject(new Error("on purpose")));
   const nothing = schemaOf<string>(() => undefined as never);
+  const nothingLater = schemaOf<string>(() => Promise.resolve(5) as never);
 
   test.each([
     ["at once", sync, "on purpose"],
     ["later", later, "on purpose"],
-    ["for want of a result", nothing, expect.any(String)],
+    ["for want of a result", nothing, "The schema's validate gave undefined, not an object with value or issues"],
+    ["for want of a result, later", nothingLater, expect.stringMatching(/^The schema's validate gave 5, not/)],
   ])("closes with 1011, and the error goes to error: %s", async (_, schema, message) => {
     const errors: string[] = [];
     const { client: raw } = await answerTo(
@@ -475,6 +477,21 @@ describe("what cannot be", () => {
     expect(() => server.route({ on: 1 } as never)).toThrow("Cannot route: on must be an object");
     expect(() => server.route({ invalid: 1 } as never)).toThrow("Cannot route: invalid must be a function");
     expect(() => server.route(undefined as never)).toThrow("Cannot route: it takes an object of options");
+  });
+
+  test("an option that is settled, unless it says the same", async () => {
+    expect(() => server.route({ accepts: "binary" } as never)).toThrow(
+      'Cannot route: accepts is "text" where messages are JSON, not "binary"',
+    );
+    expect(() => server.route({ text: "bytes" } as never)).toThrow('Cannot route: text is "string" where');
+    await expect(client.connect("ws://127.0.0.1:1/", { accepts: "binary" } as never)).rejects.toThrow(
+      /accepts is "text"/,
+    );
+    expect(server.route({ accepts: "text" } as never)).toBeDefined();
+  });
+
+  test.each([[{}], [null], [undefined], [5], ["a"], [{ send() {} }]])("%j as a connection", (value) => {
+    expect(() => server.over(value as never)).toThrow(/^Cannot read messages of .*: over takes a connection$/);
   });
 
   test("an option that is misspelt, as serve says", async () => {

@@ -88,9 +88,12 @@ describe("a reason", () => {
     );
   });
 
-  test("is there without an issue", () => {
-    expect(reasonOf([])).toBe("The message does not fit");
-  });
+  test.each([[[]], [[{}]], [[{ message: 5 }]], [[{ message: Symbol("a") }]]])(
+    "is there without words: %o",
+    (issues) => {
+      expect(reasonOf(issues as never)).toBe("The message does not fit");
+    },
+  );
 
   test.each(["é", "€", "😀", "\ud800", "a"])("has at most 123 bytes of UTF-8, of %j", (letter) => {
     for (let before = 0; before < 4; before++) {
