@@ -81,7 +81,7 @@ export async function complaints(
     }
     programs.push("program.ts");
     entries.push("openline", "openline/browser", "openline/browser/json", "openline/json", "openline/testing");
-    entries.push("openline/cluster", "openline/cluster/redis");
+    entries.push("openline/cluster", "openline/cluster/nats", "openline/cluster/redis");
   }
   if (isPage) {
     writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));

@@ -202,11 +202,12 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
 
   async #connect(): Promise<void> {
     try {
-      await this.broker.connect({
-        message: (topic, entry) => this.#take(topic, entry),
-        state: (isConnected) => this.#connected(isConnected),
-        error: (error) => this.failed(error),
-      });
+      const events = {
+        message: (topic: string, entry: Entry) => this.#take(topic, entry),
+        state: (isConnected: boolean) => this.#connected(isConnected),
+        error: (error: Error) => this.failed(error),
+      };
+      await this.broker.connect(events, (topic) => this.ruleOf(topic).history);
     } catch (thrown) {
       const error = toClusterError(thrown);
       if (this.#state !== "closed") this.#log("error", error.message, error);

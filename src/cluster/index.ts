@@ -2,7 +2,7 @@
  * The entry `openline/cluster`: topics across processes and machines.
  */
 
-export type { Broker, BrokerEvents, HistoryRule, Outgoing, PublishOptions } from "./broker/broker.ts";
+export type { Broker, BrokerEvents, HistoryOf, HistoryRule, Outgoing, PublishOptions } from "./broker/broker.ts";
 export { ClusterError, type ClusterErrorCode } from "./broker/cluster-error.ts";
 export type { Entry, LogPage, LogPosition } from "./broker/entry.ts";
 export { type MemoryBrokerOptions, memoryBroker } from "./broker/memory-broker.ts";

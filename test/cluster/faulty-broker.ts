@@ -1,5 +1,5 @@
 /** A broker in memory that can be cut off, lose its data, drop messages and hang, as real ones do. */
-import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "../../src/cluster/broker/broker.ts";
+import type { Broker, BrokerEvents, HistoryOf, Outgoing, PublishOptions } from "../../src/cluster/broker/broker.ts";
 import { ClusterError } from "../../src/cluster/broker/cluster-error.ts";
 import type { LogPage, LogPosition } from "../../src/cluster/broker/entry.ts";
 import { memoryBroker } from "../../src/cluster/broker/memory-broker.ts";
@@ -8,6 +8,7 @@ import { memoryBroker } from "../../src/cluster/broker/memory-broker.ts";
 export class FaultyBroker implements Broker {
   #inner = memoryBroker();
   #events: BrokerEvents | undefined;
+  #historyOf: HistoryOf = () => undefined;
   #isCut = false;
   #cutsNext = false;
   #dropped = 0;
@@ -44,7 +45,7 @@ export class FaultyBroker implements Broker {
   /** All logs are gone. */
   lose(): void {
     this.#inner = memoryBroker();
-    void this.#inner.connect(this.#passing(this.#events!));
+    void this.#inner.connect(this.#passing(this.#events!), this.#historyOf);
   }
 
   /** The next messages of the channel are lost. */
@@ -57,9 +58,10 @@ export class FaultyBroker implements Broker {
     this.#hanging = [];
   }
 
-  async connect(events: BrokerEvents): Promise<void> {
+  async connect(events: BrokerEvents, historyOf: HistoryOf): Promise<void> {
     this.#events = events;
-    await this.#inner.connect(this.#passing(events));
+    this.#historyOf = historyOf;
+    await this.#inner.connect(this.#passing(events), historyOf);
     events.state(true);
   }
 

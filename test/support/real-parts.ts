@@ -38,11 +38,12 @@ const pythonModules: Readonly<Record<string, string>> = {
 export type RealPart = keyof typeof realParts;
 
 /**
- * Returns the path of the part's executable, or `undefined` when it is not installed and the run may skip it; throws
+ * Returns the path of the part's executable, or that which the environment names in its place, such as
+ * `OPENLINE_NATS_SERVER`; or `undefined` when it is not installed and the run may skip it; throws
  * when it is not installed and `CI` is set. For a library it is the program that uses it.
  */
 export function realPart(part: RealPart): string | undefined {
-  const path = find(realParts[part]);
+  const path = process.env[`OPENLINE_${part.toUpperCase().replaceAll("-", "_")}`] ?? find(realParts[part]);
   if (path !== undefined && hasLibrary(part, path)) return path;
   if (process.env.CI) throw new Error(`Cannot test with ${part}: it is not installed, and CI skips nothing`);
   return undefined;

@@ -12,6 +12,9 @@ export interface HistoryRule {
   readonly maxAge: number;
 }
 
+/** How much of a topic is kept; undefined for a topic without a history. */
+export type HistoryOf = (topic: string) => HistoryRule | undefined;
+
 /** A message on its way to the broker. */
 export interface Outgoing {
   /** Its own, once for each call of `publish`; no white space. */
@@ -47,8 +50,11 @@ export interface BrokerEvents {
  * it is not known. Every call settles, at the latest when the connection is given up.
  */
 export interface Broker {
-  /** Connects; resolves when connected. Rejects with `refused` for what waiting cannot heal, else goes on trying. */
-  connect(events: BrokerEvents): Promise<void>;
+  /**
+   * Connects; resolves when connected. Rejects with `refused` for what waiting cannot heal, else goes on trying. `historyOf`
+   * tells the rule of each topic, the same at every call.
+   */
+  connect(events: BrokerEvents, historyOf: HistoryOf): Promise<void>;
   /**
    * Publishes one topic's messages in this order, all or none, and resolves with their positions; without history with
    * none. A batch with `retryAfter` that was stored already is not stored again; where that cannot be told any more,

@@ -1,0 +1,241 @@
+/**
+ * One stream of JetStream, which keeps the logs of all topics of one rule: found or made, written to and read from.
+ */
+
+import { headers, type Msg } from "@nats-io/transport-node";
+import { ClusterError } from "../broker/cluster-error.ts";
+import { answerOf, ask, errorNumbers, JetStreamError } from "./jetstream-api.ts";
+import type { NatsLink } from "./nats-link.ts";
+import {
+  type Mark,
+  markOf,
+  messageIdHeader,
+  ownIdHeader,
+  type StoredMessage,
+  storedMessage,
+} from "./stored-message.ts";
+import { nonceOf, type StreamNames } from "./subjects.ts";
+
+/** What a stream says of itself and of one subject. */
+export interface StreamInfo {
+  /** The number of the oldest message that it has, of whatever topic. */
+  readonly firstSequence: number;
+  /** How many messages of the subject it has. */
+  readonly count: number;
+}
+
+/** What became of a message. */
+export interface Stored {
+  readonly stream: string;
+  readonly sequence: number;
+  /** Whether it had been stored before. */
+  readonly isDuplicate: boolean;
+}
+
+/** What is asked of a stream when it is read. */
+interface Question {
+  readonly seq?: number;
+  readonly next_by_subj?: string;
+  readonly last_by_subj?: string;
+  readonly batch?: number;
+  readonly multi_last?: readonly string[];
+}
+
+interface StreamAnswer {
+  readonly config: {
+    readonly name: string;
+    readonly allow_direct?: boolean;
+    readonly republish?: { readonly dest: string };
+  };
+  readonly state: { readonly first_seq: number; readonly subjects?: Readonly<Record<string, number>> };
+  readonly ts?: string;
+}
+
+/** For how long a stream knows the ids of what it has stored, in milliseconds. */
+const idLifetime = 300_000;
+const nanoseconds = 1_000_000;
+
+/** See the head of this file. */
+export class LogStream {
+  readonly name: string;
+  readonly names: StreamNames;
+  readonly nonce: string;
+  readonly #link: NatsLink;
+  /** How far the broker's clock is ahead of this node's, in milliseconds; 0 where the broker does not tell the time. */
+  readonly #ahead: number;
+  /** Whether the server answers one question with many messages: from 2.11 on. */
+  #answersMany = true;
+
+  private constructor(link: NatsLink, names: StreamNames, { config, ts }: StreamAnswer) {
+    this.#link = link;
+    this.names = names;
+    this.name = config.name;
+    this.nonce = nonceOf(config.name);
+    this.#ahead = ts === undefined ? 0 : Date.parse(ts) - Date.now();
+  }
+
+  /** Finds the stream of the rule, or makes it. Rejects with a `ClusterError`. */
+  static async open(link: NatsLink, names: StreamNames, replicas: number): Promise<LogStream> {
+    for (;;) {
+      const { streams } = await ask<{ streams?: string[] | null }>(link, "STREAM.NAMES", { subject: names.all });
+      try {
+        const answer = streams?.[0]
+          ? await ask<StreamAnswer>(link, `STREAM.INFO.${streams[0]}`)
+          : await LogStream.#make(link, names, replicas);
+        const { name, allow_direct: isReadable, republish } = answer.config;
+        if (isReadable && republish?.dest === names.republished) return new LogStream(link, names, answer);
+        throw new ClusterError("refused", `NATS: the stream ${name} has our subjects, and is none of ours`);
+      } catch (error) {
+        // Another node was faster, or the stream has just gone.
+        const { number } = error as Partial<JetStreamError>;
+        if (number !== errorNumbers.subjectsOverlap && number !== errorNumbers.noStream) throw error;
+      }
+    }
+  }
+
+  static #make(link: NatsLink, names: StreamNames, replicas: number): Promise<StreamAnswer> {
+    const name = names.newStream();
+    return ask<StreamAnswer>(link, `STREAM.CREATE.${name}`, {
+      name,
+      subjects: [names.all],
+      retention: "limits",
+      discard: "old",
+      storage: "file",
+      num_replicas: replicas,
+      max_consumers: -1,
+      max_msgs: -1,
+      max_bytes: -1,
+      max_msgs_per_subject: names.size,
+      max_age: names.maxAge * nanoseconds,
+      duplicate_window: idLifetime * nanoseconds,
+      allow_direct: true,
+      republish: { src: names.all, dest: names.republished },
+    });
+  }
+
+  /** The time by the broker's clock, in milliseconds since 1970. */
+  get now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  /** Stores a message, unless one with its message id was stored within five minutes. */
+  async store(subject: string, message: { id: string; messageId: string; payload: Uint8Array }): Promise<Stored> {
+    const { id, messageId, payload } = message;
+    const given = headers();
+    given.set(messageIdHeader, messageId);
+    if (messageId !== id) given.set(ownIdHeader, id);
+    const answer = await this.#link.request(subject, payload, given);
+    const { stream, seq, duplicate = false } = answerOf<{ stream: string; seq: number; duplicate?: boolean }>(answer);
+    return { stream, sequence: seq, isDuplicate: duplicate };
+  }
+
+  /** The newest mark of a topic. */
+  async mark(token: string): Promise<Mark | undefined> {
+    const message = await this.#get({ last_by_subj: this.names.marks(token) });
+    return message && markOf(message);
+  }
+
+  /** Makes a mark, unless there is another one than `seen` meanwhile; whether it did. */
+  async setMark(token: string, name: string, seen: Mark | undefined, from?: number): Promise<Mark | undefined> {
+    const given = headers();
+    given.set("Nats-Expected-Last-Subject-Sequence", `${seen?.sequence ?? 0}`);
+    const text = from === undefined ? name : `${name} ${from}`;
+    try {
+      const answer = await this.#link.request(this.names.marks(token), text, given);
+      const { seq } = answerOf<{ seq: number }>(answer);
+      return { name, from: from ?? seq, sequence: seq, time: this.now };
+    } catch (error) {
+      if (error instanceof JetStreamError && error.number === errorNumbers.wrongLastSequence) return undefined;
+      throw error;
+    }
+  }
+
+  /** Removes a topic's messages before the number. */
+  async purge(token: string, before: number): Promise<void> {
+    await ask(this.#link, `STREAM.PURGE.${this.name}`, { filter: this.names.messages(token), seq: before });
+  }
+
+  async info(token: string): Promise<StreamInfo> {
+    const subject = this.names.messages(token);
+    const { state } = await ask<StreamAnswer>(this.#link, `STREAM.INFO.${this.name}`, { subjects_filter: subject });
+    return { firstSequence: state.first_seq, count: state.subjects?.[subject] ?? 0 };
+  }
+
+  /** The message with this number. */
+  at(sequence: number): Promise<StoredMessage | undefined> {
+    return this.#get({ seq: sequence });
+  }
+
+  /** The oldest message of a topic. */
+  oldest(token: string): Promise<StoredMessage | undefined> {
+    return this.#get({ seq: 1, next_by_subj: this.names.messages(token) });
+  }
+
+  /** The newest message of a topic. */
+  newest(token: string): Promise<StoredMessage | undefined> {
+    return this.#get({ last_by_subj: this.names.messages(token) });
+  }
+
+  /** Up to `count` messages of a topic from a number on. */
+  async from(token: string, sequence: number, count: number): Promise<StoredMessage[]> {
+    const subject = this.names.messages(token);
+    const messages: StoredMessage[] = [];
+    let next = sequence;
+    while (messages.length < count) {
+      const question = { seq: next, next_by_subj: subject };
+      const answers = this.#answersMany
+        ? await this.#askMany({ ...question, batch: count - messages.length })
+        : [await this.#link.request(this.#direct, JSON.stringify(question))];
+      const found = answers.flatMap((answer) => read(answer) ?? []);
+      if (found.length === 0) break;
+      messages.push(...found);
+      next = found.at(-1)!.sequence + 1;
+    }
+    return messages;
+  }
+
+  /** The newest marks and messages of topics; undefined where the server cannot be asked for many. */
+  async ends(tokens: readonly string[]): Promise<readonly StoredMessage[] | undefined> {
+    if (!this.#answersMany) return undefined;
+    const subjects = tokens.flatMap((token) => [this.names.marks(token), this.names.messages(token)]);
+    const answers = await this.#askMany({ multi_last: subjects });
+    return this.#answersMany ? answers.flatMap((answer) => read(answer) ?? []) : undefined;
+  }
+
+  async #get(question: Question): Promise<StoredMessage | undefined> {
+    return read(await this.#link.request(this.#direct, JSON.stringify(question)));
+  }
+
+  /** Answers up to the one that says that there are no more; of a server before 2.11, one answer. */
+  async #askMany(question: Question): Promise<Msg[]> {
+    const answers = await this.#link.requestMany(this.#direct, JSON.stringify(question), isLast);
+    const first = answers[0]!;
+    if (statusOf(first) === badRequest || (statusOf(first) === 0 && isLast(first))) this.#answersMany = false;
+    return answers;
+  }
+
+  get #direct(): string {
+    return `$JS.API.DIRECT.GET.${this.name}`;
+  }
+}
+
+const endOfBatch = 204;
+const notFound = 404;
+const badRequest = 408;
+
+/** 0 for a message. */
+function statusOf({ headers }: Msg): number {
+  return headers?.code ?? 0;
+}
+
+function isLast(answer: Msg): boolean {
+  return statusOf(answer) !== 0 || !answer.headers?.has("Nats-Num-Pending");
+}
+
+function read(answer: Msg): StoredMessage | undefined {
+  const status = statusOf(answer);
+  if (status === 0) return storedMessage(answer);
+  if (status === endOfBatch || status === notFound) return undefined;
+  const code = status >= 500 ? "unavailable" : "refused";
+  throw new ClusterError(code, `NATS: ${answer.headers?.description ?? ""} (${status})`);
+}
