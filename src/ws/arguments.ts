@@ -29,10 +29,11 @@ export function notOpen(state: State): Error {
   return new Error(`WebSocket is not open: readyState ${state} (${stateNames[state]})`);
 }
 
-/** Returns the code of a Close; 1005 stands for none. Throws a TypeError for a code that cannot be sent. */
+/** Returns the code of a Close, without its fraction; 1005 stands for none. Throws a TypeError for a code that cannot be sent. */
 export function checkCode(code: unknown): number {
   if (code === undefined) return CloseCode.NoStatusReceived;
-  if (typeof code === "number" && isSendableCloseCode(code)) return code;
+  const whole = Math.trunc(Number(code));
+  if (typeof code === "number" && isSendableCloseCode(whole)) return whole;
   throw new TypeError("First argument must be a valid error code number");
 }
 

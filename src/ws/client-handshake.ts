@@ -17,6 +17,7 @@ import { isToken } from "../protocol/handshake/header-fields.ts";
 import { secWebSocketAccept } from "../protocol/handshake/response.ts";
 import { nextTick } from "../transport/scheduling.ts";
 import { extension } from "./parts/extension.ts";
+import type { MaskGenerator } from "./parts/mask-generator.ts";
 import { type DeflateParams, PerMessageDeflate, type PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 import { type ConnectionTerms, defaultMaxPayload } from "./terms.ts";
 
@@ -37,8 +38,11 @@ export interface ClientOptions
   finishRequest?: FinishRequestCallback | undefined;
   /** Whether redirects are followed. Default false. */
   followRedirects?: boolean | undefined;
-  /** Has no effect: masks are random (RFC 6455 section 5.3). */
-  generateMask?: ((mask: Buffer) => void) | undefined;
+  /**
+   * Fills a Buffer of four bytes with the key that masks one frame. Default: random bytes, since what is sent could
+   * otherwise be chosen by others (RFC 6455 section 10.3).
+   */
+  generateMask?: MaskGenerator | undefined;
   /** How long each request may stand without an answer, in milliseconds. Default: as long as it takes. */
   handshakeTimeout?: number | undefined;
   /** Fields that are sent besides those of the handshake. */

@@ -5,51 +5,45 @@
 
 import { Buffer } from "node:buffer";
 import type { ConnectionCore } from "../connection/connection-core.ts";
-import type { SendCallback } from "./arguments.ts";
+import type { SendCallback, SendOptions } from "./arguments.ts";
 import { throwLater } from "./events/tell.ts";
+import { lengthOf } from "./parts/message-data.ts";
 
 /** The frames of each list, joined once for all connections that it is sent to. */
 const joined = new WeakMap<readonly (Uint8Array | string)[], Buffer>();
-
-/** What is settled of a message besides its data. */
-export interface MessageManner {
-  readonly text: boolean;
-  readonly compress: boolean | undefined;
-  readonly fin: boolean;
-}
 
 /** Sends on one connection, made for what is sent first. */
 export class ConnectionSender {
   readonly #core: ConnectionCore;
   /** Set while a message of several fragments has begun and not ended. */
   #fragmenting = false;
+  /** Whether it is compressed. */
+  #compressing = false;
   #sentBlob = false;
 
   constructor(core: ConnectionCore) {
     this.#core = core;
   }
 
-  /** Sends a message or a fragment of one. Throws a TypeError for a Blob that is to be a fragment. */
-  send(message: string | Buffer | Blob, { text, compress, fin }: MessageManner): void {
+  /** Sends a message or a fragment of one. */
+  send(message: string | Buffer | Blob, text: boolean, options: SendOptions): void {
     const { sending, deflate } = this.#core;
-    if (!fin || this.#fragmenting) return this.#sendFragment(message, text, fin);
-    // Without an extension that compresses, there is nothing to ask for.
-    const asked = deflate === undefined ? undefined : compress;
-    if (typeof message === "string") {
-      if (text) sending.send(message, asked === undefined ? undefined : { compress: asked });
-      else sending.sendAs(false, Buffer.from(message), asked);
-    } else {
-      if (message instanceof Blob) this.#sentBlob = true;
-      sending.sendAs(text, message, asked);
-    }
+    if (message instanceof Blob) this.#sentBlob = true;
+    if (options.fin === false || this.#fragmenting) return this.#sendFragment(message, text, options);
+    // To ask for compression says no more than to be silent: short messages are still left alone.
+    const compress = deflate !== undefined && options.compress === false ? false : undefined;
+    if (typeof message !== "string") sending.sendAs(text, message, compress);
+    else if (text) sending.send(message, compress === undefined ? undefined : { compress });
+    else sending.sendAs(false, Buffer.from(message), compress);
   }
 
-  #sendFragment(message: string | Buffer | Blob, text: boolean, last: boolean): void {
-    if (message instanceof Blob) throw new TypeError("Cannot send: a Blob is sent whole, not as a fragment");
+  #sendFragment(message: string | Buffer | Blob, text: boolean, { fin = true, compress = true }: SendOptions): void {
+    const { sending, deflate } = this.#core;
     const first = !this.#fragmenting;
-    this.#fragmenting = !last;
-    const bytes = typeof message === "string" ? Buffer.from(message) : message;
-    this.#core.sending.sendFragment(text, bytes, { first, last });
+    if (first) this.#compressing = compress && deflate !== undefined && lengthOf(message) >= deflate.threshold;
+    this.#fragmenting = !fin;
+    const data = typeof message === "string" ? Buffer.from(message) : message;
+    sending.sendFragment(text, data, { first, last: fin, compressed: this.#compressing });
   }
 
   /** Sends a Ping or a Pong, behind all that was sent. Throws a RangeError for more than 125 bytes and a TypeError for a Blob. */
@@ -73,7 +67,7 @@ export class ConnectionSender {
       joined.set(list, frames);
     }
     this.#core.sending.sendFrames(frames, 1);
-    if (callback !== undefined) this.whenWritten(callback);
+    if (typeof callback === "function") this.whenWritten(callback);
   }
 
   /** Calls back when what was sent last has left, or with the error for which it cannot. */

@@ -11,6 +11,7 @@ import { EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../protocol/frames/frame.ts";
 import type { DeflateParameters } from "../protocol/handshake/permessage-deflate.ts";
 import { canLendReads } from "../transport/streams/shared-reads.ts";
+import { generateKey, type MaskGenerator } from "./parts/mask-generator.ts";
 import type { DeflateParams, PerMessageDeflateOptions } from "./parts/permessage-deflate.ts";
 
 /** The options of `ws` that an established connection keeps to. */
@@ -45,20 +46,21 @@ export interface SharedTerms<Connection> {
 }
 
 /** The terms that were settled last for each role, and what for. */
-const latest: Partial<Record<Role, { readonly key: string; readonly terms: SharedTerms<never> }>> = {};
+const latest: Partial<Record<Role, { readonly key: readonly unknown[]; readonly terms: SharedTerms<never> }>> = {};
 
 /** Returns the terms for a role and options; `hooks` are the same each time. */
 export function settleTerms<Connection>(
   role: Role,
   compression: boolean,
-  options: ConnectionTerms,
+  options: ConnectionTerms & { readonly generateMask?: MaskGenerator | undefined },
   hooks: Omit<ConnectionSettings<Connection>, "limits">,
 ): SharedTerms<Connection> {
-  const { autoPong = true, skipUTF8Validation = false } = options;
+  const { autoPong = true, skipUTF8Validation = false, generateMask } = options;
   const { maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout } = options;
-  const key = [compression, autoPong, skipUTF8Validation, maxPayload, closeTimeout].join();
+  const key = [compression, autoPong, skipUTF8Validation, generateMask, maxPayload, closeTimeout];
   const known = latest[role];
-  if (known?.key === key) return known.terms as unknown as SharedTerms<Connection>;
+  if (known !== undefined && key.every((value, index) => value === known.key[index]))
+    return known.terms as unknown as SharedTerms<Connection>;
   const maxMessageSize = maxPayload | 0 || Number.POSITIVE_INFINITY;
   const limits = resolveLimits(connectionLimits, {
     maxMessageSize,
@@ -77,6 +79,7 @@ export function settleTerms<Connection>(
     validatesText: !skipUTF8Validation,
     answersPings: autoPong,
     explainsFailures: false,
+    ...(generateMask && { maskingKey: () => generateKey(generateMask) }),
   });
   const terms = { endpoint, settings: { ...hooks, limits } };
   latest[role] = { key, terms: terms as unknown as SharedTerms<never> };

@@ -286,7 +286,7 @@ export class WebSocketServer<
   }
 
   #complete(admitted: Admitted<InstanceType<Socket>, InstanceType<Request>>): void {
-    const { key, protocols, params, request, socket, head, callback } = admitted;
+    const { key, protocols, params, request, socket, head, callback: cb } = admitted;
     if (!socket.readable || !socket.writable) return void socket.destroy();
     if (isOwned(socket)) {
       throw new Error(
@@ -319,7 +319,8 @@ export class WebSocketServer<
     webSocket.setSocket(socket, head, this.options);
     socket.removeListener("error", destroyBroken);
     if (this.clients !== undefined) this.#track(webSocket);
-    callback(webSocket, request);
+    // Named as in ws: whoever forgets it reads "cb is not a function".
+    cb(webSocket, request);
   }
 
   #track(webSocket: InstanceType<Socket>): void {

@@ -14,6 +14,7 @@ import { ConnectionCore, type PublicConnection } from "../connection/connection-
 import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
 import type { ConnectionHandlers } from "../connection/handlers/handlers.ts";
 import type { MessageData, MessageInfo } from "../connection/options/delivery-options.ts";
+import { CloseCode } from "../protocol/close-code.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../protocol/protocol-error.ts";
 import { nextTick, setImmediate } from "../transport/scheduling.ts";
@@ -112,9 +113,9 @@ export class WebSocket extends EventfulSocket<WebSocket> {
 
   static {
     const handlers: ConnectionHandlers<WebSocket> = {
-      message: (self, data: MessageData, { text }: MessageInfo) => self.#received(data as Uint8Array, !text),
-      ping: (self, payload) => tell(self, "ping", ownBuffer(payload)),
-      pong: (self, payload) => tell(self, "pong", ownBuffer(payload)),
+      message: (self, data: MessageData, { text }: MessageInfo) => self.#received(data as Uint8Array, text),
+      ping: (self, payload) => self.#receivedControl("ping", payload),
+      pong: (self, payload) => self.#receivedControl("pong", payload),
       closing: (self) => self.#peerCloses(),
       close: (self) => self.emitClose(),
       error: (self, error) => self.#tellError(error),
@@ -228,12 +229,6 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     return this._url as string;
   }
 
-  /** @internal Whether both Close frames were exchanged. */
-  get closedCleanly(): boolean {
-    const endpoint = this.#core?.endpoint;
-    return endpoint?.closeSent !== undefined && endpoint.closeReceived !== undefined;
-  }
-
   /** @internal The stream below; null before the handshake is done. What is written to it stands behind what was sent. */
   get _socket(): Duplex | null {
     this.#core?.outbox.flush();
@@ -260,6 +255,27 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** @internal */
   get _readyState(): State {
     return this.readyState;
+  }
+
+  /** @internal */
+  get _closeFrameSent(): boolean {
+    return this.#core?.endpoint.closeSent !== undefined;
+  }
+
+  /** @internal */
+  get _closeFrameReceived(): boolean {
+    return this.#core?.endpoint.closeReceived !== undefined;
+  }
+
+  /** @internal The code of the peer's Close. */
+  get _closeCode(): number {
+    return this.#core?.endpoint.closeReceived?.code ?? CloseCode.AbnormalClosure;
+  }
+
+  /** @internal The reason of the peer's Close. */
+  get _closeMessage(): Buffer {
+    const reason = this.#core?.endpoint.closeReceived?.reason;
+    return reason ? Buffer.from(reason) : emptyBuffer;
   }
 
   // Its beginning
@@ -315,14 +331,26 @@ export class WebSocket extends EventfulSocket<WebSocket> {
 
   // What it receives
 
-  #received(data: Uint8Array, isBinary: boolean): PromiseLike<void> | undefined {
+  #received(data: Uint8Array, text: boolean): void {
     try {
-      this.emit("message", isBinary ? (inForm(data, this.#binaryType) as RawData) : ownBuffer(data), isBinary);
+      this.emit("message", text ? ownBuffer(data) : (inForm(data, this.#binaryType) as RawData), !text);
     } catch (error) {
       throwLater(error);
     }
-    if (this.#options.allowSynchronousEvents !== false) return undefined;
-    return new Promise((resolve) => setImmediate(resolve));
+    if (this.#options.allowSynchronousEvents === false) this.#holdForThisTurn();
+  }
+
+  #receivedControl(event: "ping" | "pong", payload: Uint8Array): void {
+    tell(this, event, ownBuffer(payload));
+    if (this.#options.allowSynchronousEvents === false) this.#holdForThisTurn();
+  }
+
+  #holdForThisTurn(): void {
+    const { receiving } = this.#core!;
+    receiving.hold();
+    setImmediate(() => {
+      if (!this.#paused) receiving.release();
+    });
   }
 
   /** Answers the peer's Close at once, with its own words. */
@@ -351,9 +379,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** @internal Says that it is over. */
   emitClose(): void {
     this.#state = closed;
-    const received = this.#core?.endpoint.closeReceived;
-    const reason = received?.reason ? Buffer.from(received.reason) : emptyBuffer;
-    tell(this, "close", received?.code ?? 1006, reason);
+    tell(this, "close", this._closeCode, this._closeMessage);
   }
 
   /** Reads nothing more until `resume`; what was read already may still be delivered. No-op unless it is open or closing. */
@@ -384,15 +410,15 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   send(data: unknown, options?: SendOptions, callback?: SendCallback): void;
   send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): void {
     const told = typeof options === "function" ? options : callback;
-    const message = outgoing(data);
     const core = this.#open();
+    const message = outgoing(data);
     if (core === undefined) return this.#sendLate(message, told);
     const given = typeof options === "object" && options !== null ? options : noOptions;
-    const { binary = typeof data !== "string" && typeof data !== "number", compress, fin = true } = given;
+    const { binary = typeof data !== "string" && typeof data !== "number" } = given;
     const sender = this.#senderOf(core);
-    sender.send(message, { text: !binary, compress, fin });
+    sender.send(message, !binary, given);
     if (this.#isTouched) core.outbox.flush();
-    if (told !== undefined) sender.whenWritten(told);
+    if (typeof told === "function") sender.whenWritten(told);
   }
 
   /** Sends a Ping of at most 125 bytes; throws and calls back as `send` does. */
@@ -413,8 +439,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
 
   #sendControl(opcode: "ping" | "pong", data: unknown, mask: unknown, callback: SendCallback | undefined): void {
     const told = [data, mask, callback].find((value) => typeof value === "function") as SendCallback | undefined;
-    const payload = outgoing(typeof data === "function" ? undefined : data);
     const core = this.#open();
+    const payload = outgoing(typeof data === "function" ? undefined : data);
     if (core === undefined) return this.#sendLate(payload, told);
     const sender = this.#senderOf(core);
     sender.sendControl(opcode, payload);
@@ -432,7 +458,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** It is too late to send: what was sent counts as buffered for good. */
   #sendLate(data: string | Buffer | Blob, callback: SendCallback | undefined): void {
     this.#late += lengthOf(data);
-    if (callback !== undefined) nextTick(callback, notOpen(this.readyState));
+    if (typeof callback === "function") nextTick(callback, notOpen(this.readyState));
   }
 
   // Its end

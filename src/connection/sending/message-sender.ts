@@ -178,26 +178,20 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
       owner.endpoint.sendMessage(data, false, text);
       this.outbox.changed();
     } else {
-      this.#makeQueue().send(data, compress === undefined ? undefined : { compress }, text);
+      this.#makeQueue().send(data, compress === undefined ? undefined : { compress }, { text });
     }
     return !this.outbox.reachesHigh();
   }
 
   /**
-   * Sends a copy of one fragment: the first one's type is that of the message, and the last ends it. Fragments are not
-   * compressed, and nothing else but control frames may be sent between them.
+   * Sends one fragment, compressed or not as all of its message: the first one's type is that of the message, and the
+   * last ends it. Nothing else but control frames may be sent between them.
    */
-  sendFragment(text: boolean, payload: Uint8Array, position: FragmentPosition): void {
-    if (!this.#owner.isOpen() || this.#refusesMore()) return;
-    const { endpoint, counters } = this.#owner;
-    if (position.last) counters.messagesSent++;
-    const kept = this.isBusy ? new Uint8Array(payload) : payload;
-    const step = () => {
-      const sent = endpoint.sendFragment(text, kept, position);
-      this.outbox.changed();
-      return sent;
-    };
-    this.afterwards(step, { size: kept.length, messages: position.last ? 1 : 0 });
+  sendFragment(text: boolean, data: Uint8Array | Blob, fragment: FragmentPosition): void {
+    const owner = this.#owner;
+    if (!owner.isOpen() || this.#refusesMore()) return;
+    if (fragment.last) owner.counters.messagesSent++;
+    this.#makeQueue().send(data, { compress: fragment.compressed ?? false }, { text, fragment });
     this.outbox.sentMore();
   }
 

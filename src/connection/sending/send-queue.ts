@@ -5,7 +5,10 @@
 
 import { isArrayBuffer } from "../../protocol/bytes.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
+import type { FragmentPosition } from "../../protocol/endpoint/sending.ts";
+import { joinBytes } from "../../protocol/runtime/memory.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
+import { removedTail } from "../compression/zlib-one-shot.ts";
 import { poolJobBegins, poolJobEnds } from "../process-wide/pool-jobs.ts";
 import type { Outbox } from "./outbox.ts";
 import { PreparedMessage } from "./prepared-message.ts";
@@ -19,11 +22,16 @@ export interface LongSend {
   stop(): void;
 }
 
-/** The options of one send, as they were at the call. */
-type Asked = { readonly [Option in "compress" | "copy"]: SendOptions[Option] | undefined } & {
+/** What is sent, where it is not simply a message of the type that its data says. */
+export interface Kind {
   /** Whether bytes are the UTF-8 of a text message. */
   readonly text: boolean;
-};
+  /** Where it stands in its message, of which it is only a fragment; undefined where it is a whole message. */
+  readonly fragment?: FragmentPosition | undefined;
+}
+
+/** The options of one send, as they were at the call. */
+type Asked = { readonly [Option in "compress" | "copy"]: SendOptions[Option] | undefined } & Kind;
 
 const uncompressed: Asked = { compress: false, copy: undefined, text: false };
 
@@ -91,19 +99,20 @@ export class SendQueue {
     return this.#unsent;
   }
 
-  /** Sends a message now, or after the one under way; `text` says that bytes are the UTF-8 of a text message. */
-  send(data: Outgoing, options: SendOptions | undefined, text = false): void {
-    const asked = this.#asked(options, text);
+  /** Sends a message or a fragment now, or after the one under way. */
+  send(data: Outgoing, options: SendOptions | undefined, kind?: Kind): void {
+    const asked = this.#asked(options, kind);
     if (this.#line === undefined) return void this.#sendNow(data, asked);
     const kept = data instanceof Uint8Array ? new Uint8Array(data) : data;
-    this.afterwards(() => this.#sendNow(kept, asked), { size: sizeOf(kept), messages: 1 });
+    this.afterwards(() => this.#sendNow(kept, asked), { size: sizeOf(kept), messages: messagesIn(asked) });
   }
 
   /** The options as they are at the call, so that a getter that throws throws to its caller. */
-  #asked(options: SendOptions | undefined, text: boolean): Asked | undefined {
+  #asked(options: SendOptions | undefined, kind: Kind | undefined): Asked | undefined {
     const { compress } = this.#owner;
-    if (options === undefined && !text) return compress ? undefined : uncompressed;
-    return { compress: options?.compress ?? (compress ? undefined : false), copy: options?.copy, text };
+    if (options === undefined && kind === undefined) return compress ? undefined : uncompressed;
+    const { text = false, fragment } = kind ?? {};
+    return { compress: options?.compress ?? (compress ? undefined : false), copy: options?.copy, text, fragment };
   }
 
   /** Runs a send that takes a while, alone; settles as its `run` does. */
@@ -176,9 +185,9 @@ export class SendQueue {
 
   #sendNow(data: Outgoing, options: Asked | undefined): boolean | undefined {
     if (!this.#sends()) return false;
-    if (data instanceof Blob) return this.#hold(() => this.#sendBlob(data, options));
+    if (data instanceof Blob) return this.#hold(() => this.#sendBlob(data, options), messagesIn(options));
     const sending = this.#encode(data, options);
-    return typeof sending === "boolean" ? sending : this.#hold(() => sending);
+    return typeof sending === "boolean" ? sending : this.#hold(() => sending, messagesIn(options));
   }
 
   async #sendBlob(data: Blob, options: Asked | undefined): Promise<boolean> {
@@ -200,16 +209,16 @@ export class SendQueue {
 
   /**
    * Lets later sends wait until what it begins has settled, which says whether its message was sent. To begin runs code
-   * of the application's, which may send: that stands in line already.
+   * of the application's, which may send: that stands in line already. `messages` is how many whole ones it sends.
    */
-  #hold(begin: () => Promise<boolean>): undefined {
-    this.#unsent++;
+  #hold(begin: () => Promise<boolean>, messages = 1): undefined {
+    this.#unsent += messages;
     this.#line ??= [];
     this.#underWay = true;
     void begin()
       .then(
         (sent) => {
-          if (sent) this.#unsent--;
+          if (sent) this.#unsent -= messages;
         },
         (error) => {
           // Once the connection is over nothing can be sent, which is no error.
@@ -243,10 +252,12 @@ export class SendQueue {
     if (!this.#sends()) return false;
     const deflate = this.#deflate;
     if (deflate && options?.compress !== false && (options?.compress || sizeOf(data) >= deflate.threshold)) {
-      return this.#encodeCompressed(deflate, data, options?.text === true);
+      return this.#encodeCompressed(deflate, data, options);
     }
     let sent: boolean;
-    if (!(data instanceof PreparedMessage))
+    if (options?.fragment !== undefined)
+      sent = this.#endpoint.sendFragment(options.text, data as Uint8Array, options.fragment);
+    else if (!(data instanceof PreparedMessage))
       sent = this.#endpoint.sendMessage(data, options?.copy === true, options?.text);
     else if (this.#endpoint.role === "server") sent = this.#endpoint.sendEncoded(data.frame);
     else sent = this.#endpoint.sendMessage(data.data);
@@ -257,12 +268,15 @@ export class SendQueue {
   #encodeCompressed(
     deflate: MessageDeflate,
     data: string | Uint8Array | PreparedMessage,
-    bytesAreText: boolean,
+    { text: bytesAreText = false, fragment }: Partial<Kind> = {},
   ): Promise<boolean> | boolean {
     const message = data instanceof PreparedMessage ? data.data : data;
     const isString = typeof message === "string";
     const sendDeflated = (payload: Uint8Array) => {
-      const sent = this.#endpoint.sendCompressed(isString || bytesAreText, payload);
+      const sent =
+        fragment === undefined
+          ? this.#endpoint.sendCompressed(isString || bytesAreText, payload)
+          : this.#sendCompressedFragment(bytesAreText, payload, fragment);
       this.#outbox.changed();
       return sent;
     };
@@ -276,6 +290,17 @@ export class SendQueue {
       return sendDeflated(payload);
     });
   }
+
+  /** The tail is missing only where the message ends (RFC 7692 section 7.2.1). */
+  #sendCompressedFragment(text: boolean, payload: Uint8Array, fragment: FragmentPosition): boolean {
+    const part = fragment.last ? payload : joinBytes([payload, removedTail]);
+    return this.#endpoint.sendFragment(text, part, fragment);
+  }
+}
+
+/** How many messages are sent with this: a fragment ends one or none. */
+function messagesIn(asked: Asked | undefined): number {
+  return asked?.fragment?.last === false ? 0 : 1;
 }
 
 function costOf({ long }: Waiting): number {

@@ -4,6 +4,7 @@
 
 import { checkNumber } from "../check-number.ts";
 import type { Role } from "../frames/frame.ts";
+import { createMaskingKey } from "../frames/mask.ts";
 import { longestString } from "../runtime/text.ts";
 
 /** The type of messages that an endpoint takes from its peer. */
@@ -37,6 +38,8 @@ export interface EndpointOptions {
   readonly answersPings?: boolean;
   /** Whether the Close of a failed connection says which rule was broken. Default true. */
   readonly explainsFailures?: boolean;
+  /** Makes the masking key of each frame that a client sends, a signed 32-bit integer. Default: keys that nobody can guess. */
+  readonly maskingKey?: () => number;
   /** Text of one frame and up to this many bytes comes whole, also where messages are streamed. Default 0. */
   readonly longestWhole?: number;
 }
@@ -53,6 +56,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
   readonly validatesText: boolean;
   readonly answersPings: boolean;
   readonly explainsFailures: boolean;
+  readonly maskingKey: () => number;
   readonly longestWhole: number;
 
   constructor(options: EndpointOptions) {
@@ -68,6 +72,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.validatesText = options.validatesText ?? true;
     this.answersPings = options.answersPings ?? true;
     this.explainsFailures = options.explainsFailures ?? true;
+    this.maskingKey = options.maskingKey ?? createMaskingKey;
     this.longestWhole = options.longestWhole ?? 0;
   }
 }

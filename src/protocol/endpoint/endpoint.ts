@@ -207,12 +207,17 @@ export class Endpoint {
   }
 
   /**
-   * Sends one fragment, of which it takes a copy: the first carries the type, the last ends the message (section 5.4).
-   * Returns false as `sendMessage` does.
+   * Sends one fragment: the first carries the type, the last ends the message (section 5.4). It takes a copy, unless the
+   * message is compressed: of such a one, `payload` is the part that it was deflated to, without the tail where it is the
+   * last (RFC 7692 section 7.2.1), and its memory is the endpoint's from then on. Returns false as `sendMessage` does.
    *
    * Throws an Error for a first fragment inside a fragmented message, and for a later one outside.
    */
-  sendFragment(text: boolean, payload: Uint8Array, position: { first: boolean; last: boolean }): boolean {
+  sendFragment(
+    text: boolean,
+    payload: Uint8Array,
+    position: { first: boolean; last: boolean; compressed?: boolean },
+  ): boolean {
     return sending.sendFragment(this.#record, text, payload, position);
   }
 

@@ -101,7 +101,10 @@ export class EndpointRecord {
 
   /** Returns the output, to add to it. */
   openOutput(): OutputBuffer {
-    this.output ??= takeOutput();
+    if (this.output === undefined) {
+      this.output = takeOutput();
+      this.output.maskingKey = this.settings.maskingKey;
+    }
     return this.output;
   }
 

@@ -53,20 +53,23 @@ export function sendCompressed(endpoint: EndpointRecord, text: boolean, payload:
 export interface FragmentPosition {
   readonly first: boolean;
   readonly last: boolean;
+  /** Whether the message is compressed: the payload was deflated, and its memory is the endpoint's from then on. */
+  readonly compressed?: boolean;
 }
 
-/** Sends a copy of one fragment. */
+/** Sends one fragment: a copy of it, unless it is compressed. */
 export function sendFragment(
   endpoint: EndpointRecord,
   text: boolean,
   payload: Uint8Array,
-  { first, last }: FragmentPosition,
+  { first, last, compressed = false }: FragmentPosition,
 ): boolean {
   if (!endpoint.isSending) return false;
   refuseInside(first === endpoint.sendingFragments);
   const output = endpoint.openOutput();
   const opcode = first ? (text ? Opcode.Text : Opcode.Binary) : Opcode.Continuation;
-  encodeFrame(output, endpoint.settings.role, (last ? finBit : 0) | opcode, payload, "copied");
+  const firstByte = (last ? finBit : 0) | (first && compressed ? rsv1Bit : 0) | opcode;
+  encodeFrame(output, endpoint.settings.role, firstByte, payload, compressed ? "given" : "copied");
   endpoint.sendingFragments = !last;
   if (last) output.messages++;
   return true;

@@ -9,7 +9,7 @@ import { lengthOf, viewBytes } from "../bytes.ts";
 import { allocateBytes, copyBytes } from "../runtime/memory.ts";
 import { encodeUtf8, writeUtf8 } from "../runtime/text.ts";
 import type { Role } from "./frame.ts";
-import { createMaskingKey, mask, maskCopy } from "./mask.ts";
+import { mask, maskCopy } from "./mask.ts";
 import { readBuffer as sharedReads } from "./mask-wasm.ts";
 import type { OutputBuffer } from "./output-buffer.ts";
 
@@ -50,7 +50,7 @@ export function encodeFrame(
     return;
   }
   const at = output.reserve(length + longestHeader);
-  const key = role === "client" ? createMaskingKey() : 0;
+  const key = role === "client" ? output.maskingKey() : 0;
   const start = writeHeader(output.slab, at, role, firstByte, length, key);
   setBytes.call(output.slab, payload, start);
   if (role === "client") mask(output.slab, start, start + length, key, 0);
@@ -73,7 +73,7 @@ export function encodeTextFrame(output: OutputBuffer, role: Role, firstByte: num
   const keyLength = role === "client" ? 4 : 0;
   const guess = at + (text.length < 126 ? 2 : 4) + keyLength;
   const length = writeText(slab, guess, text);
-  const key = role === "client" ? createMaskingKey() : 0;
+  const key = role === "client" ? output.maskingKey() : 0;
   const start = at + (length < 126 ? 2 : 4) + keyLength;
   if (start !== guess) slab.copyWithin(start, guess, guess + length);
   writeHeader(slab, at, role, firstByte, length, key);
@@ -89,7 +89,7 @@ function encodeLongFrame(
   long: LongPayload,
 ): void {
   const view = viewBytes(payload);
-  const key = role === "client" ? createMaskingKey() : 0;
+  const key = role === "client" ? output.maskingKey() : 0;
   // The copy comes first: without memory for it, no header may stay in the output.
   const copy =
     role === "client" ? maskedCopy(view, key) : long === "copied" || isLent(view) ? copyBytes(view) : undefined;

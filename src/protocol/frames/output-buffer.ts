@@ -8,6 +8,7 @@
  */
 
 import { allocateBytes, copyBytes } from "../runtime/memory.ts";
+import { createMaskingKey } from "./mask.ts";
 
 /** The length of a slab in bytes: room for a payload of 64 KiB and for many small frames. */
 export const slabSize: number = 66 * 1024;
@@ -36,6 +37,8 @@ export class OutputBuffer {
   #from = 0;
   #pieces: Uint8Array[] = [];
   #piecesLength = 0;
+  /** Makes the keys of a client's frames. */
+  maskingKey: () => number = createMaskingKey;
   /** The number of gathered bytes that other connections hold as well. */
   sharedLength = 0;
   /** The number of whole messages gathered. */

@@ -49,8 +49,10 @@ type AttributeListener<Kind> = ((event: Kind) => void) | null;
 
 /** The part of a `WebSocket` that its listeners are added to; `Target` is the whole. */
 export abstract class EventfulSocket<Target> extends TypedEmitter<WebSocketEvents> {
-  /** @internal Whether both Close frames were exchanged. */
-  abstract readonly closedCleanly: boolean;
+  /** @internal Whether our Close was sent. */
+  abstract readonly _closeFrameSent: boolean;
+  /** @internal Whether the peer's Close was received. */
+  abstract readonly _closeFrameReceived: boolean;
 
   /** Adds a listener for `open`, `message`, `error` or `close`; every other type is ignored. */
   addEventListener<Type extends keyof WebSocketEventMap<Target>>(

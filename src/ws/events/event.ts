@@ -9,14 +9,20 @@
 import type { EventEmitter } from "node:events";
 import type { RawData } from "../parts/message-data.ts";
 
+/** What every event holds. */
+interface EventInit<Target> {
+  /** Default null. */
+  readonly target?: Target | null;
+}
+
 /** An event of a `WebSocket`: its type and the object that it happened to. */
 export class Event<Target = unknown> {
   readonly #type: string;
   readonly #target: Target;
 
-  constructor(type: string, target: Target) {
+  constructor(type: string, { target = null }: EventInit<Target> = {}) {
     this.#type = type;
-    this.#target = target;
+    this.#target = target as Target;
   }
 
   /** The name of the event. */
@@ -30,58 +36,79 @@ export class Event<Target = unknown> {
   }
 }
 
+interface CloseEventInit<Target> extends EventInit<Target> {
+  /** Default 0. */
+  readonly code?: number;
+  /** Default empty. */
+  readonly reason?: string;
+  /** Default false. */
+  readonly wasClean?: boolean;
+}
+
 /** The end of a connection. */
 export class CloseEvent<Target = unknown> extends Event<Target> {
-  readonly #end: { readonly code: number; readonly reason: string; readonly wasClean: boolean };
+  readonly #end: CloseEventInit<Target>;
 
-  constructor(target: Target, code: number, reason: string, wasClean: boolean) {
-    super("close", target);
-    this.#end = { code, reason, wasClean };
+  constructor(type: string, end: CloseEventInit<Target> = {}) {
+    super(type, end);
+    this.#end = end;
   }
 
   /** The code of the Close frame received; 1005 if it had none, 1006 if none came. */
   get code(): number {
-    return this.#end.code;
+    return this.#end.code ?? 0;
   }
 
   /** The reason of the Close frame received, else empty. */
   get reason(): string {
-    return this.#end.reason;
+    return this.#end.reason ?? "";
   }
 
   /** Whether both Close frames were exchanged. */
   get wasClean(): boolean {
-    return this.#end.wasClean;
+    return this.#end.wasClean ?? false;
   }
+}
+
+interface ErrorEventInit<Target> extends EventInit<Target> {
+  /** Default null. */
+  readonly error?: Error | null;
+  /** Default empty. */
+  readonly message?: string;
 }
 
 /** An error: of the opening handshake, or of a peer that broke a rule. */
 export class ErrorEvent<Target = unknown> extends Event<Target> {
-  readonly #error: Error & { readonly code?: string };
+  readonly #failure: ErrorEventInit<Target>;
 
-  constructor(target: Target, error: Error) {
-    super("error", target);
-    this.#error = error;
+  constructor(type: string, failure: ErrorEventInit<Target> = {}) {
+    super(type, failure);
+    this.#failure = failure;
   }
 
   /** The error itself, with a code where it has one. */
   get error(): Error & { readonly code?: string } {
-    return this.#error;
+    return (this.#failure.error ?? null) as Error;
   }
 
   /** What the error says. */
   get message(): string {
-    return this.#error.message;
+    return this.#failure.message ?? "";
   }
+}
+
+interface MessageEventInit<Target> extends EventInit<Target> {
+  /** Default null. */
+  readonly data?: RawData | string | null;
 }
 
 /** A message. */
 export class MessageEvent<Target = unknown> extends Event<Target> {
   readonly #data: RawData | string;
 
-  constructor(target: Target, data: RawData | string) {
-    super("message", target);
-    this.#data = data;
+  constructor(type: string, message: MessageEventInit<Target> = {}) {
+    super(type, message);
+    this.#data = (message.data ?? null) as RawData | string;
   }
 
   /** Text as a string; binary in the form of `binaryType`. */
@@ -101,17 +128,21 @@ for (const [kind, names] of [
 
 /** The object that events are dispatched on, as far as they look at it. */
 export interface Dispatching extends EventEmitter {
-  /** Whether both Close frames were exchanged. */
-  readonly closedCleanly: boolean;
+  /** Whether our Close was sent, and the peer's received. */
+  readonly _closeFrameSent: boolean;
+  readonly _closeFrameReceived: boolean;
 }
 
 /** The event that each of the emitter's own is told as. */
 const makers: Readonly<Record<string, (target: Dispatching, ...values: never[]) => Event>> = {
-  open: (target) => new Event("open", target),
-  message: (target, data: RawData, isBinary: boolean) => new MessageEvent(target, isBinary ? data : String(data)),
-  close: (target, code: number, reason: Buffer) =>
-    new CloseEvent(target, code, reason.toString(), target.closedCleanly),
-  error: (target, error: Error) => new ErrorEvent(target, error),
+  open: (target) => new Event("open", { target }),
+  message: (target, data: RawData, isBinary: boolean) =>
+    new MessageEvent("message", { target, data: isBinary ? data : String(data) }),
+  close: (target, code: number, reason: Buffer) => {
+    const wasClean = target._closeFrameSent && target._closeFrameReceived;
+    return new CloseEvent("close", { target, code, reason: reason.toString(), wasClean });
+  },
+  error: (target, error: Error) => new ErrorEvent("error", { target, error, message: error.message }),
 };
 
 /** A listener: a function, or an object with one. */

@@ -22,15 +22,35 @@ export const binaryTypes: readonly BinaryType[] = ["nodebuffer", "arraybuffer", 
 const shortCopy = 64;
 
 /**
+ * Copies of these lengths lie beside each other, in pieces of memory that are as long as what `ws` reads at once, of
+ * which its messages are views: memory of its own for each would cost as much as the copy (measured at 16 KiB).
+ */
+const shortestInSlab = 4 * 1024;
+const longestInSlab = 32 * 1024;
+const slabSize = 64 * 1024;
+let slab = emptyBuffer;
+let slabUsed = 0;
+
+/**
  * Returns a received message as a Buffer that stays as it is. Bytes that are only lent are copied, small ones into
  * memory that they share with other small ones, as Node does it itself.
  */
 export function ownBuffer(data: Uint8Array): Buffer {
-  if (data.length === 0) return emptyBuffer;
-  if (data.length > shortCopy && data.buffer !== readBuffer.buffer) return asBuffer(data);
-  const own = Buffer.allocUnsafe(data.length);
+  const { length } = data;
+  if (length === 0) return emptyBuffer;
+  if (length > shortCopy && data.buffer !== readBuffer.buffer) return asBuffer(data);
+  const own = length > shortestInSlab && length <= longestInSlab ? allocateInSlab(length) : Buffer.allocUnsafe(length);
   own.set(data);
   return own;
+}
+
+function allocateInSlab(length: number): Buffer {
+  if (slabUsed + length > slab.length) {
+    slab = Buffer.allocUnsafeSlow(slabSize);
+    slabUsed = 0;
+  }
+  slabUsed += length;
+  return slab.subarray(slabUsed - length, slabUsed);
 }
 
 /** Returns a binary message in a form. */

@@ -12,6 +12,7 @@ import { finBit, Opcode, rsv1Bit } from "../../protocol/frames/frame.ts";
 import { writeHeader } from "../../protocol/frames/frame-encoder.ts";
 import { createMaskingKey, mask } from "../../protocol/frames/mask.ts";
 import { emptyBuffer, type Payload, toPayload } from "./buffers.ts";
+import { generateKey, type MaskGenerator } from "./mask-generator.ts";
 import { PerMessageDeflate } from "./permessage-deflate.ts";
 
 /** What one frame is like. */
@@ -27,7 +28,7 @@ export interface FrameOptions {
   /** Whether the payload must not be changed; else it is masked where it lies. */
   readOnly?: boolean | undefined;
   /** Fills the four bytes of the masking key. Default: random. */
-  generateMask?: ((mask: Buffer) => void) | undefined;
+  generateMask?: MaskGenerator | undefined;
   /** The four bytes that `generateMask` fills. */
   maskBuffer?: Buffer | undefined;
 }
@@ -77,11 +78,7 @@ export class Sender {
   #compressing: boolean | undefined;
 
   /** Takes a socket, the extensions that were agreed by name, and what fills masking keys instead of random bytes. */
-  constructor(
-    socket: Duplex,
-    extensions: Readonly<Record<string, unknown>> = {},
-    generateMask?: (mask: Buffer) => void,
-  ) {
+  constructor(socket: Duplex, extensions: Readonly<Record<string, unknown>> = {}, generateMask?: MaskGenerator) {
     this._socket = socket;
     this.#extensions = extensions;
     this.#masking = generateMask === undefined ? {} : { generateMask, maskBuffer: Buffer.alloc(4) };
@@ -266,10 +263,6 @@ function frameOf(data: Buffer | string, length: number, options: FrameOptions): 
   return [frame.subarray(0, start + length)];
 }
 
-const keyBytes = Buffer.alloc(4);
-
-function keyOf({ generateMask, maskBuffer = keyBytes }: FrameOptions): number {
-  if (generateMask === undefined) return createMaskingKey();
-  generateMask(maskBuffer);
-  return maskBuffer.readInt32BE();
+function keyOf({ generateMask, maskBuffer }: FrameOptions): number {
+  return generateMask === undefined ? createMaskingKey() : generateKey(generateMask, maskBuffer);
 }

@@ -3,6 +3,7 @@ import { constants } from "node:buffer";
 import { expect, test } from "vitest";
 import { EndpointSettings } from "../../../src/protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
+import { createMaskingKey } from "../../../src/protocol/frames/mask.ts";
 
 const roles: readonly Role[] = ["client", "server"];
 
@@ -19,6 +20,7 @@ test.each(roles)("a %s that is told its role only has these defaults", (role) =>
     validatesText: true,
     answersPings: true,
     explainsFailures: true,
+    maskingKey: createMaskingKey,
   });
 });
 
@@ -26,7 +28,7 @@ test.each(roles)("a %s has what it is told, but no message is longer than a stri
   const options = {
     ...{ role, maxMessageSize: 5, maxEmptyFragments: 0, accepts: "text" as const },
     ...{ compression: true, textAsBytes: true, lendsBytes: true, longestWhole: 7 },
-    ...{ validatesText: false, answersPings: false, explainsFailures: false },
+    ...{ validatesText: false, answersPings: false, explainsFailures: false, maskingKey: () => 1 },
   };
   expect({ ...new EndpointSettings(options) }).toEqual(options);
   const endless = new EndpointSettings({ role, maxMessageSize: Number.POSITIVE_INFINITY });

@@ -62,6 +62,30 @@ describe.each(["client", "server"] as const)("a %s that sends", (role) => {
     ]);
   });
 
+  test("a compressed message in fragments, of which the first alone has RSV1 [R7692-6-1 R7692-6.1-1]", () => {
+    const endpoint = new Endpoint({ role, compression: true });
+    const deflated = Buffer.from("deflated");
+    endpoint.sendFragment(true, deflated.subarray(0, 3), { first: true, last: false, compressed: true });
+    endpoint.sendFragment(true, deflated.subarray(3), { first: false, last: true, compressed: true });
+    const frames = takeFrames(endpoint);
+    expect(frames.map(({ opcode, rsv, fin }) => [opcode, rsv, fin])).toEqual([
+      [1, 4, false],
+      [0, 0, true],
+    ]);
+    expect(Buffer.concat(frames.map(({ payload }) => payload))).toEqual(deflated);
+  });
+
+  test("every frame of a client with the key that its program makes", () => {
+    let key = 0;
+    const endpoint = new Endpoint({ role, maskingKey: () => ++key });
+    endpoint.sendMessage("a");
+    endpoint.sendMessage(Buffer.alloc(70_000));
+    endpoint.ping(Buffer.from("b"));
+    endpoint.close(1000);
+    const keys = takeFrames(endpoint).map((frame) => frame.key?.at(-1));
+    expect(keys).toEqual(masked ? [1, 2, 3, 4] : Array(4).fill(undefined));
+  });
+
   test("messages are not interleaved [R6455-5.4-4 R6455-5.4-1]", () => {
     const endpoint = new Endpoint({ role });
     const expected = "Cannot send: the frames of one message must follow one another";
