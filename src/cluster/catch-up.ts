@@ -49,13 +49,20 @@ export async function catchUp(
     gap: (reason: Gap["reason"]) => subscriber.gap(reason, replay!.position),
   };
   let replay: Replay | undefined;
+  let isTold = false;
   while (!subscriber.isOver()) {
     const before = count;
     const state = await step();
     if (count > before) until = realTime.now() + parts.resumeTimeout;
     if (state === "level" || subscriber.isOver()) return;
     const isTooMuch = count > parts.maxReplay;
-    if (isTooMuch || realTime.now() > until) return giveUp(isTooMuch ? "too-many" : "unavailable");
+    if (isTooMuch || realTime.now() > until) {
+      if (isTooMuch || topic.reader!.position) return giveUp(isTooMuch ? "too-many" : "unavailable");
+      // Nobody here reads the topic yet, so nothing comes from now on: it is told, and gets what it missed when it can be read.
+      if (!isTold) tell("unavailable");
+      isTold = true;
+      until = realTime.now() + parts.resumeTimeout;
+    }
     await subscriber.ready();
   }
 
@@ -113,8 +120,12 @@ export async function catchUp(
   }
 
   function giveUp(reason: Gap["reason"]): void {
+    tell(reason);
+    subscriber.level();
+  }
+
+  function tell(reason: Gap["reason"]): void {
     const at = topic.reader!.position ?? ("last" in since ? { epoch: "-", offset: 0 } : since);
     subscriber.gap(reason, at);
-    subscriber.level();
   }
 }

@@ -48,6 +48,11 @@ export class FaultyBroker implements Broker {
     void this.#inner.connect(this.#passing(this.#events!), this.#historyOf);
   }
 
+  /** The broker as another node has it, which is not cut off. */
+  elsewhere(): Broker {
+    return memoryBroker({ sharedWith: this.#inner });
+  }
+
   /** The next messages of the channel are lost. */
   drop(count: number): void {
     this.#dropped = count;

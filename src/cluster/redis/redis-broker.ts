@@ -55,6 +55,8 @@ class RedisBroker implements Broker {
   readonly #topics = new Map<string, string>();
   #events: BrokerEvents | undefined;
   #link: RedisLink | undefined;
+  /** The connection for commands, as the server calls it; undefined before the first. */
+  #known: string[] | undefined;
   #heardAt = 0;
   #cancelProbe: (() => void) | undefined;
   /** Settles `connect`; undefined once it is. */
@@ -167,6 +169,7 @@ class RedisBroker implements Broker {
     try {
       // The server may want a password, or be loading its data.
       await link.send(["PING"]);
+      await this.#takeOver(link);
       await link.subscribe([this.#probeChannel]);
     } catch (error) {
       this.#complain(
@@ -183,6 +186,18 @@ class RedisBroker implements Broker {
     this.#events?.state(true);
     this.#heardAt = realTime.now();
     this.#probeLater();
+  }
+
+  /**
+   * Ends the connection for commands that was there before this one, at the server: what was sent over it and is still on its
+   * way, in the network or in a server that was stopped, would be done behind what is sent again now, and so a second time.
+   */
+  async #takeOver(link: RedisLink): Promise<void> {
+    // Numbers of connections begin anew with each server; with their addresses they mean no other one.
+    if (this.#known) await link.send(["CLIENT", "KILL", ...this.#known, "SKIPME", "yes"]);
+    const info = String(await link.send(["CLIENT", "INFO"]));
+    const [, id = "", address = ""] = /^id=(\d+) addr=(\S+)/.exec(info) ?? [];
+    this.#known = ["ID", id, "ADDR", address];
   }
 
   #complain(error: Error): void {
