@@ -10,6 +10,7 @@ import { realTime } from "../transport/clock.ts";
 import type { Broker } from "./broker/broker.ts";
 import { ClusterError } from "./broker/cluster-error.ts";
 import type { Entry } from "./broker/entry.ts";
+import type { PresenceStep } from "./broker/presence-store.ts";
 import type { CatchUpParts } from "./catch-up.ts";
 import type { ResolvedCluster } from "./cluster-options.ts";
 import {
@@ -25,6 +26,7 @@ import { Publisher, toClusterError } from "./node/publisher.ts";
 import { Subscriptions } from "./node/subscriptions.ts";
 import type { ResolvedRule } from "./node/topic-rules.ts";
 import { Turns } from "./node/turns.ts";
+import { PresenceNode } from "./presence/presence-node.ts";
 import type { RelayNode } from "./server-relay.ts";
 
 /** Whether the broker can be reached. */
@@ -49,6 +51,8 @@ const quietTime = 60_000;
 export class ClusterNode implements RelayNode, ClusterTopicNode {
   readonly broker: Broker;
   readonly recentSize: number;
+  /** Undefined where no topic has members. */
+  readonly presence: PresenceNode | undefined;
   readonly fills: Turns = new Turns(mostFills);
   readonly catchUp: CatchUpParts;
   readonly counters: NodeCounters = { published: 0, received: 0, unreadable: 0, gaps: 0, fills: 0, disconnects: 0 };
@@ -80,6 +84,9 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
       acknowledged: (topic) => this.#topics.get(topic)?.subscribed(),
       failed: (error) => this.failed(error),
     });
+    if (options.hasPresence) {
+      this.presence = new PresenceNode(this.#id, broker.presence!, options, (error) => this.failed(error));
+    }
     this.ready = cleanContext(() => this.#connect());
     this.ready.catch(() => {});
   }
@@ -159,6 +166,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
     for (const cancel of this.#leaving.values()) cancel();
     this.#leaving.clear();
     for (const topic of this.#topics.values()) topic.left();
+    await this.presence?.close();
     try {
       await this.broker.close();
     } catch (error) {
@@ -204,6 +212,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
     try {
       const events = {
         message: (topic: string, entry: Entry) => this.#take(topic, entry),
+        presence: (topic: string, step: PresenceStep) => this.presence?.take(topic, step),
         state: (isConnected: boolean) => this.#connected(isConnected),
         error: (error: Error) => this.failed(error),
       };
@@ -235,6 +244,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
     }
     this.#subscriptions.connected(isConnected);
     this.#publisher.connected(isConnected);
+    this.presence?.connected(isConnected);
   }
 
   #checkLater(): void {
@@ -244,6 +254,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
 
   /** Compares with the broker the topics that have been silent since the last check: what spoke showed itself whole. */
   async #check(): Promise<void> {
+    this.presence?.check();
     const silent: ClusterTopic[] = [];
     for (const topic of this.#topics.values()) {
       const at = textOf(topic.reader?.position);

@@ -41,6 +41,13 @@ export interface ClusterOptions {
   readonly maxReplay?: number;
   /** How long a client that comes back waits for the broker; then a gap. Default 5 s. */
   readonly resumeTimeout?: number;
+  /**
+   * How long a node that died still counts as there, with its members; it is renewed at a third of that, and must be the same
+   * on all nodes. Default 30 s.
+   */
+  readonly nodeLease?: number;
+  /** The longest data of a member, in bytes of JSON; `subscribe` throws beyond. Default 1 KiB. */
+  readonly maxPresenceData?: number;
   /** Where sentences about the broker and gaps go. Default: warnings and errors to stderr. */
   readonly log?: (record: ClusterRecord) => void;
 }
@@ -52,6 +59,8 @@ type ClusterNumbers = {
 /** The options with every default filled in. */
 export interface ResolvedCluster extends ClusterNumbers {
   readonly broker: Broker;
+  /** Whether any topic has members. */
+  readonly hasPresence: boolean;
   ruleOf(topic: string): ResolvedRule;
   log(record: ClusterRecord): void;
 }
@@ -68,6 +77,8 @@ const table: OptionTable<ClusterOptions> = {
   recentSize: "number",
   maxReplay: "number",
   resumeTimeout: "number",
+  nodeLease: "number",
+  maxPresenceData: "number",
   log: "function",
 };
 
@@ -81,6 +92,8 @@ const numbers: Readonly<Record<keyof ClusterNumbers, readonly [value: number, ki
   recentSize: [256 * 1024, "size"],
   maxReplay: [1000, "count"],
   resumeTimeout: [5000, "finiteTime"],
+  nodeLease: [30_000, { least: 100, most: 60 * 60 * 1000 }],
+  maxPresenceData: [1024, { least: 2, most: 64 * 1024 }],
 };
 
 /** What every broker has. */
@@ -102,7 +115,11 @@ export function resolveCluster(options: ClusterOptions): ResolvedCluster {
   if (keepsHistory && !(broker.history && broker.positions && broker.endEpoch)) {
     throw new TypeError("Cannot create a cluster: a topic has a history, and this broker keeps none");
   }
-  return { ...(Object.fromEntries(resolved) as unknown as ClusterNumbers), broker, ruleOf, log };
+  const hasPresence = Object.values(topics).some(({ presence }) => presence);
+  if (hasPresence && !broker.presence) {
+    throw new TypeError("Cannot create a cluster: a topic has presence, and this broker keeps none");
+  }
+  return { ...(Object.fromEntries(resolved) as unknown as ClusterNumbers), broker, hasPresence, ruleOf, log };
 }
 
 function toStderr({ level, message, error }: ClusterRecord): void {

@@ -14,6 +14,8 @@ import { ClusterNode, type ClusterState, type NodeCounters } from "./cluster-nod
 import { type ClusterOptions, type ResolvedCluster, resolveCluster } from "./cluster-options.ts";
 import { type ClusterMessage, HandlerSubscription } from "./handler-subscription.ts";
 import { unwrap } from "./node/envelope.ts";
+import type { PresenceChange } from "./presence/presence-changes.ts";
+import type { Presence, PresenceNode } from "./presence/presence-node.ts";
 import { ServerRelay, startOf } from "./server-relay.ts";
 
 /** The options of `cluster.publish`. */
@@ -29,6 +31,12 @@ export interface ClusterSubscribeOptions {
   /** Called where messages are missing. */
   readonly gap?: (gap: Gap) => unknown;
   /** Ends the subscription when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** The options of `cluster.presenceChanges`. */
+export interface PresenceChangesOptions {
+  /** Ends each loop when it aborts, without an error. */
   readonly signal?: AbortSignal;
 }
 
@@ -57,10 +65,13 @@ export interface ClusterMetrics extends Readonly<NodeCounters> {
   readonly topics: number;
   /** The number of messages that wait for the broker now. */
   readonly pending: number;
+  /** The number of members that this node has now; a connection counts once for each topic. */
+  readonly members: number;
 }
 
 const subscribeTable: OptionTable<ClusterSubscribeOptions> = { since: "any", gap: "function", signal: "object" };
 const publishTable: OptionTable<ClusterPublishOptions> = { id: "string" };
+const changesTable: OptionTable<PresenceChangesOptions> = { signal: "object" };
 const historyTable: OptionTable<HistoryOptions> = { since: "any", limit: "number" };
 
 /** Makes a cluster; it connects at once. Throws a TypeError or a RangeError for options that cannot be. */
@@ -133,9 +144,7 @@ export class Cluster implements Relay {
     }
     this.#checkOpen("subscribe");
     const { since = "now", gap, signal } = options;
-    if (signal !== undefined && typeof signal.addEventListener !== "function") {
-      throw new TypeError('Cannot subscribe: the option "signal" must be an AbortSignal');
-    }
+    checkSignal("subscribe", signal);
     const rule = this.#node.ruleOf(topic);
     if (rule.isLocal) throw new TypeError(`Cannot subscribe: the topic ${describe(topic)} stays in each server`);
     const from = startOf(since, rule);
@@ -178,10 +187,35 @@ export class Cluster implements Relay {
     return { messages, complete, position: positionToText(end) };
   }
 
+  /**
+   * Who is in a topic, of all nodes: those of this one as they are now, and of others as the broker knows them.
+   *
+   * Rejects with a TypeError where the topic has no presence, and with a `ClusterError` that is not `unavailable`: while the
+   * broker is away it resolves with this node's members alone.
+   */
+  async presence(topic: string): Promise<Presence> {
+    return this.#presenceOf("read presence", topic).read(topic);
+  }
+
+  /**
+   * The changes of who is in a topic, for `for await`: first those who are there, as `joined`, then each change.
+   *
+   * What is missed while the broker is away is told when it is back. A loop that is slow is told how each member is by then.
+   * It ends when it is left, when the signal aborts and when the cluster is closed, and throws nothing. Throws a TypeError
+   * where the topic has no presence, and a `ClusterError` when the cluster is closed.
+   */
+  presenceChanges(topic: string, options: PresenceChangesOptions = {}): AsyncIterable<PresenceChange> {
+    checkOptions("watch presence", options, changesTable);
+    const { signal } = options;
+    checkSignal("watch presence", signal);
+    const presence = this.#presenceOf("watch presence", topic);
+    return { [Symbol.asyncIterator]: () => presence.watch(topic, signal) };
+  }
+
   /** The numbers of the cluster, as they are now. */
   metrics(): ClusterMetrics {
-    const { counters, state, topicCount, pending } = this.#node;
-    return { ...counters, state, topics: topicCount, pending };
+    const { counters, state, topicCount, pending, presence } = this.#node;
+    return { ...counters, state, topics: topicCount, pending, members: presence?.count ?? 0 };
   }
 
   /** Lets go of the broker: what waits fails, subscriptions get nothing more. Never rejects. */
@@ -200,6 +234,16 @@ export class Cluster implements Relay {
     return new ServerRelay(this.#node, topics);
   }
 
+  #presenceOf(action: string, topic: string): PresenceNode {
+    checkTopic(action, topic);
+    const { presence } = this.#node;
+    if (!presence || !this.#node.ruleOf(topic).hasPresence) {
+      throw new TypeError(`Cannot ${action}: the topic ${describe(topic)} has no presence`);
+    }
+    this.#checkOpen(action);
+    return presence;
+  }
+
   #checkOpen(action: string): void {
     if (this.#node.state === "closed") throw new ClusterError("closed", `Cannot ${action}: the cluster is closed`);
   }
@@ -207,6 +251,11 @@ export class Cluster implements Relay {
 
 /** What is published by the process itself comes from none of its servers. */
 const noServer = "0".repeat(16);
+
+function checkSignal(action: string, signal: AbortSignal | undefined): void {
+  if (signal === undefined || typeof signal.addEventListener === "function") return;
+  throw new TypeError(`Cannot ${action}: the option "signal" must be an AbortSignal`);
+}
 
 function checkTopic(action: string, topic: unknown): void {
   if (typeof topic !== "string") throw new TypeError(`Cannot ${action}: a topic is a string, not ${describe(topic)}`);

@@ -25,6 +25,13 @@ export interface RelayNode {
   acquire(topic: string, receiver: Receiver): ClusterTopic;
   /** The receiver wants it no more. */
   release(topic: ClusterTopic, receiver: Receiver): void;
+  /** Undefined where no topic has members. */
+  readonly presence:
+    | {
+        encode(data: unknown): string;
+        set(topic: string, connection: Subscriber, data: string | undefined): void;
+      }
+    | undefined;
   /** Whether half of what may wait for the broker waits. */
   readonly isBehind: boolean;
   publish(topic: string, message: Unwrapped): Promise<string | undefined>;
@@ -77,12 +84,13 @@ export class ServerRelay implements RelayedTopics, Receiver {
   }
 
   /** See `RelayedTopics`. */
-  subscribe(subscriber: Subscriber, name: string, { since = "now" }: SubscribeOptions): Subscription {
+  subscribe(subscriber: Subscriber, name: string, { since = "now", presence }: SubscribeOptions): Subscription {
     subscriber.relayed ??= new Map();
     const known = subscriber.relayed.get(name);
-    if (known) return known;
     const rule = this.#node.ruleOf(name);
-    const from = startOf(since, rule);
+    const from = known ? undefined : startOf(since, rule);
+    if (presence !== undefined) this.#makeMember(subscriber, name, presence);
+    if (known) return known;
     const subscription = new ClusterSubscription(name, subscriber, {
       hasSince: since !== "now",
       end: () => this.unsubscribe(subscriber, name),
@@ -150,6 +158,14 @@ export class ServerRelay implements RelayedTopics, Receiver {
 
   // Subscriptions
 
+  #makeMember(subscriber: Subscriber, name: string, data: unknown): void {
+    const { presence } = this.#node;
+    if (!presence || !this.#node.ruleOf(name).hasPresence) {
+      throw new TypeError(`Cannot subscribe: the topic ${describe(name)} has no presence`);
+    }
+    presence.set(name, subscriber, presence.encode(data));
+  }
+
   #share(name: string): Shared {
     let shared = this.#shared.get(name);
     if (shared === undefined) {
@@ -200,6 +216,7 @@ export class ServerRelay implements RelayedTopics, Receiver {
   #end(subscription: ClusterSubscription, reason: string): void {
     const { topic: name, subscriber } = subscription;
     subscriber.relayed?.delete(name);
+    this.#node.presence?.set(name, subscriber, undefined);
     subscription.ended(reason);
     const shared = this.#shared.get(name);
     if (!shared?.subscriptions.delete(subscription) || shared.subscriptions.size > 0) return;

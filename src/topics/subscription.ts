@@ -21,6 +21,11 @@ export type Since = "now" | (string & {}) | { readonly last: number };
 export interface SubscribeOptions {
   /** Needs a cluster and a topic with history. Default `"now"`. */
   readonly since?: Since;
+  /**
+   * Makes the connection a member of the topic, which all nodes know of, with this data as JSON, `maxPresenceData` bytes at
+   * most; a later call with other data changes it. Needs a cluster and a topic with presence. Default: none.
+   */
+  readonly presence?: unknown;
 }
 
 /** A subscription; it is no promise, so that a handler may return it without waiting for a broker. */

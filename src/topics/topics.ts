@@ -201,6 +201,9 @@ export class Topics {
     if (options.since !== undefined && options.since !== "now") {
       throw new TypeError("Cannot subscribe: since is for topics with history, which need a cluster");
     }
+    if (options.presence !== undefined) {
+      throw new TypeError("Cannot subscribe: presence is for topics with presence, which need a cluster");
+    }
     this.add(subscriber, name);
     return new OwnSubscription(this, subscriber, name);
   }

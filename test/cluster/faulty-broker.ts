@@ -3,17 +3,38 @@ import type { Broker, BrokerEvents, HistoryOf, Outgoing, PublishOptions } from "
 import { ClusterError } from "../../src/cluster/broker/cluster-error.ts";
 import type { LogPage, LogPosition } from "../../src/cluster/broker/entry.ts";
 import { memoryBroker } from "../../src/cluster/broker/memory-broker.ts";
+import type { PresenceStep, PresenceStore } from "../../src/cluster/broker/presence-store.ts";
+
+/** What brokers share, for as long as it is not lost. */
+interface Origin {
+  first: Broker;
+  readonly sharing: Set<FaultyBroker>;
+  /** Whether it may still lack what nodes had written before it lost all. */
+  isYoung: boolean;
+}
 
 /** See the head of this file. */
 export class FaultyBroker implements Broker {
-  #inner = memoryBroker();
+  readonly #origin: Origin;
+  #inner: Broker;
   #events: BrokerEvents | undefined;
   #historyOf: HistoryOf = () => undefined;
   #isCut = false;
   #cutsNext = false;
   #dropped = 0;
+  #stepsDropped = 0;
   #hanging: (() => void)[] | undefined;
   readonly #topics = new Set<string>();
+  readonly #watched = new Set<string>();
+  readonly #leases = new Set<string>();
+  /** Each call of the store of presence that got through. */
+  readonly presenceCalls: string[] = [];
+
+  /** With `sharedWith` it is another node's way to the same broker. */
+  constructor(sharedWith?: FaultyBroker) {
+    this.#origin = sharedWith ? sharedWith.#origin : { first: memoryBroker(), sharing: new Set(), isYoung: false };
+    this.#inner = memoryBroker({ sharedWith: this.#origin.first });
+  }
 
   /** How many topics are subscribed to. */
   get subscribed(): number {
@@ -24,6 +45,7 @@ export class FaultyBroker implements Broker {
   cut(): void {
     this.#isCut = true;
     this.#topics.clear();
+    this.#watched.clear();
     this.#events?.state(false);
   }
 
@@ -42,10 +64,24 @@ export class FaultyBroker implements Broker {
     this.#events?.state(true);
   }
 
-  /** All logs are gone. */
+  /** All logs and members are gone. */
   lose(): void {
-    this.#inner = memoryBroker();
-    void this.#inner.connect(this.#passing(this.#events!), this.#historyOf);
+    this.#origin.first = memoryBroker();
+    this.#origin.isYoung = true;
+    for (const broker of this.#origin.sharing) {
+      broker.#inner = memoryBroker({ sharedWith: this.#origin.first });
+      void broker.#inner.connect(broker.#passing(broker.#events!), broker.#historyOf);
+    }
+  }
+
+  /** Every node has had the time to write again what was lost. */
+  mature(): void {
+    this.#origin.isYoung = false;
+  }
+
+  /** This node's leases are over, as when it has died; before, however slow the machine is, they are not. */
+  expire(): void {
+    for (const name of this.#leases) void this.#inner.presence!.lease(name, 0, false);
   }
 
   /** The broker as another node has it, which is not cut off. */
@@ -58,6 +94,11 @@ export class FaultyBroker implements Broker {
     this.#dropped = count;
   }
 
+  /** The next changes of members are lost on their way. */
+  dropSteps(count: number): void {
+    this.#stepsDropped = count;
+  }
+
   /** Publications are not answered until it is restored. */
   hang(): void {
     this.#hanging = [];
@@ -66,6 +107,7 @@ export class FaultyBroker implements Broker {
   async connect(events: BrokerEvents, historyOf: HistoryOf): Promise<void> {
     this.#events = events;
     this.#historyOf = historyOf;
+    this.#origin.sharing.add(this);
     await this.#inner.connect(this.#passing(events), historyOf);
     events.state(true);
   }
@@ -108,7 +150,33 @@ export class FaultyBroker implements Broker {
     await this.#inner.endEpoch!(topic, seen);
   }
 
+  readonly presence: PresenceStore = {
+    subscribe: (topics) =>
+      this.#presence("subscribe", (store) => {
+        for (const topic of topics) this.#watched.add(topic);
+        return store.subscribe(topics);
+      }),
+    unsubscribe: (topics) =>
+      this.#presence("unsubscribe", (store) => {
+        for (const topic of topics) this.#watched.delete(topic);
+        return store.unsubscribe(topics);
+      }),
+    lease: (name, duration, begins) =>
+      this.#presence("lease", (store) => {
+        this.#leases.add(name);
+        return store.lease(name, Math.min(duration, 1) * 1e9, begins);
+      }),
+    leases: () =>
+      this.#presence("leases", async (store) => {
+        const { held, age } = await store.leases();
+        return { held, age: this.#origin.isYoung ? 0 : age };
+      }),
+    update: (topic, changes) => this.#presence("update", (store) => store.update(topic, changes)),
+    read: (topic, known) => this.#presence("read", (store) => store.read(topic, known)),
+  };
+
   async close(): Promise<void> {
+    this.#origin.sharing.delete(this);
     await this.#inner.close();
   }
 
@@ -120,7 +188,20 @@ export class FaultyBroker implements Broker {
         if (this.#dropped > 0) this.#dropped--;
         else if (this.#topics.has(topic)) events.message(topic, entry);
       },
+      presence: (topic: string, step: PresenceStep) => {
+        if (this.#stepsDropped > 0) this.#stepsDropped--;
+        else if (this.#watched.has(topic)) events.presence(topic, step);
+      },
     };
+  }
+
+  async #presence<Answer>(name: string, call: (store: PresenceStore) => Promise<Answer>): Promise<Answer> {
+    this.#check();
+    this.presenceCalls.push(name);
+    const answer = await call(this.#inner.presence!);
+    // What is lost with the connection is done all the same.
+    this.#check();
+    return answer;
   }
 
   #check(): void {

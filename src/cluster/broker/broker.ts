@@ -3,6 +3,7 @@
  */
 
 import type { Entry, LogPage, LogPosition } from "./entry.ts";
+import type { PresenceStep, PresenceStore } from "./presence-store.ts";
 
 /** How much of a topic the broker keeps. */
 export interface HistoryRule {
@@ -37,6 +38,8 @@ export interface PublishOptions {
 export interface BrokerEvents {
   /** A message of a topic that is subscribed to; one of offset 0 and another epoch says that the epoch has ended. */
   message(topic: string, entry: Entry): void;
+  /** A change of the members of a topic that is subscribed to in the store of presence. */
+  presence(topic: string, step: PresenceStep): void;
   /** Whether the broker can be reached. False means that messages may be missed and that subscriptions are gone. */
   state(connected: boolean): void;
   /** Something went wrong that waiting heals, or perhaps not; for logs. */
@@ -74,6 +77,8 @@ export interface Broker {
   positions?(topics: readonly string[]): Promise<readonly LogPosition[]>;
   /** Begins another epoch unless the present one is no longer `seen`, and tells all subscribers. */
   endEpoch?(topic: string, seen: string): Promise<void>;
+  /** Who is there; undefined where the broker cannot keep that. */
+  readonly presence?: PresenceStore;
   /** Lets go of the broker; what is under way fails. */
   close(): Promise<void>;
 }

@@ -8,6 +8,8 @@ import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "./broker.ts
 import { ClusterError } from "./cluster-error.ts";
 import type { Entry, LogPage, LogPosition } from "./entry.ts";
 import { MemoryLog } from "./memory-log.ts";
+import { MemoryPresence } from "./memory-presence.ts";
+import type { MemberChange, PresenceStore } from "./presence-store.ts";
 
 /** The options of `memoryBroker`. */
 export interface MemoryBrokerOptions {
@@ -18,21 +20,12 @@ export interface MemoryBrokerOptions {
 /** How long a log is kept that nobody publishes to or reads, in milliseconds. */
 const logLifetime = 24 * 60 * 60 * 1000;
 
-/** What brokers share. */
-class MemoryStore {
-  readonly #logs = new Map<string, { readonly log: MemoryLog; usedAt: number }>();
+/** Who is told of which topics. */
+class MemoryChannels {
   readonly #subscribers = new Map<string, Set<BrokerEvents>>();
-  #sweptAt = Date.now();
 
-  log(topic: string): MemoryLog {
-    this.#sweep();
-    let kept = this.#logs.get(topic);
-    if (kept === undefined) {
-      kept = { log: new MemoryLog(newEpoch()), usedAt: 0 };
-      this.#logs.set(topic, kept);
-    }
-    kept.usedAt = Date.now();
-    return kept.log;
+  has(topic: string): boolean {
+    return this.#subscribers.has(topic);
   }
 
   subscribe(topic: string, events: BrokerEvents): void {
@@ -51,11 +44,31 @@ class MemoryStore {
     for (const topic of [...this.#subscribers.keys()]) this.unsubscribe(topic, events);
   }
 
-  /** Subscribers get it behind what runs now: no publisher has another's code on its stack. */
-  emit(topic: string, entry: Entry): void {
+  /** Subscribers are told behind what runs now: no publisher has another's code on its stack. */
+  emit(topic: string, tell: (events: BrokerEvents) => void): void {
     const subscribers = this.#subscribers.get(topic);
     if (subscribers === undefined) return;
-    for (const events of subscribers) queueMicrotask(() => subscribers.has(events) && events.message(topic, entry));
+    for (const events of subscribers) queueMicrotask(() => subscribers.has(events) && tell(events));
+  }
+}
+
+/** What brokers share. */
+class MemoryStore {
+  readonly #logs = new Map<string, { readonly log: MemoryLog; usedAt: number }>();
+  readonly messages = new MemoryChannels();
+  readonly presence: MemoryPresence = new MemoryPresence();
+  readonly presenceSteps = new MemoryChannels();
+  #sweptAt = Date.now();
+
+  log(topic: string): MemoryLog {
+    this.#sweep();
+    let kept = this.#logs.get(topic);
+    if (kept === undefined) {
+      kept = { log: new MemoryLog(newEpoch()), usedAt: 0 };
+      this.#logs.set(topic, kept);
+    }
+    kept.usedAt = Date.now();
+    return kept.log;
   }
 
   #sweep(): void {
@@ -63,7 +76,7 @@ class MemoryStore {
     if (now - this.#sweptAt < logLifetime / 24) return;
     this.#sweptAt = now;
     for (const [topic, { usedAt }] of this.#logs) {
-      if (now - usedAt > logLifetime && !this.#subscribers.has(topic)) this.#logs.delete(topic);
+      if (now - usedAt > logLifetime && !this.messages.has(topic)) this.#logs.delete(topic);
     }
   }
 }
@@ -100,23 +113,23 @@ class MemoryBroker implements Broker {
   ): Promise<readonly LogPosition[]> {
     this.#connected();
     if (history === undefined) {
-      for (const { id, payload } of batch) this.#store.emit(topic, { epoch: "", prev: 0, offset: 0, id, payload });
+      for (const { id, payload } of batch) this.#emit(topic, { epoch: "", prev: 0, offset: 0, id, payload });
       return [];
     }
     const now = Date.now();
     const firstSent = retryAfter === undefined ? undefined : now - retryAfter;
-    const stored = (entry: Entry) => this.#store.emit(topic, entry);
+    const stored = (entry: Entry) => this.#emit(topic, entry);
     return this.#store.log(topic).append(batch, history, { now, firstSent, stored });
   }
 
   async subscribe(topics: readonly string[]): Promise<void> {
     const events = this.#connected();
-    for (const topic of topics) this.#store.subscribe(topic, events);
+    for (const topic of topics) this.#store.messages.subscribe(topic, events);
   }
 
   async unsubscribe(topics: readonly string[]): Promise<void> {
     const events = this.#connected();
-    for (const topic of topics) this.#store.unsubscribe(topic, events);
+    for (const topic of topics) this.#store.messages.unsubscribe(topic, events);
   }
 
   async history(topic: string, since: LogPosition | undefined, limit: number): Promise<LogPage> {
@@ -133,12 +146,51 @@ class MemoryBroker implements Broker {
     this.#connected();
     const epoch = newEpoch();
     if (!this.#store.log(topic).endEpoch(seen, epoch)) return;
-    this.#store.emit(topic, { epoch, prev: 0, offset: 0, id: "-", payload: new Uint8Array() });
+    this.#emit(topic, { epoch, prev: 0, offset: 0, id: "-", payload: new Uint8Array() });
   }
 
+  readonly presence: PresenceStore = {
+    subscribe: async (topics) => {
+      const events = this.#connected();
+      for (const topic of topics) this.#store.presenceSteps.subscribe(topic, events);
+    },
+    unsubscribe: async (topics) => {
+      const events = this.#connected();
+      for (const topic of topics) this.#store.presenceSteps.unsubscribe(topic, events);
+    },
+    lease: async (name, duration, begins) => {
+      this.#connected();
+      return this.#store.presence.lease(name, duration, { now: Date.now(), begins });
+    },
+    leases: async () => {
+      this.#connected();
+      return { held: this.#store.presence.held(Date.now()), age: Number.POSITIVE_INFINITY };
+    },
+    update: async (topic, changes) => {
+      this.#connected();
+      this.#updatePresence(topic, changes);
+    },
+    read: async (topic, known) => {
+      this.#connected();
+      return this.#store.presence.read(topic, known);
+    },
+  };
+
   async close(): Promise<void> {
-    if (this.#events) this.#store.leave(this.#events);
+    if (this.#events) {
+      this.#store.messages.leave(this.#events);
+      this.#store.presenceSteps.leave(this.#events);
+    }
     this.#events = undefined;
+  }
+
+  #updatePresence(topic: string, changes: readonly MemberChange[]): void {
+    const step = this.#store.presence.update(topic, changes, Date.now());
+    if (step) this.#store.presenceSteps.emit(topic, (events) => events.presence(topic, step));
+  }
+
+  #emit(topic: string, entry: Entry): void {
+    this.#store.messages.emit(topic, (events) => events.message(topic, entry));
   }
 
   #connected(): BrokerEvents {

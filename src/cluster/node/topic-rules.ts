@@ -23,6 +23,8 @@ export interface TopicRule {
     /** Milliseconds after the last message of a topic, by the broker's clock. Default 300,000. */
     readonly maxAge?: number;
   };
+  /** Whether connections may be members that all nodes know of: the option `presence` of `subscribe`. Default false. */
+  readonly presence?: boolean;
   /** Whether the topic stays in its process, broker or not. Default false. */
   readonly local?: boolean;
   /**
@@ -38,13 +40,19 @@ export type TopicRules = Readonly<Record<string, TopicRule>>;
 /** A rule with every default filled in. */
 export interface ResolvedRule {
   readonly history: HistoryRule | undefined;
+  readonly hasPresence: boolean;
   readonly isLocal: boolean;
   readonly encode: ((message: Encodable) => string | Uint8Array) | undefined;
 }
 
-const ruleTable: OptionTable<TopicRule> = { history: "object", local: "boolean", encode: "function" };
+const ruleTable: OptionTable<TopicRule> = {
+  history: "object",
+  presence: "boolean",
+  local: "boolean",
+  encode: "function",
+};
 const historyTable: OptionTable<NonNullable<TopicRule["history"]>> = { size: "number", maxAge: "number" };
-const noRule: ResolvedRule = { history: undefined, isLocal: false, encode: undefined };
+const noRule: ResolvedRule = { history: undefined, hasPresence: false, isLocal: false, encode: undefined };
 
 /** Returns the function that tells a topic's rule. Throws a TypeError or a RangeError for rules that cannot be. */
 export function resolveRules(rules: TopicRules): (topic: string) => ResolvedRule {
@@ -62,15 +70,18 @@ export function resolveRules(rules: TopicRules): (topic: string) => ResolvedRule
 function resolveRule(name: string, rule: TopicRule): ResolvedRule {
   const action = `make the rule of ${JSON.stringify(name)}`;
   checkOptions(action, rule, ruleTable);
-  const { history, local = false, encode } = rule;
+  const { history, presence: hasPresence = false, local = false, encode } = rule;
+  if (local && hasPresence) {
+    throw new TypeError(`Cannot ${action}: a local topic has no presence, which the broker keeps`);
+  }
   if (history === undefined) {
     if (encode) throw new TypeError(`Cannot ${action}: encode is for topics with history, which have positions`);
-    return { history: undefined, isLocal: local, encode };
+    return { history: undefined, hasPresence, isLocal: local, encode };
   }
   if (local) throw new TypeError(`Cannot ${action}: a local topic has no history, which the broker keeps`);
   checkOptions(action, history, historyTable);
   const size = checkNumber(action, "history.size", history.size, { least: 1, most: 10_000, whole: true });
   const age = { least: 1000, most: 30 * 24 * 60 * 60 * 1000, whole: true };
   const maxAge = checkNumber(action, "history.maxAge", history.maxAge ?? 300_000, age);
-  return { history: { size, maxAge }, isLocal: false, encode };
+  return { history: { size, maxAge }, hasPresence, isLocal: false, encode };
 }

@@ -13,6 +13,7 @@ import type { Entry, LogPage, LogPosition } from "../broker/entry.ts";
 import { newEpoch } from "../broker/memory-broker.ts";
 import { type Argument, connectionsLike, type RedisClient } from "./clients.ts";
 import { RedisLink } from "./redis-link.ts";
+import { RedisPresence, type RedisPresenceBroker } from "./redis-presence.ts";
 import { endEpochScript, historyScript, publishScript, type Script } from "./scripts.ts";
 
 /** The options of `redisBroker`. */
@@ -48,11 +49,13 @@ export function redisBroker(client: RedisClient, options: RedisBrokerOptions = {
 }
 
 class RedisBroker implements Broker {
+  readonly presence: RedisPresence = new RedisPresence(this.#presenceBroker());
   readonly #connect: ReturnType<typeof connectionsLike>;
   readonly #prefix: string;
   readonly #probeInterval: number;
   readonly #probeChannel: string;
   readonly #topics = new Map<string, string>();
+  readonly #presenceChannels = new Map<string, (data: Buffer) => void>();
   #events: BrokerEvents | undefined;
   #link: RedisLink | undefined;
   /** The connection for commands, as the server calls it; undefined before the first. */
@@ -238,6 +241,7 @@ class RedisBroker implements Broker {
 
   #take(channel: string, data: Buffer): void {
     this.#heardAt = realTime.now();
+    this.#presenceChannels.get(channel)?.(data);
     const topic = this.#topics.get(channel);
     if (topic === undefined) return;
     const entry = parseEntry(data);
@@ -259,6 +263,29 @@ class RedisBroker implements Broker {
       if (!(error as Error).message.includes("NOSCRIPT")) throw error;
       return link.send(["EVAL", script.text, ...rest]);
     }
+  }
+
+  #presenceBroker(): RedisPresenceBroker {
+    const broker = this;
+    return {
+      get leasesKey() {
+        return `${broker.#prefix}:nodes`;
+      },
+      publishCommand: "PUBLISH",
+      get events() {
+        return broker.#events;
+      },
+      channelOf: (topic) => broker.#channelOf(topic),
+      run: (script, keys, given) => broker.#run(script, keys, given),
+      subscribe: async (channels) => {
+        for (const [channel, take] of channels) broker.#presenceChannels.set(channel, take);
+        await broker.#up().subscribe([...channels.keys()]);
+      },
+      unsubscribe: async (channels) => {
+        await broker.#up().unsubscribe(channels);
+        for (const channel of channels) broker.#presenceChannels.delete(channel);
+      },
+    };
   }
 
   // Names

@@ -13,7 +13,8 @@ export interface Script {
   readonly sha: string;
 }
 
-function script(text: string): Script {
+/** The script and its name. */
+export function script(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 

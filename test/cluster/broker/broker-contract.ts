@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { Broker, HistoryRule } from "../../../src/cluster/broker/broker.ts";
 import { continuityOf, type Entry } from "../../../src/cluster/broker/entry.ts";
+import type { MemberChange, PresenceStep } from "../../../src/cluster/broker/presence-store.ts";
 import { eventually } from "../../support/eventually.ts";
 
 /** Makes nodes' ways to one broker, which has not seen the topics of this test. */
@@ -23,12 +24,13 @@ const unstored = "news/";
 interface Node {
   readonly broker: Broker;
   readonly got: { readonly topic: string; readonly entry: Entry }[];
+  readonly steps: { readonly topic: string; readonly step: PresenceStep }[];
   readonly states: boolean[];
   readonly errors: Error[];
 }
 
 /** Declares the tests. */
-export function brokerTests(title: string, start: () => Promise<BrokerMaker>): void {
+export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { presence = true } = {}): void {
   describe(title, () => {
     const open: Broker[] = [];
     let maker: Promise<BrokerMaker> | undefined;
@@ -39,10 +41,11 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>): v
     async function node(): Promise<Node> {
       maker ??= start();
       const broker = (await maker).make();
-      const parts: Node = { broker, got: [], states: [], errors: [] };
+      const parts: Node = { broker, got: [], steps: [], states: [], errors: [] };
       open.push(broker);
       const events = {
         message: (topic: string, entry: Entry) => parts.got.push({ topic, entry }),
+        presence: (topic: string, step: PresenceStep) => parts.steps.push({ topic, step }),
         state: (connected: boolean) => parts.states.push(connected),
         error: (error: Error) => parts.errors.push(error),
       };
@@ -191,6 +194,120 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>): v
       await put(broker, topics[599]!, "2");
       await eventually(() => got.length === 4);
       expect(got[3]!.topic).toBe(topics[599]);
+    });
+
+    describe.runIf(presence)("presence", () => {
+      const member = (id: string, lease: string, data?: string): MemberChange => ({ id, lease, data });
+      const storeOf = ({ broker }: Node) => broker.presence!;
+
+      test("a lease is held until it ends, and one that has ended is not made again by renewing it", async () => {
+        const [one, other] = [storeOf(await node()), storeOf(await node())];
+        const [long, short] = [`long${++made}`, `short${made}`];
+        expect(await one.lease(long, 60_000, false)).toBe(false);
+        expect(await one.lease(long, 60_000, true)).toBe(true);
+        expect(await other.lease(long, 60_000, false)).toBe(true);
+        expect(await one.lease(short, 50, true)).toBe(true);
+        await eventually(async () => !(await other.leases()).held.includes(short));
+        expect(await one.lease(short, 60_000, false)).toBe(false);
+        const { held, age } = await other.leases();
+        expect(held).toContain(long);
+        expect(held).not.toContain(short);
+        expect(age).toBeGreaterThanOrEqual(50);
+        expect(await other.lease(long, 0, false)).toBe(true);
+        expect((await one.leases()).held).not.toContain(long);
+      });
+
+      test("members are as they were last set, with whatever their data has", async () => {
+        const store = storeOf(await node());
+        const topic = topicName();
+        expect((await store.read(topic)).members).toEqual([]);
+        const odd = JSON.stringify({ text: " ä\n\u0000\ud800 {}%", n: [1, null] });
+        await store.update(topic, [member("n/1", "l1", "1"), member("n/2", "l1", odd), member("n/3", "l1", '"x"')]);
+        await store.update(topic, [member("n/1", "l1", '"new"'), member("n/3", "l1"), member("n/4", "l1")]);
+        const { members, version } = await store.read(topic);
+        expect([...members!].sort((a, b) => a.id.localeCompare(b.id))).toEqual([
+          member("n/1", "l1", '"new"'),
+          member("n/2", "l1", odd),
+        ]);
+        expect(version).toBeGreaterThan(0);
+        expect(await store.read(topic, version)).toEqual({ version, members: undefined });
+        expect((await store.read(topic, version - 1)).members).toHaveLength(2);
+        expect((await store.read(topicName())).members).toEqual([]);
+      });
+
+      test("who leaves by a lease stays where another lease has come meanwhile", async () => {
+        const [one, other] = [storeOf(await node()), storeOf(await node())];
+        const topic = topicName();
+        await one.update(topic, [member("n/1", "old", "1"), member("n/2", "old", "2")]);
+        await one.update(topic, [member("n/1", "new", "1")]);
+        await Promise.all(
+          [other, one].map((store) => store.update(topic, [member("n/1", "old"), member("n/2", "old")])),
+        );
+        expect((await one.read(topic)).members).toEqual([member("n/1", "new", "1")]);
+      });
+
+      test("who is subscribed is told of each change once, with the version before it, and of nothing else", async () => {
+        const [one, two, three] = [await node(), await node(), await node()];
+        const topic = topicName();
+        await storeOf(two).subscribe([topic, topicName()]);
+        await storeOf(two).subscribe([topic]);
+        const changes = [member("n/1", "l", "1"), member("n/2", "l", '{"a":" b"}')];
+        await storeOf(one).update(topic, changes);
+        await storeOf(one).update(topic, changes);
+        await storeOf(three).update(topic, [member("n/1", "l"), member("n/9", "l"), member("n/2", "l", "2")]);
+        await eventually(() => two.steps.length === 2);
+        const [first, second] = two.steps.map(({ step }) => step);
+        expect(two.steps.map((one) => one.topic)).toEqual([topic, topic]);
+        expect(first).toMatchObject({ prev: 0, changes });
+        expect(second!.prev).toBe(first!.version);
+        expect(second!.changes).toEqual([member("n/1", "l"), member("n/2", "l", "2")]);
+        const page = await storeOf(one).read(topic);
+        expect(page).toEqual({ version: second!.version, members: [member("n/2", "l", "2")] });
+        await storeOf(two).unsubscribe([topic]);
+        await storeOf(two).subscribe([topicName()]);
+        await storeOf(one).update(topic, [member("n/2", "l")]);
+        await storeOf(two).read(topic);
+        expect([one.steps, three.steps, two.steps.length]).toEqual([[], [], 2]);
+      });
+
+      test("a thousand members that come from many nodes at once are all there, in one order for all", async () => {
+        const nodes = await Promise.all([node(), node(), node(), node()]);
+        const topic = topicName();
+        await Promise.all(nodes.slice(0, 2).map((one) => storeOf(one).subscribe([topic])));
+        await Promise.all(
+          nodes.map(async (one, index) => {
+            for (let from = 0; from < 250; from += 50) {
+              const ids = Array.from({ length: 50 }, (_, number) => `n${index}/${from + number}`);
+              await storeOf(one).update(
+                topic,
+                ids.map((id) => member(id, `l${index}`, '"x"')),
+              );
+            }
+          }),
+        );
+        const { members, version } = await storeOf(nodes[3]).read(topic);
+        expect(new Set(members!.map(({ id }) => id)).size).toBe(1000);
+        await eventually(() => nodes.slice(0, 2).every(({ steps }) => steps.at(-1)?.step.version === version));
+        expect(nodes[0].steps).toEqual(nodes[1].steps);
+        for (const [index, { step }] of nodes[0].steps.entries()) {
+          expect(step.prev).toBe(nodes[0].steps[index - 1]?.step.version ?? 0);
+        }
+      });
+
+      test("calls fail with `unavailable` once the broker is closed", async () => {
+        const closed = await node();
+        await closed.broker.close();
+        const { presence: store } = closed.broker;
+        const topic = topicName();
+        const calls = [
+          () => store!.lease("l", 1000, true),
+          () => store!.leases(),
+          () => store!.update(topic, [member("n/1", "l", "1")]),
+          () => store!.read(topic),
+          () => store!.subscribe([topic]),
+        ];
+        for (const call of calls) await expect(call()).rejects.toMatchObject({ code: "unavailable" });
+      });
     });
 
     test("calls fail with `unavailable` once it is closed", async () => {

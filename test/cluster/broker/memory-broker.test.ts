@@ -10,7 +10,7 @@ brokerTests("the broker in memory", async () => {
 test("a broker belongs to one cluster, and shares logs with memory brokers alone", async () => {
   const broker = memoryBroker();
   const noHistory = () => undefined;
-  const events = { message: () => {}, state: () => {}, error: () => {} };
+  const events = { message: () => {}, presence: () => {}, state: () => {}, error: () => {} };
   await broker.connect(events, noHistory);
   await expect(broker.connect(events, noHistory)).rejects.toMatchObject({ code: "refused" });
   expect(() => memoryBroker({ sharedWith: {} as never })).toThrow(TypeError);

@@ -9,9 +9,13 @@ describeWith("nats-server", "NATS", (executable) => {
   let server: NatsServer | undefined;
   afterAll(() => server?.stop());
 
-  brokerTests("the broker over it", async () => {
-    server ??= await NatsServer.start(executable);
-    const { port } = server;
-    return { make: () => natsBroker(() => connect({ port, reconnect: false }), { prefix: "test" }) };
-  });
+  brokerTests(
+    "the broker over it",
+    async () => {
+      server ??= await NatsServer.start(executable);
+      const { port } = server;
+      return { make: () => natsBroker(() => connect({ port, reconnect: false }), { prefix: "test" }) };
+    },
+    { presence: false },
+  );
 });
