@@ -81,12 +81,12 @@ export async function complaints(
     }
     programs.push("program.ts");
     entries.push("openline", "openline/browser", "openline/browser/json", "openline/json", "openline/testing");
-    entries.push("openline/cluster", "openline/cluster/nats", "openline/cluster/redis");
+    entries.push("openline/cluster", "openline/cluster/nats", "openline/cluster/redis", "openline/resume");
   }
   if (isPage) {
     writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));
     programs.push("page.ts");
-    entries.push("openline/browser", "openline/browser/json");
+    entries.push("openline/browser", "openline/browser/json", "openline/resume");
   }
   writeFileSync(join(folder, "exports.ts"), entries.map((entry) => reexport(entry, files)).join(""));
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');

@@ -23,6 +23,7 @@ export const sizeLimits: readonly SizeLimit[] = [
   { names: "{ reconnecting }", most: 3520 },
   { names: "*", most: 5632 },
   { from: "openline/browser/json", names: "{ json }", most: 2688 },
+  { from: "openline/resume", names: "{ resumeTopics }", most: 1536 },
 ];
 
 interface Esbuild {

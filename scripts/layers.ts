@@ -1,11 +1,11 @@
 /**
- * Checks that imports only point backwards: protocol → reconnecting → typed → transport → connection → topics → client |
- * server | browser → cluster → json → ws → testing → entries → cli.
+ * Checks that imports only point backwards: protocol → reconnecting → resume → typed → transport → connection → topics →
+ * client | server | browser → cluster → json → ws → testing → entries → cli.
  *
  * Folders of one layer (client and server) never import each other, no file imports itself by way of others (type-only
  * imports count), a folder and its parent or its neighbour import each other one way only, and protocol/ stays pure: it
  * imports nothing from outside, and names no timer, clock or logger and nothing of Node, but for one file that finds Node's
- * functions where there are any. What runs in pages too, reconnecting/, typed/ and browser/, imports nothing of Node. Programs
+ * functions where there are any. What runs in pages too, reconnecting/, resume/, typed/ and browser/, imports nothing of Node. Programs
  * beside src/ that stand for its users reach it by the package's name, never by path.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 const layers: readonly (readonly string[])[] = [
   ["protocol"],
   ["reconnecting"],
+  ["resume"],
   ["typed"],
   ["transport"],
   ["connection"],
@@ -29,7 +30,7 @@ const layers: readonly (readonly string[])[] = [
   ["cli"],
 ];
 /** Folders that run in pages: what they import must be there, too. */
-const portable: readonly string[] = ["reconnecting", "typed", "browser"];
+const portable: readonly string[] = ["reconnecting", "resume", "typed", "browser"];
 /** Names that a pure file does not use: timers, clocks and loggers, and globals that only Node has. */
 const impure =
   /\b(?:set(?:Timeout|Interval|Immediate)|queueMicrotask|Date\.now|performance\.now|console|process|Buffer|NodeJS|global|require|__dirname|__filename)\b/;

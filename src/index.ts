@@ -67,7 +67,8 @@ export type {
   SocketLike,
   UnsentEvent,
 } from "./reconnecting/reconnecting-websocket.ts";
-export type { Resume, Wire } from "./reconnecting/wire.ts";
+export type { Resume, ResumedSocket } from "./reconnecting/resume.ts";
+export type { Wire } from "./reconnecting/wire.ts";
 export { type AcceptOptions, accept } from "./server/accept.ts";
 export type { DrainOptions } from "./server/drain.ts";
 export type { TrustProxy } from "./server/handshake/client-address.ts";

@@ -4,13 +4,16 @@
 
 import { timerLength } from "../protocol/timer-length.ts";
 import { parseUrl } from "../reconnecting/parse-url.ts";
-import { Connection, type ConnectionHandlers, type PageSocket } from "./connection.ts";
+import type { Resume, ResumedSocket } from "../reconnecting/resume.ts";
+import { Connection, type ConnectionHandlers, type MessageData, type PageSocket } from "./connection.ts";
 import { HandshakeError } from "./handshake-error.ts";
 
 /** The options of `connect`, handlers of the connection included. */
 export interface ConnectOptions extends ConnectionHandlers {
   /** Offered in order of preference. Default none. */
   readonly subprotocols?: readonly string[];
+  /** Topics that go on where they were on the connection before: what `resumeTopics` of `openline/resume` returned. Default none. */
+  readonly resume?: Resume<MessageData>;
   /** Gives up the handshake with the signal's reason; no effect once the connection is open. */
   readonly signal?: AbortSignal;
   /** How long the opening handshake may take, in milliseconds; `Infinity` for no limit. Default 10 s. */
@@ -30,11 +33,11 @@ interface Page {
  * subprotocols that cannot be, and for ws in a page of https.
  */
 export function connect(url: string | URL, options: ConnectOptions = {}): Promise<Connection> {
-  const { subprotocols = [], signal, handshakeTimeout = 10_000, outboxHighWaterMark = 1024 * 1024 } = options;
+  const { subprotocols = [], resume, signal, handshakeTimeout = 10_000, outboxHighWaterMark = 1024 * 1024 } = options;
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const { WebSocket } = globalThis as unknown as Page;
-    const socket = new WebSocket(targetOf(url), [...subprotocols]);
+    const socket = new WebSocket(targetOf(url), resume ? resume.offer(subprotocols) : [...subprotocols]);
     const settle = () => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
@@ -52,6 +55,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Promis
     socket.onclose = () => fail(new HandshakeError("connection-failed"));
     socket.onopen = () => {
       settle();
+      resume?.first(socket as ResumedSocket);
       resolve(new Connection(socket, options, outboxHighWaterMark));
     };
   });

@@ -5,6 +5,8 @@
  * backpressure for what is received. What a browser cannot do, such as pings, is not there.
  */
 
+import type { Resume } from "../reconnecting/resume.ts";
+
 /** What can be sent: text as a string, everything else as binary. */
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob;
 
@@ -73,6 +75,7 @@ export class Connection {
   readonly #socket: PageSocket;
   readonly #highWaterMark: number;
   readonly #handled: boolean;
+  readonly #resume: Resume<MessageData> | undefined;
   readonly #messages: MessageData[] = [];
   /** Called when there is a message, or will be none. */
   #wake: (() => void)[] = [];
@@ -80,7 +83,12 @@ export class Connection {
   #over = false;
 
   /** @internal For `connect`, within the `open` event of the socket. */
-  constructor(socket: PageSocket, handlers: ConnectionHandlers, highWaterMark: number) {
+  constructor(
+    socket: PageSocket,
+    handlers: ConnectionHandlers & { readonly resume?: Resume<MessageData> },
+    highWaterMark: number,
+  ) {
+    this.#resume = handlers.resume;
     this.#socket = socket;
     this.#highWaterMark = highWaterMark;
     this.#handled = !!handlers.message;
@@ -158,7 +166,11 @@ export class Connection {
 
   async *#read(): AsyncGenerator<MessageData, undefined, undefined> {
     for (;;) {
-      while (this.#messages.length > 0) yield this.#messages.shift()!;
+      while (this.#messages.length > 0) {
+        const data = this.#messages.shift()!;
+        const given = this.#resume ? this.#resume.receive(data) : data;
+        if (given !== undefined) yield given;
+      }
       if (this.#over) return;
       await new Promise<void>((resolve) => this.#wake.push(resolve));
     }

@@ -20,7 +20,8 @@ export type {
   SocketLike,
   UnsentEvent,
 } from "../reconnecting/reconnecting-websocket.ts";
-export type { Resume, Wire } from "../reconnecting/wire.ts";
+export type { Resume, ResumedSocket } from "../reconnecting/resume.ts";
+export type { Wire } from "../reconnecting/wire.ts";
 export { type ConnectOptions, connect } from "./connect.ts";
 export type { CloseReport, Connection, ConnectionHandlers, MessageData, Sendable } from "./connection.ts";
 export { HandshakeError, type HandshakeRule } from "./handshake-error.ts";

@@ -4,11 +4,10 @@ import { runtimeClock } from "../reconnecting/clock.ts";
 import { parseUrl } from "../reconnecting/parse-url.ts";
 import { type Provided, provide } from "../reconnecting/policy/attempt.ts";
 import { type ReconnectOptions, resolveReconnect } from "../reconnecting/policy/backoff.ts";
-import { checkResume, sessions } from "../reconnecting/reconnecting.ts";
+import { sessions } from "../reconnecting/reconnecting.ts";
 import { watchWakes } from "../reconnecting/retry-triggers.ts";
-import type { Resume } from "../reconnecting/wire.ts";
 import { type ConnectOptions, connect } from "./connect.ts";
-import type { Connection, MessageData } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 
 /** The options of `reconnecting`: those of `connect`, and when to come back. */
 export interface ReconnectingOptions extends Omit<ConnectOptions, "handshakeTimeout" | "subprotocols"> {
@@ -16,8 +15,6 @@ export interface ReconnectingOptions extends Omit<ConnectOptions, "handshakeTime
   readonly subprotocols?: Provided<readonly string[] | undefined>;
   /** When and how often to come back. */
   readonly reconnect?: ReconnectOptions;
-  /** Resuming without loss; then the messages are read by a loop, not by handlers. Default none. */
-  readonly resume?: Resume<MessageData>;
 }
 
 /**
@@ -32,15 +29,14 @@ export function reconnecting(
   url: Provided<string | URL>,
   options: ReconnectingOptions = {},
 ): AsyncIterable<Connection> {
-  const { subprotocols, reconnect, resume, signal: aborts, ...rest } = options;
+  const { subprotocols, reconnect, signal: aborts, ...rest } = options;
   if (typeof url !== "function") parseUrl(url);
-  checkResume(options);
   return sessions({
     clock: runtimeClock,
     watchWakes,
     settings: resolveReconnect(reconnect),
     provides: [url, subprotocols].some((provided) => typeof provided === "function"),
-    resume,
+    resume: options.resume,
     signal: aborts,
     dial: async (attempt) => {
       const target = await provide(url, attempt);

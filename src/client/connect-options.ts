@@ -14,6 +14,7 @@ import {
   type AcceptsOption,
   type DataOf,
   type Delivery,
+  type MessageData,
   resolveDelivery,
 } from "../connection/options/delivery-options.ts";
 import { type KeepaliveOptions, resolveKeepalive } from "../connection/options/keepalive-options.ts";
@@ -30,6 +31,7 @@ import {
   offerDeflate,
 } from "../protocol/handshake/permessage-deflate.ts";
 import type { HandshakeResponse } from "../protocol/handshake/response.ts";
+import type { Resume } from "../reconnecting/resume.ts";
 import { checkPem } from "../transport/tls-files.ts";
 import type { DialTarget } from "./dialing/dial.ts";
 import { headerPairs } from "./dialing/http-request.ts";
@@ -59,6 +61,8 @@ export interface ConnectOptions<Accepted extends AcceptedMessages = AcceptedMess
   readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
   /** The subprotocols to offer, in order of preference. Default: none. */
   readonly subprotocols?: readonly string[];
+  /** Topics that go on where they were on the connection before: what `resumeTopics` of `openline/resume` returned. Default: none. */
+  readonly resume?: Resume<MessageData>;
   /** The `Origin` field of the request. Default: no such field. */
   readonly origin?: string;
   /** The options of TLS for wss, such as `ca` and `cert`. Default: those of Node. */
@@ -119,6 +123,7 @@ const connectTable: OptionTable<ConnectOptions> = {
   signal: "object",
   headers: ["object", "array"],
   subprotocols: "array",
+  resume: "object",
   origin: "string",
   tls: "object",
   proxy: "any",
@@ -146,12 +151,13 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
   checkOptions("connect", given, connectTable, connectForeign);
   if (given.signal && !isSignal(given.signal)) throw new TypeError("Cannot connect: signal is not an AbortSignal");
   if (given.tls) checkPem("connect", given.tls);
-  const { headers = [] } = given;
+  const { headers = [], subprotocols = [], resume, text } = given;
+  if (resume && text === "bytes") throw new TypeError("Cannot connect: resume needs text as strings");
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {
     given,
     headers: headerPairs(headers),
-    subprotocols: given.subprotocols ?? [],
+    subprotocols: resume ? resume.offer(subprotocols) : subprotocols,
     handshakeTimeout: checkNumber("connect", "handshakeTimeout", given.handshakeTimeout ?? 10_000, {
       least: 1,
       endless: true,

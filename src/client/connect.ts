@@ -4,6 +4,7 @@
  * Every failure on the way is one rejection. No stream, timer or listener outlives it.
  */
 
+import { Buffer } from "node:buffer";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
 import { Connection, coreOf } from "../connection/connection.ts";
 import { captureContext, inOwnContext } from "../connection/event-loop/async-context.ts";
@@ -30,6 +31,7 @@ import { PendingHandshake } from "./dialing/pending-handshake.ts";
 import { refusalWords } from "./dialing/refusal-words.ts";
 import { parseWebSocketUrl, portOf, shownUrl } from "./dialing/url.ts";
 import { type Destination, followRedirect, isRedirect } from "./redirect.ts";
+import { ResumeLayer } from "./resume-layer.ts";
 
 /** The terms on which both sides agree. */
 interface Agreement {
@@ -175,6 +177,7 @@ function establish(
   settings: ConnectionSettings<Connection>,
   { given, limits, compression, delivery }: ResolvedConnectOptions,
 ): Connection {
+  const layer = given.resume && new ResumeLayer(given.resume, subprotocol);
   const connection = new Connection({
     endpoint: new Endpoint({
       role: "client",
@@ -186,9 +189,11 @@ function establish(
     transport: transportOver(stream, given.createConnection === undefined),
     settings,
     deflate: deflate && compression && new MessageDeflate("client", deflate, compression),
-    subprotocol,
+    subprotocol: layer ? layer.subprotocol : subprotocol,
     extensions,
+    layer,
   });
+  for (const text of layer?.first ?? []) coreOf(connection).sending.sendAs(true, Buffer.from(text), undefined);
   // Handlers run after all continuations of the promise, so that they can use the variable to which it was assigned.
   nextTick(() => {
     coreOf(connection).start(head.rest);

@@ -14,6 +14,8 @@ import type { Turns } from "./node/turns.ts";
 export interface CatchingUp {
   /** Whether it is still there. */
   isOver(): boolean;
+  /** It is known where it begins; called once, before all others. */
+  begins?(position: LogPosition): void;
   deliver(entry: Entry): void;
   gap(reason: Gap["reason"], position: LogPosition): void;
   /** Resolves when it may be given more. */
@@ -27,6 +29,7 @@ export interface CatchUpParts {
   readonly broker: Broker;
   readonly fills: Turns;
   readonly maxReplay: number;
+  readonly maxReplaySize: number;
   readonly resumeTimeout: number;
   /** Reads that are under way, so that many who were at the same place share one. */
   readonly pages: Map<string, Promise<LogPage>>;
@@ -41,9 +44,15 @@ export async function catchUp(
 ): Promise<void> {
   let until = realTime.now() + parts.resumeTimeout;
   let count = 0;
+  let size = 0;
+  /** Whether an entry was more than it may be sent. */
+  let isTooMuch = false;
   const owner = {
     deliver: (entry: Entry) => {
+      isTooMuch ||= count >= parts.maxReplay || size >= parts.maxReplaySize;
+      if (isTooMuch) return;
       count++;
+      size += entry.payload.length;
       subscriber.deliver(entry);
     },
     gap: (reason: Gap["reason"]) => subscriber.gap(reason, replay!.position),
@@ -54,10 +63,11 @@ export async function catchUp(
     const before = count;
     const state = await step();
     if (count > before) until = realTime.now() + parts.resumeTimeout;
-    if (state === "level" || subscriber.isOver()) return;
-    const isTooMuch = count > parts.maxReplay;
-    if (isTooMuch || realTime.now() > until) {
-      if (isTooMuch || topic.reader!.position) return giveUp(isTooMuch ? "too-many" : "unavailable");
+    if (subscriber.isOver()) return;
+    if (isTooMuch) return giveUp("too-many");
+    if (state === "level") return;
+    if (realTime.now() > until) {
+      if (topic.reader!.position) return giveUp("unavailable");
       // Nobody here reads the topic yet, so nothing comes from now on: it is told, and gets what it missed when it can be read.
       if (!isTold) tell("unavailable");
       isTold = true;
@@ -70,7 +80,11 @@ export async function catchUp(
     const at = topic.reader!.position;
     if (at === undefined) return wait();
     try {
-      replay ??= new Replay("last" in since ? await startOf(since.last) : since, owner);
+      if (replay === undefined) {
+        replay = new Replay("last" in since ? await startOf(since.last) : since, owner);
+        if (subscriber.isOver()) return "wait";
+        subscriber.begins?.(replay.position);
+      }
       return await advance(replay);
     } catch {
       // The broker cannot be asked; the topic itself says so, and goes on trying.
@@ -87,7 +101,7 @@ export async function catchUp(
       // Where the node and the log differ, the node has to look itself.
       if (state !== "level") topic.checked({ epoch: page.epoch, offset: page.last });
     }
-    if (state === "level") subscriber.level();
+    if (state === "level" && !isTooMuch) subscriber.level();
     return state === "wait" ? wait() : state;
   }
 
@@ -126,6 +140,7 @@ export async function catchUp(
 
   function tell(reason: Gap["reason"]): void {
     const at = topic.reader!.position ?? ("last" in since ? { epoch: "-", offset: 0 } : since);
+    if (replay === undefined) subscriber.begins?.(at);
     subscriber.gap(reason, at);
   }
 }

@@ -13,6 +13,7 @@ import type { Entry } from "./broker/entry.ts";
 import type { PresenceStep } from "./broker/presence-store.ts";
 import type { CatchUpParts } from "./catch-up.ts";
 import type { ResolvedCluster } from "./cluster-options.ts";
+import { Backoff } from "./node/backoff.ts";
 import {
   ClusterTopic,
   type ClusterTopicNode,
@@ -21,6 +22,7 @@ import {
   textOf,
 } from "./node/cluster-topic.ts";
 import { type Unwrapped, wrap } from "./node/envelope.ts";
+import { Grants } from "./node/grants.ts";
 import type { LogGap } from "./node/log-reader.ts";
 import { Publisher, toClusterError } from "./node/publisher.ts";
 import { Subscriptions } from "./node/subscriptions.ts";
@@ -55,6 +57,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
   readonly presence: PresenceNode | undefined;
   readonly fills: Turns = new Turns(mostFills);
   readonly catchUp: CatchUpParts;
+  readonly grants: Grants = new Grants();
   readonly counters: NodeCounters = { published: 0, received: 0, unreadable: 0, gaps: 0, fills: 0, disconnects: 0 };
   /** See `Cluster.ready`. */
   readonly ready: Promise<void>;
@@ -74,11 +77,12 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
   #cancelCheck: (() => void) | undefined;
 
   constructor(options: ResolvedCluster) {
-    const { broker, maxReplay, resumeTimeout, recentSize } = options;
+    const { broker, maxReplay, maxReplaySize, resumeTimeout, recentSize } = options;
     this.#options = options;
     this.broker = broker;
     this.recentSize = recentSize;
-    this.catchUp = { broker, fills: this.fills, maxReplay, resumeTimeout, pages: new Map() };
+    this.catchUp = { broker, fills: this.fills, maxReplay, maxReplaySize, resumeTimeout, pages: new Map() };
+    if (options.secret !== undefined) this.grants.learn(options.secret);
     this.#publisher = new Publisher(broker, options);
     this.#subscriptions = new Subscriptions(broker, {
       acknowledged: (topic) => this.#topics.get(topic)?.subscribed(),
@@ -245,6 +249,20 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
     this.#subscriptions.connected(isConnected);
     this.#publisher.connected(isConnected);
     this.presence?.connected(isConnected);
+    if (isConnected) void this.#learnSecret();
+  }
+
+  /** A broker that has lost its data is given the secret again, by whichever node comes first. */
+  async #learnSecret(): Promise<void> {
+    const backoff = new Backoff();
+    while (this.#state === "connected" && this.#options.secret === undefined) {
+      try {
+        return this.grants.learn((await this.broker.secret?.(this.grants.secret)) ?? this.grants.secret);
+      } catch (error) {
+        this.failed(error as Error);
+        await backoff.wait();
+      }
+    }
   }
 
   #checkLater(): void {

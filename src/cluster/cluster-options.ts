@@ -39,6 +39,13 @@ export interface ClusterOptions {
   readonly recentSize?: number;
   /** The most messages that are sent again to one client that comes back; beyond it a gap. Default 1000. */
   readonly maxReplay?: number;
+  /** How many bytes of them are sent; beyond it a gap. Default 4 MiB. */
+  readonly maxReplaySize?: number;
+  /**
+   * What clients that speak the resume protocol are given proof with of where they were; the same on all nodes, at least 32
+   * characters. Default: one that the first node makes and the broker keeps; where the broker keeps none, each process its own.
+   */
+  readonly secret?: string;
   /** How long a client that comes back waits for the broker; then a gap. Default 5 s. */
   readonly resumeTimeout?: number;
   /**
@@ -62,6 +69,7 @@ export interface ResolvedCluster extends ClusterNumbers {
   /** Whether any topic has members. */
   readonly hasPresence: boolean;
   ruleOf(topic: string): ResolvedRule;
+  readonly secret: string | undefined;
   log(record: ClusterRecord): void;
 }
 
@@ -76,6 +84,8 @@ const table: OptionTable<ClusterOptions> = {
   unsubscribeDelay: "number",
   recentSize: "number",
   maxReplay: "number",
+  maxReplaySize: "number",
+  secret: "string",
   resumeTimeout: "number",
   nodeLease: "number",
   maxPresenceData: "number",
@@ -91,6 +101,7 @@ const numbers: Readonly<Record<keyof ClusterNumbers, readonly [value: number, ki
   unsubscribeDelay: [5000, "finiteTime"],
   recentSize: [256 * 1024, "size"],
   maxReplay: [1000, "count"],
+  maxReplaySize: [4 * 1024 * 1024, "size"],
   resumeTimeout: [5000, "finiteTime"],
   nodeLease: [30_000, { least: 100, most: 60 * 60 * 1000 }],
   maxPresenceData: [1024, { least: 2, most: 64 * 1024 }],
@@ -106,7 +117,7 @@ export function resolveCluster(options: ClusterOptions): ResolvedCluster {
     const given = options[name as keyof ClusterNumbers] ?? otherwise;
     return [name, checkNumber("create a cluster", name, given, kind)] as const;
   });
-  const { broker = memoryBroker(), topics = {}, log = toStderr } = options;
+  const { broker = memoryBroker(), topics = {}, secret, log = toStderr } = options;
   const lacks = methods.find((name) => typeof broker[name] !== "function");
   if (lacks)
     throw new TypeError(`Cannot create a cluster: the option "broker" has no method ${lacks}; it is no broker`);
@@ -119,7 +130,11 @@ export function resolveCluster(options: ClusterOptions): ResolvedCluster {
   if (hasPresence && !broker.presence) {
     throw new TypeError("Cannot create a cluster: a topic has presence, and this broker keeps none");
   }
-  return { ...(Object.fromEntries(resolved) as unknown as ClusterNumbers), broker, hasPresence, ruleOf, log };
+  if (secret !== undefined && secret.length < 32) {
+    throw new RangeError('Cannot create a cluster: the option "secret" has at least 32 characters');
+  }
+  const sized = Object.fromEntries(resolved) as unknown as ClusterNumbers;
+  return { ...sized, broker, hasPresence, ruleOf, secret, log };
 }
 
 function toStderr({ level, message, error }: ClusterRecord): void {

@@ -17,11 +17,14 @@ export class ClusterSubscription implements Subscription {
   readonly subscriber: Subscriber;
   /** The number of the first of its node's entries that it got with the others; undefined while it catches up. */
   joined: number | undefined;
+  /** The number that its client was told of; undefined where it has heard of none. */
+  n: number | undefined;
+  /** Whether it began where the client says that it was. */
+  hasSince: boolean;
   /** How many messages were sent again. */
   replayed = 0;
   /** Why messages are missing; undefined while none are. */
   reason: string | undefined;
-  readonly #hasSince: boolean;
   readonly #end: End;
   #ready: Deferred<Subscribed> | undefined;
   #subscribed: Subscribed | undefined;
@@ -33,7 +36,7 @@ export class ClusterSubscription implements Subscription {
   ) {
     this.topic = topic;
     this.subscriber = subscriber;
-    this.#hasSince = hasSince;
+    this.hasSince = hasSince;
     this.#end = end;
   }
 
@@ -66,7 +69,7 @@ export class ClusterSubscription implements Subscription {
     this.#settle({
       ...(text !== undefined && { position: text }),
       replayed: this.replayed,
-      ...(this.#hasSince && { recovered: this.reason === undefined }),
+      ...(this.hasSince && { recovered: this.reason === undefined }),
       ...(this.reason !== undefined && { reason: this.reason }),
     });
   }

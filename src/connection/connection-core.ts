@@ -21,6 +21,7 @@ import { callHandler, type HandlerCaller } from "./handlers/call-handler.ts";
 import type { ConnectionSettings } from "./handlers/connection-settings.ts";
 import { errorOf, tellOf } from "./handlers/handler-errors.ts";
 import type { ConnectionHandlers } from "./handlers/handlers.ts";
+import type { MessageLayer } from "./handlers/message-layer.ts";
 import { Keepalive, type KeptAlive } from "./keepalive.ts";
 import type { KeepaliveOptions } from "./options/keepalive-options.ts";
 import type { ConnectionLimits } from "./options/limits.ts";
@@ -37,6 +38,8 @@ export interface ConnectionParts<Self> {
   readonly deflate?: MessageDeflate | undefined;
   readonly subprotocol?: string | undefined;
   readonly extensions?: string | undefined;
+  /** Undefined where messages are the application's as they come. */
+  readonly layer?: MessageLayer | undefined;
 }
 
 /** The public object, as far as the core changes it or calls it. */
@@ -62,6 +65,7 @@ export class ConnectionCore
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
   readonly deflate: MessageDeflate | undefined;
+  readonly layer: MessageLayer | undefined;
   readonly sending: MessageSender;
   readonly #keepalive: Keepalive;
   #receiving: MessagePump | undefined;
@@ -75,6 +79,7 @@ export class ConnectionCore
     this.limits = parts.settings.limits;
     this.counters = parts.settings.counters ?? uncounted;
     this.deflate = parts.deflate;
+    this.layer = parts.layer;
     this.sending = new MessageSender(this);
     this.#keepalive = new Keepalive(this);
   }

@@ -29,9 +29,10 @@ import {
 import { type ReconnectOptions, resolveReconnect } from "./policy/backoff.ts";
 import type { Row } from "./policy/close-policy.ts";
 import { type RetryState, retryReadyStates } from "./policy/retry-states.ts";
+import type { Resume, ResumedSocket } from "./resume.ts";
 import { type RetryLoop, retryLoop } from "./retry-loop.ts";
 import type { WakeListener } from "./retry-triggers.ts";
-import { type Resume, type Wire, type WireInbox, wireInbox } from "./wire.ts";
+import { type Wire, type WireInbox, wireInbox } from "./wire.ts";
 
 /** What is needed of a WebSocket; that of a browser, of Node, of openline and of other libraries is one. */
 export interface SocketLike {
@@ -366,13 +367,17 @@ export class ReconnectingWebSocket extends LazyEventTarget {
       const url = await provide(this.#url, attempt);
       const protocols = await provide(this.#protocols, attempt);
       if (signal.aborted) return;
-      const socket = await this.#surroundings.dial(WebSocket, url, listOf(protocols), attempt);
+      const socket = await this.#surroundings.dial(
+        WebSocket,
+        url,
+        resume ? resume.offer(listOf(protocols)) : listOf(protocols),
+        attempt,
+      );
       if (signal.aborted) return socket.close();
-      const inbox = wireInbox();
+      const inbox = wireInbox(resume);
       const wire: Wire = { send: (data) => socket.send(data), next: inbox.next };
       await this.#connect(socket, inbox);
-      await resume?.first(wire);
-      if (resume) inbox.look = (data) => resume.receive(data);
+      resume?.first(socket as ResumedSocket);
       const prepared = await prepare?.(wire, attempt);
       // A socket that is closing already tells its end as that of a failed attempt.
       if (signal.aborted || socket.readyState !== 1) return;

@@ -10,9 +10,9 @@ import { type Attempt, type Closed, type End, endOf, nothingCame, type Refused }
 import type { ReconnectSettings } from "./policy/backoff.ts";
 import type { Row } from "./policy/close-policy.ts";
 import { ReconnectError } from "./reconnect-error.ts";
+import type { Resume } from "./resume.ts";
 import { retryLoop } from "./retry-loop.ts";
 import type { WakeListener } from "./retry-triggers.ts";
-import type { Resume } from "./wire.ts";
 
 /** How a session ended. */
 export interface SessionClosed extends Closed {
@@ -36,23 +36,14 @@ export interface SessionParts<Connection extends Session> {
   dial(attempt: Attempt): Promise<Connection>;
   /** Whether a provider may give another token. */
   readonly provides: boolean;
-  readonly resume?: Resume | undefined;
+  /** Asked once before each attempt. */
+  readonly resume?: Pick<Resume, "attempt"> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** The table of statuses, where the runtime tells any. */
   readonly statusRules?: readonly Row[];
   /** What an error tells of a refused handshake. */
   readonly refusalOf?: (error: unknown) => Refused;
   readonly watchWakes?: (woken: WakeListener) => () => void;
-}
-
-/** Throws a TypeError where handlers would take the messages that `resume` has to see. */
-export function checkResume(options: {
-  readonly resume?: unknown;
-  readonly open?: unknown;
-  readonly message?: unknown;
-}): void {
-  if (!options.resume || (!options.open && !options.message)) return;
-  throw new TypeError("Cannot reconnect: resume excludes open and message");
 }
 
 /** Sessions for as long as they are asked for; each loop over the iterable begins anew. */
@@ -74,12 +65,11 @@ async function* rounds<Connection extends Session>(
     changed();
   };
   const failed = (error: unknown) => {
-    // An error of `first` has the close code of the connection that it read from.
-    loop.ended(endOf({ ...nothingCame, ...(error as Partial<Closed>) }, { error, ...refusalOf?.(error) }));
+    loop.ended(endOf(nothingCame, { error, ...refusalOf?.(error) }));
   };
   const dial = async (attempt: Attempt) => {
     try {
-      const connection = await begin(parts, attempt);
+      const connection = await parts.dial(attempt);
       if (attempt.signal.aborted) return connection.close();
       current = connection;
       loop.opened();
@@ -121,43 +111,4 @@ async function* rounds<Connection extends Session>(
     loop.close();
     current?.close();
   }
-}
-
-/** Dials, and lets `resume` have the connection first, and then each message when a loop over it takes one. */
-async function begin<Connection extends Session>(
-  { dial, resume }: SessionParts<Connection>,
-  attempt: Attempt,
-): Promise<Connection> {
-  const connection = await dial(attempt);
-  if (!resume) return connection;
-  const iterable = { [Symbol.asyncIterator]: connection[Symbol.asyncIterator].bind(connection) };
-  const reader = iterable[Symbol.asyncIterator]();
-  const read = async () => {
-    const { done, value } = await reader.next();
-    // The close code says whether to come back, as after `open`.
-    if (done) throw Object.assign(new Error("Cannot read: the connection has ended"), await connection.closed);
-    return value;
-  };
-  attempt.signal.addEventListener("abort", () => connection.close());
-  try {
-    await resume.first({
-      send: (data) => void connection.send(data),
-      next() {
-        const next = read();
-        // Who awaits it later than it is rejected learns of it then.
-        next.catch(() => {});
-        return next;
-      },
-    });
-  } catch (error) {
-    connection.close();
-    throw error;
-  }
-  const value = async function* () {
-    for await (const data of iterable) {
-      const given = resume.receive(data);
-      if (given !== undefined) yield given;
-    }
-  };
-  return Object.defineProperty(connection, Symbol.asyncIterator, { value });
 }

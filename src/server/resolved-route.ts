@@ -34,6 +34,8 @@ export interface ResolvedRoute {
   /** Undefined where the server answers to every host. */
   readonly hosts: ReadonlySet<string> | undefined;
   readonly subprotocols: readonly string[];
+  /** Whether the resume protocol is spoken with clients that offer it: the server has a cluster. */
+  readonly resumes: boolean;
   /** The settings that the endpoints of all connections share, without compression and with it. */
   readonly endpoints: { readonly plain: EndpointSettings; readonly compressed: EndpointSettings };
   /** Undefined where no proxy is trusted. */
@@ -45,7 +47,10 @@ export interface ResolvedRoute {
 }
 
 /** Resolves a route's options over the server's. Throws a TypeError or a RangeError for a value that cannot be. */
-export function resolveRoute(route: Route, defaults: RouteOptions = {}): ResolvedRoute {
+export function resolveRoute(
+  route: Route,
+  defaults: RouteOptions & { readonly cluster?: unknown } = {},
+): ResolvedRoute {
   const compression = route.compression ?? defaults.compression ?? false;
   const origin = route.origin ?? defaults.origin ?? "same-host";
   const subprotocols = route.subprotocols ?? defaults.subprotocols ?? [];
@@ -82,6 +87,7 @@ export function resolveRoute(route: Route, defaults: RouteOptions = {}): Resolve
     origin,
     hosts: hosts && hostSet(hosts),
     subprotocols,
+    resumes: defaults.cluster !== undefined && delivery.accepts !== "binary",
     endpoints: {
       plain: new EndpointSettings(endpoint),
       compressed: new EndpointSettings({ ...endpoint, compression: true }),

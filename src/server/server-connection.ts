@@ -6,8 +6,11 @@ import { Connection, coreOf } from "../connection/connection.ts";
 import type { ConnectionParts } from "../connection/connection-core.ts";
 import { callHandler } from "../connection/handlers/call-handler.ts";
 import type { Fragments, SendFragmentsOptions } from "../connection/sending/fragment-sender.ts";
+import { PreparedMessage } from "../connection/sending/prepared-message.ts";
 import type { SendOptions } from "../connection/sending/send-options.ts";
 import type { Sendable } from "../connection/sending/sendable.ts";
+import type { ResumeRequest } from "../resume/resume-messages.ts";
+import { Resuming } from "../topics/resuming.ts";
 import type { Gap, SubscribeOptions, Subscription } from "../topics/subscription.ts";
 import type { Subscriber } from "../topics/topic.ts";
 import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
@@ -28,6 +31,8 @@ const withoutTopics =
 
 /** Ends the subscriptions of a closed connection. */
 export let leaveTopics: (connection: ServerConnection) => void;
+/** The client of a connection, which speaks the resume protocol, says where it was. */
+export let beginTopics: (connection: ServerConnection, request: ResumeRequest) => void;
 
 /** A connection that a server has accepted. */
 export class ServerConnection<Data = unknown, Params = Readonly<Record<string, string>>> extends Connection {
@@ -46,6 +51,10 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   static {
     leaveTopics = (connection) => {
       if (connection.#subscriber) connection.#topics!.leave(connection.#subscriber);
+    };
+    beginTopics = (connection, request) => {
+      connection.#subscriber ??= connection.#makeSubscriber();
+      connection.#topics!.begin(connection.#subscriber, request);
     };
   }
 
@@ -141,6 +150,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   #makeSubscriber(): Subscriber {
     const core = coreOf(this);
     const { sending } = core;
+    const tell = (text: string) => sending.sendFrames(new PreparedMessage(text).frame, 1);
     return {
       topics: new Set(),
       position: { batch: 0, entry: 0 },
@@ -150,6 +160,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
       sendFrames: (frames, messageCount) => sending.sendFrames(frames, messageCount),
       deliveryFailed: (error) => sending.sendingFailed(error),
       ready: () => sending.ready,
+      resuming: core.layer && new Resuming(tell),
       ...((core.handlers as { readonly gap?: unknown }).gap !== undefined && {
         gap: (gap: Gap) => callHandler(core, "gap", gap),
       }),

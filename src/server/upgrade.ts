@@ -14,7 +14,11 @@ import type { RefusableRequest } from "./handshake/refuse.ts";
 import { type Admission, admit } from "./handshake/server-handshake.ts";
 import { pathOf } from "./handshake/upgrade-request.ts";
 import type { ResolvedRoute } from "./resolved-route.ts";
-import { ServerConnection } from "./server-connection.ts";
+import { ResumeLayer } from "./resume-layer.ts";
+import { beginTopics, ServerConnection } from "./server-connection.ts";
+
+/** The close code for a client that breaks the resume protocol: it is not to come back as it is. */
+const resumeBroken = 4400;
 
 /** The target of an upgrade request: its route, and the things that the route's connections share. */
 export interface UpgradeTarget {
@@ -57,18 +61,25 @@ async function upgradeDecided(
 
 /** Writes the 101 of an admitted client and starts its connection. */
 export function openConnection(
-  { head, remoteAddress, verified, response, subprotocol, compression, data, context }: Admission,
+  { head, remoteAddress, verified, response, subprotocol, resumes, compression, data, context }: Admission,
   target: UpgradeTarget,
   opening: Opening,
 ): ServerConnection {
   const { route, settings, params } = target;
-  const connection = new ServerConnection({
+  const layer = resumes
+    ? new ResumeLayer({
+        began: (request) => beginTopics(connection, request),
+        failed: (because) => connection.close(resumeBroken, `Resuming: ${because}`),
+      })
+    : undefined;
+  const connection: ServerConnection = new ServerConnection({
     endpoint: new Endpoint(compression === undefined ? route.endpoints.plain : route.endpoints.compressed),
     transport: opening.answer(response),
     settings: context === undefined ? settings : settingsIn(context, settings),
     deflate:
       route.compression && compression && new MessageDeflate("server", compression.parameters, route.compression),
     subprotocol,
+    layer,
     extensions: compression?.response,
     data,
     params,

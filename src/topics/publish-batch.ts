@@ -7,14 +7,20 @@
 import { Buffer } from "node:buffer";
 import { type Deferred, deferred } from "../connection/event-loop/deferred.ts";
 import type { PreparedMessage } from "../connection/sending/prepared-message.ts";
+import { type Mark, type Marked, markedFrames } from "./marked-frames.ts";
 import type { Subscriber, Topic } from "./topic.ts";
 
-interface Entry {
+interface Entry extends Marked {
   /** The place of the message in its batch. */
   readonly index: number;
-  readonly message: PreparedMessage;
+}
+
+/** What is told of a message besides its data. */
+export interface MessageTerms {
   /** The publisher, which does not get its own message; undefined where it is no subscriber. */
   readonly except: Subscriber | undefined;
+  /** Where it stands in the log of its topic; undefined without history. */
+  readonly mark?: Mark | undefined;
 }
 
 interface Frames {
@@ -64,8 +70,8 @@ export class PublishBatch {
   }
 
   /** Adds a message of `size` bytes behind the others. */
-  add(topic: Topic, message: PreparedMessage, size: number, except: Subscriber | undefined): void {
-    const entry = { index: this.#entryCount++, message, except };
+  add(topic: Topic, message: PreparedMessage, size: number, { except, mark }: MessageTerms): void {
+    const entry = { index: this.#entryCount++, message, except, mark };
     const entries = this.#entries.get(topic);
     if (entries === undefined) this.#entries.set(topic, [entry]);
     else entries.push(entry);
@@ -127,11 +133,14 @@ export class PublishBatch {
       const entries = this.#entries.get(topic)!;
       for (let at = firstFrom(entries, from); at < entries.length; at++) {
         const entry = entries[at]!;
-        if (entry.except !== subscriber) wanted.push(entry);
+        // Where its own stand, a client that resumes is told.
+        if (entry.except !== subscriber || (subscriber.resuming && entry.mark)) wanted.push(entry);
       }
     }
     if (topics.length > 1) wanted.sort((one, other) => one.index - other.index);
-    const frames = wanted.map(({ message }) => message.frameFor(subscriber.compression));
+    const frames = subscriber.resuming
+      ? markedFrames(wanted, subscriber)
+      : wanted.map(({ message }) => message.frameFor(subscriber.compression));
     return { bytes: frames.length === 1 ? frames[0]! : Buffer.concat(frames), count: frames.length };
   }
 
@@ -148,11 +157,12 @@ export class PublishBatch {
   /** Equal for two subscribers exactly when they get the same frames. */
   #keyOf(subscriber: Subscriber): string {
     const compression = subscriber.compression?.sharedKey ?? "";
+    const form = subscriber.resuming ? `resuming ${compression}` : compression;
     if (this.#entries.size === 1) {
-      for (const topic of this.#entries.keys()) return subscriber.topics.has(topic) ? compression : "none";
+      for (const topic of this.#entries.keys()) return subscriber.topics.has(topic) ? form : "none";
     }
     const numbers = this.#inCommon(subscriber).map(({ number }) => number);
-    return `${compression}:${numbers.sort((a, b) => a - b).join()}`;
+    return `${form}:${numbers.sort((a, b) => a - b).join()}`;
   }
 }
 

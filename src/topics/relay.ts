@@ -3,15 +3,20 @@
  */
 
 import type { PreparedMessage } from "../connection/sending/prepared-message.ts";
+import type { ResumeRequest } from "../resume/resume-messages.ts";
+import type { MessageTerms } from "./publish-batch.ts";
 import type { Gap, SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Subscriber } from "./topic.ts";
 
 /** The topics of one server, as a relay uses them. */
 export interface LocalTopics {
   /** Delivers what came over the relay. False when too much waits, and nobody gets it. */
-  deliver(name: string, message: PreparedMessage, except: Subscriber | undefined): boolean;
-  /** Tells all subscribers of the topic, behind what was delivered before; false when one of them hears of no gaps. */
-  tellGap(gap: Gap): boolean;
+  deliver(name: string, message: PreparedMessage, terms: MessageTerms): boolean;
+  /**
+   * Tells all subscribers of the topic, behind what was delivered before, those that speak the resume protocol with `text`;
+   * false when one of them hears of no gaps.
+   */
+  tellGap(gap: Gap, text: () => string): boolean;
   /** From now on the subscriber gets what is delivered. */
   add(subscriber: Subscriber, name: string): void;
   /** Ends that; false when it was not so. */
@@ -34,6 +39,8 @@ export interface RelayedTopics {
   readonly isBehind: boolean;
   /** Publishes to the other nodes; undefined for a topic that stays in this process. */
   publish(name: string, message: PreparedMessage, publisher: Subscriber | undefined): Relayed | undefined;
+  /** A client that speaks the resume protocol says where it was. */
+  begin(subscriber: Subscriber, request: ResumeRequest): void;
   /** Subscribes; the same object at a second call. */
   subscribe(subscriber: Subscriber, name: string, options: SubscribeOptions): Subscription;
   /** Ends a subscription; false when there was none. */

@@ -19,7 +19,10 @@ export type Since = "now" | (string & {}) | { readonly last: number };
 
 /** The options of `subscribe`. */
 export interface SubscribeOptions {
-  /** Needs a cluster and a topic with history. Default `"now"`. */
+  /**
+   * Needs a cluster and a topic with history. Default: where a client that speaks the resume protocol says that it was, for
+   * all others `"now"`. Such a client's place also counts before `{ last }`, which is for those that come for the first time.
+   */
   readonly since?: Since;
   /**
    * Makes the connection a member of the topic, which all nodes know of, with this data as JSON, `maxPresenceData` bytes at
@@ -48,9 +51,10 @@ export interface Gap {
   /**
    * `epoch`: the broker lost the log, or it was ended for all because it had lost its end. `fork`: this node saw that it
    * lost its end. `trimmed`: the messages were older than the history. `too-many`: more than `maxReplay` had been missed.
-   * `overloaded`: this process could not deliver them. `unavailable`: the broker could not be asked in time.
+   * `overloaded`: this process could not deliver them. `unavailable`: the broker could not be asked in time. `refused`: the
+   * client had no right to read on from where it said that it was.
    */
-  readonly reason: "epoch" | "fork" | "trimmed" | "too-many" | "overloaded" | "unavailable";
+  readonly reason: "epoch" | "fork" | "trimmed" | "too-many" | "overloaded" | "unavailable" | "refused";
   /** From where on messages come again. */
   readonly position: string;
 }

@@ -3,6 +3,7 @@
  */
 
 import type { SharedCompression } from "../connection/sending/prepared-message.ts";
+import type { Resuming } from "./resuming.ts";
 import type { Gap, Subscription } from "./subscription.ts";
 
 /** How far a subscriber has come in what was published. */
@@ -31,8 +32,10 @@ export interface Subscriber {
   relayed?: Map<string, Subscription>;
   /** Resolves when it has read enough to be sent more. */
   ready?(): Promise<void>;
-  /** Messages of a topic are missing. Without it nobody is told. */
+  /** Messages of a topic are missing. Without it, and without `resuming`, nobody is told. */
   gap?(gap: Gap): void;
+  /** Set where its client speaks the resume protocol. */
+  readonly resuming?: Resuming | undefined;
 }
 
 /** One topic; it exists while it has subscribers. */

@@ -16,8 +16,9 @@ import { PreparedMessage } from "../connection/sending/prepared-message.ts";
 import { kindOfUnsendable } from "../connection/sending/sendable.ts";
 import { viewSource } from "../protocol/bytes.ts";
 import { describe } from "../protocol/check-options.ts";
+import type { ResumeRequest } from "../resume/resume-messages.ts";
 import { setImmediate } from "../transport/scheduling.ts";
-import { PublishBatch, tallyOf } from "./publish-batch.ts";
+import { type MessageTerms, PublishBatch, tallyOf } from "./publish-batch.ts";
 import type { Relay, RelayedTopics } from "./relay.ts";
 import type { Gap, Subscribed, SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Subscriber, Topic } from "./topic.ts";
@@ -120,7 +121,7 @@ export class Topics {
   publish(name: string, data: Publishable, except?: Subscriber): PublishResult {
     const message = prepare(data);
     const relayed = this.#relay?.publish(name, message, except);
-    if (relayed?.comesBack !== true) return this.#publishHere(name, message, except, relayed?.stored);
+    if (relayed?.comesBack !== true) return this.#publishHere(name, message, { except }, relayed?.stored);
     const topic = this.#topics.get(name);
     const { of, refusing } = topic === undefined ? nobody : tallyOf(topic);
     const own = except !== undefined && topic?.subscribers.has(except) && except.takesFrames() ? 1 : 0;
@@ -129,21 +130,22 @@ export class Topics {
   }
 
   /** @internal See `LocalTopics`. */
-  deliver(name: string, message: PreparedMessage, except: Subscriber | undefined): boolean {
+  deliver(name: string, message: PreparedMessage, terms: MessageTerms): boolean {
     const hasRoom = this.#hasRoom(entrySize + message.data.length);
-    this.#publishHere(name, message, except, undefined);
+    this.#publishHere(name, message, terms, undefined);
     return hasRoom || !this.#topics.has(name);
   }
 
   /** @internal See `LocalTopics`. */
-  tellGap(gap: Gap): boolean {
+  tellGap(gap: Gap, text: () => string): boolean {
     const topic = this.#topics.get(gap.topic);
     let toldAll = true;
     for (const subscriber of [...(topic?.subscribers ?? [])]) {
       if (!topic?.subscribers.has(subscriber)) continue;
       this.catchUp(subscriber);
+      subscriber.resuming?.tell(text());
       subscriber.gap?.(gap);
-      toldAll &&= subscriber.gap !== undefined;
+      toldAll &&= subscriber.gap !== undefined || subscriber.resuming !== undefined;
     }
     return toldAll;
   }
@@ -151,9 +153,10 @@ export class Topics {
   #publishHere(
     name: string,
     message: PreparedMessage,
-    except: Subscriber | undefined,
+    terms: MessageTerms,
     stored: Promise<string | undefined> | undefined,
   ): PublishResult {
+    const { except } = terms;
     const topic = this.#topics.get(name);
     if (topic === undefined) return new Published(0, 0, undefined, stored);
     const own = except !== undefined && topic.subscribers.has(except) ? 1 : 0;
@@ -164,7 +167,7 @@ export class Topics {
       return new Published(0, dropped, () => this.#pace(topic, this.#batches.at(-1)), stored);
     }
     const batch = this.#gather();
-    batch.add(topic, message, size, except);
+    batch.add(topic, message, size, terms);
     this.#backlog += size;
     const dropped = batch.tally(topic).refusing;
     this.#dropped += dropped;
@@ -211,6 +214,11 @@ export class Topics {
   /** Ends a subscription; false when there was none. */
   unsubscribe(subscriber: Subscriber, name: string): boolean {
     return this.#relay?.unsubscribe(subscriber, name) ?? this.remove(subscriber, name);
+  }
+
+  /** @internal A client that speaks the resume protocol says where it was. */
+  begin(subscriber: Subscriber, request: ResumeRequest): void {
+    this.#relay!.begin(subscriber, request);
   }
 
   /** Ends all subscriptions of a connection that is over. */

@@ -1,5 +1,5 @@
 /** A server that numbers what it sends and sends again what a client says it has not got, and the stub that asks for it. */
-import type { Resume } from "../../src/reconnecting/wire.ts";
+import type { Resume } from "../../src/reconnecting/resume.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
 import { serving } from "../support/serving.ts";
 
@@ -53,12 +53,10 @@ export function resumeStub<Data>(): Resume<Data> & { readonly attempts: () => nu
       attempts++;
       return position;
     },
-    first: async (wire) => {
-      wire.send(`resume ${position}`);
-      const answer = await wire.next();
-      if (answer !== "resumed") throw new Error(`Unexpected: ${answer}`);
-    },
+    offer: (subprotocols) => [...subprotocols],
+    first: (socket) => void socket.send(`resume ${position}`),
     receive: (data) => {
+      if (data === "resumed") return undefined;
       const [, number, text] = /^(\d+):(.*)$/.exec(String(data))!;
       if (Number(number) !== position) throw new Error(`Expected ${position}, came ${number}`);
       position++;

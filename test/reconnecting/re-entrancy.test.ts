@@ -39,7 +39,7 @@ const callsThatThrow = {
 
 const states = ["connecting", "open", "waiting", "closing", "closed"] as const;
 const listeners = ["open", "message", "error", "close", "unsent", ...states, "abort"] as const;
-const functions = ["url", "protocols", "attempt", "first", "receive", "prepare", "shouldReconnect"] as const;
+const functions = ["url", "protocols", "attempt", "offer", "first", "receive", "prepare", "shouldReconnect"] as const;
 type Place = (typeof listeners)[number] | (typeof functions)[number];
 
 /** Plays what a server may do, with a call at one place, the first `times` times that it is reached. */
@@ -69,6 +69,10 @@ async function play(place: Place, call: (made: Stage) => void, times: number): P
     },
     resume: {
       attempt: () => at("attempt"),
+      offer: (subprotocols) => {
+        at("offer");
+        return [...subprotocols];
+      },
       first: () => at("first"),
       receive: (data) => {
         at("receive");
@@ -189,6 +193,7 @@ test.each(["early", "late"])(
     const made = stage({
       resume: {
         attempt: () => undefined,
+        offer: () => [],
         first: () => {},
         receive: () => {
           throw error;

@@ -741,10 +741,8 @@ describe("resume", () => {
       url: ({ resume }) => `ws://server/?from=${resume}`,
       resume: {
         attempt: () => `p${++asked}`,
-        first: async (wire) => {
-          wire.send("resume");
-          seen.push(["first", await wire.next()]);
-        },
+        offer: (subprotocols) => ["resuming", ...subprotocols],
+        first: (socket) => void seen.push(["first", socket.send("resume")]),
         receive: (data) => {
           seen.push(data);
           return data === "skip" ? undefined : `<${data}>`;
@@ -755,11 +753,12 @@ describe("resume", () => {
     await settled();
     made.last().open();
     await settled();
-    for (const data of ["ack", "skip", "a", "b", "skip"]) made.last().message(data);
+    for (const data of ["skip", "a", "b", "skip"]) made.last().message(data);
     await settled();
     made.last().message("c");
     expect(made.last().url).toBe("ws://server/?from=p1");
-    expect(seen).toEqual([["first", "ack"], "skip", "a", "b", "skip", "c"]);
+    expect([made.last().protocols, made.last().sent]).toEqual([["resuming"], ["resume"]]);
+    expect(seen).toEqual([["first", undefined], "skip", "a", "b", "skip", "c"]);
     expect(made.told).toEqual(["open", "open! <a>", "message <b>", "message <c>"]);
     made.last().end();
     await made.due();
@@ -769,7 +768,7 @@ describe("resume", () => {
   test("does not see what is not delivered, so that it is asked for again", async () => {
     const seen: unknown[] = [];
     const made = stage({
-      resume: { attempt: () => seen.length, first: () => {}, receive: (data) => void seen.push(data) },
+      resume: { attempt: () => seen.length, offer: () => [], first: () => {}, receive: (data) => void seen.push(data) },
       prepare: () => Promise.reject(new Error("no")),
     });
     await settled();
@@ -780,14 +779,15 @@ describe("resume", () => {
     expect(seen).toEqual([]);
   });
 
-  test("an exception of attempt or of first fails the attempt", async () => {
+  test("an exception of attempt, of offer or of first fails the attempt", async () => {
     const failing = (): never => {
       throw new Error("broken");
     };
     const receive = (data: unknown) => data;
     for (const resume of [
-      { attempt: failing, first: () => {}, receive },
-      { attempt: () => 0, first: failing, receive },
+      { attempt: failing, offer: () => [], first: () => {}, receive },
+      { attempt: () => 0, offer: failing, first: () => {}, receive },
+      { attempt: () => 0, offer: () => [], first: failing, receive },
     ]) {
       const made = stage({ resume });
       await settled();

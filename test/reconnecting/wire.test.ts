@@ -33,13 +33,14 @@ test("the end rejects all who wait, and whoever comes later", async () => {
   for (const next of [...waiting, inbox.next()]) await expect(next).rejects.toThrow("the connection has ended");
 });
 
-test("a reader gets what `look` makes of a message, and waits on where that is nothing", async () => {
-  const inbox = wireInbox();
+test("a reader gets what `resume` makes of a message, and waits on where that is nothing", async () => {
   const looked: unknown[] = [];
-  inbox.look = (data) => {
-    looked.push(data);
-    return data === "skipped" ? undefined : `seen ${data}`;
-  };
+  const inbox = wireInbox({
+    receive(data) {
+      looked.push(data);
+      return data === "skipped" ? undefined : `seen ${data}`;
+    },
+  });
   inbox.add("skipped");
   expect(looked).toEqual([]);
   const next = inbox.next();

@@ -2,15 +2,13 @@
 
 import type { Connection } from "../../connection/connection.ts";
 import type { TextForm } from "../../connection/options/connection-options.ts";
-import type { MessageData } from "../../connection/options/delivery-options.ts";
 import type { AcceptedMessages } from "../../protocol/endpoint/endpoint-options.ts";
 import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import { runtimeClock } from "../../reconnecting/clock.ts";
 import { type Attempt, type Provided, provide } from "../../reconnecting/policy/attempt.ts";
 import { type ReconnectOptions, resolveReconnect } from "../../reconnecting/policy/backoff.ts";
 import { statusRules } from "../../reconnecting/policy/close-policy.ts";
-import { checkResume, sessions } from "../../reconnecting/reconnecting.ts";
-import type { Resume } from "../../reconnecting/wire.ts";
+import { sessions } from "../../reconnecting/reconnecting.ts";
 import { connectAs } from "../connect.ts";
 import { type ConnectOptions, resolveConnectOptions } from "../connect-options.ts";
 import { parseWebSocketUrl } from "../dialing/url.ts";
@@ -28,8 +26,6 @@ export interface ReconnectingOptions<
   readonly subprotocols?: Provided<readonly string[] | undefined>;
   /** When and how often to come back; `handshakeTimeout` stands here. */
   readonly reconnect?: ReconnectOptions;
-  /** Resuming without loss; then the messages are read by a loop, not by handlers. Default none. */
-  readonly resume?: Resume<MessageData>;
 }
 
 /**
@@ -45,13 +41,12 @@ export function reconnecting<Accepted extends AcceptedMessages = "any", Text ext
   url: Provided<string | URL>,
   options: ReconnectingOptions<Accepted, Text> = {},
 ): AsyncIterable<Connection> {
-  const { headers, subprotocols, reconnect, resume, signal, ...rest } = options as ReconnectingOptions;
+  const { headers, subprotocols, reconnect, signal, ...rest } = options as ReconnectingOptions;
   if (typeof url !== "function") parseWebSocketUrl(url);
   if ("handshakeTimeout" in options) {
     throw new TypeError('Cannot reconnect: there is no option "handshakeTimeout" here; it stands in reconnect');
   }
   checkReconnect(reconnect);
-  checkResume(options);
   const optionsFor = (fields: ConnectOptions["headers"], offered: readonly string[] | undefined): ConnectOptions => ({
     ...rest,
     ...(fields && { headers: fields }),
@@ -79,7 +74,7 @@ export function reconnecting<Accepted extends AcceptedMessages = "any", Text ext
     clock: runtimeClock,
     settings: resolveReconnect(reconnect),
     provides: [url, headers, subprotocols].some(isFunction),
-    resume,
+    resume: rest.resume,
     signal,
     statusRules,
     refusalOf,

@@ -79,6 +79,8 @@ export interface Broker {
   endEpoch?(topic: string, seen: string): Promise<void>;
   /** Who is there; undefined where the broker cannot keep that. */
   readonly presence?: PresenceStore;
+  /** A word that all nodes have in common: the one that is kept, or else this one, which is kept from then on. */
+  secret?(otherwise: string): Promise<string>;
   /** Lets go of the broker; what is under way fails. */
   close(): Promise<void>;
 }

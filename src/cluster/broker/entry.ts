@@ -5,13 +5,9 @@
  * the end of its log, or came back with an old one, never gives an offset a second time; `prev` is what shows continuity.
  */
 
-/** A place in a topic's log: behind the entry of this offset, or at the log's start where that is 0. */
-export interface LogPosition {
-  /** The log that the offset counts in; a broker that lost a log begins another epoch. */
-  readonly epoch: string;
-  /** An integer below 2^53. */
-  readonly offset: number;
-}
+import type { LogPosition } from "../../resume/position.ts";
+
+export { type LogPosition, positionFromText, positionToText } from "../../resume/position.ts";
 
 /** A message as the broker hands it out; without history its epoch is empty, and both offsets are 0. */
 export interface Entry extends LogPosition {
@@ -50,18 +46,4 @@ export function continuityOf({ epoch, last, entries }: LogPage, since: LogPositi
 /** An offset for an entry that is stored at `now`, in milliseconds since 1970: larger than `last`, and below 2^53 until 2248. */
 export function nextOffset(last: number, now: number): number {
   return Math.max(last + 1, Math.floor(now) * 1024);
-}
-
-const positionText = /^([!-9;-~]{1,64}):(\d{1,16})$/;
-
-/** The position as an application keeps it. */
-export function positionToText({ epoch, offset }: LogPosition): string {
-  return `${epoch}:${offset}`;
-}
-
-/** The position of such a text; undefined for any other. */
-export function positionFromText(text: string): LogPosition | undefined {
-  const match = positionText.exec(text);
-  const offset = Number(match?.[2]);
-  return match && Number.isSafeInteger(offset) ? { epoch: match[1]!, offset } : undefined;
 }

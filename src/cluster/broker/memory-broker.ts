@@ -54,6 +54,7 @@ class MemoryChannels {
 
 /** What brokers share. */
 class MemoryStore {
+  secret: string | undefined;
   readonly #logs = new Map<string, { readonly log: MemoryLog; usedAt: number }>();
   readonly messages = new MemoryChannels();
   readonly presence: MemoryPresence = new MemoryPresence();
@@ -175,6 +176,12 @@ class MemoryBroker implements Broker {
       return this.#store.presence.read(topic, known);
     },
   };
+
+  async secret(otherwise: string): Promise<string> {
+    this.#connected();
+    this.#store.secret ??= otherwise;
+    return this.#store.secret;
+  }
 
   async close(): Promise<void> {
     if (this.#events) {

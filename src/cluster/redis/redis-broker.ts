@@ -148,6 +148,13 @@ class RedisBroker implements Broker {
     await this.#run(endEpochScript, this.#keysOf(channel), [channel, seen, newEpoch(), metaTtl, "PUBLISH"]);
   }
 
+  async secret(otherwise: string): Promise<string> {
+    const link = this.#up();
+    const key = `${this.#prefix}:secret`;
+    await link.send(["SET", key, otherwise, "NX"]);
+    return String(await link.send(["GET", key]));
+  }
+
   async close(): Promise<void> {
     this.#cancelProbe?.();
     this.#link?.destroy();

@@ -3,10 +3,12 @@
  * inbox.
  */
 
+import { CloseCode } from "../../protocol/close-code.ts";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { CloseEvent, MessageEvent, PartEvent } from "../../protocol/endpoint/endpoint-events.ts";
 import { illegal } from "../../protocol/state-table.ts";
 import { isThenable, whenSettled } from "../event-loop/thenable.ts";
+import type { MessageLayer } from "../handlers/message-layer.ts";
 import type { MessageInfo } from "../options/delivery-options.ts";
 import { type DeliveryState, deliveryStates } from "./delivery-state.ts";
 import { Inbox } from "./inbox.ts";
@@ -15,9 +17,11 @@ import { Inbox } from "./inbox.ts";
 export interface DeliveryOwner {
   readonly endpoint: Endpoint;
   /** The public object, which handlers get. */
-  readonly connection: object;
+  readonly connection: { close(code: number): void };
   readonly handlers: MessageHandlers;
   readonly closing: PeerCloseListener;
+  /** Undefined where messages are the application's as they come. */
+  readonly layer: MessageLayer | undefined;
   handlerThrew(thrown: unknown): void;
   /** Takes the next step towards the end, where it is time for it. */
   progress(): void;
@@ -111,7 +115,7 @@ export class Delivery {
 
   /** Whether messages wait for a reader, and there is none yet. */
   isPostponing(): boolean {
-    return this.#isUnused() && !this.discards;
+    return this.#isUnused() && !this.discards && this.#owner.layer?.isDue !== true;
   }
 
   /** Whether messages are thrown away. */
@@ -215,10 +219,32 @@ export class Delivery {
 
   #deliver(event: MessageEvent | PartEvent | CloseEvent): void {
     if (event.type === "close") return this.#owner.closing.peerCloseReached();
-    const { handlers } = this.#owner;
+    const { handlers, layer } = this.#owner;
+    if (layer !== undefined) return this.#deliverThrough(layer, event);
     if (!handlers.message) return this.#inbox!.give(event);
+    this.#call(event);
+  }
+
+  #deliverThrough(layer: MessageLayer, event: MessageEvent | PartEvent): void {
+    const { handlers } = this.#owner;
     try {
-      const result = handlers.message(this.#owner.connection, event.data, event);
+      const data = layer.handedOver(event.data);
+      if (data === undefined) return;
+      const given = data === event.data ? event : { ...event, data };
+      if (!handlers.message) return this.#inbox!.give(given);
+      this.#call(given);
+    } catch (error) {
+      if (handlers.message) return this.#owner.handlerThrew(error);
+      this.#inbox!.fail(error);
+      this.discard();
+      this.#owner.connection.close(CloseCode.InternalError);
+    }
+  }
+
+  #call(event: MessageEvent | PartEvent): void {
+    const { handlers } = this.#owner;
+    try {
+      const result = handlers.message!(this.#owner.connection, event.data, event);
       if (isThenable(result)) this.awaits(result);
     } catch (error) {
       this.#owner.handlerThrew(error);

@@ -166,6 +166,11 @@ export class Inbox {
     this.#waiting!.shift()!.resolve({ done: false, value: event.data });
   }
 
+  /** The loop that has waited longest throws, for what was about to be given to it. */
+  fail(error: unknown): void {
+    this.#waiting?.shift()?.resolve(Promise.reject(error) as never);
+  }
+
   /** Tells readers that wait that nothing more comes. */
   end(): void {
     this.#streams?.end();

@@ -305,7 +305,10 @@ export class MessagePump implements Holder {
     this.#owner.messageEnded();
   }
 
-  #admit(event: MessageEvent | PartEvent, messages: number): void {
+  #admit(came: MessageEvent | PartEvent, messages: number): void {
+    const { layer } = this.#owner;
+    const event = layer === undefined ? came : layer.arrived(came);
+    if (event === undefined) return;
     if (this.#rate === undefined || !this.#owner.isOpen()) return this.delivery.admit(event);
     if (this.#rate.limit.closes && this.#rate.wait > 0) {
       this.delivery.discard();

@@ -10,6 +10,7 @@ import { types } from "node:util";
 import type { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import { Utf8Validator } from "../../protocol/messages/utf8.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
+import type { MessageLayer } from "../handlers/message-layer.ts";
 import { ignorable } from "./pings.ts";
 import type { LongSend } from "./send-queue.ts";
 import { checkSendable } from "./sendable.ts";
@@ -29,6 +30,8 @@ export interface SendFragmentsOptions {
 /** The connection of a message in fragments. */
 export interface FragmentsWay {
   readonly endpoint: Endpoint;
+  /** Undefined where messages are sent as the application gives them. */
+  readonly layer: MessageLayer | undefined;
   /** A fragment is in the output; resolves when the next one may come. */
   sent(): Promise<void> | undefined;
   /** The iterable threw or gave what cannot be sent: the message stays unfinished. */
@@ -161,7 +164,15 @@ export class FragmentSender implements LongSend {
       this.#held = "";
     }
     this.#judge(payload);
-    return payload;
+    return this.#throughLayer(payload);
+  }
+
+  /** A layer looks at the first character of a text; it is one that takes a single byte where the layer changes it. */
+  #throughLayer(payload: Uint8Array): Uint8Array {
+    const { layer } = this.#way;
+    if (layer === undefined || !this.#text || !this.#first || payload.length === 0 || payload[0]! > 127) return payload;
+    const start = layer.sent(String.fromCharCode(payload[0]!));
+    return start.length === 1 ? payload : Buffer.concat([Buffer.from(start), payload.subarray(1)]);
   }
 
   #judge(payload: Uint8Array): void {

@@ -15,12 +15,13 @@ import type { Transport } from "../../transport/transport.ts";
 import type { MessageDeflate } from "../compression/message-deflate.ts";
 import { type Deferred, deferred } from "../event-loop/deferred.ts";
 import { makeKnown } from "../handlers/handler-errors.ts";
+import type { MessageLayer } from "../handlers/message-layer.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
 import type { Counters } from "../process-wide/diagnostics.ts";
 import { CutOff, FragmentSender, type Fragments, type SendFragmentsOptions } from "./fragment-sender.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { checkPingPayload, ignorable, nextPingPayload, Pings } from "./pings.ts";
-import type { SharedCompression } from "./prepared-message.ts";
+import { PreparedMessage, type SharedCompression } from "./prepared-message.ts";
 import { checkSendOptions, type SendOptions } from "./send-options.ts";
 import { type Load, SendQueue, type SendQueueOwner } from "./send-queue.ts";
 import { checkSendable, type Outgoing, type Sendable } from "./sendable.ts";
@@ -32,6 +33,8 @@ export interface MessageSenderOwner {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly deflate: MessageDeflate | undefined;
+  /** Undefined where messages are sent as the application gives them. */
+  readonly layer: MessageLayer | undefined;
   readonly limits: ConnectionLimits;
   readonly counters: Counters;
   readonly closing: OutputCloser;
@@ -85,7 +88,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   /** See `Connection`. */
   send(data: Sendable, options: SendOptions | undefined): boolean {
     const owner = this.#owner;
-    const message = checkSendable(data);
+    const message = owner.layer === undefined ? checkSendable(data) : throughLayer(owner.layer, checkSendable(data));
     if (options !== undefined) return this.#sendWith(options, message);
     if (!owner.isOpen() || this.#refusesMore()) return false;
     owner.counters.messagesSent++;
@@ -114,6 +117,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     const owner = this.#owner;
     const stream = new FragmentSender(fragments, options, {
       endpoint: owner.endpoint,
+      layer: owner.layer,
       sent: () => {
         owner.sendingMoved();
         this.outbox.changed();
@@ -387,4 +391,12 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     this.outboxTooLarge(error);
     return error;
   }
+}
+
+/** What is sent for a message of the application's. */
+function throughLayer(layer: MessageLayer, message: Outgoing): Outgoing {
+  const data = message instanceof PreparedMessage ? message.data : message;
+  if (typeof data !== "string") return message;
+  const sent = layer.sent(data);
+  return sent === data ? message : sent;
 }

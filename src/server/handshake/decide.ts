@@ -22,6 +22,7 @@ import type { VerifiedRequest } from "../../protocol/handshake/request.ts";
 import { bytesWrittenTo, requireUnanswered } from "./claim.ts";
 import { checkOrigin, type OriginPolicy } from "./origin.ts";
 import { isResponse, Refused, refusalOfResponse } from "./refused.ts";
+import { offeredTo } from "./subprotocols.ts";
 import { cookiesOf, type UpgradeRequest } from "./upgrade-request.ts";
 
 /** An opening handshake as a route's `upgrade` sees it. */
@@ -57,6 +58,8 @@ export interface DecidingRoute {
   readonly handlers: { upgrade?(context: UpgradeContext): unknown };
   readonly origin: OriginPolicy<IncomingMessage>;
   readonly limits: Pick<ServerLimits, "upgradeTimeout">;
+  /** Whether the resume protocol is spoken with clients that offer it. */
+  readonly resumes: boolean;
   /** Whether the async context of `upgrade` is to be captured. */
   readonly asyncContext: boolean;
 }
@@ -148,7 +151,7 @@ async function ask(
     request,
     params,
     remoteAddress: remoteAddress ?? (socket as Partial<Socket>).remoteAddress,
-    subprotocols: verified.subprotocols,
+    subprotocols: offeredTo(route, verified.subprotocols),
     signal,
     get cookies() {
       return cookiesOf(request);

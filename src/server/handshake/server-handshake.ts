@@ -17,6 +17,7 @@ import { checkOrigin, isHostAllowed, type OriginPolicy } from "./origin.ts";
 import { type RefusableRequest, refuse, refuseByClose } from "./refuse.ts";
 import { Refused } from "./refused.ts";
 import type { RequestHead } from "./request-head.ts";
+import { chooseSubprotocol } from "./subprotocols.ts";
 import { answerUnderWay, handshakeOf, type UpgradeRequest } from "./upgrade-request.ts";
 
 /** The parts of a route that a handshake needs. */
@@ -26,6 +27,8 @@ export interface HandshakeRoute extends DecidingRoute {
   readonly subprotocols: readonly string[];
   /** Undefined where permessage-deflate is not accepted. */
   readonly compression: CompressionSettings | undefined;
+  /** Whether the resume protocol is spoken with clients that offer it. */
+  readonly resumes: boolean;
   readonly limits: Pick<ServerLimits, "upgradeTimeout" | "maxHeaderFields" | "maxHeaderSize">;
   /** Whether pages are refused by a Close, so that they learn why. */
   readonly refuseByClose: boolean;
@@ -40,7 +43,10 @@ export interface HandshakeTarget extends DecisionTarget {
 export interface Agreement {
   /** The head of the 101. */
   readonly response: string;
+  /** The application's. */
   readonly subprotocol: string | undefined;
+  /** Whether the resume protocol is spoken. */
+  readonly resumes: boolean;
   /** The parameters of permessage-deflate, and the extension field of the 101; undefined without compression. */
   readonly compression: ReturnType<typeof acceptDeflate>;
 }
@@ -146,7 +152,7 @@ function refuseVerified(
   if (!isTold || !isOriginKnown(verified, route, refused)) return refuse(exchange, refused);
   const { secWebSocketKey, subprotocols } = verified;
   // A browser fails the handshake if none is chosen of those that it offers (WHATWG WebSockets section 2.2).
-  const subprotocol = chooseSubprotocol(subprotocols, route.subprotocols, undefined) ?? subprotocols[0];
+  const subprotocol = chooseSubprotocol(subprotocols, route, undefined).name ?? subprotocols[0];
   return refuseByClose(exchange, refused, createResponse({ secWebSocketKey, subprotocol }));
 }
 
@@ -179,29 +185,19 @@ function fixedOrigins({ origin, handlers }: HandshakeRoute): OriginPolicy | unde
 
 /** Chooses the extension and the subprotocol, and writes the 101. Throws for a result that cannot be written. */
 export function agree(
-  route: Pick<HandshakeRoute, "compression" | "subprotocols">,
+  route: Pick<HandshakeRoute, "compression" | "subprotocols" | "resumes">,
   verified: VerifiedRequest,
   result: UpgradeResult<unknown>,
 ): Agreement {
   const compression = route.compression && acceptDeflate(verified.extensions, route.compression);
-  const subprotocol = chooseSubprotocol(verified.subprotocols, route.subprotocols, result.subprotocol);
+  const { subprotocol, name } = chooseSubprotocol(verified.subprotocols, route, result.subprotocol);
   const response = createResponse({
     secWebSocketKey: verified.secWebSocketKey,
-    subprotocol,
+    subprotocol: name,
     extensions: compression?.response,
     headers: headerEntries(result.headers),
   });
-  return { response, subprotocol, compression };
-}
-
-function chooseSubprotocol(
-  offered: readonly string[],
-  listed: readonly string[],
-  decided: string | undefined,
-): string | undefined {
-  if (decided === undefined) return offered.find((subprotocol) => listed.includes(subprotocol));
-  if (offered.includes(decided)) return decided;
-  throw new TypeError(`Cannot choose the subprotocol "${decided}": the client did not offer it`);
+  return { response, subprotocol, resumes: name !== subprotocol, compression };
 }
 
 function headerEntries(headers: UpgradeResult<unknown>["headers"]): Iterable<readonly [string, string]> | undefined {

@@ -171,7 +171,7 @@ describe("options", () => {
       queue: { maxSize: 1, maxAge: 1, overflow: "drop-oldest" },
       heartbeat: { message: "a", reply: "b", interval: 1, timeout: 1 },
       prepare: () => {},
-      resume: { attempt() {}, first() {}, receive: (data: unknown) => data },
+      resume: { attempt() {}, offer: () => [], first() {}, receive: (data: unknown) => data },
       WebSocket,
       socket: { headers: {} },
     } as const;

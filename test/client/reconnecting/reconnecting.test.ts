@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { reconnecting } from "../../../src/client/reconnecting/reconnecting.ts";
 import type { End } from "../../../src/reconnecting/policy/attempt.ts";
 import { ReconnectError } from "../../../src/reconnecting/reconnect-error.ts";
-import type { Resume } from "../../../src/reconnecting/wire.ts";
 import type { Server } from "../../../src/server/server.ts";
 import { numberedServer, resumeStub } from "../../reconnecting/numbered-server.ts";
 import { randomFrom } from "../../reconnecting/simulation.ts";
@@ -240,41 +239,10 @@ describe("the end", () => {
       expect(() => reconnecting("ws://a", { subprotocols })).toThrow(expect.objectContaining({ name: "SyntaxError" }));
     }
     expect(() => reconnecting("ws://a", { subprotocols: "aa" as never })).toThrow("must be an array");
-    const resume = resumeStub<never>();
-    expect(() => reconnecting("ws://a", { resume, message: () => {} })).toThrow("resume excludes open and message");
-    expect(() => reconnecting("ws://a", { resume, open: () => {} })).toThrow("resume excludes open and message");
   });
 });
 
 describe("resume", () => {
-  test("a refusal while it reads is told by its code", async () => {
-    const server = await serving({ port: 0, routes: { "/": { open: (connection) => connection.close(4403) } } });
-    const error = (await thrownBy(reconnecting(urlOf(server), { resume: resumeStub() }))) as ReconnectError;
-    expect(error.end).toMatchObject({ code: 4403, opened: false });
-  });
-
-  test("a message that it awaits after the end is nobody's error before", async () => {
-    const server = await serving({ port: 0, routes: { "/": { open: (connection) => connection.close(4403) } } });
-    const first: Resume<string | Uint8Array>["first"] = async (wire) => {
-      const reply = wire.next();
-      while (server.connections.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
-      await reply;
-    };
-    const error = (await thrownBy(
-      reconnecting(urlOf(server), { resume: { ...resumeStub<string | Uint8Array>(), first } }),
-    )) as ReconnectError;
-    expect(error.end).toMatchObject({ code: 4403, opened: false });
-  });
-
-  test("one that hangs meets the time of the attempt", async () => {
-    const server = await serving({ port: 0, routes: { "/": {} } });
-    const reconnect = { ...soon, handshakeTimeout: 30, maxAttempts: 2 };
-    const error = (await thrownBy(reconnecting(urlOf(server), { resume: resumeStub(), reconnect }))) as ReconnectError;
-    expect(error.cause).toMatchObject({ name: "TimeoutError", message: "Cannot connect: it took longer than 30 ms" });
-    while (server.connections.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  });
-
   test("loses nothing, and doubles nothing, over 200 kills at random moments", { timeout: 120_000 }, async () => {
     const server = await numberedServer();
     const got: number[] = [];
