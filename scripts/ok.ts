@@ -23,6 +23,9 @@ const newestReportPath = `${outputs}/newest.json`;
 /** Has every connection on a socket of Node's, as where the runtime's handles cannot be used. */
 const withoutHandles = "OPENLINE_BARE_HANDLES=0";
 
+/** A small load on a cluster, and each fault three times: a minute. */
+const fewFaults = "--clients 150 --rate 150 --topics 25 --kills 3 --rounds 3 --probe-interval 1000";
+
 /** The gates of one step run beside each other, as many at once as there are processors; the steps, one after another. */
 const steps: readonly (readonly Gate[])[] = [
   [["build", "node scripts/setup.mjs"]],
@@ -53,6 +56,7 @@ const steps: readonly (readonly Gate[])[] = [
   [
     ["soak", "tsx soak/main.ts --minutes 3 --connections 2000 --rate 1500 --churn 20"],
     ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
+    ["cluster soak", `tsx soak/main.ts --cluster redis ${fewFaults}`],
   ],
 ];
 
@@ -66,6 +70,7 @@ const rareSteps: readonly (readonly Gate[])[] = [
   [["all cases", "tsx conformance/main.ts --all"]],
   [["long fuzz", "tsx fuzz/main.ts --minutes 20"]],
   [["long soak", "tsx soak/main.ts --minutes 60"]],
+  [["long cluster soak", "tsx soak/main.ts --cluster redis"]],
   [["mutation", "tsx mutation/main.ts"]],
 ];
 
@@ -89,7 +94,7 @@ async function pass([name, command]: Gate): Promise<void> {
   const startedAt = performance.now();
   const { exitCode, output } = await run(command);
   const seconds = `${((performance.now() - startedAt) / 1000).toFixed(1)} s`;
-  writeFileSync(`${outputs}/${name.replace(" ", "-")}.txt`, output);
+  writeFileSync(`${outputs}/${name.replaceAll(" ", "-")}.txt`, output);
   console.log(`${mark(exitCode === 0)} ${name.padEnd(12)} ${seconds.padStart(7)}${detail(name, output)}`);
   if (exitCode === 0) return;
   failed.push(name);

@@ -16,6 +16,13 @@ export interface Panel {
   readonly lines: readonly PanelLine[];
 }
 
+/** Something that happened, drawn over all panels. */
+export interface Mark {
+  /** In seconds. */
+  readonly at: number;
+  readonly title: string;
+}
+
 /** For a page with a light or a dark background. */
 export type Theme = "light" | "dark";
 
@@ -28,16 +35,18 @@ const width = 820;
 const area = { left: 64, right: 690, head: 48, panel: 120, gap: 44, foot: 36 };
 
 /** The picture as a whole SVG document; its background is transparent. */
-export function drawPanels(title: string, panels: readonly Panel[], theme: Theme): string {
+export function drawPanels(title: string, panels: readonly Panel[], theme: Theme, marks: readonly Mark[] = []): string {
   const colour = colours[theme];
-  const height = area.head + panels.length * (area.panel + area.gap) + area.foot;
+  const head = area.head + (marks.length > 0 ? 24 : 0);
+  const height = head + panels.length * (area.panel + area.gap) + area.foot;
   const end = Math.max(1, ...panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([x]) => x))));
   const x = (seconds: number) => area.left + ((area.right - area.left) * seconds) / end;
   const bottom = height - area.foot - area.gap;
   const parts = [
     label(area.left, 22, title, colour.text, "start", 16),
+    ...marks.flatMap((mark, index) => drawMark(mark, index, x(mark.at), bottom, theme)),
     ...panels.flatMap((panel, index) =>
-      drawPanel(panel, area.head + area.gap / 2 + index * (area.panel + area.gap), x, theme),
+      drawPanel(panel, head + area.gap / 2 + index * (area.panel + area.gap), x, theme),
     ),
     ...times(end).map((seconds) => label(x(seconds), bottom + 40, timeLabel(seconds), colour.quiet, "middle")),
   ];
@@ -45,6 +54,16 @@ export function drawPanels(title: string, panels: readonly Panel[], theme: Theme
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
     `role="img" font-family="system-ui, sans-serif">\n<title>${escaped(title)}</title>\n${parts.join("\n")}\n</svg>\n`
   );
+}
+
+/** A line over all panels; titles take turns in two rows, since some are close to each other. */
+function drawMark({ title }: Mark, index: number, at: number, bottom: number, theme: Theme): string[] {
+  const { grid, quiet } = colours[theme];
+  const top = area.head - 10 + (index % 2) * 14;
+  return [
+    `<line x1="${round(at)}" x2="${round(at)}" y1="${top + 3}" y2="${bottom}" stroke="${grid}"/>`,
+    label(at, top, title, quiet, "start", 11),
+  ];
 }
 
 function drawPanel({ title, lines }: Panel, top: number, x: (seconds: number) => number, theme: Theme): string[] {

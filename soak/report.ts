@@ -121,7 +121,7 @@ function argumentsOf({ minutes, connections, rate, churn }: SoakPlan): string {
 }
 
 /** The commit that was soaked, where there is git. */
-function commit(): string {
+export function commit(): string {
   try {
     const options = { cwd: import.meta.dirname, encoding: "utf8", stdio: "pipe" } as const;
     return ` at ${execFileSync("git", ["describe", "--always", "--dirty"], options).trim()}`;
@@ -130,7 +130,8 @@ function commit(): string {
   }
 }
 
-function here(): string {
+/** The machine, as a line. */
+export function here(): string {
   const memory = Math.round(totalmem() / 2 ** 30);
   const cpu = `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} CPUs`;
   const system = `${type()} ${release().split("-")[0]}`;

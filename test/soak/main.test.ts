@@ -37,6 +37,9 @@ it("soaks for some seconds, finds nothing wrong, and leaves its report", { timeo
 it.each([
   [["--minutes", "0"], "--minutes 0 is no number above 0"],
   [["--rate", "fast"], "--rate fast is no number above 0"],
+  [["--cluster", "kafka"], "--cluster is redis or nats, not kafka"],
+  [["--cluster", "redis", "--kills", "0"], "--kills 0 is no whole number above 0"],
+  [["--cluster", "redis", "--faults", "kept,fire"], "--faults has no fire"],
 ])("refuses %j", (args, why) => {
   const { status, stderr } = soak(...args);
   expect([status, stderr]).toEqual([2, `Cannot soak: ${why}\n`]);
