@@ -128,7 +128,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       endsAtOnce: true,
       keepalive: undefined,
     };
-    WebSocket.prototype._redirects = 0;
+    Object.defineProperty(WebSocket.prototype, "_redirects", { value: 0, writable: true });
     makeAttributes(WebSocket.prototype);
     for (const kind of [WebSocket, WebSocket.prototype]) {
       for (const [value, name] of stateNames.entries()) {

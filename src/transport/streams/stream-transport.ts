@@ -178,8 +178,10 @@ function onDrain(this: Duplex): void {
   transportOf(this).listener.transportDrained();
 }
 
+/** Most streams destroy themselves then; not one that was made not to, and not one whose user emits the event. */
 function onError(this: Duplex, error: Error): void {
   transportOf(this).listener.transportFailed(error);
+  this.destroy();
 }
 
 function onClose(this: Duplex): void {

@@ -115,7 +115,7 @@ export abstract class EventfulSocket<Target> extends TypedEmitter<WebSocketEvent
 /** Makes the attributes enumerable, those of the events too, and all of them properties of the prototype itself. */
 export function makeAttributes(prototype: object): void {
   const names = ["binaryType", "bufferedAmount", "extensions", "isPaused", "protocol", "readyState", "url"];
-  const ofEvents = ["onclose", "onerror", "onmessage", "onopen"];
+  const ofEvents = ["addEventListener", "onclose", "onerror", "onmessage", "onopen", "removeEventListener"];
   for (const name of names) Object.defineProperty(prototype, name, { enumerable: true });
   for (const name of ofEvents) {
     const inherited = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), name)!;

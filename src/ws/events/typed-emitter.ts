@@ -34,5 +34,6 @@ export interface TypedEmitter<Events>
   prependOnceListener(event: string | symbol, listener: AnyListener<this>): this;
 }
 
-/** Node's `EventEmitter`, with the types above. */
-export const TypedEmitter: new <Events>() => TypedEmitter<Events> = EventEmitter as never;
+/** Node's `EventEmitter`, with its statics and the types above. */
+export const TypedEmitter: Omit<typeof EventEmitter, "prototype"> & (new <Events>() => TypedEmitter<Events>) =
+  EventEmitter as never;
