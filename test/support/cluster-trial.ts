@@ -55,6 +55,14 @@ export class Trial {
     await eventually(() => this.acknowledged.length >= goal);
   }
 
+  /** Every node has heard what was acknowledged last: what nobody saw, nobody can miss. */
+  async heardNewest(): Promise<void> {
+    const newest = this.acknowledged.at(-1);
+    await eventually(() =>
+      this.heard.every((heard) => heard.some((one) => "message" in one && one.message === newest)),
+    );
+  }
+
   /** Every node has all, or was told; in order, and once. */
   async finish(): Promise<void> {
     this.#isOver = true;

@@ -18,11 +18,11 @@ export class NatsServer {
     this.port = port;
   }
 
-  /** Starts a server with JetStream; `settings` are further lines of its configuration. */
-  static async start(executable: string, settings = ""): Promise<NatsServer> {
+  /** Starts a server, with JetStream if nothing else is said; `settings` are further lines of its configuration. */
+  static async start(executable: string, settings = "", { jetStream = true } = {}): Promise<NatsServer> {
     const server = new NatsServer(executable, await freePort());
-    const own = `listen: 127.0.0.1:${server.port}\njetstream { store_dir: ${JSON.stringify(server.#data)} }\n`;
-    writeFileSync(join(server.#folder, "nats.conf"), settings.includes("jetstream") ? settings : own + settings);
+    const storage = jetStream ? `jetstream { store_dir: ${JSON.stringify(server.#data)} }` : "";
+    writeFileSync(join(server.#folder, "nats.conf"), `listen: 127.0.0.1:${server.port}\n${storage}\n${settings}\n`);
     await server.restart();
     return server;
   }

@@ -34,7 +34,10 @@ export interface PublishOptions {
   readonly retryAfter: number | undefined;
 }
 
-/** What a broker tells; it calls these as they happen, in the order of each topic's log. */
+/**
+ * What a broker tells; it calls these as they happen, messages in the order of their topic's log as a rule. Of one that comes
+ * too early, `prev` is not the one that came before it, and no offset that was told of earlier.
+ */
 export interface BrokerEvents {
   /** A message of a topic that is subscribed to; one of offset 0 and another epoch says that the epoch has ended. */
   message(topic: string, entry: Entry): void;

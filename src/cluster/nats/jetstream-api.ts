@@ -12,7 +12,8 @@ export class JetStreamError extends ClusterError {
   readonly number: number;
 
   constructor({ code, err_code: number = 0, description = "" }: ApiError) {
-    super(code >= 500 && !noJetStream.has(number) ? "unavailable" : "refused", `NATS: ${description}`);
+    const passes = code >= 500 || code === conflict || code === tooMany;
+    super(passes && !lasting.has(number) ? "unavailable" : "refused", `NATS: ${description}`);
     this.number = number;
   }
 }
@@ -23,10 +24,36 @@ interface ApiError {
   readonly description?: string;
 }
 
-/** The numbers of errors. */
-export const errorNumbers = { subjectsOverlap: 10_065, wrongLastSequence: 10_071, noStream: 10_059 } as const;
-/** JetStream is not enabled: for the account, or for the server. */
-const noJetStream: ReadonlySet<number> = new Set([10_039, 10_076]);
+/** The message is being stored already; too much is asked at once. */
+const conflict = 409;
+const tooMany = 429;
+/** JetStream is not enabled for the account or the server, has no other servers for replicas, or may have no more streams. */
+const lasting: ReadonlySet<number> = new Set([10_039, 10_076, 10_074, 10_027, 10_052]);
+
+const nameInUse = 10_058;
+const noStream = 10_059;
+const noMessage = 10_037;
+const wrongLastSequences: ReadonlySet<unknown> = new Set([10_071, 10_164]);
+
+/** Whether there is no such stream. */
+export function isNoStream(error: unknown): boolean {
+  return error instanceof JetStreamError && error.number === noStream;
+}
+
+/** Whether the stream has no such message. */
+export function isNoMessage(error: unknown): boolean {
+  return error instanceof JetStreamError && error.number === noMessage;
+}
+
+/** Whether there is a stream of that name which is not quite like it. */
+export function isNameInUse(error: unknown): boolean {
+  return error instanceof JetStreamError && error.number === nameInUse;
+}
+
+/** Whether something was stored behind what was seen. */
+export function isOvertaken(error: unknown): boolean {
+  return error instanceof JetStreamError && wrongLastSequences.has(error.number);
+}
 
 /** What an answer says. Throws a `JetStreamError`. */
 export function answerOf<Answer>(message: Msg): Answer {
@@ -41,7 +68,7 @@ export async function ask<Answer>(link: NatsLink, what: string, question: object
     return answerOf<Answer>(await link.request(`$JS.API.${what}`, JSON.stringify(question)));
   } catch (error) {
     const known = clusterErrorOf(error as Error);
-    if (known.code !== "unavailable" || link.hasJetStream !== false) throw known;
+    if (link.hasJetStream || !known.message.includes("no responders")) throw known;
     throw new ClusterError("refused", "NATS: JetStream is not enabled, and topics with a history need it", {
       cause: known,
     });

@@ -8,20 +8,22 @@
 
 import type { Entry } from "../broker/entry.ts";
 import { epochOf, isMark, type Mark, markOf, offsetBehind, type StoredMessage } from "./stored-message.ts";
-import { nonceOf } from "./subjects.ts";
+
+/** A log among those that a topic may have had. */
+export interface LogName {
+  /** That of its stream. */
+  readonly nonce: string;
+  readonly mark: Mark | undefined;
+}
 
 /** The end of a log, as it was read. */
-export interface LogEnd {
-  readonly stream: string;
-  readonly mark: Mark | undefined;
+export interface LogEnd extends LogName {
   /** Undefined where the log has no message. */
   readonly newest: StoredMessage | undefined;
 }
 
 /** The last that is known of a log. */
-interface Last {
-  readonly stream: string;
-  readonly mark: Mark | undefined;
+interface Last extends LogName {
   readonly sequence: number;
   readonly offset: number;
   /** When it was stored, by the broker's clock or else by this node's. */
@@ -34,6 +36,8 @@ interface Last {
 const mostKept = 1000;
 /** How much earlier than its stream says a message is taken to be too old, for clocks that differ: milliseconds. */
 const tolerance = 60 * 60 * 1000;
+/** Stands for a stream that is not known. */
+const unknown = "-";
 
 /** See the head of this file. */
 export class LiveTopic {
@@ -45,7 +49,7 @@ export class LiveTopic {
   #kept: StoredMessage[] = [];
   /** Whether the log was read over this connection. */
   #isKnown = false;
-  #last: Last | undefined;
+  #last: Last = { nonce: unknown, mark: undefined, sequence: 0, offset: 0, time: 0, isCertain: false };
   /** When `#last` was last known to be the end of the log. */
   #knownAt = 0;
 
@@ -55,9 +59,14 @@ export class LiveTopic {
     this.#deliver = deliver;
   }
 
-  /** The mark of the present epoch and its stream; undefined while they are not known. */
-  get epoch(): { readonly stream: string; readonly mark: Mark | undefined } | undefined {
+  /** The log that messages are of now; undefined while it is a guess. */
+  get log(): LogName | undefined {
     return this.#isKnown ? this.#last : undefined;
+  }
+
+  /** Messages of this stream come from now on. */
+  subscribed(nonce: string): void {
+    if (this.#last.nonce !== nonce) this.#begin({ nonce, mark: undefined });
   }
 
   /** Messages may be missed from now on. */
@@ -65,34 +74,32 @@ export class LiveTopic {
     if (this.#isKnown) this.#knownAt = Date.now();
     this.#isKnown = false;
     this.#kept = [];
-    if (this.#last) this.#last = { ...this.#last, isCertain: false };
+    this.#last = { ...this.#last, isCertain: false };
   }
 
   /**
    * The offset that the log ended with, where its message is too old to be there still and nothing that came later can
    * have become too old since.
    */
-  oldEnd(stream: string, mark: Mark | undefined): number | undefined {
-    const last = this.#last;
-    if (last === undefined || last.stream !== stream || last.mark?.name !== mark?.name) return undefined;
-    const isOld = this.#isOld(last.time) && (this.#isKnown || !this.#isOld(this.#knownAt));
-    return isOld && last.offset > 0 ? last.offset : undefined;
+  oldEnd(log: LogName): number | undefined {
+    const { offset, time } = this.#last;
+    if (offset === 0 || !this.#is(log)) return undefined;
+    return this.#isOld(time) && (this.#isKnown || !this.#isOld(this.#knownAt)) ? offset : undefined;
   }
 
   /** The end of the log was read. */
-  read({ stream, mark, newest }: LogEnd): void {
-    const guessed = this.#last;
-    const isSame = guessed?.stream === stream && guessed.mark?.name === mark?.name;
-    const { sequence, offset, time = Date.now() } = newest ?? { sequence: 0, offset: 0 };
-    if (newest === undefined && guessed && this.oldEnd(stream, mark) !== undefined) {
-      this.#last = { ...guessed, isCertain: true };
-    } else if (!isSame || !guessed.isCertain || sequence >= guessed.sequence) {
-      this.#last = { stream, mark, sequence, offset, time, isCertain: true };
+  read({ nonce, mark, newest }: LogEnd): void {
+    const isSame = this.#is({ nonce, mark });
+    const isOldEnd = newest === undefined && this.oldEnd({ nonce, mark }) !== undefined;
+    if (isOldEnd) this.#last = { ...this.#last, isCertain: true };
+    else if (!isSame || !this.#last.isCertain || (newest && newest.sequence >= this.#last.sequence)) {
+      const { sequence, offset, time = Date.now() } = newest ?? { sequence: 0, offset: 0 };
+      this.#last = { nonce, mark, sequence, offset, time, isCertain: true };
     }
     this.#knownAt = Date.now();
     this.#isKnown = true;
     const kept = this.#kept.splice(0);
-    if (!isSame) for (const message of kept) this.take(message);
+    if (!isSame) for (const message of kept) this.#hand(message);
   }
 
   /** A message that the stream sent on. */
@@ -101,34 +108,44 @@ export class LiveTopic {
       this.#kept.push(message);
       if (this.#kept.length > mostKept) this.#kept.shift();
     }
-    if (isMark(message)) this.#takeMark(message);
-    else this.#take(message);
+    this.#hand(message);
   }
 
-  #takeMark(message: StoredMessage): void {
-    const { stream } = message;
-    const mark = markOf(message);
-    if (this.#last?.stream === stream && this.#last.mark?.name === mark.name) return;
-    this.#last = { stream, mark, sequence: 0, offset: 0, time: Date.now(), isCertain: true };
-    const epoch = epochOf(nonceOf(stream), mark);
-    this.#deliver({ epoch, prev: 0, offset: 0, id: "-", payload: new Uint8Array() });
+  #hand(message: StoredMessage): void {
+    if (isMark(message)) this.#handMark(message);
+    else this.#handEntry(message);
   }
 
-  #take({ stream, sequence, offset, id, before = 0, time = Date.now(), payload }: StoredMessage): void {
-    const isSame = this.#last?.stream === stream;
-    const mark = isSame ? this.#last!.mark : undefined;
+  #handMark(message: StoredMessage): void {
+    const log = { nonce: this.#last.nonce, mark: markOf(message) };
+    if (this.#is(log)) return;
+    this.#begin(log);
+    this.#deliver({ epoch: epochOf(log), prev: 0, offset: 0, id: "-", payload: new Uint8Array() });
+  }
+
+  #handEntry({ sequence, offset, id, before = 0, time = Date.now(), payload }: StoredMessage): void {
+    const { nonce, mark } = this.#last;
     const from = mark?.from ?? 0;
     // Of an epoch that has ended.
     if (sequence <= from) return;
-    const prev = this.#offsetOf(before > from ? before : 0, { stream, mark });
-    this.#last = { stream, mark, sequence, offset, time, isCertain: true };
-    this.#deliver({ epoch: epochOf(nonceOf(stream), mark), prev, offset, id, payload });
+    const prev = this.#offsetOf(before > from ? before : 0);
+    // A server may send two on the other way round.
+    const isLate = this.#last.isCertain && sequence <= this.#last.sequence;
+    if (!isLate) this.#last = { nonce, mark, sequence, offset, time, isCertain: true };
+    this.#deliver({ epoch: epochOf({ nonce, mark }), prev, offset, id, payload });
   }
 
-  #offsetOf(before: number, { stream, mark }: { stream: string; mark: Mark | undefined }): number {
-    if (before === 0) return this.oldEnd(stream, mark) ?? 0;
-    const last = this.#last;
-    return last?.isCertain && last.stream === stream && last.sequence === before ? last.offset : offsetBehind(before);
+  #begin(log: LogName): void {
+    this.#last = { ...log, sequence: 0, offset: 0, time: 0, isCertain: false };
+  }
+
+  #is({ nonce, mark }: LogName): boolean {
+    return this.#last.nonce === nonce && this.#last.mark?.name === mark?.name;
+  }
+
+  #offsetOf(before: number): number {
+    if (before === 0) return this.oldEnd(this.#last) ?? 0;
+    return this.#last.isCertain && this.#last.sequence === before ? this.#last.offset : offsetBehind(before);
   }
 
   #isOld(time: number): boolean {

@@ -42,7 +42,7 @@ export function endPage(
   const { mark } = found;
   const newest = found.newest && found.newest.sequence > (mark?.from ?? 0) ? found.newest : undefined;
   const last = newest?.offset ?? reading.oldEnd(mark) ?? 0;
-  return { epoch: epochOf(stream.nonce, mark), last, entries: [], mark, newest };
+  return { epoch: epochOf({ nonce: stream.nonce, mark }), last, entries: [], mark, newest };
 }
 
 /** Reads a page. Rejects with a `ClusterError`. */
@@ -74,16 +74,14 @@ async function tryPage(
   const wanted = since === undefined ? stream.names.size + 1 : limit + 2;
   const found = await stream.from(token, start, wanted);
   const [still, mark] = await Promise.all([found[0] && stream.at(found[0].sequence), stream.mark(token)]);
-  const epoch = epochOf(stream.nonce, mark);
+  const epoch = epochOf({ nonce: stream.nonce, mark });
   if (since !== undefined && since.epoch !== epoch && start > 1) return "other epoch";
   // Messages go from the oldest on: where the first one is still there, none behind it has gone meanwhile.
   if (still?.offset !== found[0]?.offset) return "changed";
   const messages = found.filter(({ sequence }) => sequence > (mark?.from ?? 0));
-  const before = await precedingOf(stream, reading, {
-    since: since?.epoch === epoch ? since : undefined,
-    messages,
-    mark,
-  });
+  const here = since?.epoch === epoch && since.offset > 0 ? since : undefined;
+  if (here && messages[0]?.offset !== here.offset && (await stream.isWithLeader(here.offset))) return "changed";
+  const before = await precedingOf(stream, reading, { since: here, messages, mark });
   const served = before.isFirst ? messages.slice(1) : messages;
   const isCut = found.length === wanted;
   const newest = isCut ? await stream.newest(token) : messages.at(-1);
@@ -101,7 +99,7 @@ interface Preceding {
   readonly isFirst: boolean;
 }
 
-/** What came before the messages that were found. */
+/** What came before the messages that were found, from `since` on, or from the start of the log where that is undefined. */
 async function precedingOf(
   stream: LogStream,
   { token, history, oldEnd }: Reading,
@@ -112,19 +110,17 @@ async function precedingOf(
   }: { since: LogPosition | undefined; messages: readonly StoredMessage[]; mark: Mark | undefined },
 ): Promise<Preceding> {
   const [first] = messages;
-  if (since?.offset && first?.offset === since.offset) return { offset: since.offset, isFirst: true };
-  if (first === undefined && !since?.offset) return { offset: oldEnd(mark) ?? 0, isFirst: false };
-  const [oldest, info] = await Promise.all([stream.oldest(token), stream.info(token)]);
-  const at = since?.offset ? sequenceOf(since.offset) : 0;
-  const lost = { offset: 0, isFirst: false };
-  // Something older is there, or another in its place; or the epoch before.
-  if (oldest && oldest.sequence <= Math.max(at, mark?.from ?? 0)) return lost;
-  if (first && info.count > history.size) return { offset: first.offset, isFirst: true };
-  if (at === 0) return lost;
-  if (info.firstSequence <= at) return lost;
+  if (since && first?.offset === since.offset) return { offset: since.offset, isFirst: true };
+  if (first === undefined && since === undefined) return { offset: oldEnd(mark) ?? 0, isFirst: false };
+  const [oldest, { count, firstSequence }] = await Promise.all([stream.oldest(token), stream.info(token)]);
+  const at = since === undefined ? 0 : sequenceOf(since.offset);
+  const nothing = { offset: 0, isFirst: false };
+  // Something older is there, or another in its place; or what is left of the epoch before.
+  if (oldest && oldest.sequence <= Math.max(at, mark?.from ?? 0)) return nothing;
+  if (first && count > history.size) return { offset: first.offset, isFirst: true };
+  if (since === undefined || firstSequence <= at) return nothing;
   // It was too old.
-  const isEnd = since !== undefined && oldEnd(mark) === since.offset;
-  return { offset: isEnd ? since.offset : offsetBehind(info.firstSequence - 1), isFirst: false };
+  return { offset: oldEnd(mark) === since.offset ? since.offset : offsetBehind(firstSequence - 1), isFirst: false };
 }
 
 function chain(messages: readonly StoredMessage[], epoch: string, before: number): Entry[] {

@@ -2,19 +2,22 @@
  * One stream of JetStream, which keeps the logs of all topics of one rule: found or made, written to and read from.
  */
 
+import { Buffer } from "node:buffer";
 import { headers, type Msg } from "@nats-io/transport-node";
 import { ClusterError } from "../broker/cluster-error.ts";
-import { answerOf, ask, errorNumbers, JetStreamError } from "./jetstream-api.ts";
+import { answerOf, ask, isNameInUse, isNoStream, isOvertaken } from "./jetstream-api.ts";
 import type { NatsLink } from "./nats-link.ts";
 import {
   type Mark,
   markOf,
   messageIdHeader,
+  offsetOf,
   ownIdHeader,
   type StoredMessage,
+  sequenceOf,
   storedMessage,
 } from "./stored-message.ts";
-import { nonceOf, type StreamNames } from "./subjects.ts";
+import type { StreamNames } from "./subjects.ts";
 
 /** What a stream says of itself and of one subject. */
 export interface StreamInfo {
@@ -26,7 +29,6 @@ export interface StreamInfo {
 
 /** What became of a message. */
 export interface Stored {
-  readonly stream: string;
   readonly sequence: number;
   /** Whether it had been stored before. */
   readonly isDuplicate: boolean;
@@ -42,9 +44,10 @@ interface Question {
 }
 
 interface StreamAnswer {
+  readonly created: string;
   readonly config: {
-    readonly name: string;
     readonly allow_direct?: boolean;
+    readonly num_replicas?: number;
     readonly republish?: { readonly dest: string };
   };
   readonly state: { readonly first_seq: number; readonly subjects?: Readonly<Record<string, number>> };
@@ -57,60 +60,61 @@ const nanoseconds = 1_000_000;
 
 /** See the head of this file. */
 export class LogStream {
-  readonly name: string;
   readonly names: StreamNames;
+  /** What tells it from streams of its name that were there before: when it was made. */
   readonly nonce: string;
   readonly #link: NatsLink;
   /** How far the broker's clock is ahead of this node's, in milliseconds; 0 where the broker does not tell the time. */
   readonly #ahead: number;
+  readonly #isReplicated: boolean;
   /** Whether the server answers one question with many messages: from 2.11 on. */
   #answersMany = true;
 
-  private constructor(link: NatsLink, names: StreamNames, { config, ts }: StreamAnswer) {
+  private constructor(link: NatsLink, names: StreamNames, { created, config, ts }: StreamAnswer) {
     this.#link = link;
     this.names = names;
-    this.name = config.name;
-    this.nonce = nonceOf(config.name);
+    this.nonce = BigInt(created.replace(/\D/g, "")).toString(36);
+    this.#isReplicated = (config.num_replicas ?? 1) > 1;
     this.#ahead = ts === undefined ? 0 : Date.parse(ts) - Date.now();
   }
 
   /** Finds the stream of the rule, or makes it. Rejects with a `ClusterError`. */
   static async open(link: NatsLink, names: StreamNames, replicas: number): Promise<LogStream> {
     for (;;) {
-      const { streams } = await ask<{ streams?: string[] | null }>(link, "STREAM.NAMES", { subject: names.all });
       try {
-        const answer = streams?.[0]
-          ? await ask<StreamAnswer>(link, `STREAM.INFO.${streams[0]}`)
-          : await LogStream.#make(link, names, replicas);
-        const { name, allow_direct: isReadable, republish } = answer.config;
+        const answer = await ask<StreamAnswer>(link, `STREAM.INFO.${names.stream}`);
+        const { allow_direct: isReadable, republish } = answer.config;
         if (isReadable && republish?.dest === names.republished) return new LogStream(link, names, answer);
-        throw new ClusterError("refused", `NATS: the stream ${name} has our subjects, and is none of ours`);
+        throw new ClusterError("refused", `NATS: the stream ${names.stream} is none of ours`);
       } catch (error) {
-        // Another node was faster, or the stream has just gone.
-        const { number } = error as Partial<JetStreamError>;
-        if (number !== errorNumbers.subjectsOverlap && number !== errorNumbers.noStream) throw error;
+        if (!isNoStream(error)) throw error;
       }
+      await LogStream.#make(link, names, replicas);
     }
   }
 
-  static #make(link: NatsLink, names: StreamNames, replicas: number): Promise<StreamAnswer> {
-    const name = names.newStream();
-    return ask<StreamAnswer>(link, `STREAM.CREATE.${name}`, {
-      name,
-      subjects: [names.all],
-      retention: "limits",
-      discard: "old",
-      storage: "file",
-      num_replicas: replicas,
-      max_consumers: -1,
-      max_msgs: -1,
-      max_bytes: -1,
-      max_msgs_per_subject: names.size,
-      max_age: names.maxAge * nanoseconds,
-      duplicate_window: idLifetime * nanoseconds,
-      allow_direct: true,
-      republish: { src: names.all, dest: names.republished },
-    });
+  static async #make(link: NatsLink, names: StreamNames, replicas: number): Promise<void> {
+    try {
+      await ask(link, `STREAM.CREATE.${names.stream}`, {
+        name: names.stream,
+        subjects: [names.all],
+        retention: "limits",
+        discard: "old",
+        storage: "file",
+        num_replicas: replicas,
+        max_consumers: -1,
+        max_msgs: -1,
+        max_bytes: -1,
+        max_msgs_per_subject: names.size,
+        max_age: names.maxAge * nanoseconds,
+        duplicate_window: idLifetime * nanoseconds,
+        allow_direct: true,
+        republish: { src: names.all, dest: names.republished },
+      });
+    } catch (error) {
+      // Another node was faster, and has other options.
+      if (!isNameInUse(error)) throw error;
+    }
   }
 
   /** The time by the broker's clock, in milliseconds since 1970. */
@@ -125,8 +129,8 @@ export class LogStream {
     given.set(messageIdHeader, messageId);
     if (messageId !== id) given.set(ownIdHeader, id);
     const answer = await this.#link.request(subject, payload, given);
-    const { stream, seq, duplicate = false } = answerOf<{ stream: string; seq: number; duplicate?: boolean }>(answer);
-    return { stream, sequence: seq, isDuplicate: duplicate };
+    const { seq, duplicate = false } = answerOf<{ seq: number; duplicate?: boolean }>(answer);
+    return { sequence: seq, isDuplicate: duplicate };
   }
 
   /** The newest mark of a topic. */
@@ -145,20 +149,41 @@ export class LogStream {
       const { seq } = answerOf<{ seq: number }>(answer);
       return { name, from: from ?? seq, sequence: seq, time: this.now };
     } catch (error) {
-      if (error instanceof JetStreamError && error.number === errorNumbers.wrongLastSequence) return undefined;
+      if (isOvertaken(error)) return undefined;
       throw error;
     }
   }
 
   /** Removes a topic's messages before the number. */
   async purge(token: string, before: number): Promise<void> {
-    await ask(this.#link, `STREAM.PURGE.${this.name}`, { filter: this.names.messages(token), seq: before });
+    await ask(this.#link, `STREAM.PURGE.${this.names.stream}`, { filter: this.names.messages(token), seq: before });
   }
 
   async info(token: string): Promise<StreamInfo> {
     const subject = this.names.messages(token);
-    const { state } = await ask<StreamAnswer>(this.#link, `STREAM.INFO.${this.name}`, { subjects_filter: subject });
+    const { state } = await ask<StreamAnswer>(this.#link, `STREAM.INFO.${this.names.stream}`, {
+      subjects_filter: subject,
+    });
     return { firstSequence: state.first_seq, count: state.subjects?.[subject] ?? 0 };
+  }
+
+  /** Whether the leader has the message of this offset: where replicas answer, too, they may not have it yet. */
+  async isWithLeader(offset: number): Promise<boolean> {
+    if (!this.#isReplicated) return false;
+    const sequence = sequenceOf(offset);
+    try {
+      const what = `STREAM.MSG.GET.${this.names.stream}`;
+      const { message } = await ask<{ message: { hdrs?: string } }>(this.#link, what, { seq: sequence });
+      const lines = Buffer.from(message.hdrs ?? "", "base64")
+        .toString()
+        .split("\r\n");
+      const line = lines.find((text) => text.startsWith(`${messageIdHeader}:`)) ?? "";
+      return offsetOf(sequence, line.slice(messageIdHeader.length + 1).trim()) === offset;
+    } catch (error) {
+      // It has none.
+      if (error instanceof ClusterError && error.code === "refused") return false;
+      throw error;
+    }
   }
 
   /** The message with this number. */
@@ -215,7 +240,7 @@ export class LogStream {
   }
 
   get #direct(): string {
-    return `$JS.API.DIRECT.GET.${this.name}`;
+    return `$JS.API.DIRECT.GET.${this.names.stream}`;
   }
 }
 

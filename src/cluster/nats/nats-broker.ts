@@ -10,12 +10,13 @@ import type { Broker, BrokerEvents, HistoryOf, HistoryRule, Outgoing, PublishOpt
 import { ClusterError } from "../broker/cluster-error.ts";
 import type { LogPage, LogPosition } from "../broker/entry.ts";
 import { newEpoch } from "../broker/memory-broker.ts";
+import { keptWord } from "./kept-word.ts";
 import { LiveTopic } from "./live-topic.ts";
 import { endPage, type Reading, type ReadPage, readPage } from "./log-page.ts";
 import { LogStream } from "./log-stream.ts";
 import { type NatsClient, NatsLink } from "./nats-link.ts";
 import { epochOf, type Mark, markOf, messageIdHeader, offsetOf, storedMessage } from "./stored-message.ts";
-import { nonceOf, Subjects, tokenOf } from "./subjects.ts";
+import { Subjects, tokenOf } from "./subjects.ts";
 
 /** The options of `natsBroker`. */
 export interface NatsBrokerOptions {
@@ -119,14 +120,15 @@ class NatsBroker implements Broker {
 
   async subscribe(topics: readonly string[]): Promise<void> {
     const link = this.#up();
-    const added = topics.filter((topic) => !this.#subscriptions.has(topic));
-    for (const topic of added) {
+    const nonces = await this.#noncesOf(topics);
+    for (const topic of topics) {
+      if (this.#subscriptions.has(topic)) continue;
       const live = this.#topics.get(topic) ?? this.#makeLive(topic);
+      const nonce = nonces.get(topic);
+      if (nonce !== undefined) live.subscribed(nonce);
       this.#topics.set(topic, live);
-      this.#subscriptions.set(
-        topic,
-        link.subscribe(this.#subjects.live(tokenOf(topic)), (message) => this.#take(live, message)),
-      );
+      const take = (message: Msg) => this.#take(live, message);
+      this.#subscriptions.set(topic, link.subscribe(this.#subjects.live(tokenOf(topic)), take));
     }
     await link.flush();
     const refused = topics.filter((topic) => this.#subscriptions.get(topic)?.isClosed());
@@ -175,10 +177,17 @@ class NatsBroker implements Broker {
     const token = tokenOf(topic);
     await this.#withStream(this.#ruleOf(topic), async (stream) => {
       const mark = await stream.mark(token);
-      if (epochOf(stream.nonce, mark) !== seen) return;
+      if (epochOf({ nonce: stream.nonce, mark }) !== seen) return;
       const made = await stream.setMark(token, newEpoch(), mark);
       if (made) await stream.purge(token, made.sequence);
     });
+  }
+
+  async secret(otherwise: string): Promise<string> {
+    const link = this.#up();
+    // Without logs nobody comes back to one.
+    if (!link.hasJetStream) return otherwise;
+    return keptWord(link, { ...this.#subjects.secret, replicas: this.#replicas }, otherwise);
   }
 
   async close(): Promise<void> {
@@ -304,11 +313,8 @@ class NatsBroker implements Broker {
   async #withStream<Result>(history: HistoryRule, use: (stream: LogStream) => Promise<Result>): Promise<Result> {
     const link = this.#up();
     const names = this.#subjects.stream(history);
-    let opening = this.#streams.get(names.rule);
-    if (opening === undefined) {
-      opening = LogStream.open(link, names, this.#replicas);
-      this.#streams.set(names.rule, opening);
-    }
+    const opening = this.#streams.get(names.rule) ?? LogStream.open(link, names, this.#replicas);
+    this.#streams.set(names.rule, opening);
     try {
       return await use(await opening);
     } catch (error) {
@@ -318,12 +324,24 @@ class NatsBroker implements Broker {
     }
   }
 
+  /** What the streams of topics are told by, where they can be had: without them other topics are subscribed to all the same. */
+  async #noncesOf(topics: readonly string[]): Promise<Map<string, string>> {
+    const nonces = new Map<string, string>();
+    await Promise.allSettled(
+      topics.map(async (topic) => {
+        const history = this.#historyOf(topic);
+        if (history) nonces.set(topic, await this.#withStream(history, async ({ nonce }) => nonce));
+      }),
+    );
+    return nonces;
+  }
+
   async #store(
     stream: LogStream,
     { topic, token, batch }: { topic: string; token: string; batch: readonly Outgoing[] },
   ): Promise<LogPosition[]> {
     const subject = stream.names.messages(token);
-    const positions: { stream: string; sequence: number; offset: number }[] = [];
+    const positions: { sequence: number; offset: number }[] = [];
     let mark: Promise<Mark | undefined> | undefined;
     for (const { id, key, payload } of batch) {
       let messageId = key === undefined ? id : `${token} ${encodeURIComponent(key)}`;
@@ -344,12 +362,11 @@ class NatsBroker implements Broker {
         throw new ClusterError("unknown", "NATS refused a message behind others that it stored", { cause: error });
       }
     }
-    const known = this.#topics.get(topic)?.epoch;
-    const present = known?.stream === stream.name ? known.mark : await (mark ?? stream.mark(token));
-    return positions.map(({ stream: name, sequence, offset }) => {
-      const isPresent = name === stream.name && sequence > (present?.from ?? 0);
-      return { epoch: isPresent ? epochOf(stream.nonce, present) : `${nonceOf(name)}.-`, offset };
-    });
+    const known = this.#topics.get(topic)?.log;
+    const present = known?.nonce === stream.nonce ? known.mark : await (mark ?? stream.mark(token));
+    const epoch = epochOf({ nonce: stream.nonce, mark: present });
+    const from = present?.from ?? 0;
+    return positions.map(({ sequence, offset }) => ({ epoch: sequence > from ? epoch : `${epoch}.-`, offset }));
   }
 
   /** The ends of topics of one rule. */
@@ -374,11 +391,11 @@ class NatsBroker implements Broker {
     { topic, ...reading }: Pick<Reading, "history" | "since" | "limit"> & { topic: string },
   ): Reading {
     const live = this.#topics.get(topic);
-    return { ...reading, token: tokenOf(topic), oldEnd: (mark) => live?.oldEnd(stream.name, mark) };
+    return { ...reading, token: tokenOf(topic), oldEnd: (mark) => live?.oldEnd({ nonce: stream.nonce, mark }) };
   }
 
   #wasRead(stream: LogStream, topic: string, { mark, newest, ...page }: ReadPage): LogPage {
-    this.#topics.get(topic)?.read({ stream: stream.name, mark, newest });
+    this.#topics.get(topic)?.read({ nonce: stream.nonce, mark, newest });
     const isOld = mark?.time !== undefined && stream.now - mark.time > stream.names.maxAge / 2;
     if (isOld) {
       // Another node may do it at the same time: one of both does.
@@ -394,7 +411,7 @@ class NatsBroker implements Broker {
       markInterval,
       () => {
         for (const [topic, live] of this.#topics) {
-          if (live.epoch?.mark) this.history(topic, undefined, 0).catch((error: Error) => this.#complain(error));
+          if (live.log?.mark) this.history(topic, undefined, 0).catch((error: Error) => this.#complain(error));
         }
         this.#renewLater();
       },

@@ -47,6 +47,7 @@ export class NatsLink {
   #isDestroyed = false;
   #serverId = "";
   #serverSince = 0;
+  #hasJetStream = false;
   #stopWaiting: (() => void) | undefined;
 
   constructor(connect: () => Promise<NatsClient>, events: LinkEvents) {
@@ -61,8 +62,7 @@ export class NatsLink {
 
   /** Whether the server has JetStream, or others of its cluster may have it. */
   get hasJetStream(): boolean {
-    const { jetstream = false, cluster } = this.#connection?.info ?? {};
-    return jetstream || cluster !== undefined;
+    return this.#hasJetStream;
   }
 
   /** The most bytes that a message and its headers may have. */
@@ -162,13 +162,14 @@ export class NatsLink {
   }
 
   #cameUp(connection: NatsConnection): void {
-    const { server_id: serverId = "", version = "" } = connection.info ?? {};
+    const { server_id: serverId = "", version = "", jetstream = false, cluster } = connection.info ?? {};
     const [major = 0, minor = 0] = version.split(".").map(Number);
     if (major < 2 || (major === 2 && minor < oldestMinor)) {
       throw new ClusterError("refused", `its version is ${version}, and 2.${oldestMinor} is the oldest that will do`);
     }
     if (serverId !== this.#serverId) this.#serverSince = realTime.now();
     this.#serverId = serverId;
+    this.#hasJetStream = jetstream || cluster !== undefined;
     this.#isUp = true;
     this.#events.up();
   }

@@ -8,7 +8,6 @@ import type { Msg } from "@nats-io/transport-node";
 
 /** What is stored. */
 export interface StoredMessage {
-  readonly stream: string;
   /** Its number in the stream, which counts all topics' messages. */
   readonly sequence: number;
   readonly offset: number;
@@ -51,14 +50,12 @@ export function sequenceOf(offset: number): number {
 
 /** Reads a message that a stream sends on, or that is read from one; undefined for what is none. */
 export function storedMessage({ headers, data }: Msg): StoredMessage | undefined {
-  const stream = headers?.get("Nats-Stream");
   const sequence = Number(headers?.get("Nats-Sequence"));
-  if (!headers || !stream || !Number.isSafeInteger(sequence * idCount) || sequence < 1) return undefined;
+  if (!headers || !Number.isSafeInteger(sequence * idCount) || sequence < 1) return undefined;
   const messageId = headers.get(messageIdHeader);
   const time = Date.parse(headers.get("Nats-Time-Stamp"));
   const before = headers.get("Nats-Last-Sequence");
   return {
-    stream,
     sequence,
     offset: offsetOf(sequence, messageId),
     id: headers.get(ownIdHeader) || messageId,
@@ -92,7 +89,7 @@ export function markOf({ payload, sequence, time }: StoredMessage): Mark {
 }
 
 /** The epoch that a topic is in, by its stream's nonce and its newest mark. */
-export function epochOf(nonce: string, mark: Mark | undefined): string {
+export function epochOf({ nonce, mark }: { readonly nonce: string; readonly mark: Mark | undefined }): string {
   return mark === undefined ? nonce : `${nonce}.${mark.name}`;
 }
 

@@ -12,8 +12,6 @@ import type { HistoryRule } from "../broker/broker.ts";
 /** The longest topic that is spelled out, in bytes of its token: a longer one would not fit into a line of the protocol. */
 const longestToken = 512;
 const day = 24 * 60 * 60 * 1000;
-/** The length of the part of a stream's name that no other stream has. */
-const nonceLength = 12;
 
 /** What the subjects of all streams and topics begin with. */
 export class Subjects {
@@ -36,6 +34,11 @@ export class Subjects {
   /** A subject for one node's messages to itself. */
   probe(): string {
     return `${this.#prefix}.p.${randomBytes(9).toString("hex")}`;
+  }
+
+  /** Where the word is that all nodes have in common. */
+  get secret(): { readonly stream: string; readonly subject: string } {
+    return { stream: `${this.#prefix.replaceAll(".", "_")}_secret`, subject: `${this.#prefix}.secret` };
   }
 
   /** The stream of a rule. */
@@ -78,16 +81,10 @@ export class StreamNames {
     return `${this.#prefix}.s.${this.rule}.${token}.e`;
   }
 
-  /** A name for a new stream, which no other ever had: a stream that was lost is known by it. */
-  newStream(): string {
-    const nonce = randomBytes(nonceLength / 2).toString("hex");
-    return `${this.#prefix.replaceAll(".", "_")}_${this.rule}_${nonce}`;
+  /** The stream's name: nodes that make it at once make one. */
+  get stream(): string {
+    return `${this.#prefix.replaceAll(".", "_")}_${this.rule}`;
   }
-}
-
-/** The part of a stream's name that no other stream has. */
-export function nonceOf(stream: string): string {
-  return stream.slice(-nonceLength);
 }
 
 /** A topic as one token of a subject: other bytes than letters, digits, `-` and `_` are `=` and two digits. */

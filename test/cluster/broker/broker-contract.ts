@@ -294,7 +294,14 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
         }
       });
 
-      test("calls fail with `unavailable` once the broker is closed", async () => {
+      test("a word is the same for all nodes, whoever says it first", async () => {
+      const nodes = await Promise.all([node(), node(), node()]);
+      const words = await Promise.all(nodes.map(({ broker }, index) => broker.secret!(`word ${index} `.repeat(8))));
+      expect(new Set(words).size).toBe(1);
+      expect(await (await node()).broker.secret!("another")).toBe(words[0]);
+    });
+
+    test("calls fail with `unavailable` once the broker is closed", async () => {
         const closed = await node();
         await closed.broker.close();
         const { presence: store } = closed.broker;
@@ -331,9 +338,23 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
         }),
       );
       await eventually(() => nodes.every(({ got }) => got.length === 90));
-      const [first, ...others] = nodes.map(({ got }) => got.map(({ entry }) => entry));
-      for (const other of others) expect(other).toEqual(first);
-      for (const [index, entry] of first!.entries()) expect(entry.prev).toBe(first![index - 1]?.offset ?? 0);
+      const [first, ...others] = nodes.map(({ got }) => inOrder(got));
+      for (const other of others) expect(other.map(placeOf)).toEqual(first!.map(placeOf));
+      for (const node of [first!, ...others]) {
+        for (const [index, { prev, offset }] of node.entries()) {
+          const before = node[index - 1]?.offset ?? 0;
+          // Where two came the other way round, that something is between.
+          expect(prev === before || (prev > before && prev < offset)).toBe(true);
+        }
+      }
     });
   });
+}
+
+function inOrder(got: Node["got"]): Entry[] {
+  return got.map(({ entry }) => entry).sort((one, other) => one.offset - other.offset);
+}
+
+function placeOf({ epoch, offset, id }: Entry): string {
+  return `${epoch} ${offset} ${id}`;
 }

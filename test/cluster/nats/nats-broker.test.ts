@@ -1,9 +1,16 @@
 import { connect } from "@nats-io/transport-node";
-import { afterAll } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Broker } from "../../../src/cluster/broker/broker.ts";
+import { continuityOf, type LogPosition } from "../../../src/cluster/broker/entry.ts";
+import { createCluster } from "../../../src/cluster/cluster.ts";
 import { natsBroker } from "../../../src/cluster/nats/nats-broker.ts";
+import type { NatsClient } from "../../../src/cluster/nats/nats-link.ts";
+import { offsetOf, sequenceOf } from "../../../src/cluster/nats/stored-message.ts";
 import { NatsServer } from "../../support/nats-server.ts";
 import { describeWith } from "../../support/real-parts.ts";
 import { brokerTests } from "../broker/broker-contract.ts";
+
+const history = { size: 5, maxAge: 60_000 };
 
 describeWith("nats-server", "NATS", (executable) => {
   let server: NatsServer | undefined;
@@ -14,8 +21,230 @@ describeWith("nats-server", "NATS", (executable) => {
     async () => {
       server ??= await NatsServer.start(executable);
       const { port } = server;
-      return { make: () => natsBroker(() => connect({ port, reconnect: false }), { prefix: "test" }) };
+      return { make: () => natsBroker(() => connect({ port }), { prefix: "test.contract" }) };
     },
     { presence: false },
   );
+
+  describe("a log", () => {
+    const open: Broker[] = [];
+    let own: NatsServer;
+    let ids = 0;
+    beforeEach(async () => {
+      own = await NatsServer.start(executable);
+    });
+    afterEach(async () => {
+      await Promise.all(open.splice(0).map((broker) => broker.close()));
+      await own.stop();
+    });
+
+    async function node(): Promise<Broker> {
+      const broker = natsBroker(() => connect({ port: own.port }));
+      open.push(broker);
+      await broker.connect({ message: () => {}, presence: () => {}, state: () => {}, error: () => {} }, () => history);
+      return broker;
+    }
+
+    const publish = async (broker: Broker, topic: string, ids: readonly string[]): Promise<LogPosition> => {
+      const batch = ids.map((id) => ({ id, payload: new TextEncoder().encode(id) }));
+      return (await broker.publish(topic, batch, { history, retryAfter: undefined })).at(-1)!;
+    };
+    const newIds = (count: number) => Array.from({ length: count }, () => `n.${++ids}`);
+    const read = async (broker: Broker, since: LogPosition) => {
+      const page = await broker.history!("t", since, 100);
+      return [continuityOf(page, since), ...page.entries.map(({ id }) => id)];
+    };
+
+    test("that grew beyond its size is trimmed for who was behind, and complete for who was at its start", async () => {
+      const broker = await node();
+      const start = await publish(broker, "t", ["a"]);
+      expect(await read(broker, { ...start, offset: 0 })).toEqual(["complete", "a"]);
+      await publish(broker, "t", ["b", "c", "d", "e", "f"]);
+      expect(await read(broker, start)).toEqual(["complete", "b", "c", "d", "e", "f"]);
+      expect(await read(broker, { ...start, offset: 0 })).toEqual(["trimmed", "b", "c", "d", "e", "f"]);
+      await publish(broker, "t", ["g"]);
+      expect(await read(broker, start)).toEqual(["trimmed", "c", "d", "e", "f", "g"]);
+    });
+
+    test("that lost its end is a fork for who was there, and complete for who was before", async () => {
+      const first = await node();
+      const kept = await publish(first, "t", ["a", "b"]);
+      await first.close();
+      await own.kill();
+      own.remember();
+      await own.restart();
+      const second = await node();
+      const lost = await publish(second, "t", ["c", "d"]);
+      await second.close();
+      await own.killAndRestore();
+      await own.restart();
+      const third = await node();
+      expect(await read(third, lost)).toEqual(["fork"]);
+      const again = await publish(third, "t", ["x", "y"]);
+      expect(sequenceOf(again.offset)).toBe(sequenceOf(lost.offset));
+      expect((await read(third, lost))[0]).toBe("fork");
+      expect(await read(third, kept)).toEqual(["complete", "x", "y"]);
+      await publish(third, "t", ["z"]);
+      expect((await read(third, lost))[0]).toBe("fork");
+      // The control: were a position the number alone, it would be taken for one behind "y".
+      const counted = { ...lost, offset: offsetOf(sequenceOf(lost.offset), "y") };
+      expect(await read(third, counted)).toEqual(["complete", "z"]);
+    });
+
+    test("whose messages were removed by hand is a fork, not complete", async () => {
+      const broker = await node();
+      await publish(broker, "other", ["a"]);
+      const end = await publish(broker, "t", ["b"]);
+      const operator = await connect({ port: own.port });
+      const { streams } = (await operator.request("$JS.API.STREAM.NAMES")).json<{ streams: string[] }>();
+      await operator.request(`$JS.API.STREAM.PURGE.${streams[0]}`, JSON.stringify({ filter: "openline.s.5.t.m" }));
+      await operator.close();
+      expect((await read(broker, end))[0]).toBe("fork");
+    });
+
+    test("is read whole while others trim it", async () => {
+      const [one, two] = [await node(), await node()];
+      let at = await publish(one, "t", newIds(1));
+      let isOver = false;
+      const publishing = (async () => {
+        while (!isOver) await publish(two, "t", newIds(3));
+      })();
+      for (let count = 0; count < 50; count++) {
+        const page = await one.history!("t", at, 3).catch((error: { code: string }) => error.code);
+        if (page === "unavailable") continue;
+        if (typeof page === "string") throw new Error(page);
+        const numbers = page.entries.map(({ id }) => Number(id.slice(2)));
+        for (const [index, number] of numbers.entries()) expect(number).toBe(numbers[0]! + index);
+        at = { epoch: page.epoch, offset: page.entries.at(-1)?.offset ?? page.last };
+      }
+      isOver = true;
+      await publishing;
+    });
+
+    test("begins another epoch in which a key is free again", async () => {
+      const broker = await node();
+      const keyed = async (id: string) => {
+        const [position] = await broker.publish("t", [{ id, key: "job", payload: new Uint8Array() }], {
+          history,
+          retryAfter: undefined,
+        });
+        return position!;
+      };
+      const first = await keyed("a");
+      await broker.endEpoch!("t", first.epoch);
+      const second = await keyed("b");
+      expect(second.epoch).not.toBe(first.epoch);
+      expect(await keyed("c")).toEqual(second);
+      expect(await read(broker, { ...second, offset: 0 })).toEqual(["complete", "b"]);
+      expect(await read(broker, first)).toEqual(["epoch", "b"]);
+    });
+
+    test("has the size of its rule: two rules are two logs", async () => {
+      const broker = await node();
+      const end = await publish(broker, "t", ["a"]);
+      const large = { size: 50, maxAge: 60_000 };
+      const batch = [{ id: "b", payload: new Uint8Array() }];
+      const [other] = await broker.publish("t", batch, { history: large, retryAfter: undefined });
+      expect(other!.epoch).not.toBe(end.epoch);
+    });
+  });
+
+  const refusals: [what: string, settings: string, options: object][] = [
+    ["a wrong password", "authorization { user: a, password: secret }", { user: "a", pass: "wrong" }],
+    ["a missing password", "authorization { user: a, password: secret }", {}],
+    ["a wrong token", "authorization { token: secret }", { token: "wrong" }],
+  ];
+  test.each(refusals)("%s is refused at once", async (_what, settings, options) => {
+    const locked = await NatsServer.start(executable, settings);
+    const cluster = createCluster({
+      broker: natsBroker(() => connect({ port: locked.port, ...options })),
+      log: () => {},
+    });
+    await expect(cluster.ready).rejects.toMatchObject({ code: "refused" });
+    await cluster.close();
+    await locked.stop();
+  });
+
+  test("a server without JetStream carries topics without a history, and refuses the others", async () => {
+    const plain = await NatsServer.start(executable, "", { jetStream: false });
+    const topics = { "log/*": { history: { size: 5 } } };
+    const cluster = createCluster({ broker: natsBroker(() => connect({ port: plain.port })), topics, log: () => {} });
+    const got: unknown[] = [];
+    await cluster.subscribe("news", ({ data }) => got.push(data)).ready;
+    expect(await cluster.publish("news", "x")).toBeUndefined();
+    await expect.poll(() => got).toEqual(["x"]);
+    await expect(cluster.publish("log/1", "x")).rejects.toMatchObject({
+      code: "refused",
+      message: expect.stringContaining("JetStream is not enabled"),
+    });
+    await cluster.close();
+    await plain.stop();
+  });
+
+  test("rights that are missing are refused by name", async () => {
+    const limited = await NatsServer.start(
+      executable,
+      'authorization { users: [{ user: a, password: a, permissions: { subscribe: { deny: "openline.l.secret.*" } } }] }',
+    );
+    const messages: string[] = [];
+    const cluster = createCluster({
+      broker: natsBroker(() => connect({ port: limited.port, user: "a", pass: "a" })),
+      log: ({ message }) => messages.push(message),
+    });
+    await cluster.ready;
+    const refused = cluster.subscribe("secret", () => {});
+    await expect.poll(() => messages.join()).toContain("secret");
+    refused.unsubscribe();
+    await cluster.close();
+    await limited.stop();
+  });
+
+  test("a message that is longer than the server takes is too large, and those before it in the call are not stored", async () => {
+    const small = await NatsServer.start(executable, "max_payload: 10000");
+    const broker = natsBroker(() => connect({ port: small.port }));
+    await broker.connect({ message: () => {}, presence: () => {}, state: () => {}, error: () => {} }, () => history);
+    const batch = [1, 20_000].map((length, index) => ({ id: `n.${index}`, payload: new Uint8Array(length) }));
+    await expect(broker.publish("t", batch, { history, retryAfter: undefined })).rejects.toMatchObject({
+      code: "too-large",
+    });
+    expect(await broker.history!("t", undefined, 10)).toMatchObject({ entries: [] });
+    await broker.close();
+    await small.stop();
+  });
+});
+
+test("it goes on trying until a server is there, and lets go while it tries", async () => {
+  let attempts = 0;
+  const cluster = createCluster({
+    broker: natsBroker(() => {
+      attempts++;
+      return connect({ port: 1, timeout: 100 });
+    }),
+    log: () => {},
+  });
+  await expect.poll(() => attempts).toBeGreaterThan(2);
+  await cluster.close();
+  await expect(cluster.ready).rejects.toMatchObject({ code: "closed" });
+});
+
+test("a server that is too old is refused", async () => {
+  const old = {
+    info: { version: "2.8.4" },
+    status: async function* () {},
+    flush: async () => {},
+    close: async () => {},
+  };
+  const cluster = createCluster({ broker: natsBroker(async () => old), log: () => {} });
+  await expect(cluster.ready).rejects.toMatchObject({ code: "refused", message: expect.stringContaining("2.8.4") });
+  await cluster.close();
+});
+
+test("options that cannot be are refused", () => {
+  const client = async () => ({}) as NatsClient;
+  expect(() => natsBroker({ servers: "nats://x" } as never)).toThrow(/must be a function/);
+  for (const prefix of ["", "a b", "a.*", ">", "a..b", ".a"])
+    expect(() => natsBroker(client, { prefix })).toThrow(RangeError);
+  for (const replicas of [0, 6, 1.5]) expect(() => natsBroker(client, { replicas })).toThrow(RangeError);
+  expect(() => natsBroker(client, { probeInterval: Number.NaN })).toThrow(RangeError);
+  expect(() => natsBroker(client, { prefx: "a" } as object)).toThrow(/did you mean "prefix"/);
 });

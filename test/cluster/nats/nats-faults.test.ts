@@ -78,6 +78,7 @@ describeWith("nats-server", "a NATS under load", (executable) => {
     server.remember();
     await server.restart();
     await made.more(100);
+    await made.heardNewest();
     await server.killAndRestore();
     await server.restart();
     await made.more(300);

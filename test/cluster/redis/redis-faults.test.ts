@@ -82,6 +82,7 @@ describeWith("redis-server", "a Redis under load", (executable) => {
       const { server, made } = await trial(client);
       server.remember();
       await made.more(100);
+      await made.heardNewest();
       await server.killAndRestore();
       await server.restart();
       await made.more(100);
