@@ -6,6 +6,7 @@
  * shows that the runtime has it. A kept context is only a cache, and can be dropped at any time.
  */
 import { constants, createDeflateRaw, createInflateRaw, type ZlibOptions } from "node:zlib";
+import { blocksAhead, withHistory } from "./zlib-history.ts";
 
 /**
  * Contexts kept at once in the whole process, about 55 KiB each at the default window; the least recently used goes.
@@ -43,11 +44,11 @@ export class ZlibContext {
   readonly #left: Uint32Array;
   #failed = false;
 
-  constructor(shape: ContextShape, dictionary?: Uint8Array) {
+  constructor(shape: ContextShape, history: Uint8Array = noBytes) {
     const create = shape.direction === "deflate" ? createDeflateRaw : createInflateRaw;
     // A small chunk, since the stream's own output buffer is never used.
     const options = { ...shape.options, chunkSize: constants.Z_MIN_CHUNK };
-    const stream = create(dictionary === undefined || dictionary.length === 0 ? options : { ...options, dictionary });
+    const stream = create(withHistory(options, history));
     const { _handle, _writeState } = stream as unknown as { _handle: ZlibHandle; _writeState: Uint32Array };
     if (typeof _handle?.writeSync !== "function" || !(_writeState instanceof Uint32Array)) {
       throw new Error("Cannot drive zlib synchronously: the runtime has no such handle");
@@ -58,6 +59,8 @@ export class ZlibContext {
     _handle.onerror = () => {
       this.#failed = true;
     };
+    const ahead = shape.direction === "inflate" ? blocksAhead(history) : noBytes;
+    if (ahead.length > 0) this.write(ahead, 0, new Uint8Array(history.length + 1), 0);
   }
 
   /**
@@ -72,7 +75,7 @@ export class ZlibContext {
     return room - this.#left[0]!;
   }
 
-  /** Forgets everything fed so far, the dictionary excepted. */
+  /** Forgets everything fed so far; of a history that came by a dictionary, zlib keeps it. */
   reset(): void {
     this.#handle.reset();
   }
@@ -82,6 +85,8 @@ export class ZlibContext {
     this.#stream.close();
   }
 }
+
+const noBytes = new Uint8Array(0);
 
 /** A place for at most one kept context, filled when it is needed. */
 export class ContextSlot {

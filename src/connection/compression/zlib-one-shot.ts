@@ -19,6 +19,7 @@ import { freeMemory } from "../../protocol/messages/free-memory.ts";
 import { poolJobBegins, poolJobEnds } from "../process-wide/pool-jobs.ts";
 import { copyToSlab } from "./copy-to-slab.ts";
 import type { ContextShape } from "./zlib-context.ts";
+import { blocksAhead, storedBlocks, withHistory } from "./zlib-history.ts";
 
 /**
  * The outcome of inflating a message: its bytes in memory of their own, or the name of the broken rule;
@@ -37,10 +38,10 @@ export const finalTail: Uint8Array = Uint8Array.of(...removedTail, 0x01, 0x00, 0
 /** Compresses at once; the trailing `00 00 ff ff` is taken off. */
 export function deflateSync(shape: ContextShape, payload: Uint8Array, history: Uint8Array): Uint8Array {
   try {
-    const options = { ...withHistory(shape, history), finishFlush: constants.Z_SYNC_FLUSH };
+    const options = { ...withHistory(shape.options, history), finishFlush: constants.Z_SYNC_FLUSH };
     return copyToSlab(deflateRawSync(payload, options).subarray(0, -removedTail.length));
   } catch {
-    return storedBlocks(payload);
+    return uncompressed(payload);
   }
 }
 
@@ -55,11 +56,14 @@ export function inflateSync(
   limit: number,
   most: number,
 ): InflateOutcome | undefined {
-  const maxOutputLength = Math.max(1, Math.min(limit, most));
+  const ahead = blocksAhead(history);
+  const begin = ahead.length === 0 ? 0 : history.length;
+  const maxOutputLength = begin + Math.max(1, Math.min(limit, most));
   try {
-    const input = Buffer.concat([payload, finalTail]);
-    const options = { ...withHistory(shape, history), maxOutputLength, info: true };
-    const { buffer, engine } = inflateRawSync(input, options) as unknown as InflatedWithEngine;
+    const input = Buffer.concat([ahead, payload, finalTail]);
+    const options = { ...withHistory(shape.options, history), maxOutputLength, info: true };
+    const { buffer: whole, engine } = inflateRawSync(input, options) as unknown as InflatedWithEngine;
+    const buffer = whole.subarray(begin);
     if (engine?.bytesWritten !== input.length - 1 || buffer.subarray(-4).equals(removedTail)) return undefined;
     return buffer.length > limit ? "message-too-big" : new Uint8Array(buffer);
   } catch (error) {
@@ -83,15 +87,15 @@ export async function deflateAsync(shape: ContextShape, payload: Uint8Array, his
   await messages.enter();
   try {
     const output = new Output(Number.POSITIVE_INFINITY);
-    const job = new StreamJob(createDeflateRaw({ ...withHistory(shape, history), chunkSize }), output);
+    const job = new StreamJob(createDeflateRaw({ ...withHistory(shape.options, history), chunkSize }), output);
     for (let start = 0; start < payload.length && !job.over; start += deflatePiece) {
       await job.write(payload.subarray(start, start + deflatePiece));
     }
     await job.flush();
     job.close();
-    return job.failed ? storedBlocks(payload) : output.join(removedTail.length);
+    return job.failed ? uncompressed(payload) : output.join(removedTail.length);
   } catch {
-    return storedBlocks(payload);
+    return uncompressed(payload);
   } finally {
     messages.leave();
     poolJobEnds();
@@ -139,7 +143,8 @@ export async function inflateAsync(
     let rest = payload;
     for (let blocks = 0; blocks <= mostFinalBlocks; blocks++) {
       const window = blocks === 0 ? history : output.last(largestWindow, history);
-      const job = new StreamJob(createInflateRaw({ ...withHistory(shape, window), chunkSize }), output);
+      const job = new StreamJob(createInflateRaw({ ...withHistory(shape.options, window), chunkSize }), output);
+      await job.feedAhead(blocksAhead(window), window.length);
       const end = await inflateStream(job, rest, output);
       job.close();
       if (output.stopped) return "inflate-failed";
@@ -187,19 +192,9 @@ async function inflateStream(
   return job.failed ? "invalid" : job.bytesRead;
 }
 
-/**
- * The payload as it is, in blocks that need no compressor (RFC 1951 section 3.2.4): what is left when zlib has no
- * memory.
- */
-function storedBlocks(payload: Uint8Array): Uint8Array {
-  const most = 0xffff;
-  const blocks: Uint8Array[] = [];
-  for (let start = 0; start < payload.length; start += most) {
-    const block = payload.subarray(start, start + most);
-    const { length } = block;
-    blocks.push(Uint8Array.of(0x00, length, length >> 8, ~length, ~length >> 8), block);
-  }
-  return copyToSlab(Buffer.concat([...blocks, Uint8Array.of(0x00)]));
+/** What is left when zlib has no memory: the payload as it is, and the empty block's header that ends each message. */
+function uncompressed(payload: Uint8Array): Uint8Array {
+  return copyToSlab(Buffer.concat([storedBlocks(payload), Uint8Array.of(0x00)]));
 }
 
 /** Bytes fed to a thread at a time. Inflating may multiply them by 1032, so its pieces are smaller. */
@@ -211,10 +206,6 @@ const largestWindow = 32 * 1024;
 
 /** A final block costs a new context, and takes 10 bits to send. Senders that make them at all make one a message. */
 const mostFinalBlocks = 256;
-
-function withHistory(shape: ContextShape, history: Uint8Array): ContextShape["options"] & { dictionary?: Uint8Array } {
-  return history.length === 0 ? shape.options : { ...shape.options, dictionary: history };
-}
 
 /** Lets a number of tasks in at a time, first come first served. */
 class Turnstile {
@@ -321,13 +312,18 @@ class StreamJob {
   /** The error that the stream failed with; undefined while it has not. */
   error: unknown;
   readonly #stream: DeflateRaw | InflateRaw;
+  /** Bytes that were fed ahead, and those of the next output that are theirs. */
+  #ahead = 0;
+  #notOutput = 0;
   #wake: () => void = () => {};
 
   constructor(stream: DeflateRaw | InflateRaw, output: Output) {
     this.#stream = stream;
     output.close = () => this.close();
     stream.on("data", (part: Buffer) => {
-      if (!output.add(part)) this.close();
+      const skipped = Math.min(this.#notOutput, part.length);
+      this.#notOutput -= skipped;
+      if (skipped < part.length && !output.add(part.subarray(skipped))) this.close();
     });
     stream.on("error", (error) => {
       this.error = error;
@@ -341,8 +337,17 @@ class StreamJob {
     return this.error !== undefined;
   }
 
+  /** Bytes of the input that were looked at, without those that were fed ahead. */
   get bytesRead(): number {
-    return this.#stream.bytesWritten;
+    return this.#stream.bytesWritten - this.#ahead;
+  }
+
+  /** Feeds what comes ahead of the message, whose output of that length is nobody's. */
+  async feedAhead(blocks: Uint8Array, length: number): Promise<void> {
+    if (blocks.length === 0) return;
+    this.#ahead = blocks.length;
+    this.#notOutput = length;
+    await this.write(blocks);
   }
 
   write(piece: Uint8Array): Promise<void> {
