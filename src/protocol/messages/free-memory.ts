@@ -2,7 +2,7 @@
  * The freeing of memory at once, before the garbage collector does it: the memory that many connections let go of in a
  * short time would otherwise grow the process far beyond what they hold (fault A02).
  *
- * An `ArrayBuffer` that is transferred to a closed port is freed, because no message ever arrives there.
+ * An `ArrayBuffer` is freed by transferring it: to a length of 0, or to a closed port, where no message ever arrives.
  */
 
 import { allocateBytes } from "../runtime/memory.ts";
@@ -10,14 +10,14 @@ import { allocateBytes } from "../runtime/memory.ts";
 /** The fewest bytes that are freed. For fewer the collector is quick enough, and the cost of freeing would show. */
 export const leastFreed: number = 64 * 1024;
 
-const nowhere = closedPort();
+const free = freer();
 
 /**
  * Frees the `ArrayBuffer` under `bytes`, which must hold nothing else that is in use. The length of `bytes` is then 0.
  */
 export function freeMemory(bytes: Uint8Array): void {
   if (bytes.length < leastFreed) return;
-  nowhere?.postMessage(undefined, [bytes.buffer as ArrayBuffer]);
+  free?.(bytes.buffer as ArrayBuffer);
 }
 
 /**
@@ -29,11 +29,17 @@ export function keepFreedMemory(): void {
   freeMemory(allocateBytes(32 * 1024 * 1024 - 64 * 1024));
 }
 
-/** Returns a closed port; undefined in a runtime without channels, where the collector frees all memory. */
-function closedPort(): InstanceType<typeof MessageChannel>["port1"] | undefined {
+/**
+ * Returns what frees a buffer; undefined where nothing does and the collector frees all memory. Node 20 has no
+ * `ArrayBuffer.prototype.transfer`, and on Deno a closed port leaves what is posted to it to the collector.
+ */
+function freer(): ((buffer: ArrayBuffer) => void) | undefined {
+  if ("transfer" in ArrayBuffer.prototype) {
+    return (buffer) => void (buffer as ArrayBuffer & { transfer(length: number): ArrayBuffer }).transfer(0);
+  }
   if (typeof MessageChannel !== "function") return undefined;
   const { port1, port2 } = new MessageChannel();
   port1.close();
   port2.close();
-  return port1;
+  return (buffer) => port1.postMessage(undefined, [buffer]);
 }

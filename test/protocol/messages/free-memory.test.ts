@@ -13,13 +13,38 @@ describe("freeMemory", () => {
     expect(small.length).toBe(leastFreed - 1);
   });
 
-  test("leaves it to the garbage collector where there are no channels", async () => {
-    vi.stubGlobal("MessageChannel", undefined);
+  /** The function where buffers can be transferred or not, whatever this runtime can; they are, by a message. */
+  async function freeMemoryWith(transfers: boolean): Promise<typeof freeMemory> {
+    const own = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "transfer");
+    Reflect.deleteProperty(ArrayBuffer.prototype, "transfer");
+    if (transfers) {
+      Object.assign(ArrayBuffer.prototype, {
+        transfer(this: ArrayBuffer) {
+          structuredClone(this, { transfer: [this] });
+        },
+      });
+    }
     vi.resetModules();
-    const without = await import("../../../src/protocol/messages/free-memory.ts");
+    try {
+      return (await import("../../../src/protocol/messages/free-memory.ts")).freeMemory;
+    } finally {
+      if (!transfers && own) Object.defineProperty(ArrayBuffer.prototype, "transfer", own);
+    }
+  }
+
+  test.each([true, false])("takes it away by whatever the runtime has; transfers: %s", async (transfers) => {
+    const free = await freeMemoryWith(transfers);
+    const large = Buffer.allocUnsafeSlow(leastFreed);
+    free(large);
+    expect(large.length).toBe(0);
+  });
+
+  test("leaves it to the garbage collector where there are neither transfers nor channels", async () => {
+    vi.stubGlobal("MessageChannel", undefined);
+    const free = await freeMemoryWith(false);
     vi.unstubAllGlobals();
     const large = Buffer.allocUnsafeSlow(leastFreed);
-    without.freeMemory(large);
+    free(large);
     expect(large.length).toBe(leastFreed);
   });
 
