@@ -32,6 +32,9 @@ export interface FastHandshakeOptions extends Pick<ServerLimits, "handshakeTimeo
   readonly bareHandles: boolean;
 }
 
+/** Whether `node:http` may read what comes next before what was put back, as on Deno (tried with 2.9). */
+const parserReadsAhead = process.versions.deno !== undefined;
+
 /** The sockets of one HTTP server that have sent nothing yet. */
 class SilentSockets {
   readonly #http: HttpServer;
@@ -122,8 +125,9 @@ class SilentSockets {
   #give(socket: Socket, chunk: Buffer | undefined): void {
     // `node:http` starts to read only where it finds a socket that is not being read.
     socket.pause();
-    if (chunk) socket.unshift(chunk);
+    if (chunk && !parserReadsAhead) socket.unshift(chunk);
     this.#serve.call(this.#http, socket);
+    if (chunk && parserReadsAhead) socket.emit("data", chunk);
     socket.resume();
   }
 }
