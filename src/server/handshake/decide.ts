@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { type AsyncContext, captureContext, inOwnContext } from "../../connection/event-loop/async-context.ts";
 import type { ServerLimits } from "../../connection/options/limits.ts";
 import { describe } from "../../protocol/check-options.ts";
@@ -146,7 +146,8 @@ async function ask(
   const allowed = await checkOrigin(verified.origin, verified.host, route.origin, request);
   requireBoolean(allowed);
   if (!allowed) return Refused.by("origin-not-allowed");
-  const scheme = request.socket instanceof TLSSocket ? "https" : "http";
+  // On Bun, a socket under TLS is no TLSSocket.
+  const scheme = (request.socket as Partial<TLSSocket>).encrypted === true ? "https" : "http";
   const context: UpgradeContext = {
     request,
     params,

@@ -2,9 +2,9 @@
  * The own listener of `serve`: an HTTP server, with or without TLS, which goes on when a connection cannot be accepted.
  */
 
-import { createServer, type Server as HttpServer } from "node:http";
+import { createServer, Server as HttpServer } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from "node:https";
-import type { ListenOptions, Socket } from "node:net";
+import { type ListenOptions, Server as NetServer, type Socket } from "node:net";
 import { createSecureContext, type SecureContextOptions, Server as TlsServer } from "node:tls";
 import type { ServerLimits } from "../../connection/options/limits.ts";
 import { describe, type OptionTable } from "../../protocol/check-options.ts";
@@ -64,12 +64,18 @@ const [major, minor] = process.versions.node.split(".").map(Number) as [number, 
 /** Whether the runtime knows `reusePort`; an older one would ignore the option in silence. */
 const hasReusePort: boolean = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 
+/** Whether bytes can be read before `node:http` does: not on Bun, whose HTTP servers have their own sockets. */
+const readsSockets: boolean = HttpServer.prototype instanceof NetServer;
+
 /** Throws a TypeError for an option that this runtime lacks, and for options that contradict each other. */
 export function checkListenerOptions({ listenOptions, proxyProtocol }: ListenerOptions): void {
   if (proxyProtocol?.length === 0)
     throw new TypeError("Cannot serve: proxyProtocol names no proxy, so no one could connect");
   if (proxyProtocol && listenOptions?.path !== undefined) {
     throw new TypeError("Cannot serve: proxyProtocol trusts addresses, and a Unix socket has none");
+  }
+  if (proxyProtocol && !readsSockets) {
+    throw new TypeError("Cannot serve: proxyProtocol needs a runtime whose HTTP servers read from sockets of node:net");
   }
   if (hasReusePort || !listenOptions?.reusePort) return;
   throw new TypeError(`Cannot serve: reusePort needs Node 22.12, 23.1 or later, and this is ${process.version}`);
@@ -120,6 +126,9 @@ const tlsOptions = new WeakMap<HttpServer, TlsOptions>();
  */
 export function renewSecureContext(http: HttpServer, options: SecureContextOptions): void {
   const given = tlsOptions.get(http);
+  if (given !== undefined && !(http instanceof TlsServer)) {
+    throw new TypeError("Cannot set the secure context: the https servers of this runtime have no setSecureContext");
+  }
   if (!(http instanceof TlsServer) || given === undefined) {
     throw new TypeError(
       "Cannot set the secure context: this is not a TLS listener of our own; an https server has setSecureContext itself",
