@@ -1,8 +1,7 @@
 /** One AbortSignal for all sockets of a process: it gives each handshake up, and keeps nothing of closed sockets. */
 import { getEventListeners, once } from "node:events";
 import { connect as netConnect, type Socket } from "node:net";
-import { queryObjects, setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { queryObjects } from "node:v8";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import {
   type CookieJar,
@@ -13,6 +12,7 @@ import {
   type WebSocketOptions,
   WebSocketStream,
 } from "../../src/index.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import { until } from "../support/connection-pair.ts";
 import { leavesNothing } from "../support/leaves-nothing.ts";
 import { acceptance, type RawServer, rawServer } from "../support/raw-server.ts";
@@ -41,13 +41,10 @@ afterAll(async () => {
   await silent.close();
 });
 
-setFlagsFromString("--expose-gc");
-const collect: () => void = runInNewContext("gc");
-
 /** The number of weak references after a collection: a signal holds each signal that depends on it by one. */
 async function weakReferences(): Promise<number> {
   for (let round = 0; round < 3; round++) {
-    collect();
+    collectGarbage();
     await new Promise((resolve) => setImmediate(resolve));
   }
   return queryObjects(WeakRef, { format: "count" });

@@ -1,10 +1,9 @@
 /** A06: a message that comes byte by byte, each in a chunk of its own. */
 import type { Writable } from "node:stream";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import { oldWs } from "../support/old-ws.ts";
 import { KiB, MiB, startTarget, type Target } from "../support/target.ts";
 import { frameFrom, peerOf } from "../support/wire.ts";
@@ -43,11 +42,9 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
 
     /** By how much more is in use when the bytes were taken, of what the collector may not take. */
     async function kept(bytes: Uint8Array, take: (byte: Buffer) => void): Promise<number> {
-      setFlagsFromString("--expose-gc");
-      const gc = runInNewContext("gc") as () => void;
       const held = async () => {
         for (let round = 0; round < 3; round++) {
-          gc();
+          collectGarbage();
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
         const { heapUsed, external } = process.memoryUsage();

@@ -7,10 +7,9 @@ import { getEventListeners, once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { TLSSocket, connect as tlsConnect } from "node:tls";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type CloseReport, type Route, type Server, serve } from "../../src/index.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import {
   checkReport,
   conversation,
@@ -443,14 +442,10 @@ describe("the control", () => {
 const left = "The client left before the handshake was answered";
 
 /** Collects garbage. */
-const collect = (() => {
-  setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc") as () => void;
-  return () => {
-    gc();
-    return true;
-  };
-})();
+const collect = () => {
+  collectGarbage();
+  return true;
+};
 
 /** What a TLS client sends before it is answered. */
 async function firstFlight(): Promise<Buffer> {

@@ -1,8 +1,7 @@
 /** `WebSocket` against our server: constructor, states, sending, closing, events. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect, type Server, serve, WebSocket } from "../../../src/index.ts";
+import { collectGarbage } from "../../support/collect-garbage.ts";
 import { type RawServer, rawServer } from "../../support/raw-server.ts";
 import { closed, events, next, opened, thrown, turns } from "../../support/websocket-log.ts";
 
@@ -377,8 +376,6 @@ describe("events", () => {
 });
 
 test("a socket with a listener alone lives on, and a closed one is released [WHATWG-7-1]", async () => {
-  setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc") as () => void;
   let heard = "";
   const over: WeakRef<WebSocket>[] = [];
   await (async () => {
@@ -394,7 +391,7 @@ test("a socket with a listener alone lives on, and a closed one is released [WHA
   })();
   for (let i = 0; i < 20 && over[0]!.deref(); i++) {
     await new Promise((resolve) => setTimeout(resolve, 10));
-    gc();
+    collectGarbage();
   }
   expect(over[0]!.deref()).toBe(undefined);
   while (heard === "") await turns();

@@ -1,10 +1,9 @@
 /** Headers and payloads out of chunks that are cut anywhere. */
 import { Buffer } from "node:buffer";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { FrameDecoder, giveDecoder, takeDecoder } from "../../../src/protocol/frames/frame-decoder.ts";
 import { readBuffer } from "../../../src/protocol/frames/mask-wasm.ts";
+import { collectGarbage } from "../../support/collect-garbage.ts";
 import { buildFrame, type Cuts, cut, ownCopy, testKey } from "../../support/wire.ts";
 
 interface Decoded {
@@ -424,8 +423,7 @@ describe("plain frames of one read", () => {
 
   /** Bytes of the heap in use, once garbage is collected. */
   function heapUsed(): number {
-    setFlagsFromString("--expose-gc");
-    runInNewContext("gc()");
+    collectGarbage();
     return process.memoryUsage().heapUsed;
   }
 
