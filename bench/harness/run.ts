@@ -93,7 +93,7 @@ async function attempt(row: Row, peer: Peer, settings: RunSettings): Promise<Sam
   const environment = {
     ...peer.environment,
     BENCH_JOB: row.job,
-    BENCH_CONNECTIONS: String(row.load.connections),
+    BENCH_CONNECTIONS: String(row.load.connections - (row.load.slow ?? 0)),
     BENCH_PUBLICATIONS: String(publications),
     BENCH_PUBLICATION_SIZE: String(row.publicationSize ?? 64),
     ...(row.figure === "longest pause" && { BENCH_PAUSES: "1" }),

@@ -8,7 +8,7 @@
  *   rate       --rate frames a second on all connections in turn, whether replies come or not; a latency begins when its
  *              frame was due, so that a server that stands still is charged for all that it keeps waiting
  *   publish    one frame on the first connection; the next when every connection has the whole reply. The last --slow
- *              connections read nothing. With --aside, one more connection sends frames of that file at --rate, and
+ *              connections come when the warm-up is over, and read nothing. With --aside, one more connection sends frames of that file at --rate, and
  *              latencies are its own
  *   handshake  connect, opening handshake, closing handshake, end of the stream, and again
  *   storm      all connections at once, until each has its 101
@@ -214,8 +214,12 @@ static void once(Connection *c) {
 
 static bool is_aside(const Connection *c) { return c->cycle == &aside; }
 
+/* Whether a connection reads nothing. */
+static bool is_slow(int i) { return i < option.connections && i >= option.connections - option.slow; }
+
 static void open_all(Connection *all) {
   for (int i = 0; i < option.connections + (option.aside ? 1 : 0); i++) {
+    if (is_slow(i)) continue;
     Connection *c = &all[i];
     c->cycle = i < option.connections ? &frames : &aside;
     c->fd = dial(0);
@@ -228,6 +232,14 @@ static void open_all(Connection *all) {
     }
     /* Who gets nothing of what is published says so before the first publication. */
     if (is_aside(c) || (frames.frame && *option.mode == 'i')) once(c);
+  }
+}
+
+/* They come late, since a server may have cut them off by the time that it is warm. */
+static void open_slow(Connection *all) {
+  for (int i = option.connections - option.slow; i < option.connections; i++) {
+    all[i].fd = dial(0);
+    if (!option.raw) send_request(all[i].fd);
   }
 }
 
@@ -403,8 +415,8 @@ static void start(Connection *all) {
       reconnect(&all[i]);
       continue;
     }
+    if (is_slow(i)) continue;
     fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
-    if (i < option.connections && i >= option.connections - option.slow) continue;
     watch(&all[i], EPOLLIN);
     if (*option.mode == 'e') send_frames(&all[i], (unsigned)option.inflight, now());
   }
@@ -438,6 +450,7 @@ static void load_until(uint64_t time, Connection *all) {
 static void measure(Connection *all) {
   start(all);
   load_until(now() + (uint64_t)option.warmup * 1000000, all);
+  open_slow(all);
   uint64_t replies_before = replies, cpu = cpu_of(option.pid), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID), begin = now();
   int64_t waits = waited(0) + waited(option.pid);
   forget();
