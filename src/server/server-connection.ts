@@ -4,16 +4,13 @@
 
 import { Connection, coreOf } from "../connection/connection.ts";
 import type { ConnectionParts } from "../connection/connection-core.ts";
-import { callHandler } from "../connection/handlers/call-handler.ts";
 import type { Fragments, SendFragmentsOptions } from "../connection/sending/fragment-sender.ts";
-import { PreparedMessage } from "../connection/sending/prepared-message.ts";
 import type { SendOptions } from "../connection/sending/send-options.ts";
 import type { Sendable } from "../connection/sending/sendable.ts";
 import type { ResumeRequest } from "../resume/resume-messages.ts";
-import { Resuming } from "../topics/resuming.ts";
-import type { Gap, SubscribeOptions, Subscription } from "../topics/subscription.ts";
-import type { Subscriber } from "../topics/topic.ts";
+import type { SubscribeOptions, Subscription } from "../topics/subscription.ts";
 import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
+import { ConnectionSubscriber } from "./connection-subscriber.ts";
 
 /** The parts of a connection that only a server's has. */
 export interface ServerConnectionParts<Data, Params> extends ConnectionParts<ServerConnection<Data, Params>> {
@@ -46,14 +43,14 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   /** Undefined where the connection was accepted without topics. */
   readonly #topics: Topics | undefined;
   /** Created by the first `subscribe`. */
-  #subscriber: Subscriber | undefined;
+  #subscriber: ConnectionSubscriber | undefined;
 
   static {
     leaveTopics = (connection) => {
       if (connection.#subscriber) connection.#topics!.leave(connection.#subscriber);
     };
     beginTopics = (connection, request) => {
-      connection.#subscriber ??= connection.#makeSubscriber();
+      connection.#subscriber ??= new ConnectionSubscriber(coreOf(connection));
       connection.#topics!.begin(connection.#subscriber, request);
     };
   }
@@ -93,7 +90,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   subscribe(topic: string, options?: SubscribeOptions): Subscription {
     if (!this.#topics) throw new Error(`Cannot subscribe: ${withoutTopics}`);
     if (this.readyState === 3) return closedSubscription(topic);
-    this.#subscriber ??= this.#makeSubscriber();
+    this.#subscriber ??= new ConnectionSubscriber(coreOf(this));
     return this.#topics.subscribe(this.#subscriber, topic, options);
   }
 
@@ -124,7 +121,7 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   override set compress(compress: boolean) {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     super.compress = compress;
-    if (this.#subscriber) this.#subscriber.compression = coreOf(this).sending.sharedCompression;
+    this.#subscriber?.compressionChanged();
   }
 
   /** Sends one message, behind the messages that were published to this connection before; see `Connection`. */
@@ -145,26 +142,6 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
   override close(code?: number, reason?: string): void {
     if (this.#subscriber) this.#topics!.catchUp(this.#subscriber);
     super.close(code, reason);
-  }
-
-  #makeSubscriber(): Subscriber {
-    const core = coreOf(this);
-    const { sending } = core;
-    const tell = (text: string) => sending.sendFrames(new PreparedMessage(text).frame, 1);
-    return {
-      topics: new Set(),
-      position: { batch: 0, entry: 0 },
-      compression: sending.sharedCompression,
-      takesFrames: () => sending.takesFrames(),
-      lag: () => sending.lag(),
-      sendFrames: (frames, messageCount) => sending.sendFrames(frames, messageCount),
-      deliveryFailed: (error) => sending.sendingFailed(error),
-      ready: () => sending.ready,
-      resuming: core.layer && new Resuming(tell),
-      ...((core.handlers as { readonly gap?: unknown }).gap !== undefined && {
-        gap: (gap: Gap) => callHandler(core, "gap", gap),
-      }),
-    };
   }
 }
 

@@ -18,12 +18,15 @@ import { viewSource } from "../protocol/bytes.ts";
 import { describe } from "../protocol/check-options.ts";
 import type { ResumeRequest } from "../resume/resume-messages.ts";
 import { setImmediate } from "../transport/scheduling.ts";
-import { type MessageTerms, PublishBatch, tallyOf } from "./publish-batch.ts";
+import { type MessageTerms, PublishBatch } from "./publish-batch.ts";
 import type { Relay, RelayedTopics } from "./relay.ts";
 import type { Gap, Subscribed, SubscribeOptions, Subscription } from "./subscription.ts";
-import type { Subscriber, Topic } from "./topic.ts";
+import { type Subscriber, type Topic, tallyOf } from "./topic.ts";
 
-/** How many subscribers a message was for when it was published, and when they have it. */
+/**
+ * How many subscribers a message is for, and when they have it. They are counted when that is first asked: while the
+ * message waits as they stand then, later as it went.
+ */
 export interface PublishResult {
   /** Subscribers that it is being sent to. */
   readonly reached: number;
@@ -70,8 +73,6 @@ export class Topics {
   /** Batches that are not delivered to all yet, oldest first. A turn to deliver is due while there are any. */
   readonly #batches: PublishBatch[] = [];
   #batchesMade = 0;
-  #topicsMade = 0;
-  #delivery: Iterator<void> | undefined;
   #backlog = 0;
   #dropped = 0;
   /** Undefined where the topics are this process's alone. */
@@ -123,10 +124,9 @@ export class Topics {
     const relayed = this.#relay?.publish(name, message, except);
     if (relayed?.comesBack !== true) return this.#publishHere(name, message, { except }, relayed?.stored);
     const topic = this.#topics.get(name);
-    const { of, refusing } = topic === undefined ? nobody : tallyOf(topic);
-    const own = except !== undefined && topic?.subscribers.has(except) && except.takesFrames() ? 1 : 0;
+    const counts = topic === undefined ? noCounts : countOf(topic, subscribedOf(topic, except), undefined);
     const delivered = () => relayed.stored.then(() => this.pace(name)).catch(() => {});
-    return new Published(of - refusing - own, refusing, delivered, relayed.stored);
+    return new Published(counts, delivered, relayed.stored);
   }
 
   /** @internal See `LocalTopics`. */
@@ -156,24 +156,21 @@ export class Topics {
     terms: MessageTerms,
     stored: Promise<string | undefined> | undefined,
   ): PublishResult {
-    const { except } = terms;
     const topic = this.#topics.get(name);
-    if (topic === undefined) return new Published(0, 0, undefined, stored);
-    const own = except !== undefined && topic.subscribers.has(except) ? 1 : 0;
+    if (topic === undefined) return new Published(noCounts, undefined, stored);
+    const publisher = subscribedOf(topic, terms.except);
     const size = entrySize + message.data.length;
     if (!this.#hasRoom(size)) {
-      const dropped = topic.subscribers.size - own;
+      const dropped = topic.subscribers.size - (publisher === undefined ? 0 : 1);
       this.#dropped += dropped;
-      return new Published(0, dropped, () => this.#pace(topic, this.#batches.at(-1)), stored);
+      return new Published({ reached: 0, dropped }, () => this.#pace(topic, this.#batches.at(-1)), stored);
     }
     const batch = this.#gather();
-    batch.add(topic, message, size, terms);
+    const share = batch.add(topic, message, size, terms);
     this.#backlog += size;
-    const dropped = batch.tally(topic).refusing;
-    this.#dropped += dropped;
-    const reachesOwn = own === 1 && except!.takesFrames() ? 1 : 0;
-    const reached = topic.subscribers.size - dropped - reachesOwn;
-    return new Published(reached, dropped, () => this.#pace(topic, batch), stored);
+    const of = topic.subscribers.size;
+    const counts = () => countOf(topic, publisher, share.over ? { of, refused: share.refused } : undefined);
+    return new Published(counts, () => this.#pace(topic, batch), stored);
   }
 
   /**
@@ -185,8 +182,10 @@ export class Topics {
     const topic = this.#topics.get(name);
     const batch = this.#batches.at(-1);
     if (topic === undefined || batch === undefined) return undefined;
-    const behind = this.#batches[0]!.begun;
-    return behind || batch.tally(topic).crowded ? this.#pace(topic, batch) : undefined;
+    if (this.#batches[0]!.begun) return this.#pace(topic, batch);
+    // To look at all of them each time would cost as much as to write to them.
+    topic.wasCrowded &&= tallyOf(topic).crowded;
+    return topic.wasCrowded ? this.#pace(topic, batch) : undefined;
   }
 
   /** Subscribes; a RangeError when that breaks a limit. A second subscription to the same topic changes nothing. */
@@ -249,8 +248,8 @@ export class Topics {
   catchUp(subscriber: Subscriber): void {
     const oldest = this.#batches[0];
     if (oldest === undefined) return;
-    const first = Math.max(0, subscriber.position.batch - oldest.number);
-    for (const batch of this.#batches.slice(first)) deliver(batch, subscriber);
+    const first = Math.max(0, subscriber.batch - oldest.number);
+    for (const batch of this.#batches.slice(first)) batch.deliver(subscriber, false);
   }
 
   #hasRoom(size: number): boolean {
@@ -258,7 +257,7 @@ export class Topics {
   }
 
   #makeTopic(name: string): Topic {
-    const topic: Topic = { name, number: ++this.#topicsMade, subscribers: new Set(), roomier: undefined };
+    const topic: Topic = { name, subscribers: new Set(), share: undefined, wasCrowded: false, roomier: undefined };
     this.#topics.set(name, topic);
     return topic;
   }
@@ -287,29 +286,13 @@ export class Topics {
   /** Delivers for a while; the rest waits for the next turn, so that nothing else starves. */
   #deliverBatches(): void {
     const until = performance.now() + deliveryBudget;
-    this.#delivery ??= this.#deliveries();
-    do {
-      for (let count = 0; count < subscribersPerLook; count++) {
-        if (!this.#delivery.next().done) continue;
-        this.#delivery = undefined;
-        return;
-      }
-    } while (performance.now() < until);
-    this.#schedule();
-  }
-
-  /** Delivers to one subscriber a step, batch by batch. */
-  *#deliveries(): Generator<void> {
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
-      batch.begun = true;
-      for (const topic of batch.topics) {
-        for (const subscriber of topic.subscribers) {
-          deliver(batch, subscriber);
-          yield;
-        }
+      while (batch.deliverSome(subscribersPerLook)) {
+        if (performance.now() >= until) return this.#schedule();
       }
       this.#batches.shift();
       this.#backlog -= batch.size;
+      this.#dropped += batch.dropped;
       batch.end();
     }
   }
@@ -324,26 +307,50 @@ export class Topics {
 
 function nothing(): void {}
 
-/** How nobody stands. */
-const nobody = { of: 0, refusing: 0 };
+/** How many a publication reached, and how many not. */
+type Counts = Pick<PublishResult, "reached" | "dropped">;
 
-/** The outcome of a publication; `delivered` is looked into only when it is asked for. */
+const noCounts: Counts = { reached: 0, dropped: 0 };
+
+/** The subscriber, where it is one of the topic's. */
+function subscribedOf(topic: Topic, subscriber: Subscriber | undefined): Subscriber | undefined {
+  return subscriber !== undefined && topic.subscribers.has(subscriber) ? subscriber : undefined;
+}
+
+/** Counts for whom a publication was that is delivered, else for whom it is as they stand now. */
+function countOf(
+  topic: Topic,
+  publisher: Subscriber | undefined,
+  delivered: { readonly of: number; readonly refused: ReadonlySet<Subscriber> | undefined } | undefined,
+): Counts {
+  const of = delivered?.of ?? topic.subscribers.size;
+  const dropped = delivered === undefined ? tallyOf(topic).refusing : (delivered.refused?.size ?? 0);
+  const isDropped = delivered === undefined ? !publisher?.takesFrames() : delivered.refused?.has(publisher!) === true;
+  return { reached: of - dropped - (publisher === undefined || isDropped ? 0 : 1), dropped };
+}
+
+/** The outcome of a publication; each part is looked into only when it is asked for. */
 class Published implements PublishResult {
-  readonly reached: number;
-  readonly dropped: number;
+  #counts: Counts | (() => Counts);
   readonly #delivered: (() => Promise<void>) | undefined;
   readonly #stored: Promise<string | undefined> | undefined;
 
   constructor(
-    reached: number,
-    dropped: number,
+    counts: Counts | (() => Counts),
     delivered: (() => Promise<void>) | undefined,
     stored: Promise<string | undefined> | undefined,
   ) {
-    this.reached = reached;
-    this.dropped = dropped;
+    this.#counts = counts;
     this.#delivered = delivered;
     this.#stored = stored;
+  }
+
+  get reached(): number {
+    return this.#count().reached;
+  }
+
+  get dropped(): number {
+    return this.#count().dropped;
   }
 
   get delivered(): Promise<void> {
@@ -352,6 +359,11 @@ class Published implements PublishResult {
 
   get stored(): Promise<string | undefined> {
     return this.#stored ?? Promise.resolve(undefined);
+  }
+
+  #count(): Counts {
+    if (typeof this.#counts === "function") this.#counts = this.#counts();
+    return this.#counts;
   }
 }
 
@@ -374,15 +386,6 @@ class OwnSubscription implements Subscription {
 
   unsubscribe(): boolean {
     return this.#topics.unsubscribe(this.#subscriber, this.topic);
-  }
-}
-
-/** An exception of a delivery fails its own subscriber, in a later turn: to fail one runs the application's code. */
-function deliver(batch: PublishBatch, subscriber: Subscriber): void {
-  try {
-    batch.deliver(subscriber);
-  } catch (error) {
-    setImmediate(() => subscriber.deliveryFailed(error));
   }
 }
 

@@ -5,7 +5,7 @@ import { WebSocket } from "ws";
 import { MessageDeflate } from "../../src/connection/compression/message-deflate.ts";
 import { accept } from "../../src/server/accept.ts";
 import { route } from "../../src/server/route.ts";
-import type { Position, Subscriber, Topic } from "../../src/topics/topic.ts";
+import type { Subscriber, Topic } from "../../src/topics/topic.ts";
 import { Topics } from "../../src/topics/topics.ts";
 import { until } from "../support/connection-pair.ts";
 import { httpServer } from "../support/http-server.ts";
@@ -25,16 +25,18 @@ async function listener(port: number, path: string): Promise<{ client: WebSocket
 
 class Idle implements Subscriber {
   readonly topics = new Set<Topic>();
-  readonly position: Position = { batch: 0, entry: 0 };
+  batch = 0;
+  entry = 0;
   readonly compression = undefined;
   served = 0;
   work: () => void = () => {};
   takesFrames(): boolean {
     return true;
   }
-  sendFrames(): void {
+  sendFrames(): "left" {
     this.served++;
     this.work();
+    return "left";
   }
   deliveryFailed(error: unknown): void {
     throw error;
@@ -93,7 +95,7 @@ describe("compression", () => {
     const compressions = vi.spyOn(MessageDeflate.prototype, "deflateShared");
     const alone = vi.spyOn(MessageDeflate.prototype, "deflate");
     const text = "news ".repeat(50);
-    expect(server.publish("room", text)).toEqual({ reached: 10, dropped: 0 });
+    expect(server.publish("room", text)).toMatchObject({ reached: 10, dropped: 0 });
     const frames = await Promise.all([...shared, ...takeover, ...plain].map((peer) => peer.nextFrame()));
     expect(frames.map((frame) => frame?.rsv)).toEqual([...Array(5).fill(4), ...Array(5).fill(0)]);
     for (const frame of frames.slice(0, 5)) expect(frame?.payload).toEqual(frames[0]?.payload);

@@ -63,6 +63,9 @@ export interface OutputCloser {
   closeInsteadOfOutput(code: number, reason: string, error?: Error): void;
 }
 
+/** What became of frames that others share: all has left, some waits, or they were not taken. */
+export type FramesOutcome = "left" | "waits" | "refused";
+
 const noBytes = new Uint8Array(0);
 
 /** Sends for one connection. */
@@ -219,14 +222,15 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
   // For topics
 
   /** Sends whole frames that other connections share, and writes them at once. */
-  sendFrames(frames: Uint8Array, messageCount: number): void {
+  sendFrames(frames: Uint8Array, messageCount: number): FramesOutcome {
     const { counters, endpoint } = this.#owner;
-    if (!this.#owner.isOpen()) return;
-    if (!this.isBusy && this.outbox.writeShared(frames)) {
+    if (!this.#owner.isOpen()) return "refused";
+    const written = this.isBusy ? undefined : this.outbox.writeShared(frames);
+    if (written !== undefined) {
       counters.messagesSent += messageCount;
-      return;
+      return written;
     }
-    if (this.#refusesMore()) return;
+    if (this.#refusesMore()) return "refused";
     counters.messagesSent += messageCount;
     const step = () => {
       const { sharedOutputLength } = endpoint;
@@ -236,6 +240,7 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     };
     this.afterwards(step, { size: frames.length, messages: messageCount });
     this.outbox.sentMore();
+    return "waits";
   }
 
   /** Whether what is published now will be sent. */

@@ -225,18 +225,19 @@ export class Outbox implements Holder {
   }
 
   /**
-   * Writes whole frames as they are; false, and nothing done, unless there is nothing that they would have to wait for.
+   * Writes whole frames as they are, and says whether they have left; undefined, and nothing done, unless there is nothing
+   * that they would have to wait for.
    */
-  writeShared(frames: Uint8Array): boolean {
+  writeShared(frames: Uint8Array): "left" | "waits" | undefined {
     const endpoint = this.#endpoint;
     const transport = this.#transport;
-    if (endpoint.role === "client" || this.insideChunk || this.#high || endpoint.sendingFragments) return false;
-    if (endpoint.stalled || endpoint.outputLength > 0 || !transport.writable || transport.waiting > 0) return false;
+    if (endpoint.role === "client" || this.insideChunk || this.#high || endpoint.sendingFragments) return undefined;
+    if (endpoint.stalled || endpoint.outputLength > 0 || !transport.writable || transport.waiting > 0) return undefined;
     this.#owner.counters.bytesSent += frames.length;
     this.#leaving = frames;
-    this.#write(frames, frames.length);
+    const left = this.#write(frames, frames.length);
     if (!endpoint.stalled) this.#leaving = undefined;
-    return true;
+    return left ? "left" : "waits";
   }
 
   /** The turn is over. */

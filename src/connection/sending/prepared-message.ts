@@ -7,8 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { finBit, Opcode, rsv1Bit } from "../../protocol/frames/frame.ts";
-import { encodeFrame, encodeTextFrame } from "../../protocol/frames/frame-encoder.ts";
-import { OutputBuffer } from "../../protocol/frames/output-buffer.ts";
+import { writeHeader } from "../../protocol/frames/frame-encoder.ts";
 
 /** Longer messages are shared as they are: compressing one at once would hold the event loop for too long. */
 const longestCompressed = 64 * 1024;
@@ -42,11 +41,7 @@ export class PreparedMessage {
 
   /** The whole unmasked, uncompressed frame. */
   get frame(): Uint8Array {
-    const { data } = this;
-    this.#frame ??= write((output) => {
-      if (typeof data === "string") encodeTextFrame(output, "server", this.#firstByte, data);
-      else encodeFrame(output, "server", this.#firstByte, data);
-    });
+    this.#frame ??= frameOf(this.#firstByte, this.data);
     return this.#frame;
   }
 
@@ -59,9 +54,7 @@ export class PreparedMessage {
     this.#compressed ??= new Map();
     let frame = this.#compressed.get(key);
     if (frame === undefined) {
-      frame = write((output) =>
-        encodeFrame(output, "server", this.#firstByte | rsv1Bit, compression.deflateShared(this.data)),
-      );
+      frame = frameOf(this.#firstByte | rsv1Bit, compression.deflateShared(this.data));
       this.#compressed.set(key, frame);
     }
     return frame;
@@ -72,11 +65,13 @@ export class PreparedMessage {
   }
 }
 
-/** The bytes that `encode` writes, in memory of their own. */
-function write(encode: (output: OutputBuffer) => void): Uint8Array {
-  const output = new OutputBuffer();
-  encode(output);
-  const frame = Buffer.concat(output.take());
-  output.taken(true);
+/** A whole unmasked frame in memory of its own. A lone surrogate becomes U+FFFD. */
+function frameOf(firstByte: number, payload: string | Uint8Array): Uint8Array {
+  const length = typeof payload === "string" ? Buffer.byteLength(payload) : payload.length;
+  const headerLength = length < 126 ? 2 : length < 65536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(headerLength + length);
+  const start = writeHeader(frame, 0, "server", firstByte, length, 0);
+  if (typeof payload === "string") frame.write(payload, start);
+  else frame.set(payload, start);
   return frame;
 }
