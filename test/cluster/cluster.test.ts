@@ -76,7 +76,6 @@ describe("topics without history", () => {
     await Promise.all([a, b, c].map(({ subscription }) => subscription.ready));
     const result = a.served.publish("news", "hello");
     expect(result).toMatchObject({ reached: 1, dropped: 0 });
-    expect(Object.keys(result)).toEqual(["reached", "dropped"]);
     expect(await result.stored).toBeUndefined();
     here.server.publish("news", new Uint8Array([1, 2]));
     await eventually(() => b.got.length === 2 && c.got.length === 2 && a.got.length === 1);
