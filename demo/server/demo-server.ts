@@ -11,7 +11,9 @@ import { createServer } from "node:http";
 import { serve } from "openline";
 import { ARTICLE_FILES, sendArticle } from "./article.ts";
 import { Chat } from "./chat/chat.ts";
+import { ClusterRooms } from "./chat/cluster-rooms.ts";
 import { Rooms } from "./chat/rooms.ts";
+import { makeCluster } from "./cluster.ts";
 import { Shifts } from "./drain/shifts.ts";
 import type { ServedFile } from "./files.ts";
 import { contentSecurityPolicy, readFiles, sendFile } from "./files.ts";
@@ -34,6 +36,10 @@ import { Traffic } from "./traffic.ts";
 
 /** What `startDemo` needs: where to listen, and the folder of the built page. */
 export interface DemoOptions {
+  /** The Redis of a cluster; alone without one. */
+  readonly broker?: string | undefined;
+  /** What this node of a cluster is called. */
+  readonly node: string;
   readonly port: number;
   readonly host: string;
   readonly page: string;
@@ -51,23 +57,26 @@ export interface Demo {
 }
 
 /** Starts the demo's server; rejects with what `listen` reports, such as EADDRINUSE. */
-export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo> {
+export async function startDemo({ port, host, page, broker, node }: DemoOptions): Promise<Demo> {
   const files = readFiles(page);
   const traffic = new Traffic();
   const meter = new ByteMeter();
   const feed = new PushFeed(traffic);
   const comparison = new Comparison(meter, () => feed.latest);
-  const chat = new Chat(new Rooms(traffic), traffic);
+  const cluster = await makeCluster(broker);
+  const rooms = broker === undefined ? new Rooms(traffic) : new ClusterRooms(traffic, { cluster, node });
+  const chat = new Chat(rooms, traffic);
   const trials = new Trials(() => socketUrlOf(http));
   let policy = contentSecurityPolicy(port);
   const http = createServer((request, response) => {
-    if (answerOperations(server, request, response) || comparison.request(request, response)) return;
+    if (answerOperations({ server, cluster }, request, response) || comparison.request(request, response)) return;
     sendPage(files, policy, request, response);
     response.on("close", () => meter.take(request.socket));
   });
   const shifts = new Shifts(http);
   const server = await serve({
     server: http,
+    cluster,
     routes: {
       "/echo": echoRoute(),
       "/push": pushRoute(feed),
@@ -86,6 +95,7 @@ export async function startDemo({ port, host, page }: DemoOptions): Promise<Demo
     trials.close();
     await Promise.all([shifts.close(), server.drain({ over: DRAIN_WINDOW, deadline: DRAIN_DEADLINE })]);
     feed.close();
+    await cluster.close();
     const stopped = new Promise((resolve) => http.close(resolve));
     http.closeAllConnections();
     await stopped;

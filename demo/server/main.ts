@@ -1,9 +1,12 @@
 /**
- * Starts the demo: `PORT` (9998) and `HOST` (127.0.0.1) from the environment, the built page from beside this file.
+ * Starts the demo: `PORT` (9998) and `HOST` (127.0.0.1) from the environment, the built page from beside this file. With
+ * `--cluster redis://…` it is a node of several, called `NODE_NAME`, else by its host and port.
  * SIGINT and SIGTERM drain it, with exit code 0, and a second one ends it at once, with exit code 1; so does a taken port,
  * with one line on stderr.
  */
+import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { startDemo } from "./demo-server.ts";
 
 /** On Ctrl-C both the terminal and npm send SIGINT: what comes within so many milliseconds of the first is the same. */
@@ -11,10 +14,12 @@ const SAME_SIGNAL = 300;
 
 const host = process.env.HOST ?? "127.0.0.1";
 const port = Number(process.env.PORT ?? 9998);
+const node = process.env.NODE_NAME ?? `${hostname()}:${port}`;
 const page = fileURLToPath(new URL("../page", import.meta.url));
 
 try {
-  const demo = await startDemo({ port, host, page });
+  const { values } = parseArgs({ options: { cluster: { type: "string" } } });
+  const demo = await startDemo({ port, host, page, node, broker: values.cluster });
   const shown = host === "127.0.0.1" || host === "::1" ? "localhost" : host.includes(":") ? `[${host}]` : host;
   console.log(`openline demo   http://${shown}:${demo.port}`);
   console.log(`echo            ws://${shown}:${demo.port}/echo`);

@@ -88,9 +88,9 @@ export type CompareAnswer =
 export const RATE: { readonly min: number; readonly max: number } = { min: 1, max: 50 };
 export const SECONDS: { readonly min: number; readonly max: number } = { min: 1, max: 60 };
 
-/** What the page says on `/chat/:room`, which it may look at without joining: join, talk, leave. */
+/** What the page says on `/chat/:room`, which it may look at without joining: join, talk, leave. `tab` names the tab. */
 export type ChatRequest =
-  | { readonly do: "join"; readonly name: string }
+  | { readonly do: "join"; readonly name: string; readonly tab?: string }
   | { readonly do: "leave" }
   | { readonly do: "say"; readonly text: string };
 
@@ -102,12 +102,18 @@ export interface Said {
   readonly text: string;
 }
 
-/** What a room says: first how it looks, then what happens. */
+/** What a room says: first how it looks, and in a cluster on which node, then what happens. */
 export type ChatMessage =
   | Said
-  | { readonly is: "room"; readonly members: readonly string[]; readonly lines: readonly Said[] }
+  | {
+      readonly is: "room";
+      readonly node?: string;
+      readonly members: readonly string[];
+      readonly lines: readonly Said[];
+    }
+  | { readonly is: "members"; readonly members: readonly string[] }
   | { readonly is: "welcome"; readonly name: string; readonly members: readonly string[] }
-  | { readonly is: "joined" | "left"; readonly name: string; readonly at: number; readonly members: readonly string[] }
+  | { readonly is: "joined" | "left"; readonly name: string; readonly at: number; readonly members?: readonly string[] }
   | { readonly is: "refused"; readonly why: string };
 
 /** The name under which the server greets; no member may have it. */
@@ -119,6 +125,9 @@ export const LINES_KEPT = 50;
 /** Longest name and longest text of the chat, in UTF-16 code units as `maxlength` counts them. */
 export const NAME_LIMIT = 24;
 export const TEXT_LIMIT = 500;
+
+/** How much of a tab's name counts, in UTF-16 code units. */
+export const TAB_LIMIT = 40;
 
 /** What a room's name may be: it is part of the URL. */
 export const ROOM_NAME: RegExp = /^[a-z0-9-]{1,32}$/;

@@ -3,12 +3,25 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { prometheusText, type Server } from "openline";
+import type { Cluster } from "openline/cluster";
 
-/** Answers `/readyz` and `/metrics`; false for any other path. */
-export function answerOperations(server: Server, request: IncomingMessage, response: ServerResponse): boolean {
+/** What is asked about. */
+export interface Operated {
+  readonly server: Server;
+  readonly cluster: Cluster;
+}
+
+/** Answers `/readyz` and `/metrics`; false for any other path. A node that cannot reach its broker is not ready. */
+export function answerOperations(
+  { server, cluster }: Operated,
+  request: IncomingMessage,
+  response: ServerResponse,
+): boolean {
   if (request.url === "/readyz") {
     const { accepting } = server;
-    send(response, accepting ? 200 : 503, "text/plain; charset=utf-8", accepting ? "ready\n" : "draining\n");
+    const isReady = accepting && cluster.state === "connected";
+    const state = accepting ? `broker ${cluster.state}\n` : "draining\n";
+    send(response, isReady ? 200 : 503, "text/plain; charset=utf-8", isReady ? "ready\n" : state);
     return true;
   }
   if (request.url === "/metrics") {

@@ -1,12 +1,12 @@
 /**
  * What goes out to the demo's WebSockets, and the server's own numbers on all that passes, for the push view.
  */
-import type { ServerMetrics } from "openline";
+import type { ServerMetrics, SubscribeOptions } from "openline";
 
 /** As much of a server's connection as the demo's parts need. */
 export interface Subscriber {
   send(data: string): boolean;
-  subscribe(topic: string): void;
+  subscribe(topic: string, options?: SubscribeOptions): unknown;
   unsubscribe(topic: string): boolean;
 }
 

@@ -22,14 +22,24 @@ export interface DemoProcess {
   readonly port: number;
   /** Everything printed so far. */
   readonly stdout: () => string;
+  /** Sends a signal. */
+  signal(signal: NodeJS.Signals): void;
   /** Sends the signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<DemoEnd>;
 }
 
+/** How it is started, but for its port: arguments, and what is added to its environment. */
+export interface DemoStart {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Starts the demo; rejects with what it printed when it ends before it listens. Throws when the demo is not built. */
-export async function startDemo(port = 0): Promise<DemoProcess> {
+export async function startDemo(port = 0, { args = [], env = {} }: DemoStart = {}): Promise<DemoProcess> {
   if (!existsSync(entry)) throw new Error("Cannot start the demo: it is not built (node scripts/setup.mjs builds it)");
-  const child = spawn(process.execPath, [entry], { env: { ...process.env, PORT: String(port), HOST: "127.0.0.1" } });
+  const child = spawn(process.execPath, [entry, ...args], {
+    env: { ...process.env, PORT: String(port), HOST: "127.0.0.1", ...env },
+  });
   let stdout = "";
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => {
@@ -48,6 +58,7 @@ export async function startDemo(port = 0): Promise<DemoProcess> {
     url,
     port: Number(new URL(url).port),
     stdout: () => stdout,
+    signal: (signal) => void child.kill(signal),
     stop: (signal = "SIGTERM") => {
       child.kill(signal);
       return ended;

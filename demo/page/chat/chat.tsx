@@ -64,7 +64,9 @@ function RoomView({ room }: { readonly room: string }): VNode {
       </section>
       <section class="panel talk" aria-labelledby="talk">
         <h2 id="talk">{inside ? `In ${room}` : `Said in ${room}`}</h2>
-        <StandingLine standing={standing} retry={() => socket.current?.reconnect()} />
+        <StandingLine standing={standing} retry={() => socket.current?.reconnect()}>
+          {stay.node === undefined ? "" : `This is node ${stay.node}.`}
+        </StandingLine>
         <Talk lines={stay.lines} own={stay.name} />
         {inside && (
           <Compose problem={stay.problem} open={standing.state === "open"} say={(text) => current.current?.say(text)} />
@@ -184,11 +186,9 @@ function Talk({ lines, own }: TalkProps): VNode {
       <div class="lines" role="log" aria-label="Messages" tabIndex={0} ref={list} hidden={lines.length === 0}>
         <ol>
           {lines.map((line) => (
-            <li key={line.id} class={line.kind === "note" ? "note" : line.name === own ? "own" : ""}>
-              {line.kind === "note" ? (
-                <span>
-                  {line.name} {line.text}
-                </span>
+            <li key={line.id} class={line.kind !== "said" ? line.kind : line.name === own ? "own" : ""}>
+              {line.kind !== "said" ? (
+                <span>{line.kind === "note" ? `${line.name} ${line.text}` : line.text}</span>
               ) : (
                 <>
                   <strong>{line.name}</strong>

@@ -1,20 +1,22 @@
 /**
  * A chat room as one tab sees it: what is said in it, who is there, and, once joined, our name in it. When the connection
- * was lost and is back, the room is joined again under the same name.
+ * was lost and is back, the room is joined again under the same name, and what was missed comes, or a word that it cannot.
  */
 import { ReconnectingWebSocket } from "openline/browser";
+import { resumeTopics } from "openline/resume";
 import type { ChatMessage, ChatRequest, Said } from "../../server/messages.ts";
 import { HOST_NAME } from "../../server/messages.ts";
 import { socketUrl } from "../parts/format.ts";
+import { tabName } from "../parts/remembered.ts";
 import { COME_BACK } from "../parts/standing.tsx";
 
-/** One line of the room's talk; `note` is for comings and goings. */
+/** One line of the room's talk; `note` is for comings and goings, `gap` where something is missing. */
 export interface Line {
   readonly id: number;
   readonly at: number;
   readonly name: string;
   readonly text: string;
-  readonly kind: "said" | "note";
+  readonly kind: "said" | "note" | "gap";
 }
 
 /** What the view shows of a room; without a name, we only look. */
@@ -23,12 +25,22 @@ export interface Stay {
   readonly members: readonly string[];
   readonly lines: readonly Line[];
   readonly problem: string;
+  /** The node of a cluster that serves us. */
+  readonly node: string | undefined;
 }
 
 /** Before the room has said anything. */
-export const OUTSIDE: Stay = { name: undefined, members: [], lines: [], problem: "" };
+export const OUTSIDE: Stay = { name: undefined, members: [], lines: [], problem: "", node: undefined };
 
 const MOST_LINES = 500;
+
+/** Why messages are missing, in words. */
+const GAPS: Readonly<Record<string, string>> = {
+  epoch: "the broker lost its data",
+  fork: "the broker came back with an old state",
+  trimmed: "too much was said meanwhile",
+  unavailable: "the broker could not be asked in time",
+};
 
 /** Looks at a room, and tells `changed` of everything that happens there. */
 export class Room {
@@ -46,10 +58,13 @@ export class Room {
     this.socket = this.#connect(socketUrl(`/chat/${room}`));
   }
 
-  /** Every connection, the first and each later one, joins anew. */
+  /** Every connection, the first and each later one, joins anew, and goes on where the talk was. */
   #connect(url: string): ReconnectingWebSocket {
-    const options = { reconnect: COME_BACK, queue: false } as const;
-    const socket = new ReconnectingWebSocket(url, [], options);
+    const resume = resumeTopics({
+      resumed: ({ recovered, replayed }) => this.#resumed(recovered, replayed),
+      gap: ({ reason }) => this.#gap(reason),
+    });
+    const socket = new ReconnectingWebSocket(url, [], { reconnect: COME_BACK, queue: false, resume });
     socket.onopen = () => this.#rejoin();
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
     return socket;
@@ -58,7 +73,7 @@ export class Room {
   #rejoin(): void {
     if (this.#wanted === undefined) return;
     this.#joining = true;
-    this.#send({ do: "join", name: this.#wanted });
+    this.#send({ do: "join", name: this.#wanted, tab: tabName() });
   }
 
   join(name: string): void {
@@ -83,7 +98,7 @@ export class Room {
   #take(message: ChatMessage): void {
     if (message.is === "room") {
       this.#catchUp(message.lines);
-      this.#set({ members: message.members });
+      this.#set({ members: message.members, node: message.node });
     } else if (message.is === "welcome") {
       this.#joining = false;
       this.#set({ name: message.name, members: message.members, problem: "" });
@@ -91,10 +106,24 @@ export class Room {
       this.#add({ at: message.at, name: message.name, text: message.text, kind: "said" });
     } else if (message.is === "refused") {
       this.#refused(message.why);
-    } else {
+    } else if (message.is === "members") {
       this.#set({ members: message.members });
+    } else {
+      this.#set(message.members ? { members: message.members } : {});
       this.#add({ at: message.at, name: message.name, text: message.is, kind: "note" });
     }
+  }
+
+  /** We are back, and have what was said meanwhile. */
+  #resumed(recovered: boolean, replayed: number): void {
+    const missed = replayed === 0 ? "Nothing was said meanwhile" : `${replayed} missed, and replayed`;
+    const text = recovered ? `${missed}: nothing is missing.` : `${missed}, and some is missing.`;
+    this.#add({ at: Date.now(), name: "You", text: `are back, on ${this.#stay.node}. ${text}`, kind: "note" });
+  }
+
+  #gap(reason: string): void {
+    const text = `Some of the talk is missing here, and cannot be had any more: ${GAPS[reason] ?? reason}.`;
+    this.#add({ at: Date.now(), name: HOST_NAME, text, kind: "gap" });
   }
 
   #refused(why: string): void {

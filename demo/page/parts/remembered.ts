@@ -26,3 +26,12 @@ export function remember(key: string, text: string, kept: Kept): void {
 function storage(kept: Kept): Storage {
   return kept === "tab" ? sessionStorage : localStorage;
 }
+
+let ownTab = "";
+
+/** What this tab is called, for as long as it is there. */
+export function tabName(): string {
+  ownTab ||= recall("name", "tab") || Math.random().toString(36).slice(2);
+  remember("name", ownTab, "tab");
+  return ownTab;
+}

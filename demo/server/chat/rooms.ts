@@ -6,6 +6,27 @@ import type { ChatMessage, Said } from "../messages.ts";
 import { HOST_NAME, LINES_KEPT } from "../messages.ts";
 import type { Subscriber, Traffic } from "../traffic.ts";
 
+/** What the rules of the chat ask of its rooms. */
+export interface ChatRooms {
+  watch(room: string, watcher: Subscriber): void;
+  unwatch(room: string, watcher: Subscriber): void;
+  /** The names of those who are in the room. */
+  members(room: string): string[];
+  /** Whether somebody else has the name; `tab` says who asks. */
+  isTaken(room: string, name: string, tab: string): boolean;
+  nameOf(room: string, member: Subscriber): string | undefined;
+  join(room: string, member: Subscriber, person: Person): void;
+  leave(room: string, member: Subscriber): void;
+  /** Tells everyone who looks at the room; `by` hears when that cannot be. */
+  tell(room: string, message: ChatMessage, by: Subscriber): void;
+}
+
+/** Somebody in a room: the name, and the tab of the browser, which keeps it when the connection is another one. */
+export interface Person {
+  readonly name: string;
+  readonly tab: string;
+}
+
 interface Room {
   readonly watchers: Set<Subscriber>;
   readonly names: Map<Subscriber, string>;
@@ -13,7 +34,7 @@ interface Room {
 }
 
 /** Rooms by name, their members by connection. */
-export class Rooms {
+export class Rooms implements ChatRooms {
   readonly #rooms = new Map<string, Room>();
   readonly #traffic: Traffic;
 
@@ -23,6 +44,10 @@ export class Rooms {
 
   members(room: string): string[] {
     return [...(this.#rooms.get(room)?.names.values() ?? [])];
+  }
+
+  isTaken(room: string, name: string): boolean {
+    return this.members(room).includes(name);
   }
 
   nameOf(room: string, member: Subscriber): string | undefined {
@@ -46,7 +71,7 @@ export class Rooms {
     watcher.unsubscribe(topicOf(room));
   }
 
-  join(room: string, member: Subscriber, name: string): void {
+  join(room: string, member: Subscriber, { name }: Person): void {
     this.#rooms.get(room)?.names.set(member, name);
   }
 
@@ -68,11 +93,15 @@ export class Rooms {
 }
 
 function newRoom(room: string): Room {
+  return { watchers: new Set(), names: new Map(), lines: [greeting(room, "as long as someone stays")] };
+}
+
+/** What the host says first; `howLong` tells how long lines are kept. */
+export function greeting(room: string, howLong: string): Said {
   const text =
     `This is ${room}. What is said here goes to everyone who looks at it. ` +
-    `The last ${LINES_KEPT} lines are there for newcomers, as long as someone stays.`;
-  const greeting: Said = { is: "said", name: HOST_NAME, at: Date.now(), text };
-  return { watchers: new Set(), names: new Map(), lines: [greeting] };
+    `The last ${LINES_KEPT} lines are there for newcomers, ${howLong}.`;
+  return { is: "said", name: HOST_NAME, at: Date.now(), text };
 }
 
 function topicOf(room: string): string {
