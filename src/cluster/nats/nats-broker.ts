@@ -32,6 +32,8 @@ export interface NatsBrokerOptions {
 }
 
 const table: OptionTable<NatsBrokerOptions> = { prefix: "string", replicas: "number", probeInterval: "number" };
+/** How long an attempt to connect may take, in milliseconds, where nothing else is asked for. */
+const connectTimeout = 5000;
 /** How many bytes are left for the headers of a message. */
 const headerRoom = 2048;
 /** How many topics' ends are asked for in one question. */
@@ -40,14 +42,18 @@ const mostEnds = 400;
 const markInterval = 6 * 60 * 60 * 1000;
 
 /**
- * Makes a broker of a function that connects to NATS, 2.9 or newer: `() => connect({ servers })`, with `connect` of
- * `@nats-io/transport-node`. It is called for one connection, which is the broker's own, and again whenever that is lost.
+ * Makes a broker of the function `connect` of `@nats-io/transport-node`, and of what is given to it, such as `{ servers }`: NATS
+ * from 2.9 on. It makes one connection, and another whenever that is lost; how the client itself would come back is not used.
  *
  * Throws a TypeError or a RangeError for options that cannot be.
  */
-export function natsBroker(connect: () => Promise<NatsClient>, options: NatsBrokerOptions = {}): Broker {
-  if (typeof connect !== "function") {
-    throw new TypeError("Cannot use NATS: the first argument must be a function that connects, and returns a promise");
+export function natsBroker<Connection extends object>(
+  connect: (connection: Connection) => Promise<NatsClient>,
+  connection: Connection,
+  options: NatsBrokerOptions = {},
+): Broker {
+  if (typeof connect !== "function" || typeof connection !== "object" || connection === null) {
+    throw new TypeError("Cannot use NATS: give it the function connect, and its options, such as { servers }");
   }
   checkOptions("use NATS", options, table);
   const { prefix = "openline" } = options;
@@ -56,7 +62,9 @@ export function natsBroker(connect: () => Promise<NatsClient>, options: NatsBrok
   }
   const replicas = checkNumber("use NATS", "replicas", options.replicas ?? 1, { least: 1, most: 5, whole: true });
   const probeInterval = checkNumber("use NATS", "probeInterval", options.probeInterval ?? 10_000, "finiteTime");
-  return new NatsBroker(connect, { prefix, replicas, probeInterval });
+  // The client writes into what it is given.
+  const open = () => connect({ timeout: connectTimeout, ...connection, reconnect: false, noAsyncTraces: true });
+  return new NatsBroker(open, { prefix, replicas, probeInterval });
 }
 
 class NatsBroker implements Broker {

@@ -87,14 +87,17 @@ export class NatsLink {
   async #live(connection: NatsConnection): Promise<void> {
     if (this.#isDestroyed) return connection.close();
     this.#connection = connection;
-    this.#cameUp(connection);
+    try {
+      this.#cameUp(connection);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
     for await (const status of connection.status()) {
-      if (status.type === "disconnect" || this.#isDestroyed) break;
-      if (status.type === "error") this.#events.error(status.error);
+      if (status.type === "disconnect") this.#wentDown();
+      else if (status.type === "error" && !this.#isDestroyed) this.#events.error(status.error);
     }
     this.#wentDown();
-    // Else the client would come back by itself.
-    if (!this.#isDestroyed) await connection.close();
   }
 
   /** Sends a request. Rejects with a `ClusterError`. */

@@ -295,13 +295,13 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
       });
 
       test("a word is the same for all nodes, whoever says it first", async () => {
-      const nodes = await Promise.all([node(), node(), node()]);
-      const words = await Promise.all(nodes.map(({ broker }, index) => broker.secret!(`word ${index} `.repeat(8))));
-      expect(new Set(words).size).toBe(1);
-      expect(await (await node()).broker.secret!("another")).toBe(words[0]);
-    });
+        const nodes = await Promise.all([node(), node(), node()]);
+        const words = await Promise.all(nodes.map(({ broker }, index) => broker.secret!(`word ${index} `.repeat(8))));
+        expect(new Set(words).size).toBe(1);
+        expect(await (await node()).broker.secret!("another")).toBe(words[0]);
+      });
 
-    test("calls fail with `unavailable` once the broker is closed", async () => {
+      test("calls fail with `unavailable` once the broker is closed", async () => {
         const closed = await node();
         await closed.broker.close();
         const { presence: store } = closed.broker;

@@ -21,7 +21,7 @@ describeWith("nats-server", "NATS", (executable) => {
     async () => {
       server ??= await NatsServer.start(executable);
       const { port } = server;
-      return { make: () => natsBroker(() => connect({ port }), { prefix: "test.contract" }) };
+      return { make: () => natsBroker(connect, { port }, { prefix: "test.contract" }) };
     },
     { presence: false },
   );
@@ -39,7 +39,7 @@ describeWith("nats-server", "NATS", (executable) => {
     });
 
     async function node(): Promise<Broker> {
-      const broker = natsBroker(() => connect({ port: own.port }));
+      const broker = natsBroker(connect, { port: own.port });
       open.push(broker);
       await broker.connect({ message: () => {}, presence: () => {}, state: () => {}, error: () => {} }, () => history);
       return broker;
@@ -157,7 +157,7 @@ describeWith("nats-server", "NATS", (executable) => {
   test.each(refusals)("%s is refused at once", async (_what, settings, options) => {
     const locked = await NatsServer.start(executable, settings);
     const cluster = createCluster({
-      broker: natsBroker(() => connect({ port: locked.port, ...options })),
+      broker: natsBroker(connect, { port: locked.port, ...options }),
       log: () => {},
     });
     await expect(cluster.ready).rejects.toMatchObject({ code: "refused" });
@@ -168,7 +168,7 @@ describeWith("nats-server", "NATS", (executable) => {
   test("a server without JetStream carries topics without a history, and refuses the others", async () => {
     const plain = await NatsServer.start(executable, "", { jetStream: false });
     const topics = { "log/*": { history: { size: 5 } } };
-    const cluster = createCluster({ broker: natsBroker(() => connect({ port: plain.port })), topics, log: () => {} });
+    const cluster = createCluster({ broker: natsBroker(connect, { port: plain.port }), topics, log: () => {} });
     const got: unknown[] = [];
     await cluster.subscribe("news", ({ data }) => got.push(data)).ready;
     expect(await cluster.publish("news", "x")).toBeUndefined();
@@ -188,7 +188,7 @@ describeWith("nats-server", "NATS", (executable) => {
     );
     const messages: string[] = [];
     const cluster = createCluster({
-      broker: natsBroker(() => connect({ port: limited.port, user: "a", pass: "a" })),
+      broker: natsBroker(connect, { port: limited.port, user: "a", pass: "a" }),
       log: ({ message }) => messages.push(message),
     });
     await cluster.ready;
@@ -201,7 +201,7 @@ describeWith("nats-server", "NATS", (executable) => {
 
   test("a message that is longer than the server takes is too large, and those before it in the call are not stored", async () => {
     const small = await NatsServer.start(executable, "max_payload: 10000");
-    const broker = natsBroker(() => connect({ port: small.port }));
+    const broker = natsBroker(connect, { port: small.port });
     await broker.connect({ message: () => {}, presence: () => {}, state: () => {}, error: () => {} }, () => history);
     const batch = [1, 20_000].map((length, index) => ({ id: `n.${index}`, payload: new Uint8Array(length) }));
     await expect(broker.publish("t", batch, { history, retryAfter: undefined })).rejects.toMatchObject({
@@ -216,10 +216,13 @@ describeWith("nats-server", "NATS", (executable) => {
 test("it goes on trying until a server is there, and lets go while it tries", async () => {
   let attempts = 0;
   const cluster = createCluster({
-    broker: natsBroker(() => {
-      attempts++;
-      return connect({ port: 1, timeout: 100 });
-    }),
+    broker: natsBroker(
+      (options: object) => {
+        attempts++;
+        return connect(options);
+      },
+      { port: 1 },
+    ),
     log: () => {},
   });
   await expect.poll(() => attempts).toBeGreaterThan(2);
@@ -234,17 +237,18 @@ test("a server that is too old is refused", async () => {
     flush: async () => {},
     close: async () => {},
   };
-  const cluster = createCluster({ broker: natsBroker(async () => old), log: () => {} });
+  const cluster = createCluster({ broker: natsBroker(async () => old, {}), log: () => {} });
   await expect(cluster.ready).rejects.toMatchObject({ code: "refused", message: expect.stringContaining("2.8.4") });
   await cluster.close();
 });
 
 test("options that cannot be are refused", () => {
   const client = async () => ({}) as NatsClient;
-  expect(() => natsBroker({ servers: "nats://x" } as never)).toThrow(/must be a function/);
+  expect(() => natsBroker({ servers: "nats://x" } as never, {})).toThrow(/the function connect/);
+  expect(() => natsBroker(client, "nats://x" as never)).toThrow(/the function connect/);
   for (const prefix of ["", "a b", "a.*", ">", "a..b", ".a"])
-    expect(() => natsBroker(client, { prefix })).toThrow(RangeError);
-  for (const replicas of [0, 6, 1.5]) expect(() => natsBroker(client, { replicas })).toThrow(RangeError);
-  expect(() => natsBroker(client, { probeInterval: Number.NaN })).toThrow(RangeError);
-  expect(() => natsBroker(client, { prefx: "a" } as object)).toThrow(/did you mean "prefix"/);
+    expect(() => natsBroker(client, {}, { prefix })).toThrow(RangeError);
+  for (const replicas of [0, 6, 1.5]) expect(() => natsBroker(client, {}, { replicas })).toThrow(RangeError);
+  expect(() => natsBroker(client, {}, { probeInterval: Number.NaN })).toThrow(RangeError);
+  expect(() => natsBroker(client, {}, { prefx: "a" } as object)).toThrow(/did you mean "prefix"/);
 });
