@@ -41,6 +41,8 @@ export interface OutboxOwner {
 export const processOutbox: MemoryBudget = new MemoryBudget();
 
 const waiting: Outbox[] = [];
+/** As many slabs as are kept: for more, memory would be allocated in each turn. */
+const mostWithRoom = 32;
 
 /** Flushes all that was sent in this turn. */
 function flushWaiting(): void {
@@ -204,9 +206,12 @@ export class Outbox implements Holder {
   }
 
   #flushLater(): void {
-    if (this.#inTurn) return;
-    this.#inTurn = true;
-    if (waiting.push(this) === 1) cleanContext(() => setImmediate(flushWaiting));
+    if (!this.#inTurn) {
+      this.#inTurn = true;
+      if (waiting.push(this) === 1) cleanContext(() => setImmediate(flushWaiting));
+    }
+    // Room for long messages, of each of those that a loop sends to, would be a lot of memory.
+    if (waiting.length > mostWithRoom) this.#endpoint.compactOutput();
   }
 
   /**

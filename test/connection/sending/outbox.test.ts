@@ -48,6 +48,22 @@ function make(role: Role, limits = {}, socket = new HeldDuplex()) {
   return { endpoint, socket, outbox, send, told, counters };
 }
 
+/** How many bytes of memory outside of the heap are allocated meanwhile. */
+function memoryOf(act: () => void): number {
+  const before = process.memoryUsage().arrayBuffers;
+  act();
+  return process.memoryUsage().arrayBuffers - before;
+}
+
+test("the control: outputs that nothing makes smaller hold room for long messages each [D08]", () => {
+  const many = Array.from({ length: 500 }, () => new Endpoint({ role: "server" }));
+  const grown = memoryOf(() => {
+    for (const endpoint of many) endpoint.sendMessage("first");
+  });
+  expect(grown).toBeGreaterThan(16 * 1024 * 1024);
+  for (const endpoint of many) endpoint.discardOutput();
+});
+
 describe.each(roles)("the outbox of a %s", (role) => {
   test("all that is sent in one turn leaves in one write at its end", async () => {
     const { socket, send, outbox } = make(role);
@@ -60,6 +76,19 @@ describe.each(roles)("the outbox of a %s", (role) => {
     send("another turn");
     await nextTurn();
     expect(socket.writes).toHaveLength(2);
+  });
+
+  test("a loop over many connections holds the memory of few, and all leaves in one write of each [D08]", async () => {
+    const many = Array.from({ length: 500 }, () => make(role));
+    const grown = memoryOf(() => {
+      for (const text of ["first", "second"]) for (const { send } of many) send(text);
+    });
+    expect(grown).toBeLessThan(8 * 1024 * 1024);
+    await nextTurn();
+    for (const { socket } of many) {
+      expect(socket.writes).toHaveLength(1);
+      expect(readFrames(socket.written).map(({ payload }) => payload.toString())).toEqual(["first", "second"]);
+    }
   });
 
   test("long payloads leave in one write with what is before them, a caller's as soon as it is sent [D12, G95]", async () => {
