@@ -6,6 +6,7 @@ import { connect } from "../../../src/client/connect.ts";
 import { WebSocket } from "../../../src/client/whatwg/websocket.ts";
 import { type Connection, coreOf } from "../../../src/connection/connection.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
+import { VirtualClock } from "../../../src/testing/virtual-clock.ts";
 import { connectionOver, connectionPair, gate, until } from "../../support/connection-pair.ts";
 import { closeFrame } from "../../support/raw-peer.ts";
 import { serving } from "../../support/serving.ts";
@@ -198,23 +199,30 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     stuck.connection.close();
     expect((await stuck.connection.closed).error?.message).toContain("what was sent before it stood still for 50 ms");
 
-    const going = await connectionPair(role, { limits: { closeTimeout: 100 } });
+    const clock = new VirtualClock();
+    const going = await connectionPair(role, { limits: { closeTimeout: 100 }, clock });
+    const gates = Array.from({ length: 10 }, gate);
     void going.connection.sendFragments(
       (async function* () {
-        for (let i = 0; i < 10; i++) {
+        for (const { opened } of gates) {
+          await opened;
           yield "a";
-          await new Promise((resolve) => setTimeout(resolve, 30));
         }
       })(),
     );
     going.connection.close();
     going.peer.send(closeFrame(1000));
-    const frames = [];
-    for (let frame = await going.peer.nextFrame(); frame?.opcode !== 8; frame = await going.peer.nextFrame()) {
-      frames.push(frame);
+    const opcodes: (number | undefined)[] = [];
+    for (const { open } of gates) {
+      await clock.advance(60);
+      open();
+      opcodes.push((await going.peer.nextFrame())?.opcode);
     }
+    expect(opcodes).toEqual([1, ...Array(9).fill(0)]);
+    // The last fragment, without data, ends the message.
+    opcodes.push((await going.peer.nextFrame())?.opcode, (await going.peer.nextFrame())?.opcode);
+    expect(opcodes.slice(10)).toEqual([0, 8]);
     going.peer.end();
-    expect(frames.length).toBeGreaterThanOrEqual(11);
     expect((await going.connection.closed).wasClean).toBe(true);
   });
 
