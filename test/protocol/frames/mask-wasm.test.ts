@@ -37,7 +37,7 @@ describe("the kernel", () => {
     readBuffer.fill(0x41, readBuffer.length - 40);
     maskReadBuffer!(readBuffer.length - 35, readBuffer.length, 0x01010101);
     expect(reads.toString("latin1", reads.length - 40)).toBe("A".repeat(5) + "@".repeat(35));
-    expect(() => maskReadBuffer!(readBuffer.length - 1, readBuffer.length + 1, 1)).toThrow("out of bounds");
+    expect(() => maskReadBuffer!(readBuffer.length - 1, readBuffer.length + 1, 1)).toThrow(/out of bounds/i);
   });
 
   test("returns 0 only when every byte of the result is ASCII [R6455-5.6-1]", () => {
