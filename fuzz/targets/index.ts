@@ -8,6 +8,7 @@ import { framesTarget } from "./frames.ts";
 import { headerFieldsTarget } from "./header-fields.ts";
 import { requestTarget } from "./request.ts";
 import { responseTarget } from "./response.ts";
+import { resumeTarget } from "./resume.ts";
 import { shortMessagesTarget } from "./short-messages.ts";
 
 /** See the head of each. */
@@ -22,4 +23,5 @@ export const targets: readonly Target[] = [
   shortMessagesTarget,
   closePayloadTarget,
   clusterTarget,
+  resumeTarget,
 ];

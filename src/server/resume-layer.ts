@@ -22,8 +22,8 @@ export class ResumeLayer implements MessageLayer {
   /** What has come of the client's first message; undefined once all of it has. */
   #request: string | undefined = "";
   #hasFailed = false;
-  /** Whether the last part was the U+0000 that the client put before one. */
-  #owesNul = false;
+  /** The start of the message under way, two characters of it or more. */
+  #seen = "";
 
   constructor(owner: ResumeLayerOwner) {
     this.#owner = owner;
@@ -38,18 +38,19 @@ export class ResumeLayer implements MessageLayer {
   arrived(event: MessageEvent | PartEvent): MessageEvent | PartEvent | undefined {
     if (this.#hasFailed) return undefined;
     if (this.#request !== undefined) return this.#begin(event, this.#request);
-    if (!event.text || event.data.length === 0) return event;
-    const data = typeof event.data === "string" ? event.data : String.fromCharCode(...event.data.subarray(0, 2));
-    const isFirst = event.type === "message" || event.first;
-    const isLast = event.type === "message" || event.last;
-    if (this.#owesNul) {
-      this.#owesNul = false;
-      return isMarked(data) ? event : this.#fail("a later message is none of the application's");
-    }
-    if (!isFirst || !isMarked(data)) return event;
-    this.#owesNul = data.length === 1 && !isLast;
-    if (!this.#owesNul && !isEscaped(data)) return this.#fail("a later message is none of the application's");
-    return { ...event, data: typeof event.data === "string" ? event.data.slice(1) : event.data.subarray(1) };
+    if (!event.text) return event;
+    const isWhole = event.type === "message";
+    if (isWhole || event.first) this.#seen = "";
+    if (this.#seen.length > 1) return event;
+    const { data } = event;
+    const start = typeof data === "string" ? data.slice(0, 2) : String.fromCharCode(...data.subarray(0, 2));
+    const before = this.#seen;
+    this.#seen += start;
+    if (!isMarked(this.#seen)) return event;
+    const isOwn = this.#seen.length > 1 ? isEscaped(this.#seen) : !(isWhole || event.last);
+    if (!isOwn) return this.#fail("a later message is none of the application's");
+    if (before.length > 0 || start.length === 0) return event;
+    return { ...event, data: typeof data === "string" ? data.slice(1) : data.subarray(1) };
   }
 
   /** See `MessageLayer`. */
