@@ -8,7 +8,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { headingsOf } from "./page-links.ts";
 
@@ -24,7 +24,9 @@ export function makeReference(out: string, options = join(tools, "typedoc.json")
     [join(tools, "node_modules/typedoc/bin/typedoc"), "--options", options, "--out", out],
     { cwd: tools, encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } },
   );
-  for (const page of namesIn(out)) correctLinks(join(out, page));
+  const paths = namesIn(out).map((page) => join(out, page));
+  const headings = new Map(paths.map((path) => [path, headingsOf(readFileSync(path, "utf8"))]));
+  for (const path of paths) correctLinks(path, headings);
   const lines = `${stdout}${stderr}`.split("\n");
   // "ws.WebSocketServer.off" is a member, and no name that an entry exports.
   const member = /^\[warning\] [\w/]+\.\w+\.\S+ \(/;
@@ -33,13 +35,13 @@ export function makeReference(out: string, options = join(tools, "typedoc.json")
   );
 }
 
-/** To a heading whose name is there twice but for capitals, typedoc counts one too many. */
-function correctLinks(path: string): void {
+/** To a heading whose name is there twice but for capitals, typedoc counts one too many; `headings` are those of each page. */
+function correctLinks(path: string, headings: ReadonlyMap<string, ReadonlyMap<string, string>>): void {
   const text = readFileSync(path, "utf8");
-  const headings = headingsOf(text);
-  const corrected = text.replace(/\(#([a-z]+)-1\)/g, (link, name: string) =>
-    headings.has(`${name}-1`) || !headings.has(name) ? link : `(#${name})`,
-  );
+  const corrected = text.replace(/\(([\w./-]*)#([a-z]+)-1\)/g, (link, page: string, name: string) => {
+    const known = headings.get(page === "" ? path : join(dirname(path), page));
+    return known === undefined || known.has(`${name}-1`) || !known.has(name) ? link : `(${page}#${name})`;
+  });
   if (corrected !== text) writeFileSync(path, corrected);
 }
 
