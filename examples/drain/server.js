@@ -4,57 +4,34 @@
  * clients away, handles what they sent until then, and ends.
  */
 import cluster from "node:cluster";
-import { once } from "node:events";
-import { serveInWorker } from "./worker.js";
+import { serveOnCores } from "openline/workers";
 
+const port = Number(process.env.PORT ?? 9998);
 const handled = new Set();
 let twice = 0;
 
-/** Resolves with a process when it listens. */
-async function startWorker() {
-  const worker = cluster.fork();
-  worker.on("exit", (code) => code !== 0 && process.exit(code ?? 1));
-  const [{ port }] = await once(worker, "listening");
-  return { worker, port };
-}
+cluster.on("message", (_, { id }) => {
+  if (handled.has(id)) twice++;
+  else if (id !== undefined) handled.add(id);
+});
 
-/** @param {import("node:cluster").Worker} worker */
-async function end(worker) {
-  // A process that was told by the terminal's Ctrl-C too may be gone before this reaches it.
-  if (worker.isConnected()) worker.send("leave", () => {});
-  if (!worker.isDead()) await once(worker, "exit");
-}
+const workers = await serveOnCores({
+  entry: new URL("./worker.js", import.meta.url),
+  workers: 2,
+  // Clients are told one after another, over a second; the other process has the new connections from then on.
+  drain: { over: 1000, deadline: 10_000 },
+}).catch(({ code }) => {
+  console.error(`Cannot listen on port ${port} (${code}). Choose another: PORT=${port + 10} npm start`);
+  process.exit(1);
+});
 
-async function main() {
-  cluster.on("message", (_, id) => {
-    if (handled.has(id)) twice++;
-    else handled.add(id);
-  });
-  const workers = [await startWorker(), await startWorker()];
-
-  let restarting = false;
-  const restart = async () => {
-    if (restarting) return;
-    restarting = true;
-    for (const [place, old] of workers.entries()) {
-      workers[place] = await startWorker();
-      await end(old.worker);
-      console.log(`Process ${old.worker.process.pid} has left, ${workers[place].worker.process.pid} has its place`);
-    }
-    restarting = false;
-    console.log("Both processes are new");
-  };
-  process.stdin.on("data", restart);
-  process.on("SIGUSR2", restart);
-  for (const signal of ["SIGINT", "SIGTERM"]) {
-    process.on(signal, async () => {
-      process.stdin.destroy();
-      await Promise.all(workers.map(({ worker }) => end(worker)));
-      console.log(`${handled.size} messages were handled, ${twice} of them twice`);
-    });
-  }
-  console.log(`Two processes at ws://localhost:${workers[0]?.port}/. Start the client beside it, and press Enter here`);
-  console.log("for a rolling restart. Ctrl-C ends the server.");
-}
-
-await (cluster.isPrimary ? main() : serveInWorker());
+const restart = async () => {
+  await workers.restart();
+  console.log("Both processes are new");
+};
+process.stdin.on("data", restart);
+process.on("SIGUSR2", restart);
+// Ctrl-C drains both.
+process.on("exit", () => console.log(`${handled.size} messages were handled, ${twice} of them twice`));
+console.log(`Two processes at ws://localhost:${workers.port}/. Start the client beside it, and press Enter here`);
+console.log("for a rolling restart. Ctrl-C ends the server.");

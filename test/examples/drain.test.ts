@@ -32,7 +32,6 @@ test("two rolling restarts under load: all connections move, and every message i
   expect(Number(moves)).toBeGreaterThan(50);
   const { code, output } = await server.stop();
   expect(code, output).toBe(0);
-  expect(output.match(/Process \d+ has left, \d+ has its place/g)).toHaveLength(4);
   expect(/(\d+) messages were handled, \d+ of them twice\n$/.exec(output)?.[1]).toBe(sent);
 });
 
