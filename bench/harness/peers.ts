@@ -2,7 +2,8 @@
  * Whom the figures are for: how each is started, why it may be missing, its version.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Command, worksHere } from "./processes.ts";
 
@@ -22,6 +23,8 @@ export interface Peer {
   readonly environment?: Readonly<Record<string, string>>;
   /** A raw TCP server: no WebSocket handshake, and what comes back is what was sent. */
   readonly raw?: boolean;
+  /** What its clients speak, where the load speaks for several. */
+  readonly dialect?: string;
   /** Measured with `--all` only. */
   readonly extra?: boolean;
   /** Makes it ready to start; the reason when it cannot be measured here. */
@@ -221,6 +224,77 @@ export const clients = {
   },
 } satisfies Record<string, Peer>;
 
+const centrifugoVersion = "6.9.1";
+const centrifugoProgram = `${workFolder}centrifugo-${centrifugoVersion}/centrifugo`;
+const versionOf = (...names: string[]): string =>
+  names.map((name) => `${name} ${packageVersion(`${benchFolder}node_modules/${name}`)}`).join(", ");
+
+/** Nodes over Redis; those that keep a history say so. */
+export const nodes = {
+  openline: {
+    id: "openline",
+    title: "openline over Redis",
+    column: "openline",
+    command: nodeProgram("servers/nodes/openline"),
+    dialect: "openline",
+    prepare: findRedis,
+    version: () => `${openlineVersion()}, ${versionOf("redis")}`,
+  },
+  history: {
+    id: "openline-history",
+    title: "openline with history",
+    column: "openline",
+    command: nodeProgram("servers/nodes/openline"),
+    environment: { BENCH_HISTORY: "1" },
+    dialect: "openline",
+    prepare: findRedis,
+    version: () => `${openlineVersion()}, ${versionOf("redis")}`,
+  },
+  socketio: {
+    id: "socket.io-redis",
+    title: "socket.io, Redis adapter",
+    column: "others",
+    command: nodeProgram("servers/nodes/socketio"),
+    environment: { BENCH_ADAPTER: "redis" },
+    dialect: "socketio",
+    prepare: findRedis,
+    version: () => versionOf("socket.io", "@socket.io/redis-adapter"),
+  },
+  streams: {
+    id: "socket.io-redis-streams",
+    title: "socket.io, Redis-streams adapter",
+    column: "others",
+    command: nodeProgram("servers/nodes/socketio"),
+    environment: { BENCH_ADAPTER: "redis-streams" },
+    dialect: "socketio",
+    prepare: findRedis,
+    version: () => versionOf("socket.io", "@socket.io/redis-streams-adapter"),
+  },
+  crossws: {
+    id: "crossws",
+    title: "crossws, sync over Redis",
+    column: "others",
+    command: nodeProgram("servers/nodes/crossws"),
+    dialect: "crossws",
+    prepare: findRedis,
+    version: () => versionOf("crossws"),
+  },
+  centrifugo: {
+    id: "centrifugo",
+    title: "Centrifugo with history",
+    column: "others",
+    command: nodeProgram("servers/nodes/foreign", "centrifugo", centrifugoProgram),
+    environment: { GOMAXPROCS: "1", BENCH_HISTORY: "1" },
+    dialect: "centrifugo",
+    prepare: () => findRedis() ?? buildCentrifugo(),
+    version: () => centrifugoVersion,
+  },
+} satisfies Record<string, Peer>;
+
+/** The broker of all nodes, and the load of their clients. */
+export const neutralBroker: Command = nodeProgram("servers/nodes/foreign", "redis", "redis-server");
+export const nodesLoad: Command = nodeProgram("clients/nodes");
+
 /** The server that answers the clients. */
 export const neutralServer: Command = nodeProgram("servers/neutral");
 
@@ -252,6 +326,25 @@ function buildGorilla(): string | undefined {
   if (!worksHere("go", ["version"])) return "there is no go here";
   try {
     execFileSync("go", ["build", "-o", `${workFolder}gorilla`, "."], { cwd: gorillaFolder, stdio: "pipe" });
+    return undefined;
+  } catch (error) {
+    return `go cannot build it: ${(error as Error).message.split("\n").slice(0, 3).join(" ")}`;
+  }
+}
+
+function findRedis(): string | undefined {
+  return worksHere("redis-server", ["--version"]) ? undefined : "there is no redis-server here";
+}
+
+/** Takes minutes, once. */
+function buildCentrifugo(): string | undefined {
+  if (existsSync(centrifugoProgram)) return undefined;
+  if (!worksHere("go", ["version"])) return "there is no go here";
+  const module = `github.com/centrifugal/centrifugo/v6@v${centrifugoVersion}`;
+  console.log(`Building ${module} …`);
+  try {
+    const env = { ...process.env, GOBIN: dirname(centrifugoProgram) };
+    execFileSync("go", ["install", module], { cwd: workFolder, env, stdio: "pipe" });
     return undefined;
   } catch (error) {
     return `go cannot build it: ${(error as Error).message.split("\n").slice(0, 3).join(" ")}`;

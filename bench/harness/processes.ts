@@ -125,9 +125,9 @@ export class LoadProcess {
     await nextLine(this.#child, this.#lines, "ready", within);
   }
 
-  /** Lets the load end; resolves with the JSON that it prints. */
-  async finish<Result>(): Promise<Result> {
-    const line = nextLine(this.#child, this.#lines, "{");
+  /** Lets the load end; resolves with the JSON that it prints, within so many milliseconds. */
+  async finish<Result>(within: number = patience): Promise<Result> {
+    const line = nextLine(this.#child, this.#lines, "{", within);
     this.#child.stdin.end();
     const result = JSON.parse(await line) as Result;
     await this.stop();

@@ -2,11 +2,11 @@
  * The rows: what each one does, whom it measures, and the figures that are to be reached.
  */
 import type { Job } from "../servers/job.ts";
-import { clients, type Peer, servers, watched } from "./peers.ts";
+import { clients, nodes, type Peer, servers, watched } from "./peers.ts";
 
 /** How the load drives a server, and what a message is. */
 export interface Load {
-  readonly mode: "echo" | "rate" | "publish" | "handshake" | "storm" | "idle";
+  readonly mode: "echo" | "rate" | "publish" | "handshake" | "storm" | "idle" | "resume";
   readonly connections: number;
   /** Messages a second in the mode `rate`; a part below 1 is of what the same peer did just before, one in flight. */
   readonly rate?: number;
@@ -22,6 +22,8 @@ export interface Load {
   readonly size?: number;
   /** How long it runs before it is measured, in milliseconds. Default what the run says. */
   readonly warmup?: number;
+  /** How long it is measured, in milliseconds. Default what the run says. */
+  readonly duration?: number;
 }
 
 /** A figure to be reached: `subject` at most `bound`, or at most `bound` times the best of some peers. */
@@ -37,8 +39,11 @@ export interface Target {
 export interface Row {
   readonly id: string;
   readonly title: string;
-  /** What is measured: a server or a client under load, memory of idle connections, or the peak while one message comes. */
-  readonly kind: "server" | "client" | "idle memory" | "peak memory";
+  /**
+   * What is measured: a server or a client under load, memory of idle connections, the peak while one message comes, or one of
+   * two nodes over a broker.
+   */
+  readonly kind: "server" | "client" | "idle memory" | "peak memory" | "nodes";
   readonly job: Job;
   readonly load: Load;
   readonly peers: readonly Peer[];
@@ -117,6 +122,22 @@ function rateRow(name: string, title: string, rate: number): Row {
   const peers = [openline, ws, bun, floorData, bare];
   const targets = [must(1, ws), aim(1.1, bun)];
   return { id: `L1@${name}`, title, kind: "server", job: "echo", load, peers, figure: "p99", unit: "µs", targets };
+}
+
+/** How long a message of so many a second takes from one node's client to those of another; 99 % of them within. */
+function nodesRateRow(rate: number, duration: number): Row {
+  return {
+    id: `K2@${rate}`,
+    title: `${rate} publishes a second on one node, to 10 subscribers of another, 99 % within`,
+    kind: "nodes",
+    job: "publish",
+    load: { mode: "rate", connections: 10, rate, warmup: 1000, duration },
+    peers: Object.values(nodes),
+    figure: "p99",
+    unit: "µs",
+    rounds: 3,
+    targets: [],
+  };
 }
 
 const own: readonly Row[] = [
@@ -302,6 +323,32 @@ const own: readonly Row[] = [
     figure: "p99",
     unit: "µs",
     targets: [must(1.1, ws)],
+  },
+  {
+    id: "K1",
+    title: "64 B of text published on one node, to 1000 subscribers of another",
+    kind: "nodes",
+    job: "publish",
+    load: { mode: "publish", connections: 1000, warmup: 2000, duration: 3000 },
+    peers: Object.values(nodes),
+    unit: "CPU µs per delivery, of the node with the subscribers",
+    rounds: 3,
+    targets: [],
+  },
+  nodesRateRow(10, 10_000),
+  nodesRateRow(100, 5000),
+  nodesRateRow(1000, 3000),
+  {
+    id: "K3",
+    title: "100 clients come back at once to another node, each to 100 topics of which it missed a message",
+    kind: "nodes",
+    job: "publish",
+    load: { mode: "resume", connections: 100, warmup: 0 },
+    peers: [nodes.history, nodes.streams, nodes.centrifugo],
+    figure: "time",
+    unit: "ms until all have all",
+    rounds: 3,
+    targets: [],
   },
 ];
 

@@ -34,7 +34,7 @@ export interface LoadSample {
 }
 
 /** What the load generator and the client programs print; times in seconds, latencies in µs. */
-interface LoadResult {
+export interface LoadResult {
   readonly replies: number;
   readonly seconds: number;
   readonly serverCpu: number;
@@ -89,6 +89,7 @@ function waitOf({ load }: Sample): number {
 
 async function attempt(row: Row, peer: Peer, settings: RunSettings): Promise<Sample> {
   if (row.kind === "client") return runClient(row, peer, settings);
+  if (row.kind === "nodes") return (await import("./nodes.ts")).runNodes(row, peer, settings);
   const publications = row.publications ?? 1;
   const environment = {
     ...peer.environment,
@@ -152,7 +153,8 @@ async function runClient(row: Row, peer: Peer, { warmup, duration }: RunSettings
   }
 }
 
-function sampleOf(result: LoadResult, perReply: number, remark: string): Sample {
+/** What a load's result says of a peer, of which each reply counts as so many messages. */
+export function sampleOf(result: LoadResult, perReply: number, remark: string): Sample {
   const count = result.replies * perReply;
   if (count === 0) throw new Error(`No reply came in ${result.seconds} s; other programs took ${result.waited} s`);
   const { seconds, p50, p99, p999, slowest = 0 } = result;
@@ -216,7 +218,8 @@ async function restingSize(server: ServerProcess): Promise<number> {
 
 type Options = Readonly<Record<string, string | number>>;
 
-function withOptions([program, ...args]: Command, options: Options): Command {
+/** A command with options behind it. */
+export function withOptions([program, ...args]: Command, options: Options): Command {
   return [program, ...args, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])];
 }
 
