@@ -82,6 +82,7 @@ export async function complaints(
     programs.push("program.ts");
     entries.push("openline", "openline/browser", "openline/browser/json", "openline/json", "openline/testing");
     entries.push("openline/cluster", "openline/cluster/nats", "openline/cluster/redis", "openline/resume");
+    entries.push("openline/workers");
   }
   if (isPage) {
     writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));

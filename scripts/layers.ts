@@ -1,6 +1,6 @@
 /**
  * Checks that imports only point backwards: protocol → reconnecting → resume → typed → transport → connection → topics →
- * client | server | browser → cluster → json → ws → testing → entries → cli.
+ * client | server | browser → cluster → workers → json → ws → testing → entries → cli.
  *
  * Folders of one layer (client and server) never import each other, no file imports itself by way of others (type-only
  * imports count), a folder and its parent or its neighbour import each other one way only, and protocol/ stays pure: it
@@ -23,6 +23,7 @@ const layers: readonly (readonly string[])[] = [
   ["topics"],
   ["client", "server", "browser"],
   ["cluster"],
+  ["workers"],
   ["json"],
   ["ws"],
   ["testing"],

@@ -12,7 +12,7 @@ export default defineConfig({
   test: {
     ...test,
     include: [
-      "test/{server,client,topics,connection,transport}/**/*.test.ts",
+      "test/{server,client,topics,connection,transport,workers}/**/*.test.ts",
       "test/faults/{c,d,injection}*.test.ts",
       "test/integrations/instances.test.ts",
     ],

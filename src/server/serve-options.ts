@@ -4,13 +4,15 @@
 
 import { Server as HttpServer, type RequestListener } from "node:http";
 import { Server as HttpsServer } from "node:https";
-import { Server as NetServer } from "node:net";
+import { type ListenOptions, Server as NetServer } from "node:net";
 import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/options/limits.ts";
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
 import type { Relay } from "../topics/relay.ts";
+import type { DrainOptions } from "./drain.ts";
 import { checkListenerOptions, type ListenerOptions, listenerOptionTable } from "./listening/listener.ts";
+import type { ServerMetrics } from "./metrics.ts";
 import {
   type InlineRoute,
   type PathParams,
@@ -19,6 +21,28 @@ import {
   routeOptionTable,
   routeTable,
 } from "./route.ts";
+
+/** A server, as a cluster sees it that has a say in how it listens. */
+export interface HostedServer {
+  readonly port: number;
+  drain(options?: DrainOptions): Promise<void>;
+  close(): Promise<void>;
+  metrics(): ServerMetrics;
+}
+
+/** How a server would listen. */
+export interface Listener {
+  /** Its options; undefined where it shares a server, which somebody else lets listen. */
+  readonly options: ListenerOptions | undefined;
+  /** Lets it listen, with other options in place of some; resolves when it does. */
+  listen(other: ListenOptions): Promise<void>;
+}
+
+/** A cluster, for the option `cluster` of `serve`. */
+export interface ServerCluster extends Relay {
+  /** Calls `listen`, once; what it rejects with, `serve` does. Default: it is called without other options. */
+  host?(server: HostedServer, listener: Listener): Promise<void>;
+}
 
 /** The options of `serve`; `Datas` has the type of `connection.data` for each path. */
 export interface ServeOptions<Datas = Readonly<Record<string, unknown>>> extends RouteOptions, ListenerOptions {
@@ -30,9 +54,10 @@ export interface ServeOptions<Datas = Readonly<Record<string, unknown>>> extends
    */
   readonly request?: RequestListener;
   /**
-   * What `createCluster` returned: topics then reach every process of the cluster. Default: topics stay in this server.
+   * What `createCluster` or `workerCluster` returned: topics then reach every process of the cluster. Default: topics stay
+   * in this server.
    */
-  readonly cluster?: Relay;
+  readonly cluster?: ServerCluster;
   /** An `http` or `https` server to share; the caller starts and closes it. Default: a listener of our own. */
   readonly server?: HttpServer;
 }

@@ -6,8 +6,10 @@
  */
 
 import type { Server as HttpServer } from "node:http";
+import type { ListenOptions } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { newCounters } from "../connection/process-wide/diagnostics.ts";
+import { withOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { closeEvenly, type DrainOptions, resolveDrain } from "./drain.ts";
@@ -59,14 +61,20 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
   static {
     serveOn = async (http, options) => {
       const server = new Server(http, options);
-      if (options.cluster) server.#topics.join(options.cluster);
+      const { cluster } = options;
+      if (cluster) server.#topics.join(cluster);
+      const listen = async (other: ListenOptions) => {
+        const listenOptions = { ...options.listenOptions, ...other };
+        if (server.#own) await server.#listen(withOptions(options, { listenOptions }));
+        attach(http, server.#handshakes);
+      };
       try {
-        if (server.#own) await server.#listen(options);
+        if (cluster?.host) await cluster.host(server, { options: server.#own ? options : undefined, listen });
+        else await listen({});
       } catch (error) {
         server.#topics.close();
         throw error;
       }
-      attach(http, server.#handshakes);
       return server;
     };
   }
