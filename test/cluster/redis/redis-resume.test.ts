@@ -196,7 +196,11 @@ describeWith("redis-server", "clients that resume over Redis", (executable) => {
       reconnect,
     });
     afterwards(() => other.close());
-    await eventually(() => other.readyState === 1);
+    other.onmessage = ({ data }) => stays.take(data);
+    await eventually(async () => {
+      await cluster.publish("log/a", "before");
+      return stays.got.length > 0;
+    });
     isAway = true;
     socket.reconnect();
     await redis.kill({ lose: true });
