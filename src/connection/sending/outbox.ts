@@ -2,7 +2,8 @@
  * What a connection has to send, on its way from the endpoint to the transport.
  *
  * Everything that one chunk causes leaves in one write at its end; everything sent in one turn outside of a chunk
- * leaves in one write when the turn is over, or with the first payload that is not copied. While the transport is full,
+ * leaves in one write when the turn is over, when 32 others have been sent to since, or with the first payload that is
+ * not copied. While the transport is full,
  * output waits in the endpoint, where nothing of it is a caller's.
  */
 
@@ -41,8 +42,11 @@ export interface OutboxOwner {
 export const processOutbox: MemoryBudget = new MemoryBudget();
 
 const waiting: Outbox[] = [];
-/** As many slabs as are kept: for more, memory would be allocated in each turn. */
-const mostWithRoom = 32;
+/**
+ * As many as there are slabs kept: each that waits holds one. A loop over more of them writes to the first while it is
+ * at the last.
+ */
+const mostWaiting = 32;
 
 /** Flushes all that was sent in this turn. */
 function flushWaiting(): void {
@@ -206,12 +210,11 @@ export class Outbox implements Holder {
   }
 
   #flushLater(): void {
-    if (!this.#inTurn) {
-      this.#inTurn = true;
-      if (waiting.push(this) === 1) cleanContext(() => setImmediate(flushWaiting));
-    }
-    // Room for long messages, of each of those that a loop sends to, would be a lot of memory.
-    if (waiting.length > mostWithRoom) this.#endpoint.compactOutput();
+    if (this.#inTurn) return;
+    this.#inTurn = true;
+    const length = waiting.push(this);
+    if (length === 1) cleanContext(() => setImmediate(flushWaiting));
+    else if (length > mostWaiting) waiting.shift()!.flushTurn();
   }
 
   /**

@@ -314,11 +314,6 @@ export class Endpoint {
     return this.#record.output?.refers ?? false;
   }
 
-  /** Keeps the output, if it is small, in no more memory than it has bytes: it will not be taken soon. */
-  compactOutput(): void {
-    this.#record.output?.compact();
-  }
-
   /** Bytes of the output that other connections may hold as well, see `sendEncoded`. */
   get sharedOutputLength(): number {
     return this.#record.output?.sharedLength ?? 0;

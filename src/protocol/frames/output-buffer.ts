@@ -126,20 +126,6 @@ export class OutputBuffer {
     }
   }
 
-  /**
-   * Moves what the slab holds to memory of just that length, and gives the slab back, where that is simple: for an output
-   * that will not be taken soon.
-   */
-  compact(): void {
-    if (this.#from > 0 || this.position === 0 || this.position >= slabSize / 4 || this.#inFlight) return;
-    const { slab } = this;
-    const bytes = copyBytes(slab.subarray(0, this.position));
-    this.slab = none;
-    this.position = 0;
-    this.append(bytes);
-    if (pool.length < slabsKept) pool.push(slab);
-  }
-
   /** Drops everything gathered. */
   clear(): void {
     this.#forgetPieces();

@@ -256,55 +256,6 @@ describe("memory", () => {
     expect(output.take()).toEqual([]);
   });
 
-  test("small output that will wait for a while needs no slab, and stays in order [D08]", () => {
-    const output = new OutputBuffer();
-    output.compact();
-    put(output, "a");
-    const { slab } = output;
-    output.compact();
-    expect(output.slab).toHaveLength(0);
-    expect(output.length).toBe(1);
-    put(output, "b");
-    expect(output.slab).toBe(slab);
-    output.compact();
-    output.append(Buffer.from("c"));
-    put(output, "d");
-    scribble();
-    expect(join(output.take())).toBe("abcd");
-    output.taken(true);
-    expect(output.asNew).toBe(true);
-  });
-
-  test("long output keeps its slab, and so does what was cut or is under way [D12]", () => {
-    const output = new OutputBuffer();
-    put(output, "x".repeat(slabSize / 4));
-    output.compact();
-    expect(output.slab).toHaveLength(slabSize);
-    output.clear();
-    put(output, "x");
-    output.append(Buffer.from("y"));
-    output.compact();
-    expect(output.slab).toHaveLength(slabSize);
-    output.clear();
-    put(output, "x");
-    const pieces = output.take();
-    put(output, "y");
-    output.compact();
-    scribble();
-    expect(join(pieces) + join(output.take())).toBe("xy");
-  });
-
-  test("of slabs that are given back, no more than 32 are kept [D08]", () => {
-    const outputs = Array.from({ length: 40 }, () => new OutputBuffer());
-    for (const output of outputs) put(output, "x");
-    const slabs = new Set(outputs.map(({ slab }) => slab));
-    for (const output of outputs) output.compact();
-    const again = Array.from({ length: 40 }, () => new OutputBuffer());
-    for (const output of again) put(output, "y");
-    expect(again.filter(({ slab }) => slabs.has(slab))).toHaveLength(32);
-    for (const output of [...outputs, ...again]) output.clear();
-  });
-
   test("clear while a write is under way leaves the bytes of the write alone [D12]", () => {
     const output = new OutputBuffer();
     put(output, "f".repeat(slabSize));
