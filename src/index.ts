@@ -86,7 +86,7 @@ export type {
   LogRecord,
   RequestErrorRecord,
 } from "./server/log.ts";
-export { prometheusText, type ServerMetrics } from "./server/metrics.ts";
+export { type ClusterNumbers, prometheusText, type ServerMetrics } from "./server/metrics.ts";
 export { type RefuseOptions, refuse } from "./server/refusal.ts";
 export {
   type DecisionWithData,

@@ -26,10 +26,63 @@ export interface ServerMetrics extends Readonly<Counters> {
   readonly messagesDropped: number;
 }
 
+/** The numbers of a cluster, as its `metrics` returns them. */
+export interface ClusterNumbers {
+  /** Whether the broker can be reached: `connected`, or something else. */
+  readonly state: string;
+  /** The number of topics that the node is subscribed to now. */
+  readonly topics: number;
+  /** The number of members that the node has now. */
+  readonly members: number;
+  /** The number of messages that wait for the broker now. */
+  readonly pending: number;
+  /** The count of messages published by this node. */
+  readonly published: number;
+  /** The count of messages that came from the broker. */
+  readonly received: number;
+  /** The count of those that could not be read. */
+  readonly unreadable: number;
+  /** The count of gaps, once for each topic. */
+  readonly gaps: number;
+  /** The count of reads of logs. */
+  readonly fills: number;
+  /** The count of losses of the broker. */
+  readonly disconnects: number;
+}
+
 type Sample = readonly [labels: string, value: number];
 
-/** Writes the metrics in the text format of Prometheus, version 0.0.4. Throws nothing. */
-export function prometheusText(metrics: ServerMetrics): string {
+/**
+ * Writes the metrics of a server in the text format of Prometheus, version 0.0.4, and behind them those of a cluster; or those
+ * of a cluster alone, for a process that serves nobody.
+ */
+export function prometheusText(metrics: ServerMetrics | ClusterNumbers, cluster?: ClusterNumbers): string {
+  const own = "connections" in metrics ? serverText(metrics) : clusterText(metrics);
+  return cluster === undefined ? own : own + clusterText(cluster);
+}
+
+function clusterText(cluster: ClusterNumbers): string {
+  return [
+    family("gauge", "openline_cluster_connected", "Whether the broker can be reached", [
+      ["", Number(cluster.state === "connected")],
+    ]),
+    family("gauge", "openline_cluster_topics", "Topics that the node is subscribed to", [["", cluster.topics]]),
+    family("gauge", "openline_cluster_members", "Members of topics by way of the node", [["", cluster.members]]),
+    family("gauge", "openline_cluster_pending_messages", "Messages that wait for the broker", [["", cluster.pending]]),
+    family("counter", "openline_cluster_messages_total", "Messages to and from the broker", [
+      ['{direction="published"}', cluster.published],
+      ['{direction="received"}', cluster.received],
+    ]),
+    family("counter", "openline_cluster_messages_unreadable_total", "Messages from the broker that cannot be read", [
+      ["", cluster.unreadable],
+    ]),
+    family("counter", "openline_cluster_gaps_total", "Gaps in the logs of topics", [["", cluster.gaps]]),
+    family("counter", "openline_cluster_fills_total", "Reads of the logs of topics", [["", cluster.fills]]),
+    family("counter", "openline_cluster_disconnects_total", "Losses of the broker", [["", cluster.disconnects]]),
+  ].join("");
+}
+
+function serverText(metrics: ServerMetrics): string {
   const byLabel = (label: string, values: Readonly<Record<string, number>>): Sample[] =>
     Object.entries(values).map(([key, value]) => [`{${label}="${key}"}`, value]);
   return [

@@ -1,7 +1,7 @@
 /** The text for Prometheus, read by the parser of Prometheus' own Python client, and by eye. */
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { prometheusText, type ServerMetrics } from "../../src/server/metrics.ts";
+import { type ClusterNumbers, prometheusText, type ServerMetrics } from "../../src/server/metrics.ts";
 import { serve } from "../../src/server/server.ts";
 import { exchange, openRaw, requestText } from "../support/raw-peer.ts";
 import { describeWith } from "../support/real-parts.ts";
@@ -21,6 +21,19 @@ const metrics: ServerMetrics = {
   topics: 6,
   publishBacklog: 9,
   messagesDropped: 12,
+};
+
+const cluster: ClusterNumbers = {
+  state: "connected",
+  topics: 1,
+  members: 2,
+  pending: 3,
+  published: 4,
+  received: 5,
+  unreadable: 6,
+  gaps: 7,
+  fills: 8,
+  disconnects: 9,
 };
 
 const nothing: ServerMetrics = { ...metrics, closed: {}, refused: {} };
@@ -89,6 +102,30 @@ describeWith("python3-prometheus-client", "a Prometheus parser", (python) => {
     for (const [, , help] of families) expect(help).not.toBe("");
   });
 
+  test("reads the numbers of a cluster, behind those of a server and alone", () => {
+    const families = parse(prometheusText(cluster));
+    expect(families.map(([name, type, , samples]) => [name, type, samples.map(([, ...rest]) => rest)])).toEqual([
+      ["openline_cluster_connected", "gauge", [[{}, 1]]],
+      ["openline_cluster_topics", "gauge", [[{}, 1]]],
+      ["openline_cluster_members", "gauge", [[{}, 2]]],
+      ["openline_cluster_pending_messages", "gauge", [[{}, 3]]],
+      [
+        "openline_cluster_messages",
+        "counter",
+        [
+          [{ direction: "published" }, 4],
+          [{ direction: "received" }, 5],
+        ],
+      ],
+      ["openline_cluster_messages_unreadable", "counter", [[{}, 6]]],
+      ["openline_cluster_gaps", "counter", [[{}, 7]]],
+      ["openline_cluster_fills", "counter", [[{}, 8]]],
+      ["openline_cluster_disconnects", "counter", [[{}, 9]]],
+    ]);
+    for (const [, , help] of families) expect(help).not.toBe("");
+    expect(parse(prometheusText(metrics, cluster)).slice(-families.length)).toEqual(families);
+  });
+
   test("reads the metrics of a new server, and of one that has worked", async () => {
     expect(parse(prometheusText(nothing)).map(([name]) => name)).toContain("openline_connections_closed");
     const server = await serve({ host: "127.0.0.1", routes: { "/": { message: (c, data) => void c.send(data) } } });
@@ -123,4 +160,8 @@ test("each family has its help and its type before its samples, and each line en
     "openline_connections 3",
   ]);
   expect(prometheusText(nothing).endsWith("\n")).toBe(true);
+  expect(prometheusText(metrics, cluster)).toBe(prometheusText(metrics) + prometheusText(cluster));
+  for (const state of ["connecting", "disconnected", "closed"]) {
+    expect(prometheusText({ ...cluster, state })).toContain("\nopenline_cluster_connected 0\n");
+  }
 });
