@@ -101,4 +101,4 @@ export { type Server, serve } from "./server/server.ts";
 export type { ServerConnection } from "./server/server-connection.ts";
 export type { Relay } from "./topics/relay.ts";
 export type { Gap, Since, Subscribed, SubscribeOptions, Subscription } from "./topics/subscription.ts";
-export { type Publishable, type PublishResult, Topics } from "./topics/topics.ts";
+export { type Publishable, type PublishResult, Topics, type TopicsOptions } from "./topics/topics.ts";

@@ -58,8 +58,9 @@ export class JsonServerConnection<
    * Publishes a value as JSON to all subscribers of the topic except this connection; see `ServerConnection`. Throws a
    * TypeError for what JSON cannot hold.
    */
-  publish(topic: string, value: Sent): PublishResult {
-    return this.raw.publish(topic, encodeJson(value));
+  publish(topic: string, value: Sent): PublishResult;
+  publish(topic: string, value: Sent, ...more: []): PublishResult {
+    return this.raw.publish(topic, encodeJson(value), ...more);
   }
 
   /** Destroys the transport at once; what was not sent or not delivered is lost. */

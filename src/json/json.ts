@@ -12,6 +12,7 @@ import { CloseCode } from "../protocol/close-code.ts";
 import type { UpgradeContext } from "../server/handshake/decide.ts";
 import type { DecisionWithData, NeedsUpgrade, PathParams, Route, RouteOptions } from "../server/route.ts";
 import { ServerConnection } from "../server/server-connection.ts";
+import type { Gap } from "../topics/subscription.ts";
 import { type InvalidHandler, JsonConnection, type RawConnection } from "../typed/json-connection.ts";
 import { invalidHandlerOf, type JsonMessageHandlers, rawHandlers } from "../typed/json-handlers.ts";
 import { JsonMessages, type JsonSchemas } from "../typed/json-messages.ts";
@@ -38,6 +39,8 @@ export interface JsonHandlers<Face, Received, Kind extends string> extends JsonM
 export interface JsonRouteOptions<Received, Sent, Kind extends string, Data, Params>
   extends JsonHandlers<JsonServerConnection<Received, Sent, Data, Params>, Received, Kind>,
     Omit<RouteOptions, "text" | "borrow"> {
+  /** Messages of a topic with history are missing and can no longer be had; see `Route`. */
+  gap?(connection: JsonServerConnection<Received, Sent, Data, Params>, gap: Gap): unknown;
   /** Decides about a client before the 101: returns an object to let it in, a refusal to refuse it. */
   upgrade?(context: UpgradeContext<Params>): DecisionWithData<Data> | Promise<DecisionWithData<Data>>;
 }

@@ -27,7 +27,10 @@ export interface AcceptOptions<
 > extends Omit<Route<Data, Readonly<Record<string, string>>, Accepted, Text>, "text"> {
   /** Whether text messages are delivered as strings (`"string"`, the default) or as bytes of UTF-8 (`"bytes"`). */
   readonly text?: Text;
-  /** The topics to which the connection can subscribe. Default: none; `subscribe` and `publish` throw an Error then. */
+  /**
+   * The topics to which the connection can subscribe; `new Topics({}, { cluster })` for those of a cluster. Default: none;
+   * `subscribe` and `publish` throw an Error then.
+   */
   readonly topics?: Topics;
 }
 
@@ -75,13 +78,14 @@ export async function acceptAs(
   options: AcceptOptions,
   { params, clock }: AcceptManner,
 ): Promise<ServerConnection | undefined> {
-  const route = resolveRoute(options as Route);
+  const { topics } = options;
+  const route = resolveRoute(options as Route, topics?.cluster && { cluster: topics.cluster });
   claim(upgradeRequest);
   const exchange = { ...upgradeRequest, log: route.log };
   const settings = { ...connectionSettings(route), ...(clock && { clock }) };
   return upgrade(
     { ...exchange, remoteAddress: route.trust || route.log ? addressOf(exchange, route.trust) : undefined },
-    { route, settings, params, topics: options.topics },
+    { route, settings, params, topics },
   );
 }
 

@@ -9,7 +9,7 @@ import { checkLimitsOfOne, limitsBeside, serverLimits } from "../connection/opti
 import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import type { Relay } from "../topics/relay.ts";
+import { checkCluster, type Relay } from "../topics/relay.ts";
 import type { DrainOptions } from "./drain.ts";
 import { checkListenerOptions, type ListenerOptions, listenerOptionTable } from "./listening/listener.ts";
 import type { ServerMetrics } from "./metrics.ts";
@@ -82,9 +82,7 @@ export function checkServeOptions(options: ServeOptions): void {
   checkListenerOptions(options);
   if (options.port !== undefined) checkNumber("serve", "port", options.port, "port");
   if (options.server !== undefined) checkSharedServer(options.server, options);
-  if (options.cluster !== undefined && typeof options.cluster.join !== "function") {
-    throw new TypeError('Cannot serve: the option "cluster" must be what createCluster returned');
-  }
+  checkCluster("serve", options.cluster);
 }
 
 function checkRoutes(routes: ServeOptions["routes"] | undefined): void {

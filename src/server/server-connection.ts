@@ -9,7 +9,7 @@ import type { SendOptions } from "../connection/sending/send-options.ts";
 import type { Sendable } from "../connection/sending/sendable.ts";
 import type { ResumeRequest } from "../resume/resume-messages.ts";
 import type { SubscribeOptions, Subscription } from "../topics/subscription.ts";
-import type { Publishable, PublishResult, Topics } from "../topics/topics.ts";
+import { noPublishOptions, type Publishable, type PublishResult, type Topics } from "../topics/topics.ts";
 import { ConnectionSubscriber } from "./connection-subscriber.ts";
 
 /** The parts of a connection that only a server's has. */
@@ -105,7 +105,9 @@ export class ServerConnection<Data = unknown, Params = Readonly<Record<string, s
    * Throws an Error when the connection was accepted without topics, and a TypeError for data of another type than text
    * or binary. While the subscribers are behind, the connection is read no faster than they are written to.
    */
-  publish(topic: string, data: Publishable): PublishResult {
+  publish(topic: string, data: Publishable): PublishResult;
+  publish(topic: string, data: Publishable, options?: unknown): PublishResult {
+    if (options !== undefined) throw new TypeError(`Cannot publish: ${noPublishOptions}`);
     if (!this.#topics) throw new Error(`Cannot publish: ${withoutTopics}`);
     const result = this.#topics.publish(topic, data, this.#subscriber);
     const pace = this.#topics.pace(topic, result);

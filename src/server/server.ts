@@ -11,7 +11,7 @@ import type { SecureContextOptions } from "node:tls";
 import { newCounters } from "../connection/process-wide/diagnostics.ts";
 import { withOptions } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-code.ts";
-import { type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
+import { noPublishOptions, type Publishable, type PublishResult, Topics } from "../topics/topics.ts";
 import { closeEvenly, type DrainOptions, resolveDrain } from "./drain.ts";
 import { resolveTrust } from "./handshake/client-address.ts";
 import { Handshakes } from "./handshakes.ts";
@@ -49,7 +49,7 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
   private constructor(http: HttpServer, options: ServeOptions) {
     this.#http = http;
     this.#own = options.server === undefined;
-    this.#topics = new Topics(options.limits);
+    this.#topics = new Topics(options.limits, options.cluster && { cluster: options.cluster });
     this.#handshakes = new Handshakes(options, {
       connections: this.#connections,
       counters: this.#counters,
@@ -62,7 +62,6 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
     serveOn = async (http, options) => {
       const server = new Server(http, options);
       const { cluster } = options;
-      if (cluster) server.#topics.join(cluster);
       const listen = async (other: ListenOptions) => {
         const listenOptions = { ...options.listenOptions, ...other };
         if (server.#own) await server.#listen(withOptions(options, { listenOptions }));
@@ -112,7 +111,9 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
    *
    * Throws a TypeError for data of another type than text or binary.
    */
-  publish(topic: string, data: Publishable): PublishResult {
+  publish(topic: string, data: Publishable): PublishResult;
+  publish(topic: string, data: Publishable, options?: unknown): PublishResult {
+    if (options !== undefined) throw new TypeError(`Cannot publish: ${noPublishOptions}`);
     return this.#topics.publish(topic, data);
   }
 

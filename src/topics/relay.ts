@@ -56,3 +56,9 @@ export interface Relay {
   /** Joins the topics of a server. */
   join(topics: LocalTopics): RelayedTopics;
 }
+
+/** Throws a TypeError for what `createCluster` cannot have returned. */
+export function checkCluster(action: string, cluster: Partial<Relay> | undefined): void {
+  if (cluster === undefined || typeof cluster.join === "function") return;
+  throw new TypeError(`Cannot ${action}: the option "cluster" must be what createCluster returned`);
+}

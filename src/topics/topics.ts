@@ -15,11 +15,11 @@ import { resolveLimits, type ServerLimits, serverLimits } from "../connection/op
 import { PreparedMessage } from "../connection/sending/prepared-message.ts";
 import { kindOfUnsendable } from "../connection/sending/sendable.ts";
 import { viewSource } from "../protocol/bytes.ts";
-import { describe } from "../protocol/check-options.ts";
+import { checkOptions, describe, type OptionTable } from "../protocol/check-options.ts";
 import type { ResumeRequest } from "../resume/resume-messages.ts";
 import { setImmediate } from "../transport/scheduling.ts";
 import { type MessageTerms, PublishBatch } from "./publish-batch.ts";
-import type { Relay, RelayedTopics } from "./relay.ts";
+import { checkCluster, type Relay, type RelayedTopics } from "./relay.ts";
 import type { Gap, Subscribed, SubscribeOptions, Subscription } from "./subscription.ts";
 import { type Subscriber, type Topic, tallyOf } from "./topic.ts";
 
@@ -66,6 +66,18 @@ const longestStandstill = 1000;
 /** The time between two looks at such subscribers, in milliseconds. */
 const lookInterval = 20;
 
+/** The options of `new Topics`, beside its limits. */
+export interface TopicsOptions {
+  /** What `createCluster` returned: the topics then reach every process of the cluster. Default: they stay in this process. */
+  readonly cluster?: Relay;
+}
+
+/** Why what is published here takes no options. */
+export const noPublishOptions = "it takes no options here; cluster.publish has an id";
+
+const topicsTable: OptionTable<TopicsOptions> = { cluster: "object" };
+const subscribeTable: OptionTable<SubscribeOptions> = { since: "any", presence: "any" };
+
 /** A set of topics; every server has its own. */
 export class Topics {
   readonly #topics = new Map<string, Topic>();
@@ -75,12 +87,17 @@ export class Topics {
   #batchesMade = 0;
   #backlog = 0;
   #dropped = 0;
-  /** Undefined where the topics are this process's alone. */
-  #relay: RelayedTopics | undefined;
+  /** @internal What they reach other processes by; undefined where they are this process's alone. */
+  readonly cluster: Relay | undefined;
+  readonly #relay: RelayedTopics | undefined;
 
-  /** The default limits hold where none are given. */
-  constructor(limits: Partial<ServerLimits> = {}) {
+  /** The default limits hold where none are given. Throws a TypeError or a RangeError for limits and options that cannot be. */
+  constructor(limits: Partial<ServerLimits> = {}, options: TopicsOptions = {}) {
     this.#limits = resolveLimits(serverLimits, limits);
+    checkOptions("make topics", options, topicsTable);
+    checkCluster("make topics", options.cluster);
+    this.cluster = options.cluster;
+    this.#relay = this.cluster?.join(this);
   }
 
   /** How many topics have a subscriber. */
@@ -108,12 +125,10 @@ export class Topics {
     return this.#topics.keys();
   }
 
-  /** @internal Joins a relay, before anything is published or subscribed to. */
-  join(relay: Relay): void {
-    this.#relay = relay.join(this);
-  }
-
-  /** @internal Leaves the relay. */
+  /**
+   * Leaves the cluster, where they are in one: connections hear no more of other processes. A server does so by itself; for
+   * topics of `accept`, call it when its connections are over.
+   */
   close(): void {
     this.#relay?.close();
   }
@@ -189,8 +204,9 @@ export class Topics {
   }
 
   /** Subscribes; a RangeError when that breaks a limit. A second subscription to the same topic changes nothing. */
-  subscribe(subscriber: Subscriber, name: string, options: SubscribeOptions = {}): Subscription {
+  subscribe(subscriber: Subscriber, name: string, options: SubscribeOptions = noOptions): Subscription {
     const { maxTopics, maxTopicLength } = this.#limits;
+    if (options !== noOptions) checkOptions("subscribe", options, subscribeTable);
     if (typeof name !== "string") throw new TypeError(`Cannot subscribe: a topic is a string, not ${describe(name)}`);
     if (Buffer.byteLength(name) > maxTopicLength) {
       throw new RangeError(`Cannot subscribe: the topic's name is longer than ${maxTopicLength} bytes`);
@@ -304,6 +320,8 @@ export class Topics {
     await topic.roomier;
   }
 }
+
+const noOptions: SubscribeOptions = {};
 
 function nothing(): void {}
 

@@ -50,7 +50,7 @@ interface Given {
 type Handler = (connection: object, ...values: unknown[]) => unknown;
 
 /** Those handlers of a connection that get nothing else of a message than the connection. */
-const others = ["open", "drain", "close", "error", "ping", "pong"];
+const others = ["open", "drain", "gap", "close", "error", "ping", "pong"];
 
 /**
  * The options with handlers for the connection underneath. `faceOf` gives the connection that the handlers get.
