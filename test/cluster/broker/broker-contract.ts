@@ -196,6 +196,13 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
       expect(got[3]!.topic).toBe(topics[599]);
     });
 
+    test("a word is the same for all nodes, whoever says it first", async () => {
+      const nodes = await Promise.all([node(), node(), node()]);
+      const words = await Promise.all(nodes.map(({ broker }, index) => broker.secret!(`word ${index} `.repeat(8))));
+      expect(new Set(words).size).toBe(1);
+      expect(await (await node()).broker.secret!("another")).toBe(words[0]);
+    });
+
     describe.runIf(presence)("presence", () => {
       const member = (id: string, lease: string, data?: string): MemberChange => ({ id, lease, data });
       const storeOf = ({ broker }: Node) => broker.presence!;
@@ -292,13 +299,6 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
         for (const [index, { step }] of nodes[0].steps.entries()) {
           expect(step.prev).toBe(nodes[0].steps[index - 1]?.step.version ?? 0);
         }
-      });
-
-      test("a word is the same for all nodes, whoever says it first", async () => {
-        const nodes = await Promise.all([node(), node(), node()]);
-        const words = await Promise.all(nodes.map(({ broker }, index) => broker.secret!(`word ${index} `.repeat(8))));
-        expect(new Set(words).size).toBe(1);
-        expect(await (await node()).broker.secret!("another")).toBe(words[0]);
       });
 
       test("calls fail with `unavailable` once the broker is closed", async () => {
