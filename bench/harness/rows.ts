@@ -335,7 +335,7 @@ const own: readonly Row[] = [
     rounds: 3,
     targets: [],
   },
-  nodesRateRow(10, 10_000),
+  nodesRateRow(10, 5000),
   nodesRateRow(100, 5000),
   nodesRateRow(1000, 3000),
   {
