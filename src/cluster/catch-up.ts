@@ -35,6 +35,9 @@ export interface CatchUpParts {
   readonly pages: Map<string, Promise<LogPage>>;
 }
 
+/** After how many milliseconds what could not be read is read again. */
+const retryDelay = 100;
+
 /** Delivers what was missed, until it is level or over. Never rejects. */
 export async function catchUp(
   topic: ClusterTopic,
@@ -78,7 +81,8 @@ export async function catchUp(
 
   async function step(): Promise<ReplayState> {
     const at = topic.reader!.position;
-    if (at === undefined) return wait();
+    // It is told when there is one: thousands that come back at once do not look again and again.
+    if (at === undefined) return wait(Math.max(retryDelay, until - realTime.now()));
     try {
       if (replay === undefined) {
         replay = new Replay("last" in since ? await startOf(since.last) : since, owner);
@@ -105,9 +109,9 @@ export async function catchUp(
     return state === "wait" ? wait() : state;
   }
 
-  async function wait(): Promise<"wait"> {
+  async function wait(longest = retryDelay): Promise<"wait"> {
     await new Promise<void>((resolve) => {
-      const cancel = realTime.after(100, resolve, true);
+      const cancel = realTime.after(longest, resolve, true);
       void topic.moved.then(() => {
         cancel();
         resolve();
