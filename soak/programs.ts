@@ -29,14 +29,16 @@ export class Program<Order, Counts> {
       if (this.#wake) this.#wake(counts);
       else this.#early = counts;
     });
+    // Not to be left behind when the command ends.
+    const kill = () => void this.process.kill("SIGKILL");
+    process.once("exit", kill);
     this.exited = new Promise((resolve) => {
       this.process.once("close", (exitCode) => {
+        process.off("exit", kill);
         this.#fail?.(new Error(`${file} ended with ${exitCode}: ${this.#stderr}`));
         resolve({ exitCode, stderr: this.#stderr });
       });
     });
-    // Not to be left behind when the command ends.
-    process.once("exit", () => this.process.kill("SIGKILL"));
   }
 
   /** The counts that it sends by itself or in answer to an order; rejects when it ends instead. */

@@ -1,11 +1,14 @@
 /**
  * A client of a cluster's soak: it listens to one topic, at any node, goes to another when its connection ends, and keeps
- * its account of what it heard. Every other one comes back with its position; the others begin anew.
+ * its account of what it heard. A quarter of them come back by the resume protocol, a quarter with the position that was in
+ * their last message, and the others begin anew.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { type Connection, connect, type Gap, type MessageData } from "openline";
+import { type Connection, connect, type Gap } from "openline";
+import { type Resume, resumeTopics } from "openline/resume";
 import type { Account, Judge } from "./judge.ts";
 import { newsFromText } from "./news.ts";
+import { readAlong } from "./read-along.ts";
 
 /** Who a listener is. */
 export interface ListenerPlan {
@@ -22,6 +25,8 @@ export class Listener {
   readonly #plan: ListenerPlan;
   readonly #judge: Judge;
   readonly #account: Account;
+  /** Where it speaks the resume protocol. */
+  readonly #resume: Resume<never> | undefined;
   #connection: Connection | undefined;
   #isSubscribed = false;
   #newest = 0;
@@ -33,6 +38,7 @@ export class Listener {
     this.#plan = plan;
     this.#judge = judge;
     this.#account = judge.account(plan.topic, `Client ${plan.id}`);
+    if (plan.id % 4 === 0) this.#resume = this.#resuming();
   }
 
   /** Whether it is connected. */
@@ -78,27 +84,26 @@ export class Listener {
   async #listen(port: number): Promise<void> {
     const { id, topic } = this.#plan;
     const since = id % 2 === 0 ? this.#account.since : undefined;
-    const query = since === undefined ? "" : `?since=${encodeURIComponent(since)}`;
+    const query = since === undefined || this.#resume ? "" : `?since=${encodeURIComponent(since)}`;
     // Nothing is delivered before `connect` has resolved.
     const connection = await connect(`ws://127.0.0.1:${port}/topics/${topic}${query}`, {
-      message: (_, data) => this.#take(data),
+      ...(this.#resume ? { resume: this.#resume } : { message: (_, data) => this.#take(String(data)) }),
     });
     this.connected++;
     this.#connection = connection;
     this.#isSubscribed = false;
     this.#account.begin(since);
+    // What is handed over has been read along.
+    if (this.#resume) for await (const _ of connection);
     await connection.closed;
     this.#account.end();
   }
 
   /** What a node says, by its first letter: a message, a gap, or how the subscription began. */
-  #take(data: MessageData): void {
-    const [kind, position = "", ...rest] = String(data).split(" ");
+  #take(text: string): void {
+    const [kind, position = "", ...rest] = text.split(" ");
     if (kind === "m") {
-      const news = newsFromText(this.#plan.topic, rest.join(" "));
-      if (news === undefined) return this.#judge.fail(`Client ${this.#plan.id} got a damaged message`);
-      this.#newest = Math.max(this.#newest, news.at);
-      this.#account.heard(position, news);
+      this.#hear(position, rest.join(" "));
     } else if (kind === "g") {
       this.#account.gap(rest[0] as Gap["reason"], position);
     } else {
@@ -106,5 +111,32 @@ export class Listener {
       const [replayed, recovered] = rest;
       this.#account.subscribed(position, Number(replayed), recovered === "-" ? undefined : recovered === "true");
     }
+  }
+
+  #hear(position: string, text: string): void {
+    const news = newsFromText(this.#plan.topic, text);
+    if (news === undefined) return this.#judge.fail(`Client ${this.#plan.id} got a damaged message`);
+    this.#newest = Math.max(this.#newest, news.at);
+    this.#account.heard(position, news);
+  }
+
+  #resuming(): Resume<never> {
+    return readAlong(resumeTopics(), {
+      subscribed: (position) => {
+        // Who comes back is told of the outcome later.
+        if (this.#account.since !== undefined) return;
+        this.#isSubscribed = true;
+        this.#account.subscribed(position, 0, undefined);
+      },
+      resumed: ({ replayed, recovered }) => {
+        this.#isSubscribed = true;
+        this.#account.subscribed(this.#account.since!, replayed, recovered);
+      },
+      gap: ({ reason, position }) => this.#account.gap(reason as Gap["reason"], position),
+      message: (text, position) => {
+        // What the node says beside its topic is for those who do not speak the protocol.
+        if (position !== undefined) this.#hear(position, text);
+      },
+    });
   }
 }

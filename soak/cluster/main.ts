@@ -95,9 +95,9 @@ async function level(): Promise<number> {
     const time = performance.now() - from;
     if (counts.level >= plan.clients - mostAway()) return time;
     if (time > patience) {
-      throw new Error(
-        `${plan.clients - counts.level} clients heard nothing new in ${patience / 1000} s: ${counts.firstErrors}`,
-      );
+      const states = await Promise.all(nodes.map((node) => node.counts({ order: "count" })));
+      const late = `${plan.clients - counts.level} clients (${counts.open} are connected) heard nothing new`;
+      throw new Error(`${late} in ${patience / 1000} s: ${counts.firstErrors}\n${JSON.stringify(states)}`);
     }
     await delay(50);
   }

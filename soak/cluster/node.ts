@@ -44,9 +44,10 @@ async function start(plan: NodePlan): Promise<Server> {
     cluster: made,
     routes: {
       "/topics/:topic": route("/topics/:topic", {
-        upgrade: ({ url }) => ({ data: url.searchParams.get("since") ?? "now" }),
+        upgrade: ({ url }) => ({ data: url.searchParams.get("since") }),
         open: (connection) => {
-          const { ready } = connection.subscribe(`topic/${connection.params.topic}`, { since: connection.data });
+          const options = connection.data === null ? {} : { since: connection.data };
+          const { ready } = connection.subscribe(`topic/${connection.params.topic}`, options);
           void ready.then(({ position, replayed, recovered = "-", reason }) => {
             if (reason !== "closed") connection.send(`s ${position} ${replayed} ${recovered}`);
           });
@@ -75,7 +76,7 @@ async function start(plan: NodePlan): Promise<Server> {
 /** Each node has another client of Redis. */
 function brokerOf({ broker, brokerAddress: host, brokerPort: port, client, probeInterval }: NodePlan): Broker {
   if (broker === "nats") {
-    return natsBroker(() => connect({ servers: `${host}:${port}`, timeout: 1000 }), { probeInterval });
+    return natsBroker(connect, { servers: `${host}:${port}` }, { probeInterval });
   }
   const clients = [
     () => createClient({ url: `redis://${host}:${port}` }),

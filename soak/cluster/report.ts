@@ -152,8 +152,8 @@ function resultPage(plan: ClusterPlan, outcome: ClusterOutcome, findings: readon
 
 \`npm run soak -- ${argumentsOf(plan)}\` on ${new Date().toISOString().slice(0, 10)}${commit()}: ${Math.round(seconds / 60)} minutes, ${here()}.
 
-Three nodes${plan.broker === "redis" ? ", each with another client of Redis" : ""}, ${count(plan.clients)} clients of ${plan.topics} topics, half of which
-come back with their position. In each second ${churnOf(plan)} clients leave and go to another node.
+Three nodes${plan.broker === "redis" ? ", each with another client of Redis" : ""}, ${count(plan.clients)} clients of ${plan.topics} topics, a quarter of
+which come back by the resume protocol, and a quarter with a position of their own. In each second ${churnOf(plan)} clients leave and go to another node.
 
 |  | what must hold |  |
 | --- | --- | --- |
