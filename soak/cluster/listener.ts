@@ -17,8 +17,11 @@ export interface ListenerPlan {
   readonly topic: number;
 }
 
-/** How long it waits before it connects again, at most, in milliseconds. */
-const pause = 500;
+/** How long it waits before it connects again, at most, and for its handshake, in milliseconds: no busy machine is a loss. */
+const [pause, patience] = [500, 120_000];
+/** How many connect at once: a node takes one connection a turn of its event loop, and turns are long on a busy machine. */
+const mostConnecting = 30;
+let connecting = 0;
 
 /** See the head of this file. */
 export class Listener {
@@ -85,10 +88,13 @@ export class Listener {
     const { id, topic } = this.#plan;
     const since = id % 2 === 0 ? this.#account.since : undefined;
     const query = since === undefined || this.#resume ? "" : `?since=${encodeURIComponent(since)}`;
+    while (connecting >= mostConnecting) await delay(10 + Math.random() * 20);
+    connecting++;
     // Nothing is delivered before `connect` has resolved.
     const connection = await connect(`ws://127.0.0.1:${port}/topics/${topic}${query}`, {
+      handshakeTimeout: patience,
       ...(this.#resume ? { resume: this.#resume } : { message: (_, data) => this.#take(String(data)) }),
-    });
+    }).finally(() => connecting--);
     this.connected++;
     this.#connection = connection;
     this.#isSubscribed = false;

@@ -15,6 +15,9 @@ export interface PublisherPlan {
   readonly id: number;
 }
 
+/** How long it waits for its handshake, in milliseconds: no busy machine is a loss. */
+const patience = 120_000;
+
 /** See the head of this file. */
 export class Publisher {
   readonly #plan: PublisherPlan;
@@ -53,6 +56,7 @@ export class Publisher {
       const { ports, id } = this.#plan;
       try {
         const connection = await connect(`ws://127.0.0.1:${ports[(id + turn) % ports.length]}/publish`, {
+          handshakeTimeout: patience,
           message: (_, data) => this.#take(String(data)),
         });
         this.#name = `${id}.${turn}`;
