@@ -23,7 +23,6 @@ export default defineConfig({
   test: {
     pool: "forks",
     globalSetup: ["scripts/compile-programs.ts"],
-    setupFiles: process.env.WANTED_NODE === undefined ? [] : ["scripts/node-check.ts"],
     // Many tests wait for a deadline or a process, so that twice as many as there are processors keep them busy.
     maxWorkers: 2 * availableParallelism(),
     // The end of what hangs, not a measure of time: a busy machine may take ten times as long as a quiet one.

@@ -14,15 +14,18 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** The newest Node that the tests pass on. A newer one goes here once `npm run ok` passes with it. */
 export const newestNode = "26.10.0";
 
+/** What each major version means by itself. */
+const versions = [newestNode, "24.21.0", "22.23.3"];
+
 /**
  * Returns the path of that version's program, installed if need be; ends the process with a message and exit code 1 when it
  * cannot be.
  *
- * @param {string} version such as `26.10.0`, or `26` and `26.10`, which mean `newestNode` where it is one of them, and
+ * @param {string} version such as `26.10.0`, or `26` and `26.10`, which mean the one of `versions` that begins so, and
  *   otherwise the latest there is when it is installed
  */
 export function installedNode(version) {
-  const wanted = newestNode.startsWith(`${version}.`) ? newestNode : version;
+  const wanted = versions.find((known) => known.startsWith(`${version}.`)) ?? version;
   const folder = join(root, `.cache/node-${wanted}`);
   const program = join(folder, "node_modules/node/bin/node");
   if (existsSync(program)) return program;

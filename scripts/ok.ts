@@ -3,7 +3,7 @@
  * `--all` come those that are rare or take long.
  *
  * What a failed gate printed follows its line, and what each printed is in `.cache/ok/`. The last line counts the tests, in
- * the form that `.ci/run` promises, once: not those again that other versions of Node repeat. The exit code is 0 only when
+ * the form that `.ci/run` promises, once: not those again that other runtimes repeat. The exit code is 0 only when
  * every gate passed.
  */
 import { spawn } from "node:child_process";
@@ -18,7 +18,6 @@ type Gate = readonly [name: string, command: string];
 const root = fileURLToPath(new URL("..", import.meta.url));
 const outputs = ".cache/ok";
 const reportPath = `${outputs}/tests.json`;
-const newestReportPath = `${outputs}/newest.json`;
 
 /** Has every connection on a socket of Node's, as where the runtime's handles cannot be used. */
 const withoutHandles = "OPENLINE_BARE_HANDLES=0";
@@ -44,7 +43,11 @@ const steps: readonly (readonly Gate[])[] = [
     ["reference", "tsx scripts/reference.ts --check"],
   ],
   [["tests", `vitest run --coverage --tags-filter=!rare ${reportTo(reportPath)}`]],
-  [["newest", `node scripts/newest.mjs --tags-filter=!slow ${reportTo(newestReportPath)}`]],
+  ...["26", "24", "22"].map((version): Gate[] => [[`Node ${version}`, onRuntime(version, "--tags-filter=!slow")]]),
+  [
+    ["Bun", onRuntime("bun", "--tags-filter=!slow --maxWorkers=3")],
+    ["Deno", onRuntime("deno", "--tags-filter=!slow --maxWorkers=3")],
+  ],
   [
     [
       "sockets",
@@ -63,9 +66,11 @@ const steps: readonly (readonly Gate[])[] = [
 /** What `--all` adds: whole test runs on other versions of Node, and what takes many minutes. */
 const rareSteps: readonly (readonly Gate[])[] = [
   [["all sockets", `${withoutHandles} vitest run --tags-filter=!rare`]],
-  [["Node 26", "node scripts/newest.mjs 26 --tags-filter=!rare"]],
-  [["Node 24", "node scripts/newest.mjs 24 --tags-filter=!rare"]],
-  [["Node 22", "node scripts/newest.mjs 22 --tags-filter=!rare"]],
+  ...["26", "24", "22"].map((version): Gate[] => [
+    [`all on Node ${version}`, onRuntime(version, "--whole --tags-filter=!rare")],
+  ]),
+  [["all on Bun", onRuntime("bun", "--tags-filter=!rare")]],
+  [["all on Deno", onRuntime("deno", "--tags-filter=!rare")]],
   [["rare tests", "vitest run --tags-filter=rare"]],
   [["all cases", "tsx conformance/main.ts --all"]],
   [["long fuzz", "tsx fuzz/main.ts --minutes 20"]],
@@ -121,12 +126,16 @@ function mark(passed: boolean): string {
 }
 
 function detail(name: string, output: string): string {
-  if (name === "newest")
-    return `  ${countTests(readReport(newestReportPath))} ${/^on Node \S+/m.exec(output)?.[0] ?? ""}`;
+  const elsewhere = /^\d+ passed, .* on \S+ \S+$/m.exec(output)?.[0];
+  if (elsewhere !== undefined) return `  ${elsewhere}`;
   if (name !== "tests") return "";
   const lines = /^Lines\s*:\s*(\S+)/m.exec(output)?.[1];
   const covered = lines === undefined ? "" : `; ${lines} of the lines of src covered`;
   return `  ${countTests(readReport(reportPath))}${covered}`;
+}
+
+function onRuntime(runtime: string, args: string): string {
+  return `tsx scripts/on-runtime.ts ${runtime} ${args}`;
 }
 
 function reportTo(path: string): string {

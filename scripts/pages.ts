@@ -9,12 +9,13 @@ import { rulesPage } from "./check-normative.ts";
 import { parityPage } from "./check-parity.ts";
 import { type GeneratedPage, settleAsAsked } from "./generated-page.ts";
 import { referencePages } from "./print-reference.ts";
+import { runtimesPage } from "./runtimes-page.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Every page, of what is committed. */
 export function allPages(): GeneratedPage[] {
-  return [rulesPage(), faultsPage(), parityPage(), ...referencePages(), architecturePage(root)];
+  return [rulesPage(), faultsPage(), parityPage(), ...referencePages(), architecturePage(root), runtimesPage()];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) settleAsAsked(root, ...allPages());

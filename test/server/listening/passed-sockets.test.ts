@@ -25,7 +25,7 @@ afterEach(() => {
   for (const server of listeners.splice(0)) server.close();
 });
 
-afterAll(() => void child.kill("SIGKILL"));
+afterAll(() => void child?.kill("SIGKILL"));
 
 /** The next message of the child. */
 async function told(): Promise<unknown> {

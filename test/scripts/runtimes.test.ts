@@ -1,5 +1,6 @@
 /**
- * The gate `newest`: which Node it takes, that it says so when there is none, and that its workers run on no other.
+ * Tests on other runtimes: which Node is taken, that it is said when there is none, that workers run on no other, and that
+ * what is skipped is in the table and there is nothing else in it.
  *
  * @module-tag slow
  */
@@ -9,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { lackOf, lacks } from "../../scripts/runtimes.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const script = "scripts/installed-node.mjs";
@@ -60,7 +62,7 @@ describe("the installed Node", () => {
 });
 
 describe("a worker", () => {
-  test("runs its tests when its Node is the one that the gate names", () => {
+  test("runs its tests when its runtime is the one that is wanted", () => {
     const { status, output } = runOneFile(process.versions.node);
     expect(output).toMatch(/Tests +\d+ passed/);
     expect(status).toBe(0);
@@ -75,9 +77,31 @@ describe("a worker", () => {
 
   function runOneFile(version: string): { status: number | null; output: string } {
     const file = "test/connection/event-loop/deferred.test.ts";
-    const args = ["node_modules/vitest/vitest.mjs", "run", "--config=scripts/newest-config.ts", file];
-    const env = { ...process.env, WANTED_NODE: version, NO_COLOR: "1" };
+    const args = ["node_modules/vitest/vitest.mjs", "run", "--config=scripts/runtime-config.ts", file];
+    const env = { ...process.env, WANTED_RUNTIME: `node ${version}`, NO_COLOR: "1" };
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8" });
     return { status, output: stdout + stderr };
   }
+});
+
+describe("the table of what runtimes cannot do", () => {
+  test("names files that there are, and words of titles in them", () => {
+    const entries = lacks.flatMap(({ tests }) => tests);
+    expect(new Set(entries).size).toBeGreaterThan(20);
+    for (const entry of entries) expect(existsSync(join(root, "test", entry.split(" > ")[0]!)), entry).toBe(true);
+  });
+
+  test("gives the reason of a test by its file, its title and its runtime", () => {
+    const file = "test/server/listening/proxy-protocol.test.ts";
+    expect(lackOf("bun", file, "any title")?.what).toContain("proxyProtocol");
+    expect(lackOf("deno", file, "any title")).toBe(undefined);
+    expect(lackOf("bun", "test/server/listening/other.test.ts", "any title")).toBe(undefined);
+    const words = "what a connection keeps connections whose contexts had to go carry on from their windows [B03]";
+    expect(lackOf("deno", "test/connection/compression/message-deflate.test.ts", words)?.runtimes).toEqual(["deno"]);
+    expect(lackOf("deno", "test/connection/compression/message-deflate.test.ts", "another")).toBe(undefined);
+  });
+
+  test("says nothing about Node, which has it all", () => {
+    expect(lacks.filter(({ runtimes }) => runtimes.includes("node"))).toEqual([]);
+  });
 });
