@@ -16,7 +16,7 @@ export const runtimeNames: Readonly<Record<Runtime, string>> = { node: "Node", b
 
 /** The tests of what rests on the runtime: its sockets, HTTP servers, zlib, timers, memory and module loaders. */
 const ofTheRuntime = [
-  "test/transport/**/*.test.ts",
+  "test/{transport,workers}/**/*.test.ts",
   "test/server/{handshake,listening}/**/*.test.ts",
   "test/client/dialing/**/*.test.ts",
   "test/client/{client-handshake,connect,connect-aborts,connect-peers,redirect}.test.ts",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { serverLimits } from "../../src/connection/options/limits.ts";
+import { createMaskingKey } from "../../src/protocol/frames/mask.ts";
 import { connectionSettings, resolveRoute } from "../../src/server/resolved-route.ts";
 import { upgrade } from "../../src/server/upgrade.ts";
 import { Topics } from "../../src/topics/topics.ts";
@@ -14,6 +15,7 @@ describe("resolveRoute", () => {
       ...{ role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024 },
       ...{ accepts: "any", textAsBytes: false, lendsBytes: false, longestWhole: 0 },
       ...{ answersPings: true, explainsFailures: true, validatesText: true },
+      maskingKey: createMaskingKey,
     };
     expect(resolveRoute(handlers)).toEqual({
       handlers,
@@ -28,6 +30,7 @@ describe("resolveRoute", () => {
       },
       asyncContext: false,
       refuseByClose: false,
+      resumes: false,
     });
     expect(resolveRoute(handlers).handlers).toBe(handlers);
   });
