@@ -33,18 +33,19 @@ export class NatsServer {
 
   /** Starts it again, with the data that it has. */
   async restart(): Promise<void> {
-    this.#process = spawn(this.#executable, ["-c", join(this.#folder, "nats.conf")], {
+    const child = spawn(this.#executable, ["-c", join(this.#folder, "nats.conf")], {
       stdio: ["ignore", "ignore", "pipe"],
     });
+    this.#process = child;
     let printed = "";
-    for await (const text of this.#process.stderr!.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
-      printed += text;
-      if (printed.includes("Server is ready")) {
-        this.#process.stderr!.resume();
-        return;
-      }
-    }
-    throw new Error(`nats-server ended: ${printed}`);
+    // What it prints is read to its end: a server whose output nobody takes is ended by it.
+    await new Promise<void>((resolve, reject) => {
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        printed += text;
+        if (printed.includes("Server is ready")) resolve();
+      });
+      child.once("exit", () => reject(new Error(`nats-server ended: ${printed}`)));
+    });
   }
 
   /** Kills it with SIGKILL; `lose` takes its data as well. */

@@ -6,6 +6,7 @@ import { headers, type Msg, type Subscription } from "@nats-io/transport-node";
 import { checkNumber } from "../../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
 import { realTime } from "../../transport/clock.ts";
+import { setImmediate } from "../../transport/scheduling.ts";
 import type { Broker, BrokerEvents, HistoryOf, HistoryRule, Outgoing, PublishOptions } from "../broker/broker.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
 import type { LogPage, LogPosition } from "../broker/entry.ts";
@@ -225,7 +226,8 @@ class NatsBroker implements Broker {
       link.subscribe(this.#probeSubject, () => this.#heard());
       await link.flush();
     } catch (error) {
-      return this.#complain(error as Error);
+      this.#complain(error as Error);
+      return this.#leave(link);
     }
     if (this.#link !== link) return;
     this.#connecting?.resolve();
@@ -274,15 +276,25 @@ class NatsBroker implements Broker {
     link.publish([{ subject: this.#probeSubject, payload: new Uint8Array(), headers: headers() }]).catch(() => {});
     this.#cancelProbe = realTime.after(
       this.#probeInterval / 2,
-      () => {
-        if (this.#heardAt >= askedAt) return this.#probeLater();
-        this.#events?.error(new ClusterError("unavailable", "NATS is silent: it is connected to anew"));
-        void link.destroy();
-        this.#wentDown();
-        this.#open();
-      },
+      // A process that was busy reads first what has come meanwhile.
+      () => setImmediate(() => this.#judge(link, askedAt)),
       true,
     );
+  }
+
+  #judge(link: NatsLink, askedAt: number): void {
+    if (this.#link !== link) return;
+    if (this.#heardAt >= askedAt) return this.#probeLater();
+    this.#events?.error(new ClusterError("unavailable", "NATS is silent: it is connected to anew"));
+    this.#leave(link);
+  }
+
+  /** Connects anew. */
+  #leave(link: NatsLink): void {
+    if (this.#link !== link) return;
+    void link.destroy();
+    this.#wentDown();
+    this.#open();
   }
 
   #up(): NatsLink {

@@ -32,6 +32,10 @@ export interface LinkEvents {
 
 /** How long an answer is waited for, in milliseconds. */
 const answerTimeout = 5000;
+/** How long any call may take, whatever the client does, in milliseconds. */
+const callTimeout = 6000;
+/** How long an attempt to connect may take in all, in milliseconds; the client is asked for less. */
+const dialTimeout = 8000;
 /** The shortest and the longest that is waited before another attempt to connect, in milliseconds. */
 const waits = [20, 2000] as const;
 /** The oldest server: from here on messages can be read without a consumer. */
@@ -74,13 +78,35 @@ export class NatsLink {
   async open(): Promise<void> {
     for (let wait: number = waits[0]; !this.#isDestroyed; wait = Math.min(2 * wait, waits[1])) {
       try {
-        await this.#live((await this.#connect()) as NatsConnection);
+        await this.#live(await this.#dial());
         wait = waits[0];
       } catch (error) {
         if (!this.#isDestroyed) this.#events.error(error as Error);
       }
       if (!this.#isDestroyed) await this.#wait(wait * (0.5 + Math.random() / 2));
     }
+  }
+
+  /** Makes one connection, or gives that up in time: there are moments in which the client does not. */
+  #dial(): Promise<NatsConnection> {
+    return new Promise((resolve, reject) => {
+      let isLate = false;
+      const cancel = realTime.after(dialTimeout, () => {
+        isLate = true;
+        reject(new Error("the server does not answer"));
+      });
+      this.#connect().then(
+        (connection) => {
+          cancel();
+          if (isLate) void connection.close();
+          else resolve(connection as NatsConnection);
+        },
+        (error) => {
+          cancel();
+          reject(error);
+        },
+      );
+    });
   }
 
   /** One connection, to its end. */
@@ -197,7 +223,11 @@ export class NatsLink {
       const failed = (error: unknown) => reject(clusterErrorOf(error as Error));
       // What the client itself does not take, it throws.
       const called = new Promise<Answer>((settle) => settle(call(connection)));
-      void called.then(resolve, failed).finally(() => this.#underWay.delete(reject));
+      const cancel = realTime.after(callTimeout, () => failed(new Error("no answer")), true);
+      void called.then(resolve, failed).finally(() => {
+        cancel();
+        this.#underWay.delete(reject);
+      });
     });
   }
 

@@ -25,10 +25,16 @@ export interface RedisConnection {
   open(): void;
   /** Strings of the answer come as bytes. A call whose connection is lost may never settle. */
   send(command: readonly Argument[]): Promise<unknown>;
-  /** Resolves when the server has acknowledged. */
-  subscribe(channels: readonly string[]): Promise<unknown>;
-  unsubscribe(channels: readonly string[]): Promise<unknown>;
+  /** Resolves when the server has acknowledged; `isSharded` for channels of a Redis Cluster, which are at one node each. */
+  subscribe(channels: readonly string[], isSharded: boolean): Promise<unknown>;
+  unsubscribe(channels: readonly string[], isSharded: boolean): Promise<unknown>;
   destroy(): void;
+}
+
+/** Where a server is. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** A client of `redis`, as far as it is used here. */
@@ -48,16 +54,18 @@ export interface IoredisClient {
 /** A client of the application. */
 export type RedisClient = NodeRedisClient | IoredisClient;
 
-/** Makes connections like the client's. Throws a TypeError for what is no client. */
-export function connectionsLike(client: RedisClient): (events: ConnectionEvents) => RedisConnection {
+/** Makes connections like the client's, or to another address. Throws a TypeError for what is no client. */
+export function connectionsLike(client: RedisClient, address?: Address): (events: ConnectionEvents) => RedisConnection {
   const { duplicate, call, sendCommand } = Object(client) as Partial<IoredisClient & NodeRedisClient>;
   if (typeof duplicate === "function" && typeof call === "function") {
-    return (events) => new IoredisConnection(client, events);
+    return (events) => new IoredisConnection(client, events, address);
   }
   if (typeof duplicate === "function" && typeof sendCommand === "function") {
-    return (events) => new NodeRedisConnection(client, events);
+    return (events) => new NodeRedisConnection(client, events, address);
   }
-  throw new TypeError("Cannot use Redis: the client must be one of redis, ioredis or iovalkey");
+  throw new TypeError(
+    "Cannot use Redis: the client must be one of redis, ioredis or iovalkey, for one server; for a cluster say cluster: true",
+  );
 }
 
 type Listener = (...given: never[]) => void;
@@ -70,6 +78,8 @@ interface NodeRedis {
   sendCommand(command: readonly Argument[], options: object): Promise<unknown>;
   subscribe(channels: string[], listener: Listener, asBuffers: true): Promise<void>;
   unsubscribe(channels: string[], listener: Listener, asBuffers: true): Promise<void>;
+  sSubscribe(channel: string, listener: Listener, asBuffers: true): Promise<void>;
+  sUnsubscribe(channel: string, listener: Listener, asBuffers: true): Promise<void>;
 }
 
 /** The type of an answer that is a string, in the protocol of Redis. */
@@ -82,8 +92,10 @@ class NodeRedisConnection implements RedisConnection {
     this.#events.message(channel.toString(), data);
   };
 
-  constructor(template: RedisClient, events: ConnectionEvents) {
-    const client = template.duplicate({ disableOfflineQueue: true }) as NodeRedis;
+  constructor(template: RedisClient, events: ConnectionEvents, address: Address | undefined) {
+    const { socket } = (template as { options?: { socket?: object } }).options ?? {};
+    const elsewhere = address && { url: undefined, socket: { ...socket, ...address } };
+    const client = template.duplicate({ disableOfflineQueue: true, ...elsewhere }) as NodeRedis;
     this.#client = client;
     this.#events = events;
     const look = () => client.isReady || events.lost();
@@ -106,12 +118,14 @@ class NodeRedisConnection implements RedisConnection {
     return this.#client.sendCommand(command, { typeMapping: { [blobString]: Buffer } });
   }
 
-  subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#client.subscribe([...channels], this.#take as Listener, true);
+  subscribe(channels: readonly string[], isSharded: boolean): Promise<unknown> {
+    if (!isSharded) return this.#client.subscribe([...channels], this.#take as Listener, true);
+    return eachAlone(channels, (channel) => this.#client.sSubscribe(channel, this.#take as Listener, true));
   }
 
-  unsubscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#client.unsubscribe([...channels], this.#take as Listener, true);
+  unsubscribe(channels: readonly string[], isSharded: boolean): Promise<unknown> {
+    if (!isSharded) return this.#client.unsubscribe([...channels], this.#take as Listener, true);
+    return eachAlone(channels, (channel) => this.#client.sUnsubscribe(channel, this.#take as Listener, true));
   }
 
   destroy(): void {
@@ -130,13 +144,17 @@ interface Ioredis {
   callBuffer(command: string, ...given: Argument[]): Promise<unknown>;
   subscribe(...channels: string[]): Promise<unknown>;
   unsubscribe(...channels: string[]): Promise<unknown>;
+  ssubscribe(channel: string): Promise<unknown>;
+  sunsubscribe(channel: string): Promise<unknown>;
 }
 
 class IoredisConnection implements RedisConnection {
   readonly #client: Ioredis;
 
-  constructor(template: RedisClient, events: ConnectionEvents) {
+  constructor(template: RedisClient, events: ConnectionEvents, address: Address | undefined) {
+    const take = (channel: Buffer, data: Buffer) => events.message(channel.toString(), data);
     this.#client = template.duplicate({
+      ...address,
       lazyConnect: true,
       autoResubscribe: false,
       autoResendUnfulfilledCommands: false,
@@ -148,7 +166,8 @@ class IoredisConnection implements RedisConnection {
       .on("close", () => events.lost())
       .on("end", () => events.lost())
       .on("error", (error: Error) => events.error(error))
-      .on("messageBuffer", (channel: Buffer, data: Buffer) => events.message(channel.toString(), data));
+      .on("messageBuffer", take)
+      .on("smessageBuffer", take);
   }
 
   open(): void {
@@ -159,15 +178,22 @@ class IoredisConnection implements RedisConnection {
     return this.#client.callBuffer(String(command), ...given);
   }
 
-  subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#client.subscribe(...channels);
+  subscribe(channels: readonly string[], isSharded: boolean): Promise<unknown> {
+    if (!isSharded) return this.#client.subscribe(...channels);
+    return eachAlone(channels, (channel) => this.#client.ssubscribe(channel));
   }
 
-  unsubscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#client.unsubscribe(...channels);
+  unsubscribe(channels: readonly string[], isSharded: boolean): Promise<unknown> {
+    if (!isSharded) return this.#client.unsubscribe(...channels);
+    return eachAlone(channels, (channel) => this.#client.sunsubscribe(channel));
   }
 
   destroy(): void {
     this.#client.disconnect();
   }
+}
+
+/** Channels of several slots go in no command together. */
+function eachAlone(channels: readonly string[], call: (channel: string) => Promise<unknown>): Promise<unknown> {
+  return Promise.all(channels.map(call));
 }

@@ -11,10 +11,13 @@ import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "../broker/b
 import { ClusterError } from "../broker/cluster-error.ts";
 import type { Entry, LogPage, LogPosition } from "../broker/entry.ts";
 import { newEpoch } from "../broker/memory-broker.ts";
-import { type Argument, connectionsLike, type RedisClient } from "./clients.ts";
+import { type Address, type Argument, connectionsLike, type RedisClient } from "./clients.ts";
+import { ClusterNodes, commonTag, FixedShards } from "./layouts.ts";
 import { RedisLink } from "./redis-link.ts";
 import { RedisPresence, type RedisPresenceBroker } from "./redis-presence.ts";
 import { endEpochScript, historyScript, publishScript, type Script } from "./scripts.ts";
+import { type Shard, ShardedBroker } from "./sharded-broker.ts";
+import { escapeTopic } from "./slots.ts";
 
 /** The options of `redisBroker`. */
 export interface RedisBrokerOptions {
@@ -25,33 +28,62 @@ export interface RedisBrokerOptions {
    * time, both connections are made anew. Default 10 s.
    */
   readonly probeInterval?: number;
+  /**
+   * Whether the server is a node of a Redis Cluster, 7.0 or newer, the others of which it names; the client is one for this
+   * node, not for the cluster. Default false.
+   */
+  readonly cluster?: boolean;
 }
 
-const table: OptionTable<RedisBrokerOptions> = { prefix: "string", probeInterval: "number" };
+const table: OptionTable<RedisBrokerOptions> = { prefix: "string", probeInterval: "number", cluster: "boolean" };
 /** How long the end of a log is remembered that nobody uses, in milliseconds: 24 hours. */
 const metaTtl = "86400000";
+/** The oldest Redis, and the oldest one as a cluster. */
+const oldest = [6, 2] as const;
+const oldestCluster = [7, 0] as const;
 /** What refuses for good. */
 const hopeless = /^(?:NOAUTH|WRONGPASS|NOPERM)\b|invalid password|no password is set/i;
 
 /**
  * Makes a broker of a client of `redis`, `ioredis` or `iovalkey`, which is only a template: two connections like it are made,
- * and it stays the application's own.
+ * and it stays the application's own. Of several clients, for a server each, each topic has one, by its name and their order,
+ * which must be the same on all nodes; with `cluster` they are for nodes of one Redis Cluster.
  *
  * Throws a TypeError or a RangeError for another client and for options that cannot be.
  */
-export function redisBroker(client: RedisClient, options: RedisBrokerOptions = {}): Broker {
+export function redisBroker(client: RedisClient | readonly RedisClient[], options: RedisBrokerOptions = {}): Broker {
   checkOptions("use Redis", options, table);
-  const { prefix = "openline" } = options;
+  const { prefix = "openline", cluster = false } = options;
   if (!/^[^\s{}]+$/.test(prefix))
     throw new RangeError("Cannot use Redis: prefix has braces or white space, or is empty");
   const probeInterval = checkNumber("use Redis", "probeInterval", options.probeInterval ?? 10_000, "finiteTime");
-  return new RedisBroker(connectionsLike(client), prefix, probeInterval);
+  const clients = Array.isArray(client) ? (client as readonly RedisClient[]) : [client as RedisClient];
+  if (clients.length === 0) throw new TypeError("Cannot use Redis: there is no client");
+  const settings = { prefix, probeInterval, isSharded: cluster };
+  for (const one of clients) connectionsLike(one);
+  if (cluster) {
+    const [first] = clients;
+    const make = (address: Address) => new RedisBroker(connectionsLike(first!, address), settings);
+    return new ShardedBroker(new ClusterNodes(clients, make));
+  }
+  const shards = clients.map((one) => new RedisBroker(connectionsLike(one), settings));
+  return shards.length === 1 ? shards[0]! : new ShardedBroker(new FixedShards(shards));
 }
 
-class RedisBroker implements Broker {
+/** How one server is used. */
+interface RedisBrokerSettings {
+  readonly prefix: string;
+  readonly probeInterval: number;
+  /** Whether the server is a node of a Redis Cluster, and channels are at the node that has their slot. */
+  readonly isSharded: boolean;
+}
+
+class RedisBroker implements Shard {
   readonly presence: RedisPresence = new RedisPresence(this.#presenceBroker());
   readonly #connect: ReturnType<typeof connectionsLike>;
   readonly #prefix: string;
+  readonly #isSharded: boolean;
+  readonly #publishCommand: "PUBLISH" | "SPUBLISH";
   readonly #probeInterval: number;
   readonly #probeChannel: string;
   readonly #topics = new Map<string, string>();
@@ -65,9 +97,11 @@ class RedisBroker implements Broker {
   /** Settles `connect`; undefined once it is. */
   #connecting: { resolve(): void; reject(error: Error): void } | undefined;
 
-  constructor(connect: ReturnType<typeof connectionsLike>, prefix: string, probeInterval: number) {
+  constructor(connect: ReturnType<typeof connectionsLike>, { prefix, probeInterval, isSharded }: RedisBrokerSettings) {
     this.#connect = connect;
     this.#prefix = prefix;
+    this.#isSharded = isSharded;
+    this.#publishCommand = isSharded ? "SPUBLISH" : "PUBLISH";
     this.#probeInterval = probeInterval;
     this.#probeChannel = `${prefix}:probe:${randomBytes(9).toString("base64url")}`;
   }
@@ -91,7 +125,9 @@ class RedisBroker implements Broker {
     const link = this.#up();
     const channel = this.#channelOf(topic);
     if (history === undefined) {
-      await Promise.all(batch.map(({ id, payload }) => link.send(["PUBLISH", channel, join(`- 0 0 ${id} `, payload)])));
+      await Promise.all(
+        batch.map(({ id, payload }) => link.send([this.#publishCommand, channel, join(`- 0 0 ${id} `, payload)])),
+      );
       return [];
     }
     const keys = this.#keysOf(channel);
@@ -100,7 +136,7 @@ class RedisBroker implements Broker {
       return [id, bytesOf(payload), `${named}`];
     });
     const first = retryAfter === undefined ? "" : `${Math.ceil(retryAfter)}`;
-    const limits = [`${history.size}`, `${history.maxAge}`, metaTtl, newEpoch(), first, "PUBLISH"];
+    const limits = [`${history.size}`, `${history.maxAge}`, metaTtl, newEpoch(), first, this.#publishCommand];
     const [known, ...positions] = (await this.#run(publishScript, keys, [channel, ...limits, ...messages])) as [
       number,
       ...Buffer[],
@@ -120,12 +156,12 @@ class RedisBroker implements Broker {
       this.#topics.set(channel, topic);
       return channel;
     });
-    await this.#up().subscribe(channels);
+    await this.#up().subscribe(channels, this.#isSharded);
   }
 
   async unsubscribe(topics: readonly string[]): Promise<void> {
     const channels = topics.map((topic) => this.#channelOf(topic));
-    await this.#up().unsubscribe(channels);
+    await this.#up().unsubscribe(channels, this.#isSharded);
     for (const channel of channels) this.#topics.delete(channel);
   }
 
@@ -145,12 +181,12 @@ class RedisBroker implements Broker {
 
   async endEpoch(topic: string, seen: string): Promise<void> {
     const channel = this.#channelOf(topic);
-    await this.#run(endEpochScript, this.#keysOf(channel), [channel, seen, newEpoch(), metaTtl, "PUBLISH"]);
+    await this.#run(endEpochScript, this.#keysOf(channel), [channel, seen, newEpoch(), metaTtl, this.#publishCommand]);
   }
 
   async secret(otherwise: string): Promise<string> {
     const link = this.#up();
-    const key = `${this.#prefix}:secret`;
+    const key = `${this.#prefix}:{${commonTag}}:secret`;
     await link.send(["SET", key, otherwise, "NX"]);
     return String(await link.send(["GET", key]));
   }
@@ -179,6 +215,7 @@ class RedisBroker implements Broker {
     try {
       // The server may want a password, or be loading its data.
       await link.send(["PING"]);
+      await this.#judge(link);
       await this.#takeOver(link);
       await link.subscribe([this.#probeChannel]);
     } catch (error) {
@@ -198,6 +235,30 @@ class RedisBroker implements Broker {
     this.#probeLater();
   }
 
+  /** Refuses a server that is too old, or a cluster where none is meant. */
+  async #judge(link: RedisLink): Promise<void> {
+    let answer: unknown;
+    try {
+      answer = await link.send(["HELLO"]);
+    } catch (error) {
+      // Without the right to ask, nothing is known.
+      if ((error as Error).message.includes("NOPERM")) return;
+      throw error;
+    }
+    const { version = "", mode } = serverOf(answer);
+    const [major = 0, minor = 0] = version.split(".").map(Number);
+    const [leastMajor, leastMinor] = this.#isSharded ? oldestCluster : oldest;
+    if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+      const needed = `${leastMajor}.${leastMinor} is the oldest that will do`;
+      throw new ClusterError("refused", `its version is ${version}, and ${needed}`);
+    }
+    if ((mode === "cluster") === this.#isSharded) return;
+    throw new ClusterError(
+      "refused",
+      this.#isSharded ? "it is no node of a Redis Cluster" : "it is a node of a Redis Cluster: say cluster: true",
+    );
+  }
+
   /**
    * Ends the connection for commands that was there before this one, at the server: what was sent over it and is still on its
    * way, in the network or in a server that was stopped, would be done behind what is sent again now, and so a second time.
@@ -211,7 +272,10 @@ class RedisBroker implements Broker {
   }
 
   #complain(error: Error): void {
-    if (this.#connecting && hopeless.test(error.message)) {
+    const isRefusal =
+      hopeless.test(error.message) ||
+      (error instanceof ClusterError && error.cause === undefined && error.code === "refused");
+    if (this.#connecting && isRefusal) {
       this.#connecting.reject(new ClusterError("refused", `Redis: ${error.message}`, { cause: error }));
       this.#connecting = undefined;
       this.#link?.destroy();
@@ -276,9 +340,11 @@ class RedisBroker implements Broker {
     const broker = this;
     return {
       get leasesKey() {
-        return `${broker.#prefix}:nodes`;
+        return `${broker.#prefix}:{${commonTag}}`;
       },
-      publishCommand: "PUBLISH",
+      get publishCommand() {
+        return broker.#publishCommand;
+      },
       get events() {
         return broker.#events;
       },
@@ -286,10 +352,10 @@ class RedisBroker implements Broker {
       run: (script, keys, given) => broker.#run(script, keys, given),
       subscribe: async (channels) => {
         for (const [channel, take] of channels) broker.#presenceChannels.set(channel, take);
-        await broker.#up().subscribe([...channels.keys()]);
+        await broker.#up().subscribe([...channels.keys()], broker.#isSharded);
       },
       unsubscribe: async (channels) => {
-        await broker.#up().unsubscribe(channels);
+        await broker.#up().unsubscribe(channels, broker.#isSharded);
         for (const channel of channels) broker.#presenceChannels.delete(channel);
       },
     };
@@ -298,9 +364,7 @@ class RedisBroker implements Broker {
   // Names
 
   #channelOf(topic: string): string {
-    // As it comes back: what is no text has no bytes of its own.
-    const text = Buffer.from(topic).toString();
-    return `${this.#prefix}:{${text.replace(/[%{}]/g, (character) => escapes[character]!)}}`;
+    return `${this.#prefix}:{${escapeTopic(topic)}}`;
   }
 
   #keysOf(channel: string): string[] {
@@ -308,7 +372,14 @@ class RedisBroker implements Broker {
   }
 }
 
-const escapes: Readonly<Record<string, string>> = { "%": "%25", "{": "%7B", "}": "%7D" };
+/** What an answer to HELLO says: pairs in a list, a map or an object, by the protocol's version and the client. */
+function serverOf(answer: unknown): { version?: string; mode?: string } {
+  const pairs =
+    answer instanceof Map ? [...answer].flat() : Array.isArray(answer) ? answer : Object.entries(answer ?? {}).flat();
+  const texts = pairs.map(String);
+  const after = (name: string) => texts[texts.indexOf(name) + 1];
+  return { version: after("version") ?? "", mode: after("mode") ?? "" };
+}
 
 /** Reads an entry; undefined for what is none. The payload is part of the same memory. */
 export function parseEntry(text: Buffer): Entry | undefined {

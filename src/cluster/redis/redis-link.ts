@@ -38,13 +38,13 @@ export class RedisLink {
   }
 
   /** Resolves when messages of the channels come. */
-  async subscribe(channels: readonly string[]): Promise<void> {
-    await this.#call(() => this.#messages.subscribe(channels));
+  async subscribe(channels: readonly string[], isSharded: boolean = false): Promise<void> {
+    await this.#call(() => this.#messages.subscribe(channels, isSharded));
   }
 
   /** No messages of the channels come any more. */
-  async unsubscribe(channels: readonly string[]): Promise<void> {
-    await this.#call(() => this.#messages.unsubscribe(channels));
+  async unsubscribe(channels: readonly string[], isSharded: boolean = false): Promise<void> {
+    await this.#call(() => this.#messages.unsubscribe(channels, isSharded));
   }
 
   /** Ends both connections; nothing is told any more. */
@@ -96,7 +96,7 @@ export class RedisLink {
 }
 
 /** What an answer of Redis begins with that says to come back later. */
-const temporary = /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNBLOCKED)\b/;
+const temporary = /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|NOREPLICAS|UNBLOCKED)\b/;
 /** What the answers of Redis that are errors begin with. */
 const answered = /^[A-Z]{2,} /;
 

@@ -317,6 +317,13 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
       });
     });
 
+    test("a word is the same for all nodes, whoever says it first", async () => {
+      const nodes = await Promise.all([node(), node(), node()]);
+      const words = await Promise.all(nodes.map(({ broker }, index) => broker.secret!(`word ${index} `.repeat(8))));
+      expect(new Set(words).size).toBe(1);
+      expect(await (await node()).broker.secret!("another")).toBe(words[0]);
+    });
+
     test("calls fail with `unavailable` once it is closed", async () => {
       const { broker } = await node();
       await broker.close();

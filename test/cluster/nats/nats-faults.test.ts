@@ -21,7 +21,7 @@ describeWith("nats-server", "a NATS under load", (executable) => {
     const server = await NatsServer.start(executable);
     ends.push(() => server.stop());
     const { port, cut } = await relay(server.port);
-    const broker = () => natsBroker(connect, { port, timeout: 1000 }, { probeInterval: 400 });
+    const broker = () => natsBroker(connect, { port, timeout: 1000 }, { probeInterval: 1000 });
     const made = new Trial([broker(), broker()]);
     ends.push(() => made.close());
     await made.more(50);

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { Redis } from "ioredis";
 import { afterAll, describe, expect, test } from "vitest";
 import { createCluster } from "../../../src/cluster/cluster.ts";
 import type { RedisClient } from "../../../src/cluster/redis/clients.ts";
@@ -70,6 +73,25 @@ describeWith("redis-server", "Redis", (executable) => {
       await limited.stop();
     }
   });
+});
+
+test("a server that is too old is refused, with its version", async () => {
+  const old = createServer((socket) => {
+    socket
+      .on("error", () => {})
+      .on("data", (data) => {
+        const commands = data.toString().match(/^\*\d+\r$/gm) ?? [];
+        const hello = "*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n6.0.16\r\n";
+        for (const _ of commands) socket.write(/hello/i.test(data.toString()) ? hello : "+OK\r\n");
+      });
+  });
+  await once(old.listen(0, "127.0.0.1"), "listening");
+  const { port } = old.address() as { port: number };
+  const client = new Redis({ port, lazyConnect: true, enableReadyCheck: false, disableClientInfo: true });
+  const cluster = createCluster({ broker: redisBroker(client), log: () => {} });
+  await expect(cluster.ready).rejects.toMatchObject({ code: "refused", message: expect.stringContaining("6.0.16") });
+  await cluster.close();
+  old.close();
 });
 
 test.each([{}, null, { duplicate() {} }, { call() {} }, "redis://"])("what is no client is refused: %j", (client) => {

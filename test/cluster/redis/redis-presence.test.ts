@@ -196,8 +196,8 @@ describeWith("redis-server", "presence over Redis", (executable) => {
     await cluster.ready;
     const stranger = new Redis({ port });
     afterwards(() => stranger.disconnect());
-    await eventually(async () => (await stranger.hlen("openline:nodes")) === 2);
-    const [lease = ""] = (await stranger.hkeys("openline:nodes")).filter((name) => name !== "");
+    await eventually(async () => (await stranger.hlen("openline:{nodes}")) === 2);
+    const [lease = ""] = (await stranger.hkeys("openline:{nodes}")).filter((name) => name !== "");
     await stranger.hset(
       "openline:{room/1}:p",
       "",
