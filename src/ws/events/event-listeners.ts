@@ -72,53 +72,37 @@ export abstract class EventfulSocket<Target> extends TypedEmitter<WebSocketEvent
   }
 
   /** The listener for `open`; null where there is none. */
-  get onopen(): AttributeListener<Event<Target>> {
-    return attributeListener(this.#dispatching, "open") as AttributeListener<Event<Target>>;
-  }
-
-  set onopen(listener: AttributeListener<Event<Target>>) {
-    setAttributeListener(this.#dispatching, "open", listener);
-  }
-
+  declare onopen: AttributeListener<Event<Target>>;
   /** The listener for `message`; null where there is none. */
-  get onmessage(): AttributeListener<MessageEvent<Target>> {
-    return attributeListener(this.#dispatching, "message") as AttributeListener<MessageEvent<Target>>;
-  }
-
-  set onmessage(listener: AttributeListener<MessageEvent<Target>>) {
-    setAttributeListener(this.#dispatching, "message", listener);
-  }
-
+  declare onmessage: AttributeListener<MessageEvent<Target>>;
   /** The listener for `error`; null where there is none. */
-  get onerror(): AttributeListener<ErrorEvent<Target>> {
-    return attributeListener(this.#dispatching, "error") as AttributeListener<ErrorEvent<Target>>;
-  }
-
-  set onerror(listener: AttributeListener<ErrorEvent<Target>>) {
-    setAttributeListener(this.#dispatching, "error", listener);
-  }
-
+  declare onerror: AttributeListener<ErrorEvent<Target>>;
   /** The listener for `close`; null where there is none. */
-  get onclose(): AttributeListener<CloseEvent<Target>> {
-    return attributeListener(this.#dispatching, "close") as AttributeListener<CloseEvent<Target>>;
-  }
-
-  set onclose(listener: AttributeListener<CloseEvent<Target>>) {
-    setAttributeListener(this.#dispatching, "close", listener);
-  }
+  declare onclose: AttributeListener<CloseEvent<Target>>;
 
   get #dispatching(): Dispatching {
     return this as unknown as Dispatching;
   }
 }
 
-/** Makes the attributes enumerable, those of the events too, and all of them properties of the prototype itself. */
+/** Defines the attributes of the events, and makes all attributes enumerable, as properties of the prototype itself. */
 export function makeAttributes(prototype: object): void {
   const names = ["binaryType", "bufferedAmount", "extensions", "isPaused", "protocol", "readyState", "url"];
-  const ofEvents = ["addEventListener", "onclose", "onerror", "onmessage", "onopen", "removeEventListener"];
   for (const name of names) Object.defineProperty(prototype, name, { enumerable: true });
-  for (const name of ofEvents) {
-    const inherited = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(prototype), name)!;
-    Object.defineProperty(prototype, name, { ...inherited, enumerable: true });
+  for (const name of ["addEventListener", "removeEventListener"]) {
+    const { value } = Object.getOwnPropertyDescriptor(EventfulSocket.prototype, name)!;
+    Object.defineProperty(prototype, name, { configurable: true, enumerable: true, value, writable: true });
+  }
+  for (const type of ["open", "message", "error", "close"]) {
+    Object.defineProperty(prototype, `on${type}`, {
+      configurable: true,
+      enumerable: true,
+      get(this: Dispatching) {
+        return attributeListener(this, type);
+      },
+      set(this: Dispatching, listener: unknown) {
+        setAttributeListener(this, type, listener);
+      },
+    });
   }
 }
