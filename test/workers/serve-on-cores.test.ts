@@ -1,6 +1,7 @@
 /** One module in several processes, and in several threads, with real connections. */
+import { once } from "node:events";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer, type ListenOptions } from "node:net";
 import { describe, expect, test, vi } from "vitest";
 import type { ClusterRecord } from "../../src/cluster/cluster-options.ts";
 import { serveOnCores } from "../../src/workers/index.ts";
@@ -99,8 +100,8 @@ describe.each(forms)("%s", (form) => {
     for (const one of clients) await eventually(() => one.got.length === 2);
   });
 
-  test("for a worker that stands still little waits: the rest is dropped and counted, the others get all, and it goes on", async () => {
-    const maxBacklogSize = 64 * 1024;
+  /** Publishes 200 messages of 1000 bytes past a worker that stands still, and lets it go on. */
+  async function publishPast(maxBacklogSize: number) {
     const workers = await started({ maxBacklogSize }, { threads, workers: 3 });
     const [publisher, blocked, free] = (await clientOfEach(workers.port, 3)) as [Client, Client, Client];
     await subscribeAll([blocked, free]);
@@ -117,19 +118,29 @@ describe.each(forms)("%s", (form) => {
     expect(free.got).toEqual(all);
     const numbers = (await publisher.ask({ do: "numbers" })) as { relayed: number; relayDropped: number };
     expect(numbers.relayed + numbers.relayDropped).toBe(400);
-    const kept = numbers.relayed - 200;
-    expect(kept * 1000).toBeLessThanOrEqual(maxBacklogSize);
-    expect(kept).toBeGreaterThan(0);
     rmSync(file);
     await standing;
+    const kept = numbers.relayed - 200;
     await eventually(() => blocked.got.length === kept);
     expect(blocked.got).toEqual(all.slice(0, kept));
+    return { workers, publisher, blocked, kept };
+  }
+
+  test("for a worker that stands still little waits: the rest is dropped and counted, the others get all, and it goes on", async () => {
+    const maxBacklogSize = 64 * 1024;
+    const { workers, publisher, blocked, kept } = await publishPast(maxBacklogSize);
+    expect(kept).toBeGreaterThan(0);
+    expect(kept * 1000).toBeLessThanOrEqual(maxBacklogSize);
     // The publisher hears that room is there again a turn later.
     await eventually(async () => {
       await publisher.ask({ do: "publish", topic: "news", prefix: "q", count: 1 });
       return gotOf(blocked, "q").length > 0;
     });
     expect(await numbersOf(workers)).toMatchObject({ workers: 3, silentWorkers: 0, restarts: 0 });
+  });
+
+  test("control: with room for all of it, all of it waits", async () => {
+    expect((await publishPast(1024 * 1024)).kept).toBe(200);
   });
 
   test("restart replaces all without refusing anybody; drain tells all 1012 and ends the workers", async () => {
@@ -181,6 +192,20 @@ describe.each(forms)("%s", (form) => {
     expect(await again.exited).toMatchObject({ code: 1, stderr: expect.stringContaining("EADDRINUSE") });
     await clientOfEach(port, 2);
   });
+
+  test.skipIf(!hasReusePort)(
+    "control: the system itself lets a second listener with reusePort have the port",
+    async () => {
+      const listeners = [createServer(), createServer()];
+      let port = 0;
+      for (const listener of listeners) {
+        listener.listen({ port, host: "127.0.0.1", reusePort: true } as ListenOptions);
+        await once(listener, "listening");
+        ({ port } = listener.address() as AddressInfo);
+      }
+      for (const listener of listeners) listener.close();
+    },
+  );
 
   test("a worker that cannot be started again is tried again later, and comes back on the same port", async () => {
     const brokenWhile = freshFile();
