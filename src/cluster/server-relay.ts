@@ -227,11 +227,12 @@ export class ServerRelay implements RelayedTopics, Receiver {
     const { subscriber } = subscription;
     const { grants } = this.#node;
     const resuming = subscriber.resuming!;
-    const start = from ?? topic.reader!.position;
+    // Where it is now, or when that is known: a client may take its time to say where it was.
+    const noting = positionOf(topic, subscription);
     await resuming.begun;
     await grants.known;
-    while (!topic.isReady && !isOver(subscription)) await topic.moved;
-    if (isOver(subscription)) return;
+    const noted = await noting;
+    if (noted === undefined || isOver(subscription)) return;
     const claim = mayClaim ? resuming.take(topic.name) : undefined;
     const granted = claim && grants.allows(claim) ? claim : undefined;
     if (claim) subscription.hasSince = true;
@@ -243,7 +244,7 @@ export class ServerRelay implements RelayedTopics, Receiver {
       if (claim && !granted)
         subscription.gap({ topic: topic.name, reason: "refused", position: positionToText(position) });
     };
-    await this.#catchUp(subscription, topic, granted?.position ?? start ?? topic.reader!.position!, begins);
+    await this.#catchUp(subscription, topic, granted?.position ?? from ?? noted, begins);
     if (!claim || subscriber.relayed?.get(topic.name) !== subscription) return;
     const { replayed, reason } = subscription;
     resuming.tell(messageText({ type: "resumed", n, recovered: reason === undefined, replayed, reason }));
@@ -376,6 +377,12 @@ export class ServerRelay implements RelayedTopics, Receiver {
 /** Stands for a message that does not come. */
 const nothing = new PreparedMessage("");
 const sessionText = /^(?!0+$)[0-9a-f]{32}$/;
+
+/** Where the topic is when it is first known; undefined where the subscription is over before. */
+async function positionOf(topic: ClusterTopic, subscription: ClusterSubscription): Promise<LogPosition | undefined> {
+  while (!topic.isReady && !isOver(subscription)) await topic.moved;
+  return topic.reader!.position;
+}
 
 function isOver(subscription: ClusterSubscription): boolean {
   return subscription.subscriber.relayed?.get(subscription.topic) !== subscription || subscription.isSettled;

@@ -36,6 +36,8 @@ describe("control: a guarantee breaks without", () => {
     ["the end of a forked epoch", /knows nothing .*\[4, 5\]/],
     ["checks", /has not reached the end of the log \[6\]/],
     ["the ids before a gap", /twice \[2\]/],
+    ["grants", /was said before it came/],
+    ["offsets that are no counters", /is said to have recovered/],
   ])("%s", (lacks, broken) => {
     expect(() => {
       for (let seed = 1; seed <= 20_000; seed++) runSeed(seed, lacks, broken);

@@ -130,10 +130,9 @@ export class LogReader {
     else this.#level();
   }
 
-  /** The epoch was ended, by this node or another. */
+  /** The epoch was ended, by this node or another; where the broker loses that as well, it is ended once more. */
   epochEnded(): void {
     this.#wants = "page";
-    this.#forked = false;
   }
 
   /**

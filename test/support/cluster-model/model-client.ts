@@ -13,6 +13,10 @@ export class ModelClient {
   position: LogPosition | undefined;
   /** The number of entries that the broker had ever stored when it was first told that it is subscribed. */
   readyAfter: number | undefined;
+  /** Where it was subscribed: what lets it read on from there, or later. */
+  grant: LogPosition | undefined;
+  /** Whether it has claimed to be where it never was. */
+  hasForged = false;
   /** How often it has come back. */
   resumed = 0;
   readonly happenings: Happening[] = [];
@@ -31,14 +35,27 @@ export class ModelClient {
 
   ready(position: LogPosition, storedBefore: number): void {
     this.position = position;
+    this.grant = position;
     this.readyAfter ??= storedBefore;
     this.#gapBefore = false;
+  }
+
+  /** Its position is another one, without a message. */
+  moveTo(position: LogPosition): void {
+    this.position = position;
+  }
+
+  /** All that it missed has come, or not; `due` is what a client that recovered has to know of. */
+  told(recovered: boolean, due: readonly Stored[]): void {
+    const missing = recovered ? due.find((stored) => !this.knowsOf(stored)) : undefined;
+    if (missing) throw new Error(`${this.name} is said to have recovered, and knows nothing of ${missing.entry.id}`);
   }
 
   gap(reason: string, position: LogPosition): void {
     this.happenings.push({ gap: reason });
     this.#gapBefore = true;
     this.position = position;
+    this.grant = position;
     // What was lost may have been stored once more, by a publisher whose later messages were not lost.
     this.#newest.clear();
   }
@@ -46,6 +63,9 @@ export class ModelClient {
   deliver(entry: Entry): void {
     const { position } = this;
     if (position === undefined) throw new Error(`${this.name} got ${entry.id} before it was subscribed`);
+    if (this.grant!.epoch === entry.epoch && entry.offset <= this.grant!.offset) {
+      throw new Error(`${this.name} reads ${entry.id}, which was said before it came`);
+    }
     const follows = entry.epoch === position.epoch && entry.prev === position.offset;
     if (!follows && !this.#gapBefore) throw new Error(`${this.name}: a silent gap before ${entry.id} [3]`);
     if (entry.epoch === position.epoch && entry.offset <= position.offset) {

@@ -40,6 +40,7 @@ export type Defence =
   | "prev"
   | "the end of a forked epoch"
   | "checks"
+  | "grants"
   | "the ids before a gap";
 
 interface Call {
@@ -53,7 +54,13 @@ interface Call {
 
 interface Live {
   readonly client: ModelClient;
-  readonly replay: Replay | undefined;
+  /** Where the client says that it was, and its grant; undefined where it comes for the first time. */
+  readonly claim: { readonly position: LogPosition; readonly grant: LogPosition } | undefined;
+  replay: Replay | undefined;
+  /** What is on its way to the client: it is lost when the client goes elsewhere. */
+  readonly wire: (() => void)[];
+  /** Whether it was told of a gap on this connection. */
+  hasGap: boolean;
   state: ReplayState;
   isLive: boolean;
   isReplaying: boolean;
@@ -132,13 +139,14 @@ class ModelNode implements LogReaderOwner {
     for (const live of this.lives) {
       if (!live.isLive) continue;
       const had = number !== undefined && live.joined <= number;
-      if (had && this.#lacks !== "the ids before a gap") skip(live.client, entry);
-      else live.client.deliver(entry);
+      if (had && this.#lacks !== "the ids before a gap") live.wire.push(() => skip(live.client, entry));
+      else live.wire.push(() => live.client.deliver(entry));
     }
   }
 
   gap(reason: string): void {
-    for (const { client, isLive } of this.lives) if (isLive) client.gap(reason, this.reader.position!);
+    const position = this.reader.position!;
+    for (const { client, isLive, wire } of this.lives) if (isLive) wire.push(() => client.gap(reason, position));
     this.recent.clear();
     if (reason === "trimmed") this.onTrimmed();
   }
@@ -149,8 +157,8 @@ class ModelNode implements LogReaderOwner {
 }
 
 /** What a client got before is not sent again: its position moves on. */
-function skip(client: ModelClient, entry: Entry): void {
-  client.position = { epoch: entry.epoch, offset: entry.offset };
+function skip(client: ModelClient, { epoch, offset }: Entry): void {
+  client.moveTo({ epoch, offset });
 }
 
 /** See the head of this file. */
@@ -212,6 +220,8 @@ export class World {
   /** Every node makes the calls that it wants to make. */
   #pump(): void {
     for (const node of this.#nodes) {
+      // Where all schedules are tried, what is on its way is not among what they choose from.
+      for (const { wire } of this.#options.isEven ? node.lives : []) for (const happens of wire.splice(0)) happens();
       if (!node.isConnected) continue;
       if (!node.isSubscribed) this.#subscribe(node);
       if (node.isSubscribed) this.#read(node);
@@ -273,15 +283,17 @@ export class World {
   }
 
   #goOn(node: ModelNode, live: Live): void {
-    const { client, replay } = live;
     const at = node.reader.position;
     if (live.isLive || live.isReplaying || at === undefined) return;
-    if (replay === undefined) {
-      client.ready(at, this.broker.stored.length);
+    if (live.claim === undefined) {
+      const stored = this.broker.stored.length;
+      live.wire.push(() => live.client.ready(at, stored));
       live.isLive = true;
       live.joined = node.recent.count;
       return;
     }
+    live.replay ??= this.#begin(live, at);
+    const { replay } = live;
     live.state = replay.advance(at, node.recent);
     if (live.state === "page") {
       live.isReplaying = true;
@@ -311,6 +323,32 @@ export class World {
     if (live.state !== "level" || live.isLive || !node.lives.includes(live)) return;
     live.isLive = true;
     live.joined = node.recent.count;
+    const { client, hasGap } = live;
+    const at = node.reader.position!;
+    const due = this.broker.stored.filter(
+      ({ entry, lost }, index) =>
+        index >= client.readyAfter! && !lost && entry.epoch === at.epoch && entry.offset <= at.offset,
+    );
+    live.wire.push(() => client.told(!hasGap, due));
+  }
+
+  /** From where the client says that it was, if it may; else from where its node is. */
+  #begin(live: Live, at: LogPosition): Replay {
+    const { client, claim } = live;
+    const { position, grant } = claim!;
+    const isGranted = position.epoch === grant.epoch && position.offset >= grant.offset;
+    const tell = (reason: string, where: LogPosition) => {
+      live.hasGap = true;
+      live.wire.push(() => client.gap(reason, where));
+    };
+    const mayBegin = isGranted || this.#options.lacks === "grants";
+    if (!mayBegin) tell("refused", at);
+    const replay: Replay = new Replay(mayBegin ? position : at, {
+      deliver: (entry: Entry) => void live.wire.push(() => client.deliver(entry)),
+      gap: (reason: string) => tell(reason, replay.position),
+    });
+    if (mayBegin && !isGranted) live.wire.push(() => client.moveTo(position));
+    return replay;
   }
 
   #call(node: ModelNode, kind: Call["kind"], run: Call["run"], fail: () => void = () => {}): void {
@@ -336,6 +374,7 @@ export class World {
       if (done) works.push(() => this.#settle(done, done.answer!));
       if (node.channel.length > 0) works.push(() => node.reader.take(node.channel.shift()!));
       if (!node.isConnected && this.broker.isUp) works.push(() => node.connect());
+      for (const { wire } of node.lives) if (wire.length > 0) works.push(() => wire.shift()!());
     }
     return works;
   }
@@ -397,6 +436,8 @@ export class World {
       if (refused) trouble(() => this.#settle(refused, refused.fail));
     }
     for (const client of this.clients) for (const node of this.#nodes) trouble(() => this.#move(client, node));
+    if (this.#options.isEven) return troubles;
+    for (const client of this.clients) for (const node of this.#nodes) trouble(() => this.#move(client, node, true));
     return troubles;
   }
 
@@ -443,23 +484,35 @@ export class World {
     for (const { client } of [...node.lives]) this.#move(client, this.#nodes.at(-1)!);
   }
 
-  #move(client: ModelClient, node: ModelNode): void {
+  #move(client: ModelClient, node: ModelNode, forges = false): void {
     for (const { lives } of this.#nodes) {
       const index = lives.findIndex((live) => live.client === client);
       if (index >= 0) lives.splice(index, 1);
     }
     client.resumed++;
-    this.#join(client, node);
+    this.#join(client, node, forges);
   }
 
-  #join(client: ModelClient, node: ModelNode): void {
-    const owner = {
-      deliver: (entry: Entry) => client.deliver(entry),
-      gap: (reason: string) => client.gap(reason, replay!.position),
+  #join(client: ModelClient, node: ModelNode, forges = false): void {
+    const { position, grant } = client;
+    const before = grant && { epoch: grant.epoch, offset: 0 };
+    const isForged = forges && before !== undefined && before.offset < grant!.offset;
+    client.hasForged ||= isForged;
+    const claim = position && { position: isForged ? before : position, grant: grant! };
+    const live: Live = {
+      ...{
+        client,
+        claim,
+        replay: undefined,
+        hasGap: false,
+        state: "wait",
+        isLive: false,
+        isReplaying: false,
+        joined: -1,
+      },
+      wire: [],
     };
-    const { position } = client;
-    const replay: Replay | undefined = position && new Replay(position, owner);
-    node.lives.push({ client, replay, state: "wait", isLive: false, isReplaying: false, joined: -1 });
+    node.lives.push(live);
   }
 
   // The end
@@ -498,7 +551,7 @@ export class World {
   #checkClient(client: ModelClient): void {
     const { hasLost, hasTrimmed } = this.broker;
     for (const gap of client.gaps) {
-      const isExplained = gap === "trimmed" ? hasTrimmed : hasLost;
+      const isExplained = { trimmed: hasTrimmed, refused: client.hasForged }[gap] ?? hasLost;
       if (!isExplained) throw new Error(`${client.name} was told of a gap without a fault: ${gap}`);
     }
     for (const { id, after } of this.#acknowledged) {
