@@ -15,15 +15,16 @@ import { describe } from "../protocol/check-options.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import type { Topics } from "../topics/topics.ts";
 import { closeDraining, type ToldWhenDraining } from "./drain.ts";
+import { canMakeRequests, requestOf } from "./handshake/bare-request.ts";
 import { claim } from "./handshake/claim.ts";
 import { addressOf } from "./handshake/client-address.ts";
 import { ConnectionsPerAddress } from "./handshake/connections-per-address.ts";
-import type { Opening } from "./handshake/opening.ts";
+import { HandleOpening, type Opening } from "./handshake/opening.ts";
 import { noteRefusal, type RefusableRequest, refuse } from "./handshake/refuse.ts";
 import { type ProxyProblem, Refused } from "./handshake/refused.ts";
 import type { RequestHead } from "./handshake/request-head.ts";
 import { type RouteMatch, Router } from "./handshake/router.ts";
-import { agree, refuseUnread, verifyFast } from "./handshake/server-handshake.ts";
+import { agree, asksApplication, refuseUnread, verifyFast } from "./handshake/server-handshake.ts";
 import { pathOf, type UpgradeRequest } from "./handshake/upgrade-request.ts";
 import type { FastHandshakeServer } from "./listening/fast-handshake.ts";
 import { fileLimit } from "./listening/open-file-limit.ts";
@@ -35,7 +36,7 @@ import { type ConnectionObserver, connectionSettings, type ResolvedRoute, resolv
 import type { Route } from "./route.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { openConnection, upgrade } from "./upgrade.ts";
+import { openConnection, upgrade, upgradeOver } from "./upgrade.ts";
 
 interface ServedRoute {
   /** The route's key in the options. */
@@ -168,10 +169,22 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
     const { route, settings } = match.value;
     const verified = verifyFast(head, route);
     if (verified === undefined) return false;
+    const asks = asksApplication(route);
+    if (asks && !(canMakeRequests && opening instanceof HandleOpening)) return false;
     const remoteAddress = this.#needsAddress(route) ? opening.remoteAddress : undefined;
     if (this.#noRoom(remoteAddress)) return false;
     this.#addresses?.add(remoteAddress);
     const target = { route, settings, params: match.params, topics: this.#topics };
+    if (asks) {
+      const exchange = this.#exchangeOf(head, opening as HandleOpening, { route, remoteAddress });
+      const closing = this.#closing.signal;
+      this.#follow(
+        upgradeOver(opening as HandleOpening, exchange, { ...target, closing }, verified),
+        route,
+        remoteAddress,
+      );
+      return true;
+    }
     const admission = { head: nothing, remoteAddress, verified, ...agree(route, verified, {}) };
     this.#settle(remoteAddress, openConnection(admission, target, opening));
     return true;
@@ -201,14 +214,12 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
     const refused = this.#noRoom(remoteAddress);
     if (refused) return refuseUnread(exchange, route, refused);
     this.#addresses?.add(remoteAddress);
-    const outcome = upgrade(exchange, {
-      route,
-      settings,
-      params,
-      topics: this.#topics,
-      ownSockets: this.#ownSockets,
-      closing: this.#closing.signal,
-    });
+    const target = { route, settings, params, topics: this.#topics, ownSockets: this.#ownSockets };
+    this.#follow(upgrade(exchange, { ...target, closing: this.#closing.signal }), route, remoteAddress);
+  }
+
+  /** Settles a handshake, when it is decided. */
+  #follow(outcome: ReturnType<typeof upgrade>, route: ResolvedRoute, remoteAddress: string | undefined): void {
     if (!(outcome instanceof Promise)) return this.#settle(remoteAddress, outcome);
     const settled = outcome
       .catch((error: Error) => listenerFailed(error, route.log))
@@ -217,6 +228,24 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
         this.#settle(remoteAddress, connection ?? undefined);
       });
     this.#pending.add(settled);
+  }
+
+  /** The request of a head; a socket is made of its handle when somebody asks for one. */
+  #exchangeOf(
+    head: RequestHead,
+    opening: HandleOpening,
+    { route, remoteAddress }: { route: ResolvedRoute; remoteAddress: string | undefined },
+  ): RefusableRequest {
+    return {
+      request: requestOf(head, () => opening.socket),
+      get socket() {
+        return opening.socket;
+      },
+      head: nothing,
+      refusals: this.#refusals,
+      log: route.log,
+      remoteAddress,
+    };
   }
 
   /** A request with the client's address, where it is needed, and with the places where a refusal is noted. */

@@ -8,10 +8,11 @@ import { inOwnContext } from "../connection/event-loop/async-context.ts";
 import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
 import { settingsIn } from "../connection/handlers/handlers-in-context.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
+import type { VerifiedRequest } from "../protocol/handshake/request.ts";
 import type { Topics } from "../topics/topics.ts";
-import { type Opening, StreamOpening } from "./handshake/opening.ts";
+import { type HandleOpening, type Opening, StreamOpening } from "./handshake/opening.ts";
 import type { RefusableRequest } from "./handshake/refuse.ts";
-import { type Admission, admit } from "./handshake/server-handshake.ts";
+import { type Admission, admit, admitDecided } from "./handshake/server-handshake.ts";
 import { pathOf } from "./handshake/upgrade-request.ts";
 import type { ResolvedRoute } from "./resolved-route.ts";
 import { ResumeLayer } from "./resume-layer.ts";
@@ -45,7 +46,24 @@ export function upgrade(
   target: UpgradeTarget,
 ): ServerConnection | undefined | Promise<ServerConnection | undefined> {
   const opening = new StreamOpening(exchange.socket, target.ownSockets === true);
-  const admission = admit(exchange, target);
+  return openAdmitted(admit(exchange, target), target, opening);
+}
+
+/** The same for a verified request over a handle, about which the application is asked. */
+export function upgradeOver(
+  opening: HandleOpening,
+  exchange: RefusableRequest,
+  target: UpgradeTarget,
+  verified: VerifiedRequest,
+): ReturnType<typeof upgrade> {
+  return openAdmitted(admitDecided(exchange, opening, target, verified), target, opening);
+}
+
+function openAdmitted(
+  admission: ReturnType<typeof admit>,
+  target: UpgradeTarget,
+  opening: Opening,
+): ReturnType<typeof upgrade> {
   if (admission instanceof Promise) return upgradeDecided(admission, target, opening);
   return admission && openConnection(admission, target, opening);
 }

@@ -19,6 +19,7 @@ const server = await serve({
     },
     "/wasteful": { message: (connection, data) => void connection.send(Uint8Array.from([...(data as Uint8Array)])) },
     "/idle": {},
+    "/asked": { upgrade: ({ request }) => ({ data: request.headers.cookie }) },
   },
 });
 

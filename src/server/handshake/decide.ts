@@ -8,10 +8,8 @@
 
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
 import { type AsyncContext, captureContext, inOwnContext } from "../../connection/event-loop/async-context.ts";
+import { isThenable } from "../../connection/event-loop/thenable.ts";
 import type { ServerLimits } from "../../connection/options/limits.ts";
 import { describe } from "../../protocol/check-options.ts";
 import { CloseCode } from "../../protocol/close-code.ts";
@@ -19,11 +17,11 @@ import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
 import { createRefusal } from "../../protocol/handshake/refusal.ts";
 import type { VerifiedRequest } from "../../protocol/handshake/request.ts";
-import { bytesWrittenTo, requireUnanswered } from "./claim.ts";
 import { checkOrigin, type OriginPolicy } from "./origin.ts";
 import { isResponse, Refused, refusalOfResponse } from "./refused.ts";
 import { offeredTo } from "./subprotocols.ts";
 import { cookiesOf, type UpgradeRequest } from "./upgrade-request.ts";
+import type { WaitingClient } from "./waiting-client.ts";
 
 /** An opening handshake as a route's `upgrade` sees it. */
 export interface UpgradeContext<Params = Readonly<Record<string, string>>> {
@@ -76,88 +74,124 @@ export interface DecisionTarget {
 export interface Decision {
   /** The yes or the no; undefined when the client has left. */
   readonly verdict: UpgradeResult<unknown> | Refused | undefined;
-  /** Bytes that came behind the request until the decision, those of the request's own `head` first. */
+  /** Bytes that came while it was waited for. */
   readonly head: Buffer;
   /** The async context of `upgrade`; undefined unless the route asks for it. */
   readonly context: AsyncContext | undefined;
 }
 
-/** From this many early bytes on, nothing more is read until the decision. */
-const earlyDataMark = 16 * 1024;
+type Verdict = UpgradeResult<unknown> | Refused;
+
+const nothing = Buffer.alloc(0);
 
 /**
- * Asks the application, and resolves with its decision; an exception becomes a refusal with 500.
+ * Asks the application; an exception becomes a refusal with 500. Its decision is a promise where the application's was one.
  *
- * Rejects when another listener has answered the request meanwhile: nothing may be written then.
+ * Rejects when somebody else has answered the request meanwhile: nothing may be written then.
  */
-export async function decide(
-  exchange: UpgradeRequest,
+export function decide(
+  exchange: Pick<UpgradeRequest, "request" | "remoteAddress">,
+  client: WaitingClient,
   target: DecisionTarget,
   verified: VerifiedRequest,
-): Promise<Decision> {
-  const { socket } = exchange;
-  const bytesWritten = bytesWrittenTo(socket);
-  const early = keepEarlyData(socket);
+): Decision | Promise<Decision> {
+  let abort: AbortController | undefined;
+  const controller = () => {
+    abort ??= new AbortController();
+    return abort;
+  };
   let context: AsyncContext | undefined;
   const onAsked = () => {
     if (target.route.asyncContext) context = captureContext();
   };
-  const verdict = await inTime(socket, target, (signal) => ask(exchange, target, verified, { signal, onAsked }));
-  const head = Buffer.concat([exchange.head, early.stop()]);
-  requireUnanswered(socket, bytesWritten);
-  return { verdict, head, context };
+  const remoteAddress = exchange.remoteAddress ?? client.remoteAddress;
+  const { encrypted } = client;
+  const asked = { request: exchange.request, remoteAddress, encrypted, signal: () => controller().signal, onAsked };
+  let verdict: Verdict | Promise<Verdict>;
+  try {
+    verdict = ask(asked, target, verified);
+  } catch (error) {
+    verdict = Refused.applicationFailed(error);
+  }
+  if (verdict instanceof Promise) {
+    return inTime(client, target, { verdict, abort: controller() }).then((decision) => ({ ...decision, context }));
+  }
+  try {
+    client.requireUnanswered();
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+  return { verdict, head: nothing, context };
 }
 
 /**
- * The verdict of `asking`, or the refusal that stands for it when it throws or is aborted; undefined without a client.
+ * The verdict when it comes, or the refusal that stands for it when it throws or is aborted; undefined without a client. The
+ * bytes are those that came meanwhile.
  */
 async function inTime(
-  socket: Duplex,
+  client: WaitingClient,
   { route, closing }: DecisionTarget,
-  asking: (signal: AbortSignal) => Promise<UpgradeResult<unknown> | Refused>,
-): Promise<Decision["verdict"]> {
-  const abort = new AbortController();
+  { verdict, abort }: { readonly verdict: Promise<Verdict>; readonly abort: AbortController },
+): Promise<Pick<Decision, "verdict" | "head">> {
   const { signal } = abort;
   const leave = () => abort.abort(new Error("The client left before the handshake was answered"));
   const shut = () => abort.abort(Refused.closing(CloseCode.GoingAway));
   const timer = setTimeout(() => {
     abort.abort(Refused.busy("upgrade-timeout", "the server took too long to decide"));
   }, route.limits.upgradeTimeout);
-  socket.once("end", leave).once("close", leave);
+  const stop = client.wait(leave);
   closing?.addEventListener("abort", shut);
+  let settled: Decision["verdict"];
   try {
-    return await Promise.race([asking(signal), aborted(signal)]);
+    settled = await Promise.race([verdict, aborted(signal)]);
   } catch (error) {
-    if (!signal.aborted) return Refused.applicationFailed(error);
-    return signal.reason instanceof Refused ? signal.reason : undefined;
-  } finally {
-    clearTimeout(timer);
-    socket.off("end", leave).off("close", leave);
-    closing?.removeEventListener("abort", shut);
+    const { reason } = signal;
+    settled = !signal.aborted ? Refused.applicationFailed(error) : reason instanceof Refused ? reason : undefined;
   }
+  clearTimeout(timer);
+  closing?.removeEventListener("abort", shut);
+  const head = stop();
+  client.requireUnanswered();
+  return { verdict: settled, head };
 }
 
-async function ask(
-  { request, socket, remoteAddress }: UpgradeRequest,
+/** What the application is told of a request besides what was verified of it. */
+interface Asked extends Pick<UpgradeContext, "request" | "remoteAddress"> {
+  readonly encrypted: boolean;
+  signal(): AbortSignal;
+  /** The application's `upgrade` was called. */
+  onAsked(): void;
+}
+
+function ask(asked: Asked, target: DecisionTarget, verified: VerifiedRequest): Verdict | Promise<Verdict> {
+  const { origin, host } = verified;
+  const allowed: unknown = checkOrigin(origin, host, target.route.origin, asked.request);
+  if (isThenable(allowed))
+    return Promise.resolve(allowed).then((result) => askAllowed(result, asked, target, verified));
+  return askAllowed(allowed, asked, target, verified);
+}
+
+function askAllowed(
+  allowed: unknown,
+  { request, remoteAddress, encrypted, signal, onAsked }: Asked,
   { route, params }: DecisionTarget,
   verified: VerifiedRequest,
-  { signal, onAsked }: { readonly signal: AbortSignal; onAsked(): void },
-): Promise<UpgradeResult<unknown> | Refused> {
-  const allowed = await checkOrigin(verified.origin, verified.host, route.origin, request);
+): Verdict | Promise<Verdict> {
   requireBoolean(allowed);
   if (!allowed) return Refused.by("origin-not-allowed");
-  // On Bun, a socket under TLS is no TLSSocket.
-  const scheme = (request.socket as Partial<TLSSocket>).encrypted === true ? "https" : "http";
   const context: UpgradeContext = {
     request,
     params,
-    remoteAddress: remoteAddress ?? (socket as Partial<Socket>).remoteAddress,
+    remoteAddress,
     subprotocols: offeredTo(route, verified.subprotocols),
-    signal,
+    get signal() {
+      return signal();
+    },
     get cookies() {
       return cookiesOf(request);
     },
     get url() {
+      const scheme = encrypted ? "https" : "http";
       return new URL(`${scheme}://${verified.host || "localhost"}${verified.resourceName}`);
     },
   };
@@ -166,9 +200,12 @@ async function ask(
     onAsked();
     return result;
   });
-  const result: unknown = await deciding;
+  return isThenable(deciding) ? Promise.resolve(deciding).then(verdictOf) : verdictOf(deciding);
+}
+
+function verdictOf(result: unknown): Verdict | Promise<Verdict> {
   if (result instanceof Refused) return result;
-  if (isResponse(result)) return new Refused("application", await writableRefusal(result));
+  if (isResponse(result)) return writableRefusal(result).then((refusal) => new Refused("application", refusal));
   requireResult(result);
   return result;
 }
@@ -209,23 +246,6 @@ function isPlainObject(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-/** Reads what comes before the decision, so that the end of a client is noticed; `stop` returns the bytes. */
-function keepEarlyData(socket: Duplex): { stop(): Buffer } {
-  let early: Buffer = Buffer.alloc(0);
-  const keep = (chunk: Buffer) => {
-    early = Buffer.concat([early, chunk]);
-    if (early.length > earlyDataMark) socket.pause();
-  };
-  socket.on("data", keep);
-  return {
-    stop: () => {
-      socket.pause();
-      socket.off("data", keep);
-      return early;
-    },
-  };
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

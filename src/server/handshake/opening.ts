@@ -11,7 +11,9 @@ import type { TcpHandle } from "../../transport/handles/tcp-handle.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
 import { transportOver } from "../../transport/streams/transport-over.ts";
 import type { Transport } from "../../transport/transport.ts";
+import { requireUnanswered } from "./claim.ts";
 import { otherEnd } from "./client-address.ts";
+import { earlyDataMark, type WaitingClient } from "./waiting-client.ts";
 
 /** See the head of this file. */
 export interface Opening {
@@ -45,10 +47,12 @@ export class StreamOpening implements Opening {
   }
 }
 
-/** A handshake over a handle that is being read. */
-export class HandleOpening implements Opening {
+/** A handshake over a handle that is being read, and its client. */
+export class HandleOpening implements Opening, WaitingClient {
   readonly #handle: TcpHandle;
   readonly #owner: HandleOwner;
+  /** Made when the client is answered, waits, or becomes a stream. */
+  #transport: HandleTransport | undefined;
 
   constructor(handle: TcpHandle, owner: HandleOwner) {
     this.#handle = handle;
@@ -62,9 +66,60 @@ export class HandleOpening implements Opening {
   }
 
   answer(response: string): Transport {
-    const transport = new HandleTransport(this.#handle, this.#owner, { isRead: true });
+    const transport = this.#own();
     transport.write(Buffer.from(response, "latin1"), false);
     return transport;
+  }
+
+  readonly encrypted: boolean = false;
+
+  get writable(): boolean {
+    return this.#own().writable;
+  }
+
+  /** Its socket, an ordinary one from then on. */
+  get socket(): Socket {
+    const transport = this.#own();
+    if (transport.stream !== undefined) return transport.stream;
+    const socket = transport.becomeStream() as Socket;
+    // Whoever asked for it may never listen.
+    return socket.on("error", ignoreError);
+  }
+
+  wait(left: () => void): () => Buffer {
+    const transport = this.#own();
+    let early: Buffer = Buffer.alloc(0);
+    let isOver = false;
+    const leave = () => isOver || left();
+    transport.listen({
+      received: (chunk, _, length) => {
+        if (isOver) return;
+        early = Buffer.concat([early, chunk.subarray(0, length)]);
+        if (early.length > earlyDataMark) transport.pause();
+      },
+      receivedEnd: leave,
+      transportDrained: () => {},
+      transportFailed: leave,
+      transportClosed: leave,
+    });
+    return () => {
+      isOver = true;
+      return early;
+    };
+  }
+
+  requireUnanswered(): void {
+    const socket = this.#transport?.stream;
+    if (socket !== undefined) requireUnanswered(socket, 0);
+  }
+
+  destroy(): void {
+    this.#own().destroy();
+  }
+
+  #own(): HandleTransport {
+    this.#transport ??= new HandleTransport(this.#handle, this.#owner, { isRead: true });
+    return this.#transport;
   }
 }
 

@@ -6,19 +6,21 @@
  * start.
  */
 
+import { Buffer } from "node:buffer";
 import { type AsyncContext, captureContext } from "../../connection/event-loop/async-context.ts";
 import type { ServerLimits } from "../../connection/options/limits.ts";
 import { acceptDeflate, type CompressionSettings } from "../../protocol/handshake/permessage-deflate.ts";
 import { type VerifiedRequest, verifyRequest } from "../../protocol/handshake/request.ts";
 import { createResponse } from "../../protocol/handshake/response.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
-import { type DecidingRoute, type DecisionTarget, decide, type UpgradeResult } from "./decide.ts";
+import { type DecidingRoute, type Decision, type DecisionTarget, decide, type UpgradeResult } from "./decide.ts";
 import { checkOrigin, isHostAllowed, type OriginPolicy } from "./origin.ts";
 import { type RefusableRequest, refuse, refuseByClose } from "./refuse.ts";
 import { Refused } from "./refused.ts";
 import type { RequestHead } from "./request-head.ts";
 import { chooseSubprotocol } from "./subprotocols.ts";
 import { answerUnderWay, handshakeOf, type UpgradeRequest } from "./upgrade-request.ts";
+import { StreamClient, type WaitingClient } from "./waiting-client.ts";
 
 /** The parts of a route that a handshake needs. */
 export interface HandshakeRoute extends DecidingRoute {
@@ -75,12 +77,13 @@ export function admit(
   const verified = verifyFor(exchange, route);
   if (verified instanceof Refused) return refuse(exchange, verified);
   const origins = fixedOrigins(route);
-  if (origins === undefined) return admitDecided(exchange, target, verified);
+  const client = new StreamClient(exchange);
+  if (origins === undefined) return admitDecided(exchange, client, target, verified);
   if (!checkOrigin(verified.origin, verified.host, origins, undefined)) {
     return refuse(exchange, Refused.by("origin-not-allowed"));
   }
   const context = route.asyncContext ? captureContext() : undefined;
-  return admitVerified(exchange, route, { verified, result: {}, context });
+  return admitVerified(exchange, client, route, { verified, result: {}, context, head: exchange.head });
 }
 
 /** Refuses the client of a request before it is read: a page whose request is in order is told by a Close. */
@@ -98,35 +101,44 @@ function verifyFor(exchange: RefusableRequest, route: HandshakeRoute): VerifiedR
   return isHostAllowed(verified.host, route.hosts) ? verified : Refused.by("host-not-allowed");
 }
 
-async function admitDecided(
+/** Lets the client of a verified request in where the application says so; else as `admit`. */
+export function admitDecided(
   exchange: RefusableRequest,
+  client: WaitingClient,
   target: HandshakeTarget,
   verified: VerifiedRequest,
-): Promise<Admission | undefined> {
-  const { verdict, head, context } = await decide(exchange, target, verified);
-  if (verdict instanceof Refused) return refuseVerified(exchange, target.route, { verified, refused: verdict });
-  if (verdict) return admitVerified({ ...exchange, head }, target.route, { verified, result: verdict, context });
-  exchange.socket.destroy();
-  return undefined;
+): Admission | undefined | Promise<Admission | undefined> {
+  const settle = ({ verdict, head: later, context }: Decision): Admission | undefined => {
+    if (verdict instanceof Refused) return refuseVerified(exchange, target.route, { verified, refused: verdict });
+    const head = later.length === 0 ? exchange.head : Buffer.concat([exchange.head, later]);
+    if (verdict) return admitVerified(exchange, client, target.route, { verified, result: verdict, context, head });
+    client.destroy();
+    return undefined;
+  };
+  const decision = decide(exchange, client, target, verified);
+  return decision instanceof Promise ? decision.then(settle) : settle(decision);
 }
 
 /** Lets a client in whose request is in order; a result of the application that cannot be written becomes a 500. */
 function admitVerified(
   exchange: RefusableRequest,
+  client: WaitingClient,
   route: HandshakeRoute,
   {
     verified,
     result,
     context,
+    head,
   }: {
     readonly verified: VerifiedRequest;
     readonly result: UpgradeResult<unknown>;
     readonly context: AsyncContext | undefined;
+    readonly head: Uint8Array;
   },
 ): Admission | undefined {
-  const { socket, head, remoteAddress } = exchange;
-  if (!socket.writable) {
-    socket.destroy();
+  const { remoteAddress } = exchange;
+  if (!client.writable) {
+    client.destroy();
     return undefined;
   }
   try {
@@ -163,19 +175,24 @@ function isOriginKnown({ origin, host }: VerifiedRequest, route: HandshakeRoute,
 }
 
 /**
- * Verifies a regular request of a route where nothing is left to decide.
- *
- * Undefined leaves the request to `admit`: something of it is to be refused, or the application is to be asked.
+ * Verifies a regular request. Undefined leaves it to `admit`: something of it is to be refused, or more is needed than its
+ * head.
  */
 export function verifyFast(
   { target, rawHeaders }: RequestHead,
   route: HandshakeRoute & { readonly trust: unknown },
 ): VerifiedRequest | undefined {
-  const origins = fixedOrigins(route);
-  if (origins === undefined || route.trust || route.asyncContext) return undefined;
+  if (route.trust || route.asyncContext) return undefined;
   const verified = verifyRequest({ method: "GET", httpVersion: "1.1", target, rawHeaders }, route.limits);
   if (!verified.ok || !isHostAllowed(verified.host, route.hosts)) return undefined;
+  const origins = fixedOrigins(route);
+  if (origins === undefined) return verified;
   return checkOrigin(verified.origin, verified.host, origins, undefined) ? verified : undefined;
+}
+
+/** Whether a route asks its application about each request. */
+export function asksApplication(route: HandshakeRoute): boolean {
+  return fixedOrigins(route) === undefined;
 }
 
 /** The origin policy of a route that asks its application nothing; undefined where the application decides. */

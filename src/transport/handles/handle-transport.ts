@@ -44,8 +44,9 @@ const peerEnded = 8;
 interface Rare {
   /** The other end, once it was looked at: a handle that is closed knows it no more. */
   peer: Partial<Place> | undefined;
-  /** The transport over the socket that it became. */
+  /** The transport over the socket that it became, and whether that is listened to. */
   stream: StreamSocket | undefined;
+  hears: boolean;
   /** Set while that socket has ended, and what it waits for has not left. */
   shutDone: (() => void) | undefined;
 }
@@ -71,6 +72,7 @@ export class HandleTransport implements Transport, DirectWriter {
     this.#received = handle.bytesRead;
   }
 
+  /** May be called again, for another listener in place of the one before. */
   listen(listener: TransportListener): void {
     this.#listener = listener;
     const handle: HeardHandle | undefined = this.#handle;
@@ -258,7 +260,7 @@ export class HandleTransport implements Transport, DirectWriter {
   }
 
   #keepRare(): Rare {
-    this.#rare ??= { peer: undefined, stream: undefined, shutDone: undefined };
+    this.#rare ??= { peer: undefined, stream: undefined, hears: false, shutDone: undefined };
     return this.#rare;
   }
 
@@ -283,14 +285,16 @@ export class HandleTransport implements Transport, DirectWriter {
   }
 
   #listenToStream(): void {
-    const listener = this.#listener!;
+    const rare = this.#rare;
+    if (rare?.stream === undefined || rare.hears) return;
+    rare.hears = true;
     const wasTold = this.#is(peerEnded);
-    this.#stream?.listen({
-      received: (chunk, borrowed, length) => listener.received(chunk, borrowed, length),
-      receivedEnd: () => wasTold || listener.receivedEnd(),
-      transportDrained: () => listener.transportDrained(),
-      transportFailed: (error) => listener.transportFailed(error),
-      transportClosed: () => listener.transportClosed(),
+    rare.stream.listen({
+      received: (chunk, borrowed, length) => this.#listener!.received(chunk, borrowed, length),
+      receivedEnd: () => wasTold || this.#listener!.receivedEnd(),
+      transportDrained: () => this.#listener!.transportDrained(),
+      transportFailed: (error) => this.#listener!.transportFailed(error),
+      transportClosed: () => this.#listener!.transportClosed(),
     });
   }
 

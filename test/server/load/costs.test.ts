@@ -79,11 +79,14 @@ afterAll(() => void child.kill());
 describe("the costs of a connection, on any machine", () => {
   // Node's socket alone is more than the connection on a bare handle.
   const idle = process.env.OPENLINE_BARE_HANDLES === "0" ? 4096 : 2048;
-  test(`an idle connection costs less than ${idle} bytes of heap`, async () => {
+  test.each([
+    ["an idle connection", "/idle"],
+    ["an idle connection that `upgrade` has let in", "/asked"],
+  ])(`%s costs less than ${idle} bytes of heap`, async (_, path) => {
     // What is compiled and learned with the first ones is no connection's.
-    await open(500, "/idle");
+    await open(500, path);
     const before = await ask("heap");
-    await open(400, "/idle");
+    await open(400, path);
     const after = await ask("heap");
     expect(after.connections - before.connections).toBe(400);
     expect((after.heap - before.heap) / 400).toBeLessThan(idle);
