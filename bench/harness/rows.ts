@@ -106,7 +106,9 @@ export function idleRow(
   const load: Load = { mode: "idle", connections, ...(size !== undefined && { size }) };
   const job = size === undefined ? "echo" : "deflate";
   const peers =
-    size === undefined ? [openline, attached, ws, bun, floorData, bare, gorilla] : [openline, ws, bun, gorilla];
+    size === undefined
+      ? [openline, upgrading, attached, ws, bun, floorData, bare, gorilla]
+      : [openline, ws, bun, gorilla];
   return { id, title, kind: "idle memory", job, load, peers, unit: perConnection, rounds: 3, targets };
 }
 
@@ -240,6 +242,7 @@ const own: readonly Row[] = [
     ],
   },
   idleRow("M1", "8000 idle connections", { connections: 8000 }, [
+    { level: "must", subject: upgrading.id, bound: 3.3 },
     { level: "must", subject: attached.id, bound: 5.5 },
     { level: "aim", bound: 3 },
   ]),
