@@ -52,17 +52,21 @@ interface Echo {
   readonly burst: number;
 }
 
-/** The bytes that the server allocates for each message once its code is compiled. */
+/** The bytes that the server allocates for each message once its code is compiled, which a busy machine puts off. */
 async function allocatedPerMessage(path: string, echoes: Omit<Echo, "count">): Promise<number> {
   const count = 5000;
+  let least = Number.POSITIVE_INFINITY;
   await echo(path, { ...echoes, count: 40_000, burst: 16 });
-  await echo(path, { ...echoes, count });
-  await ask("heap");
-  const before = await ask("allocated");
-  await echo(path, { ...echoes, count });
-  const after = await ask("allocated");
-  expect(after.collections).toBe(before.collections);
-  return (after.allocated - before.allocated) / count;
+  for (let round = 0; round < 3; round++) {
+    await echo(path, { ...echoes, count });
+    await ask("heap");
+    const before = await ask("allocated");
+    await echo(path, { ...echoes, count });
+    const after = await ask("allocated");
+    expect(after.collections).toBe(before.collections);
+    least = Math.min(least, (after.allocated - before.allocated) / count);
+  }
+  return least;
 }
 
 beforeAll(async () => {
