@@ -156,6 +156,6 @@ function failureOf(thrown: unknown, history: HistoryRule | undefined): ClusterEr
 /** What a driver throws that is no error of ours is the broker's own word. */
 export function toClusterError(error: unknown): ClusterError {
   if (error instanceof ClusterError) return error;
-  const { message = String(error) } = error as Partial<Error>;
+  const { message = String(error) } = Object(error) as Partial<Error>;
   return new ClusterError("refused", `The broker refused: ${message}`, { cause: error });
 }
