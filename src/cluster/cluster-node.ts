@@ -25,6 +25,7 @@ import { type Unwrapped, wrap } from "./node/envelope.ts";
 import { Grants } from "./node/grants.ts";
 import type { LogGap } from "./node/log-reader.ts";
 import { Publisher, toClusterError } from "./node/publisher.ts";
+import { RecentBudget } from "./node/recent-entries.ts";
 import { Subscriptions } from "./node/subscriptions.ts";
 import type { ResolvedRule } from "./node/topic-rules.ts";
 import { Turns } from "./node/turns.ts";
@@ -53,6 +54,7 @@ const quietTime = 60_000;
 export class ClusterNode implements RelayNode, ClusterTopicNode {
   readonly broker: Broker;
   readonly recentSize: number;
+  readonly recentBudget: RecentBudget;
   /** Undefined where no topic has members. */
   readonly presence: PresenceNode | undefined;
   readonly fills: Turns = new Turns(mostFills);
@@ -81,6 +83,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
     this.#options = options;
     this.broker = broker;
     this.recentSize = recentSize;
+    this.recentBudget = new RecentBudget(options.maxRecentSize);
     this.catchUp = { broker, fills: this.fills, maxReplay, maxReplaySize, resumeTimeout, pages: new Map() };
     if (options.secret !== undefined) this.grants.learn(options.secret);
     this.#publisher = new Publisher(broker, options);

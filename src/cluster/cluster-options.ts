@@ -37,6 +37,8 @@ export interface ClusterOptions {
   readonly unsubscribeDelay?: number;
   /** How much of a topic's newest messages is kept here for clients that come back. Default 256 KiB. */
   readonly recentSize?: number;
+  /** How much of that all topics keep together; beyond it those that were silent for longest keep nothing. Default 64 MiB. */
+  readonly maxRecentSize?: number;
   /** The most messages that are sent again to one client that comes back; beyond it a gap. Default 1000. */
   readonly maxReplay?: number;
   /** How many bytes of them are sent; beyond it a gap. Default 4 MiB. */
@@ -83,6 +85,7 @@ const table: OptionTable<ClusterOptions> = {
   checkInterval: "number",
   unsubscribeDelay: "number",
   recentSize: "number",
+  maxRecentSize: "number",
   maxReplay: "number",
   maxReplaySize: "number",
   secret: "string",
@@ -100,6 +103,7 @@ const numbers: Readonly<Record<keyof ClusterNumbers, readonly [value: number, ki
   checkInterval: [30_000, { least: 100, most: 24 * 60 * 60 * 1000 }],
   unsubscribeDelay: [5000, "finiteTime"],
   recentSize: [256 * 1024, "size"],
+  maxRecentSize: [64 * 1024 * 1024, "size"],
   maxReplay: [1000, "count"],
   maxReplaySize: [4 * 1024 * 1024, "size"],
   resumeTimeout: [5000, "finiteTime"],

@@ -8,7 +8,7 @@ import { type Entry, type LogPosition, positionToText } from "../broker/entry.ts
 import { Backoff } from "./backoff.ts";
 import { type Unwrapped, unwrap } from "./envelope.ts";
 import { type LogGap, LogReader, type LogReaderOwner } from "./log-reader.ts";
-import { RecentEntries } from "./recent-entries.ts";
+import { type RecentBudget, RecentEntries } from "./recent-entries.ts";
 import type { ResolvedRule } from "./topic-rules.ts";
 import type { Turns } from "./turns.ts";
 
@@ -33,6 +33,7 @@ export interface Receiver {
 export interface ClusterTopicNode {
   readonly broker: Broker;
   readonly recentSize: number;
+  readonly recentBudget: RecentBudget;
   /** No more fills at once than it lets in. */
   readonly fills: Turns;
   /** Counts what is told to nobody. */
@@ -71,7 +72,7 @@ export class ClusterTopic implements LogReaderOwner {
     this.name = name;
     this.rule = rule;
     this.#node = node;
-    this.recent = new RecentEntries(node.recentSize);
+    this.recent = new RecentEntries(node.recentSize, node.recentBudget);
     this.reader = rule.history && new LogReader(this);
   }
 
@@ -125,6 +126,7 @@ export class ClusterTopic implements LogReaderOwner {
 
   /** Nobody is subscribed any more. */
   left(): void {
+    this.recent.clear();
     this.disconnected();
     this.#tellMoved();
   }

@@ -7,6 +7,34 @@ import type { Entry, LogPosition } from "../broker/entry.ts";
 /** The memory of an entry without its payload. */
 const entrySize = 128;
 
+/** What all topics of a process keep together: beyond its size, those that have kept nothing new for longest let go of all. */
+export class RecentBudget {
+  readonly #maxSize: number;
+  /** Those that keep something, the one that added last behind the others. */
+  readonly #keepers = new Set<RecentEntries>();
+  #size = 0;
+
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
+
+  /** Bytes that are kept by all. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** One keeps so many bytes more, or fewer. */
+  note(keeper: RecentEntries, change: number): void {
+    this.#size += change;
+    this.#keepers.delete(keeper);
+    if (keeper.size > 0) this.#keepers.add(keeper);
+    for (const oldest of this.#keepers) {
+      if (this.#size <= this.#maxSize) return;
+      oldest.clear();
+    }
+  }
+}
+
 /** See the head of this file. */
 export class RecentEntries {
   #entries: Entry[] = [];
@@ -14,10 +42,12 @@ export class RecentEntries {
   /** How many were added before the first one that is here. */
   #gone = 0;
   readonly #maxSize: number;
+  readonly #budget: RecentBudget | undefined;
 
-  /** Keeps at most this many bytes. */
-  constructor(maxSize: number) {
+  /** Keeps at most this many bytes, and no more than the budget has for it. */
+  constructor(maxSize: number, budget?: RecentBudget) {
     this.#maxSize = maxSize;
+    this.#budget = budget;
   }
 
   /** Bytes that are kept, with something for each entry. */
@@ -37,19 +67,23 @@ export class RecentEntries {
 
   /** Adds an entry behind the others. */
   add(entry: Entry): void {
+    const before = this.#size;
     this.#entries.push(entry);
     this.#size += entrySize + entry.payload.length;
     let gone = 0;
     while (this.#size > this.#maxSize) this.#size -= entrySize + this.#entries[gone++]!.payload.length;
     this.#entries.splice(0, gone);
     this.#gone += gone;
+    this.#budget?.note(this, this.#size - before);
   }
 
   /** Entries are missing before what comes next: nobody can go on from one that is here. */
   clear(): void {
     this.#gone = this.count;
     this.#entries = [];
+    const size = this.#size;
     this.#size = 0;
+    this.#budget?.note(this, -size);
   }
 
   /** All entries behind `since`, where they are here without a gap; else undefined. */
