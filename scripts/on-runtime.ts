@@ -6,8 +6,9 @@
  * workers and every program that they start. The last line counts the tests. Where everything that is selected ran, an
  * entry of `lacks` that no test was skipped for is a failure, too: what has been mended is no lack.
  */
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { delimiter, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { countTests } from "./count-tests.ts";
@@ -45,35 +46,43 @@ const { runtime, version, path, args } = programOf(wanted);
 const report = join(root, `.cache/runtimes/${runtime}-${version}.json`);
 mkdirSync(dirname(report), { recursive: true });
 rmSync(report, { force: true });
-const { status } = spawnSync(
-  path,
-  [
-    ...args,
-    join(root, "node_modules/vitest/vitest.mjs"),
-    "run",
-    "--config=scripts/runtime-config.ts",
-    "--reporter=default",
-    "--reporter=json",
-    `--outputFile.json=${report}`,
-    ...handedOn,
-  ],
-  {
-    cwd: root,
-    stdio: "inherit",
-    env: {
-      ...process.env,
-      PATH: `${dirname(path)}${delimiter}${process.env.PATH}`,
-      WANTED_RUNTIME: `${runtime} ${version}`,
-      ...(whole && { WANTED_TESTS: "all" }),
-    },
-  },
-);
+const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--config=scripts/runtime-config.ts"];
+const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+const status = await runAlone(path, [...args, ...vitest, ...reporters, ...handedOn], {
+  ...process.env,
+  PATH: `${dirname(path)}${delimiter}${process.env.PATH}`,
+  WANTED_RUNTIME: `${runtime} ${version}`,
+  ...(whole && { WANTED_TESTS: "all" }),
+});
+if (!existsSync(report)) throw new Error(`vitest ended without a report on ${runtimeNames[runtime]} ${version}`);
 const results = JSON.parse(readFileSync(report, "utf8")) as Results;
 const stale = handedOn.some((argument) => !argument.startsWith("-")) ? [] : staleEntries(results);
 for (const entry of stale) console.error(`Nothing was skipped on ${runtimeNames[runtime]} for "${entry}"`);
 console.log(`${countTests(results)} on ${runtimeNames[runtime]} ${version}`);
 if (given.includes("--save") && status === 0) saveCounts(runtime, version, countsOf(results));
 process.exitCode = status === 0 && stale.length === 0 ? 0 : 1;
+
+/**
+ * Runs a program, and ends whatever it leaves running: on Bun and Deno a worker that is ended may leave the programs that its
+ * tests started, which would hold up whoever reads their output. Returns the exit code, null after a signal.
+ */
+async function runAlone(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number | null> {
+  const ownGroup = process.platform !== "win32";
+  const child = spawn(program, args, { cwd: root, stdio: "inherit", env, detached: ownGroup });
+  const end = (): void => {
+    try {
+      process.kill(ownGroup ? -child.pid! : child.pid!, "SIGKILL");
+    } catch {
+      // Nothing is left.
+    }
+  };
+  const deadline = setTimeout(end, whole ? 7_200_000 : 1_800_000);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, end);
+  const [status] = (await once(child, "exit")) as [number | null];
+  clearTimeout(deadline);
+  end();
+  return status;
+}
 
 function programOf(name: string): Program {
   if (name !== "bun" && name !== "deno") {
