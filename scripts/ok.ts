@@ -25,6 +25,9 @@ const withoutHandles = "OPENLINE_BARE_HANDLES=0";
 /** A small load on a cluster, and each fault three times: a minute. */
 const fewFaults = "--clients 150 --rate 150 --topics 25 --kills 3 --rounds 3 --probe-interval 1000";
 
+/** Minutes of threads and processes, which Node 20 and the newest are enough for. */
+const costly = "--exclude='test/workers/**' --exclude=test/server/listening/cluster.test.ts";
+
 /** The gates of one step run beside each other, as many at once as there are processors; the steps, one after another. */
 const steps: readonly (readonly Gate[])[] = [
   [["build", "node scripts/setup.mjs"]],
@@ -43,7 +46,8 @@ const steps: readonly (readonly Gate[])[] = [
     ["reference", "tsx scripts/reference.ts --check"],
   ],
   [["tests", `vitest run --coverage --tags-filter=!rare ${reportTo(reportPath)}`]],
-  ...["26", "24", "22"].map((version): Gate[] => [[`Node ${version}`, onRuntime(version, "--tags-filter=!slow")]]),
+  [["Node 26", onRuntime("26", "--tags-filter=!slow")]],
+  ...["24", "22"].map((version): Gate[] => [[`Node ${version}`, onRuntime(version, `--tags-filter=!slow ${costly}`)]]),
   [
     ["Bun", onRuntime("bun", "--tags-filter=!slow --maxWorkers=3")],
     ["Deno", onRuntime("deno", "--tags-filter=!slow --maxWorkers=3")],
