@@ -56,12 +56,12 @@ export function drawPanels(title: string, panels: readonly Panel[], theme: Theme
   );
 }
 
-/** A line over all panels; titles take turns in two rows, since some are close to each other. */
+/** A line over all panels; titles take turns in three rows, since some are close to each other. */
 function drawMark({ title }: Mark, index: number, at: number, bottom: number, theme: Theme): string[] {
   const { grid, quiet } = colours[theme];
-  const top = area.head - 10 + (index % 2) * 14;
+  const top = area.head - 10 + (index % 3) * 14;
   return [
-    `<line x1="${round(at)}" x2="${round(at)}" y1="${top + 3}" y2="${bottom}" stroke="${grid}"/>`,
+    `<line x1="${round(at)}" x2="${round(at)}" y1="${top + 3}" y2="${bottom + area.gap / 2}" stroke="${grid}"/>`,
     label(at, top, title, quiet, "start", 11),
   ];
 }
