@@ -68,6 +68,7 @@ export const lacks: readonly Lack[] = [
     tests: [
       "server/listening/accepted-handles.test.ts",
       "server/handshake/opening.test.ts > a handle answers, and goes on both ways",
+      "server/handshake/bare-request.test.ts > a route with `upgrade`, on bare handles",
     ],
   },
   {
