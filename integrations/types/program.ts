@@ -65,8 +65,11 @@ try {
     console.log(error.rule satisfies HandshakeRule, error.status, error.header("Retry-After"), error.headers[0]);
 }
 
-const socket = new WebSocket("ws://localhost", ["chat"], { headers: { Authorization: "Bearer x" } });
-socket.onmessage = ({ data }) => console.log(data);
+const socket = new WebSocket("ws://localhost", ["chat"], { headers: new Headers({ Authorization: "Bearer x" }) });
+socket.onmessage = function ({ data }) {
+  this.send(data);
+};
+socket.onerror = ({ error }) => console.error(error.message);
 socket.addEventListener("close", ({ code, reason }) => console.log(code, reason));
 const { writable } = await new WebSocketStream("ws://localhost").opened;
 await writable.getWriter().write(new Uint8Array(1));
@@ -104,3 +107,6 @@ await serve({
 const typed = await json(fromServer).connect("ws://localhost");
 typed.send({ said: "hello" }, { timeout: 1000 });
 for await (const { said } of typed) console.log(said.length);
+
+// Libraries that look for the global class find this one.
+globalThis.WebSocket = WebSocket;

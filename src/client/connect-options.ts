@@ -23,7 +23,6 @@ import { checkNumber } from "../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../protocol/check-options.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../protocol/foreign-names.ts";
-import type { HeaderEntries } from "../protocol/handshake/added-fields.ts";
 import {
   type CompressionOptions,
   type CompressionSettings,
@@ -34,7 +33,7 @@ import type { HandshakeResponse } from "../protocol/handshake/response.ts";
 import type { Resume } from "../reconnecting/resume.ts";
 import { checkPem } from "../transport/tls-files.ts";
 import type { DialTarget } from "./dialing/dial.ts";
-import { headerPairs } from "./dialing/http-request.ts";
+import { type GivenHeaders, headerPairs } from "./dialing/http-request.ts";
 import type { ProxyOption } from "./dialing/proxy.ts";
 import type { TlsOptions } from "./dialing/secure.ts";
 
@@ -57,8 +56,11 @@ export interface ConnectOptions<Accepted extends AcceptedMessages = AcceptedMess
   upgrade?(response: HandshakeResponse): unknown;
   /** Gives the handshake up with the signal's reason; has no effect once the connection is open. Default: none. */
   readonly signal?: AbortSignal;
-  /** Fields to add to the request, such as `Authorization`; a `Host` takes the place of the URL's. Default: none. */
-  readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
+  /**
+   * Fields to add to the request, such as `Authorization`, as pairs, a `Headers` or an object; a `Host` takes the place of the
+   * URL's. Default: none.
+   */
+  readonly headers?: GivenHeaders;
   /** The subprotocols to offer, in order of preference. Default: none. */
   readonly subprotocols?: readonly string[];
   /** Topics that go on where they were on the connection before: what `resumeTopics` of `openline/resume` returned. Default: none. */

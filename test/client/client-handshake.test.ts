@@ -79,6 +79,21 @@ describe("the request", () => {
     expect(request.values("authorization")).toEqual(["Bearer x"]);
   });
 
+  it("has a field for each value of an array", async () => {
+    const { request } = await requestOf({ headers: { "X-Token": ["1", "2"], "X-None": [] } });
+    expect(request.values("x-token")).toEqual(["1", "2"]);
+    expect(request.values("x-none")).toEqual([]);
+  });
+
+  it.each([[["X-Token"]], [["X-Token", "1", "2"]], [[]], ["ab"], [undefined]])(
+    "refuses %j as a field",
+    async (entry) => {
+      await expect(connect("ws://127.0.0.1:1/", { headers: [entry] as never })).rejects.toThrow(
+        /^Cannot connect: each of headers is an array of a name and a value, not /,
+      );
+    },
+  );
+
   it("has the URL's user name and password as Basic credentials, unless the caller gives others", async () => {
     const server = await serveRaw((request) => acceptance(request));
     const url = `ws://us%65r:p%C3%A4%ss@127.0.0.1:${server.port}/`;

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { drainTime } from "../../connection/options/limits.ts";
-import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
+import { describe } from "../../protocol/check-options.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
 import { ResponseBodyReader } from "../../protocol/handshake/response-body.ts";
 import { type ResponseHead, ResponseHeadReader } from "../../protocol/handshake/response-head.ts";
@@ -19,9 +19,19 @@ import type { PendingHandshake } from "./pending-handshake.ts";
 /** Header fields, each a name and a value. */
 export type HeaderPairs = readonly (readonly [name: string, value: string])[];
 
-/** Header fields of either form as pairs. */
-export function headerPairs(headers: HeaderEntries | Readonly<Record<string, string>>): HeaderPairs {
-  return Symbol.iterator in headers ? [...(headers as HeaderEntries)] : Object.entries(headers);
+/** Header fields as `fetch` takes them: pairs, a `Headers`, or an object; a value that is an array is a field for each. */
+export type GivenHeaders = Iterable<readonly string[]> | Readonly<Record<string, string | readonly string[]>>;
+
+/** Header fields of any form as pairs. Throws a TypeError for one that is not a name and a value. */
+export function headerPairs(headers: GivenHeaders): HeaderPairs {
+  const entries: Iterable<unknown> = Symbol.iterator in headers ? headers : Object.entries(headers);
+  return [...entries].flatMap((entry) => {
+    if (!Array.isArray(entry) || entry.length !== 2) {
+      throw new TypeError(`Cannot connect: each of headers is an array of a name and a value, not ${describe(entry)}`);
+    }
+    const [name, value] = entry as [string, string | readonly string[]];
+    return [value].flat().map((each) => [name, each] as const);
+  });
 }
 
 /** The head of a request. */

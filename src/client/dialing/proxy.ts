@@ -7,11 +7,10 @@
 
 import { BlockList, isIP } from "node:net";
 import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
-import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import { HandshakeError } from "../../protocol/handshake/handshake-error.ts";
 import { createProxyHeaders } from "../../protocol/handshake/tunnel-request.ts";
 import { checkPem } from "../../transport/tls-files.ts";
-import { type HeaderPairs, headerPairs } from "./http-request.ts";
+import { type GivenHeaders, type HeaderPairs, headerPairs } from "./http-request.ts";
 import type { TlsOptions } from "./secure.ts";
 import { basicCredentials, hostOf, isLocalhost, portOf, withoutRootDot } from "./url.ts";
 
@@ -25,7 +24,7 @@ export interface ProxyOptions {
    * Fields to add to the request for a tunnel, such as `User-Agent`; a `Proxy-Authorization` takes the place of the
    * URL's credentials. Not for socks5. Default: none.
    */
-  readonly headers?: HeaderEntries | Readonly<Record<string, string>>;
+  readonly headers?: GivenHeaders;
 }
 
 /** A proxy by its URL or with options, or false for none. */

@@ -3,7 +3,6 @@
 import type { Connection } from "../../connection/connection.ts";
 import type { TextForm } from "../../connection/options/connection-options.ts";
 import type { AcceptedMessages } from "../../protocol/endpoint/endpoint-options.ts";
-import type { HeaderEntries } from "../../protocol/handshake/added-fields.ts";
 import { runtimeClock } from "../../reconnecting/clock.ts";
 import { type Attempt, type Provided, provide } from "../../reconnecting/policy/attempt.ts";
 import { type ReconnectOptions, resolveReconnect } from "../../reconnecting/policy/backoff.ts";
@@ -11,6 +10,7 @@ import { statusRules } from "../../reconnecting/policy/close-policy.ts";
 import { sessions } from "../../reconnecting/reconnecting.ts";
 import { connectAs } from "../connect.ts";
 import { type ConnectOptions, resolveConnectOptions } from "../connect-options.ts";
+import type { GivenHeaders } from "../dialing/http-request.ts";
 import { parseWebSocketUrl } from "../dialing/url.ts";
 import { checkProtocols } from "../whatwg/websocket-arguments.ts";
 import { checkReconnect, refusalOf } from "./reconnect-options.ts";
@@ -21,7 +21,7 @@ export interface ReconnectingOptions<
   Text extends TextForm = TextForm,
 > extends Omit<ConnectOptions<Accepted, Text>, "handshakeTimeout" | "headers" | "subprotocols"> {
   /** Fields to add to the request, such as `Authorization`; a function is asked before each attempt. */
-  readonly headers?: Provided<HeaderEntries | Readonly<Record<string, string>> | undefined>;
+  readonly headers?: Provided<GivenHeaders | undefined>;
   /** Offered in order of preference; a function is asked before each attempt. Default none. */
   readonly subprotocols?: Provided<readonly string[] | undefined>;
   /** When and how often to come back; `handshakeTimeout` stands here. */

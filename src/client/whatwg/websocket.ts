@@ -57,6 +57,12 @@ export type WebSocketEventHandler<Type extends keyof WebSocketEventMap> =
   | ((this: WebSocket, event: WebSocketEventMap[Type]) => unknown)
   | null;
 
+/**
+ * The value of an event handler attribute as it is read. It says less than the type that the attribute takes, so that the
+ * class may be assigned to the global name `WebSocket`, whose attributes have other types in each of its declarations.
+ */
+export type ReadEventHandler = ((event: Event) => unknown) | null;
+
 /** The second argument of the constructor in its form of an object: the options, with `protocols` among them. */
 export interface WebSocketInit extends WebSocketOptions {
   /** The subprotocols to offer, in order of preference. Default: none. */
@@ -148,7 +154,7 @@ export class WebSocket extends EventTarget {
   /** Connects to a URL. `protocols` are offered in order of preference; browsers have no `options`. */
   constructor(url: string | URL, protocols?: string | Iterable<string>, options?: WebSocketOptions);
   /** Connects to a URL. `init` has the options with `protocols` among them, as in Node's own class. */
-  constructor(url: string | URL, init: WebSocketInit);
+  constructor(url: string | URL, init?: string | Iterable<string> | WebSocketInit);
   constructor(url: string | URL, second: string | Iterable<string> | WebSocketInit = [], third: WebSocketOptions = {}) {
     // biome-ignore lint/complexity/noArguments: Web IDL counts them
     requireArguments("WebSocket", arguments.length, 1);
@@ -194,7 +200,7 @@ export class WebSocket extends EventTarget {
   }
 
   /** The handler of `open` events; null for none. */
-  get onopen(): WebSocketEventHandler<"open"> {
+  get onopen(): ReadEventHandler {
     return this.#handlers.get("open");
   }
 
@@ -203,7 +209,7 @@ export class WebSocket extends EventTarget {
   }
 
   /** The handler of `error` events; null for none. */
-  get onerror(): WebSocketEventHandler<"error"> {
+  get onerror(): ReadEventHandler {
     return this.#handlers.get("error");
   }
 
@@ -212,7 +218,7 @@ export class WebSocket extends EventTarget {
   }
 
   /** The handler of `close` events; null for none. */
-  get onclose(): WebSocketEventHandler<"close"> {
+  get onclose(): ReadEventHandler {
     return this.#handlers.get("close");
   }
 
@@ -231,7 +237,7 @@ export class WebSocket extends EventTarget {
   }
 
   /** The handler of `message` events; null for none. */
-  get onmessage(): WebSocketEventHandler<"message"> {
+  get onmessage(): ReadEventHandler {
     return this.#handlers.get("message");
   }
 
