@@ -40,7 +40,12 @@ const target: EventTarget = socket;
 socket.reconnect();
 console.log(sent, target);
 
-const resume: Resume<string | Uint8Array> = { attempt: () => 1, first() {}, receive: (data) => data };
+const resume: Resume<string | Uint8Array> = {
+  attempt: () => 1,
+  offer: (subprotocols) => [...subprotocols],
+  first() {},
+  receive: (data) => data,
+};
 try {
   for await (const connection of reconnecting("/feed", { subprotocols: () => ["v1"], resume })) {
     connection.send(JSON.stringify({ from: 1 }));
