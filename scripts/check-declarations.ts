@@ -81,8 +81,13 @@ export async function complaints(
     }
     programs.push("program.ts");
     entries.push("openline", "openline/browser", "openline/browser/json", "openline/json", "openline/testing");
-    entries.push("openline/cluster", "openline/cluster/nats", "openline/cluster/redis", "openline/resume");
-    entries.push("openline/workers");
+    entries.push("openline/cluster", "openline/cluster/redis", "openline/resume", "openline/workers");
+  }
+  // The declarations of Node 20 have no WebSocket, which those of NATS's own client name.
+  if (node !== undefined && node !== "20") {
+    writeFileSync(join(folder, "global-websocket.ts"), readFileSync(join(tools, "global-websocket.ts")));
+    programs.push("global-websocket.ts");
+    entries.push("openline/cluster/nats");
   }
   if (isPage) {
     writeFileSync(join(folder, "page.ts"), readFileSync(join(tools, "page.ts")));

@@ -69,7 +69,7 @@ const socket = new WebSocket("ws://localhost", ["chat"], { headers: new Headers(
 socket.onmessage = function ({ data }) {
   this.send(data);
 };
-socket.onerror = ({ error }) => console.error(error.message);
+socket.onerror = ({ message, error }) => console.error(message, error);
 socket.addEventListener("close", ({ code, reason }) => console.log(code, reason));
 const { writable } = await new WebSocketStream("ws://localhost").opened;
 await writable.getWriter().write(new Uint8Array(1));
@@ -107,6 +107,3 @@ await serve({
 const typed = await json(fromServer).connect("ws://localhost");
 typed.send({ said: "hello" }, { timeout: 1000 });
 for await (const { said } of typed) console.log(said.length);
-
-// Libraries that look for the global class find this one.
-globalThis.WebSocket = WebSocket;

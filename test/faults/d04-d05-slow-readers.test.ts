@@ -88,7 +88,10 @@ describe("D04 a client that does not read", () => {
 describe("D04 a server that does not read", () => {
   const perTurn = 1000;
 
-  async function sendingTo(maxOutboxSize: number, messages = count): Promise<{ most: number; report: Promise<CloseReport> }> {
+  async function sendingTo(
+    maxOutboxSize: number,
+    messages = count,
+  ): Promise<{ most: number; report: Promise<CloseReport> }> {
     const server = await rawServer((request, socket) => {
       process.nextTick(() => socket.pause());
       return acceptance(request);

@@ -19,8 +19,12 @@ import type { PendingHandshake } from "./pending-handshake.ts";
 /** Header fields, each a name and a value. */
 export type HeaderPairs = readonly (readonly [name: string, value: string])[];
 
-/** Header fields as `fetch` takes them: pairs, a `Headers`, or an object; a value that is an array is a field for each. */
-export type GivenHeaders = Iterable<readonly string[]> | Readonly<Record<string, string | readonly string[]>>;
+/**
+ * Header fields: pairs, a `Headers`, or an object, in which a value that is an array is a field for each, and undefined none.
+ */
+export type GivenHeaders =
+  | Iterable<readonly string[]>
+  | Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Header fields of any form as pairs. Throws a TypeError for one that is not a name and a value. */
 export function headerPairs(headers: GivenHeaders): HeaderPairs {
@@ -29,7 +33,7 @@ export function headerPairs(headers: GivenHeaders): HeaderPairs {
     if (!Array.isArray(entry) || entry.length !== 2) {
       throw new TypeError(`Cannot connect: each of headers is an array of a name and a value, not ${describe(entry)}`);
     }
-    const [name, value] = entry as [string, string | readonly string[]];
+    const [name, value = []] = entry as [string, string | readonly string[] | undefined];
     return [value].flat().map((each) => [name, each] as const);
   });
 }
