@@ -22,7 +22,7 @@ export const sizeLimits: readonly SizeLimit[] = [
   { names: "{ connect }", most: 1280 },
   { names: "{ reconnecting }", most: 3520 },
   { names: "*", most: 5632 },
-  { from: "openline/browser/json", names: "{ json }", most: 2688 },
+  { from: "openline/browser/json", names: "{ json }", most: 2880 },
   { from: "openline/resume", names: "{ resumeTopics }", most: 1536 },
 ];
 
