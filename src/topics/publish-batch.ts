@@ -110,8 +110,12 @@ export class PublishBatch {
     return this.#delivered.promise;
   }
 
-  /** Every subscriber has had its turn. */
+  /** Every subscriber has had its turn; what `publish` returned may be kept, and nothing of the messages with it. */
   end(): void {
+    this.#messages.length = 0;
+    this.#publishers.clear();
+    this.#latest = undefined;
+    this.#shared.clear();
     for (const share of this.#shares) {
       const { topic, lagging } = share;
       topic.wasCrowded = lagging * 2 > topic.subscribers.size;

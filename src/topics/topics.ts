@@ -25,7 +25,7 @@ import { type Subscriber, type Topic, tallyOf } from "./topic.ts";
 
 /**
  * How many subscribers a message is for, and when they have it. They are counted when that is first asked: while the
- * message waits as they stand then, later as it went.
+ * message waits as they stand then, later as it went. `console.log` and `JSON.stringify` ask, and show the two counts.
  */
 export interface PublishResult {
   /** Subscribers that it is being sent to. */
@@ -323,6 +323,9 @@ export class Topics {
 
 const noOptions: SubscribeOptions = {};
 
+/** Where `console.log` asks what to show. */
+const inspected = Symbol.for("nodejs.util.inspect.custom");
+
 function nothing(): void {}
 
 /** How many a publication reached, and how many not. */
@@ -377,6 +380,16 @@ class Published implements PublishResult {
 
   get stored(): Promise<string | undefined> {
     return this.#stored ?? Promise.resolve(undefined);
+  }
+
+  /** What getters tell is shown neither in JSON nor by `console.log`. */
+  toJSON(): Counts {
+    const { reached, dropped } = this;
+    return { reached, dropped };
+  }
+
+  [inspected](): Counts {
+    return this.toJSON();
   }
 
   #count(): Counts {

@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { FramesOutcome } from "../../src/connection/sending/message-sender.ts";
 import { PreparedMessage } from "../../src/connection/sending/prepared-message.ts";
 import type { Subscriber, Topic } from "../../src/topics/topic.ts";
 import { Topics } from "../../src/topics/topics.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import { readFrames } from "../support/wire.ts";
 
 /** A subscriber that notes what it is sent, and in how many writes. */
@@ -136,6 +138,36 @@ describe("publishing", () => {
     expect(inside).toBe(3);
     await turn();
     expect(topics.dropped).toBe(2);
+  });
+
+  it("shows the counts in JSON and to console.log, and no promise", async () => {
+    const topics = new Topics();
+    const [, refusing] = listeners(topics, 3, "t");
+    refusing!.takes = false;
+    const [published, unheard] = [topics.publish("t", "1"), topics.publish("nobody", "2")];
+    expect(JSON.stringify({ published, unheard })).toBe(
+      '{"published":{"reached":2,"dropped":1},"unheard":{"reached":0,"dropped":0}}',
+    );
+    expect(inspect([published, unheard])).toBe("[ { reached: 2, dropped: 1 }, { reached: 0, dropped: 0 } ]");
+    await published.delivered;
+    expect(inspect(published)).toBe("{ reached: 2, dropped: 1 }");
+  });
+
+  it("lets go of a message that was delivered, though what publish returned is kept", async () => {
+    const topics = new Topics();
+    const [publisher] = listeners(topics, 2, "t");
+    const publish = () => {
+      const message = new PreparedMessage("x");
+      return { message: new WeakRef(message), published: topics.publish("t", message, publisher) };
+    };
+    const { message, published } = publish();
+    await published.delivered;
+    const isThere = () => {
+      collectGarbage();
+      return message.deref() !== undefined;
+    };
+    await expect.poll(isThere, { timeout: 30_000 }).toBe(false);
+    expect(published).toMatchObject({ reached: 1, dropped: 0 });
   });
 
   it("looks at no subscriber but to deliver to it, unless somebody asks", async () => {
