@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import type { RequestHead } from "./request-head.ts";
 
 const makeSocket = Symbol("makeSocket");
+const madeSocket = Symbol("madeSocket");
 
 /** What is used of a request besides its public members. */
 interface FilledRequest {
@@ -16,6 +17,8 @@ interface FilledRequest {
 
 class BareRequest extends IncomingMessage {
   readonly [makeSocket]: () => Socket;
+  /** Kept, since a connection that is over has another at each call. */
+  [madeSocket]?: Socket;
 
   constructor({ target, rawHeaders }: RequestHead, socket: () => Socket) {
     super(undefined as unknown as Socket);
@@ -37,7 +40,8 @@ for (const name of ["socket", "client"]) {
   Object.defineProperty(BareRequest.prototype, name, {
     configurable: true,
     get(this: BareRequest) {
-      return this[makeSocket]();
+      this[madeSocket] ??= this[makeSocket]();
+      return this[madeSocket];
     },
     set() {},
   });
@@ -46,7 +50,7 @@ for (const name of ["socket", "client"]) {
 /** Whether requests can be made here as Node makes them. */
 export const canMakeRequests: boolean = tryRequest();
 
-/** Makes the request of a head; `socket` makes its socket, the same at each call. */
+/** Makes the request of a head; `socket` makes its socket. */
 export function requestOf(head: RequestHead, socket: () => Socket): IncomingMessage {
   return new BareRequest(head, socket);
 }

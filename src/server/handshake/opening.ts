@@ -67,6 +67,7 @@ export class HandleOpening implements Opening, WaitingClient {
 
   answer(response: string): Transport {
     const transport = this.#own();
+    if (transport.stream) prepareSocket(transport.stream);
     transport.write(Buffer.from(response, "latin1"), false);
     return transport;
   }
@@ -124,7 +125,7 @@ export class HandleOpening implements Opening, WaitingClient {
 }
 
 /**
- * Undoes what `node:http` sets on sockets for requests. A Duplex that is no socket has none of these.
+ * Undoes what `node:http`, or the application, sets on sockets for requests. A Duplex that is no socket has none of these.
  *
  * With `allowHalfOpen`, bytes before the peer's end are still answered: over TLS, and for a socket that another process
  * has accepted, Node would end our side at once.

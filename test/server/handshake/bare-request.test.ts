@@ -84,7 +84,8 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
       routes: {
         "/": {
           upgrade: ({ request }) => {
-            socket = request.socket;
+            // A time for the request is none for the connection.
+            socket = request.socket.setTimeout(60_000);
             expect(request.socket).toBe(socket);
             return when({});
           },
@@ -95,11 +96,32 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
     const peer = await openRaw(server.port);
     expect(socket).toBeInstanceOf(Socket);
     expect(socket!.remotePort).toBe(peer.socket.localPort);
+    expect(socket!.timeout).toBe(0);
     expect(transportOf(server)).toEqual({ isBare: false });
     peer.socket.write(hello);
     expect(await peer.nextTexts(1)).toEqual(["hello"]);
     peer.socket.destroy();
     await until(() => socket!.destroyed && server.connections.size === 0);
+  });
+
+  test("gives who asks behind the connection's end one socket, which is destroyed", async () => {
+    let request: IncomingMessage | undefined;
+    const server = await serving({
+      routes: {
+        "/": {
+          upgrade: (context) => {
+            request = context.request;
+            return {};
+          },
+        },
+      },
+    });
+    const peer = await openRaw(server.port);
+    peer.socket.destroy();
+    await until(() => server.connections.size === 0);
+    const { socket } = request!;
+    expect(socket.destroyed).toBe(true);
+    expect(request!.socket).toBe(socket);
   });
 
   test("keeps what comes early, up to a mark, and tells of a client that leaves", async () => {
