@@ -6,6 +6,7 @@ import { type Entry, type LogPosition, positionToText } from "../../src/cluster/
 import { memoryBroker } from "../../src/cluster/broker/memory-broker.ts";
 import { type CatchUpParts, catchUp } from "../../src/cluster/catch-up.ts";
 import { ClusterTopic } from "../../src/cluster/node/cluster-topic.ts";
+import { RecentBudget } from "../../src/cluster/node/recent-entries.ts";
 import { resolveRules } from "../../src/cluster/node/topic-rules.ts";
 import { Turns } from "../../src/cluster/node/turns.ts";
 import { eventually } from "../support/eventually.ts";
@@ -31,7 +32,8 @@ async function topicOf({ recentSize = 0, maxReplay = 1000 } = {}) {
   } as Broker;
   const counters = { received: 0, unreadable: 0, gaps: 0, fills: 0 };
   const fills = new Turns(50);
-  const node = { broker, recentSize, fills, counters, failed() {}, gap() {} };
+  const recentBudget = new RecentBudget(1e6);
+  const node = { broker, recentSize, recentBudget, fills, counters, failed() {}, gap() {} };
   topic = new ClusterTopic("t", resolveRules({ t: { history } })("t"), node);
   await inner.subscribe(["t"]);
   topic.subscribed();
