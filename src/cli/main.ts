@@ -7,7 +7,7 @@ const usage = `Usage: openline migrate-check [folder]
   Reads the sources and the package.json of a project that uses ws, and says what openline/ws would change.`;
 
 const [command, folder = "."] = process.argv.slice(2);
-if (command === "migrate-check") {
+if (command === "migrate-check" && !folder.startsWith("-")) {
   try {
     for (const line of migrateCheck(folder)) console.log(line);
   } catch (error) {

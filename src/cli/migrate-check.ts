@@ -4,11 +4,14 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { differences, packages } from "./ws-differences.ts";
+import { basename, join, relative } from "node:path";
+import { differences, packages as known } from "./ws-differences.ts";
 
 const sourceName = /\.(?:[cm]?[jt]sx?|vue|svelte|astro)$/;
-const importOfWs = /(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["'`]ws(?:\/[^"'`]*)?["'`]/;
+const importOfWs =
+  /(?:\bfrom\s*|\bimport\s*\(?\s*|(?:\brequire|\.(?:resolve|(?:do)?[mM]ock|unmock|requireActual|importActual))\s*\(\s*)["'`]ws(?:\/[^"'`]*)?["'`]/;
+/** As much of a line as is shown: what a bundler wrote may have megabytes in one. */
+const mostShown = 160;
 const passedOver = new Set(["node_modules", "dist", "build", "coverage", "out", "vendor"]);
 const dependencyFields = ["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"];
 
@@ -16,19 +19,26 @@ const dependencyFields = ["dependencies", "devDependencies", "peerDependencies",
 export function migrateCheck(folder: string): string[] {
   const uses: string[] = [];
   const changes: string[] = [];
-  for (const path of sourcesIn(folder)) {
+  const root = join(folder, "package.json");
+  const packages = [root];
+  for (const path of filesIn(folder)) {
+    if (basename(path) === "package.json") {
+      if (path !== root) packages.push(path);
+      continue;
+    }
     const lines = readFileSync(path, "utf8").split("\n");
     if (!lines.some((line) => mentionsWs(line))) continue;
     for (const [index, line] of lines.entries()) {
       const place = `${relative(folder, path)}:${index + 1}`;
-      if (importOfWs.test(line)) uses.push(`  ${place}  ${line.trim()}`);
+      const use = importOfWs.exec(line);
+      if (use !== null) uses.push(`  ${place}  ${line.length > mostShown ? use[0] : line.trim()}`);
       for (const { pattern, change } of differences) {
         const found = pattern.exec(line);
         if (found !== null) changes.push(`  ${place}  ${found[0].trim()} ${change}`);
       }
     }
   }
-  changes.push(...changesOfPackage(folder));
+  for (const path of packages) changes.push(...changesOfPackage(path, relative(folder, path), path === root));
   return [
     ...section('Where "ws" becomes "openline/ws":', uses),
     ...section("What is different then:", changes),
@@ -46,13 +56,13 @@ function mentionsWs(line: string): boolean {
   return importOfWs.test(line) || /\bWebSocket/.test(line);
 }
 
-function* sourcesIn(folder: string): Generator<string> {
+function* filesIn(folder: string): Generator<string> {
   const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
-      if (!passedOver.has(entry.name) && !entry.name.startsWith(".")) yield* sourcesIn(path);
-    } else if (entry.isFile() && sourceName.test(entry.name)) {
+      if (!passedOver.has(entry.name) && !entry.name.startsWith(".")) yield* filesIn(path);
+    } else if (entry.isFile() && (sourceName.test(entry.name) || entry.name === "package.json")) {
       yield path;
     }
   }
@@ -60,7 +70,7 @@ function* sourcesIn(folder: string): Generator<string> {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The JSON of a file; undefined where there is none. Throws for one that is no JSON, by its name. */
+/** The object of a JSON file; undefined where there is no such file. Throws for one that is none, by its name. */
 function readJson(path: string): Json | undefined {
   let text: string;
   try {
@@ -69,34 +79,48 @@ function readJson(path: string): Json | undefined {
     return undefined;
   }
   try {
-    return JSON.parse(text) as Json;
+    // npm reads files with a byte order mark.
+    return objectOf(JSON.parse(text.replace(/^\uFEFF/, "")));
   } catch (cause) {
     throw new Error(`Cannot check: ${path} is not JSON`, { cause });
   }
 }
 
-function changesOfPackage(folder: string): string[] {
-  const file = readJson(join(folder, "package.json")) ?? {};
+/** What is no object has no entries. */
+function objectOf(value: unknown): Json {
+  return typeof value === "object" && value !== null ? (value as Json) : {};
+}
+
+/** `isRoot` where the file has to be JSON; another may be a fixture. */
+function changesOfPackage(path: string, place: string, isRoot: boolean): string[] {
+  let file: Json;
+  try {
+    file = readJson(path) ?? {};
+  } catch (error) {
+    if (isRoot) throw error;
+    return [`  ${place}  is not JSON, and not looked at`];
+  }
   return dependencyFields.flatMap((field) => {
-    const entries = Object.entries((file[field] as Record<string, string> | undefined) ?? {});
+    const entries = Object.entries(objectOf(file[field]));
     return entries.flatMap(([name, range]) => {
-      const change = Object.hasOwn(packages, name) ? packages[name] : undefined;
+      const change = Object.hasOwn(known, name) ? known[name] : undefined;
       if (change === undefined) return [];
-      const old = name === "ws" && /^\D*[0-7]\b/.test(range);
+      const old = name === "ws" && /^[\^~>=v\s]*[0-7]\b/.test(String(range));
       const note = old ? "; text comes as a Buffer since ws 8, of which this is the surface" : "";
-      return [`  package.json  ${name} ${range} ${change}${note}`];
+      return [`  ${place}  ${name} ${range} ${change}${note}`];
     });
   });
 }
 
-/** The packages that depend on `ws`, as npm's lock file has them; how to ask where there is none. */
+/** The packages that depend on `ws`, as npm's lock file has them; how to ask where there is none, or one of npm 6. */
 function bringersOf(folder: string): string[] {
-  const lock = readJson(join(folder, "package-lock.json"));
-  if (lock === undefined) return ["  ask `npm ls ws`, `pnpm why ws`, `yarn why ws` or `bun why ws`"];
-  const installed = Object.entries((lock.packages as Record<string, Json> | undefined) ?? {});
-  return installed.flatMap(([path, { version, dependencies, optionalDependencies }]) => {
-    const needed = { ...(dependencies as Json), ...(optionalDependencies as Json) };
-    const name = path.split("node_modules/").at(-1);
-    return path === "" || needed.ws === undefined ? [] : [`  ${name} ${version} (ws ${needed.ws})`];
+  const installed = readJson(join(folder, "package-lock.json"))?.packages;
+  if (installed === undefined) return ["  ask `npm ls ws`, `pnpm why ws`, `yarn why ws` or `bun why ws`"];
+  return Object.entries(objectOf(installed)).flatMap(([path, entry]) => {
+    const { version, dependencies, optionalDependencies } = objectOf(entry);
+    const needed = { ...objectOf(dependencies), ...objectOf(optionalDependencies) };
+    // What lies outside of node_modules is a package of the project itself.
+    const [, name] = /.*node_modules\/(.+)$/.exec(path) ?? [];
+    return name === undefined || needed.ws === undefined ? [] : [`  ${name} ${version} (ws ${needed.ws})`];
   });
 }

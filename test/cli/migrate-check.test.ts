@@ -85,6 +85,44 @@ test("of a project without ws nothing is said but how to ask a package manager",
   ]);
 });
 
+test("odd projects lose nothing: workspaces, mocks, bundles, files that are no JSON or begin with a mark", () => {
+  const folder = project({
+    "package.json": `\uFEFF{"dependencies":{"ws":"npm:other@1.0.0"},"devDependencies":"none"}`,
+    "package-lock.json": {
+      packages: {
+        "packages/a": { version: "1.0.0", dependencies: { ws: "^8.0.0" } },
+        "node_modules/a": null,
+        "node_modules/@b/c": { version: "2.0.0", dependencies: "none", optionalDependencies: { ws: "*" } },
+      },
+    },
+    "packages/a/package.json": { dependencies: { ws: "^7.0.0" } },
+    "packages/b/package.json": "{",
+    "packages/c/package.json": "null",
+    "packages/a/a.test.ts":
+      'vi.mock("ws");\njest.doMock("ws", () => ({}));\njest.requireActual("ws");\nrequire.resolve("ws");',
+    "public/bundle.js": `${"x;".repeat(100_000)}require("ws")`,
+  });
+  expect(migrateCheck(folder).filter((line) => line.startsWith("  "))).toEqual([
+    '  packages/a/a.test.ts:1  vi.mock("ws");',
+    '  packages/a/a.test.ts:2  jest.doMock("ws", () => ({}));',
+    '  packages/a/a.test.ts:3  jest.requireActual("ws");',
+    '  packages/a/a.test.ts:4  require.resolve("ws");',
+    '  public/bundle.js:1  require("ws"',
+    "  package.json  ws npm:other@1.0.0 can go where nothing else needs it",
+    "  packages/a/package.json  ws ^7.0.0 can go where nothing else needs it; text comes as a Buffer since ws 8, of which this is the surface",
+    "  packages/b/package.json  is not JSON, and not looked at",
+    "  @b/c 2.0.0 (ws *)",
+  ]);
+});
+
+test("a lock file of npm 6, and one that is no object, do not say who brings ws", () => {
+  for (const lock of [{ lockfileVersion: 1, dependencies: { ws: { version: "7.0.0" } } }, "null"]) {
+    expect(migrateCheck(project({ "package-lock.json": lock }))).toContain(
+      "  ask `npm ls ws`, `pnpm why ws`, `yarn why ws` or `bun why ws`",
+    );
+  }
+});
+
 test("the command prints the report, and says what it cannot do", async () => {
   const run = async (...args: string[]) => {
     const program = ["--import", "tsx", "src/cli/main.ts", ...args];
@@ -107,5 +145,9 @@ test("the command prints the report, and says what it cannot do", async () => {
     stderr: `Cannot check: ${join(broken, "package.json")} is not JSON\n`,
   });
   expect(await run("migrate-check", join(broken, "nowhere"))).toMatchObject({ code: 1, stdout: "" });
+  expect(await run("migrate-check", "--help")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("Usage: openline"),
+  });
   expect(await run("fly")).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("Usage: openline") });
 });
