@@ -78,13 +78,14 @@ defaults
   timeout client 60s
   timeout server 60s
   timeout tunnel 60s
+  timeout check 30s
 frontend web
   bind 127.0.0.1:${port}
   http-request set-header X-Generation ${generation}
   default_backend openline
 backend openline
   option httpchk GET /readyz
-  server one 127.0.0.1:${backend} check inter 100ms fall 1
+  server one 127.0.0.1:${backend} check inter 1s fall 1
 `,
 });
 
