@@ -14,6 +14,7 @@ import { ClusterNode, type ClusterState, type NodeCounters } from "./cluster-nod
 import { type ClusterOptions, type ResolvedCluster, resolveCluster } from "./cluster-options.ts";
 import { type ClusterMessage, HandlerSubscription } from "./handler-subscription.ts";
 import { unwrap } from "./node/envelope.ts";
+import { toClusterError } from "./node/publisher.ts";
 import type { PresenceChange } from "./presence/presence-changes.ts";
 import type { Presence, PresenceNode } from "./presence/presence-node.ts";
 import { ServerRelay, startOf } from "./server-relay.ts";
@@ -177,7 +178,10 @@ export class Cluster implements Relay {
     this.#checkOpen("read history");
     const { broker, fills } = this.#node;
     const since = "last" in from ? undefined : from;
-    const page = await fills.take(() => broker.history!(topic, since, "last" in from ? from.last : limit));
+    const read = async () => broker.history!(topic, since, "last" in from ? from.last : limit);
+    const page = await fills.take(read).catch((error: unknown) => {
+      throw toClusterError(error);
+    });
     const messages = page.entries.flatMap((entry) => {
       const message = unwrap(entry.payload);
       return message ? [{ topic, data: message.data, position: positionToText(entry) }] : [];

@@ -127,7 +127,9 @@ export class Publisher {
   }
 
   async #call(topic: string, batch: readonly Outgoing[], options: Parameters<Broker["publish"]>[2]) {
-    return this.#broker.publish(topic, batch, options);
+    const positions: unknown = await this.#broker.publish(topic, batch, options);
+    if (Array.isArray(positions) && (!options.history || positions.length === batch.length)) return positions;
+    throw new ClusterError("unknown", "The broker answered without a position for each message");
   }
 
   #goOn(topic: string, queued: TopicQueue): void {

@@ -117,6 +117,18 @@ describe("a publisher", () => {
   });
 });
 
+test.each([[undefined], [[]], [{ length: 1 }]])(
+  "an answer of %j in place of positions is a fate that is not known",
+  async (answer) => {
+    const broker = { ...memoryBroker(), publish: async () => answer } as unknown as Broker;
+    const publisher = new Publisher(broker, limits);
+    publisher.connected(true);
+    const publishing = publisher.publish("t", { id: "i", payload: Buffer.from("x") }, history);
+    await expect(publishing).rejects.toMatchObject({ code: "unknown" });
+    expect(publisher.pending).toBe(0);
+  },
+);
+
 test("what a driver throws is one of ours, or the broker's own word", () => {
   expect(toClusterError(lost)).toBe(lost);
   const cause = new Error("x");
