@@ -80,7 +80,8 @@ export class WorkerCluster extends Cluster {
 
   /** @internal Applications call `workerCluster`. */
   constructor(options: WorkerClusterOptions, broker: WorkerBroker, seat: Seat | undefined) {
-    super(resolveCluster({ ...options, broker }));
+    // What waits for another worker is bounded by its link, which counts what it drops.
+    super(resolveCluster({ ...options, broker, maxPending: Number.POSITIVE_INFINITY, maxPendingSize: 2 ** 31 }));
     this.#broker = broker;
     this.#seat = seat;
     seat?.countBy(() => ({ relayed: broker.relayed, relayDropped: broker.relayDropped }));

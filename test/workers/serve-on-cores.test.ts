@@ -139,6 +139,15 @@ describe.each(forms)("%s", (form) => {
     expect(await numbersOf(workers)).toMatchObject({ workers: 3, silentWorkers: 0, restarts: 0 });
   });
 
+  test("20,000 messages of one turn all cross", async () => {
+    const workers = await started({}, { workers: 2 });
+    const [publisher, other] = await clientOfEach(workers.port, 2);
+    await other!.ask({ do: "subscribe", topic: "news" });
+    await publisher!.ask({ do: "publish", topic: "news", prefix: "p", count: 20_000, atOnce: true });
+    await eventually(() => other!.got.length === 20_000);
+    expect(await numbersOf(workers)).toMatchObject({ relayed: 20_000, relayDropped: 0 });
+  });
+
   test("control: with room for all of it, all of it waits", async () => {
     expect((await publishPast(1024 * 1024)).kept).toBe(200);
   });

@@ -29,6 +29,8 @@ export type Command =
       readonly topic: string;
       readonly prefix: string;
       readonly count: number;
+      /** Whether all is published in one turn; else 50 messages a turn. */
+      readonly atOnce?: boolean;
       readonly size?: number;
       readonly by?: "connection" | "server" | "cluster";
     }
@@ -69,7 +71,7 @@ async function begin(): Promise<void> {
             const publisher = { connection, server, cluster }[command.by ?? "connection"];
             for (let number = 0; number < command.count; number++) {
               publisher.publish(command.topic, `${command.prefix}${number}${" ".repeat(command.size ?? 0)}`);
-              if (number % 50 === 49) await new Promise(setImmediate);
+              if (!command.atOnce && number % 50 === 49) await new Promise(setImmediate);
             }
           }
           if (command.do === "block") while (existsSync(command.file));
