@@ -23,7 +23,7 @@ export const sizeLimits: readonly SizeLimit[] = [
   { names: "{ reconnecting }", most: 3520 },
   { names: "*", most: 5632 },
   { from: "openline/browser/json", names: "{ json }", most: 2880 },
-  { from: "openline/resume", names: "{ resumeTopics }", most: 1536 },
+  { from: "openline/resume", names: "{ resumeTopics }", most: 1600 },
 ];
 
 interface Esbuild {

@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { MessageEvent, PartEvent } from "../../src/protocol/endpoint/endpoint-events.ts";
+import type { ResumedSocket } from "../../src/reconnecting/resume.ts";
 import { messageText, parseMessage, parseRequest, requestText } from "../../src/resume/resume-messages.ts";
 import { escapeText, isEscaped, isMarked } from "../../src/resume/resume-subprotocol.ts";
 import { resumeTopics } from "../../src/resume/resume-topics.ts";
@@ -86,16 +87,17 @@ function play(text: string): string {
   });
   for (let connection = 0; connection < 2; connection++) {
     let first: string | undefined;
-    resume.first({
+    const socket: ResumedSocket = {
       protocol: "openline.resume.v1",
       send: (data) => {
         first = data as string;
       },
-    });
+    };
+    resume.first(socket);
     check(parseRequest(first!) !== undefined, "A client sends what no server reads");
     try {
       for (const each of text.split("\n")) {
-        const given = resume.receive(each as never) as string | undefined;
+        const given = resume.receive(each as never, socket) as string | undefined;
         check(given === undefined || given === (isMarked(each) ? each.slice(1) : each), "Another message comes out");
       }
     } catch (error) {

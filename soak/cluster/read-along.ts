@@ -45,11 +45,11 @@ export function readAlong(resume: Resume<never>, reader: ReadAlong): Resume<neve
       offsets = [];
       resume.first(socket);
     },
-    receive: (data: unknown) => {
+    receive: (data: unknown, socket) => {
       const text = String(data);
       if (text.startsWith("\0")) read(text.slice(1));
       else reader.message(text, offsets.length > 0 ? `${epoch}:${offsets.shift()}` : undefined);
-      return resume.receive(data as never);
+      return resume.receive(data as never, socket);
     },
   };
 }

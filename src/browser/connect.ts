@@ -54,8 +54,12 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Promis
     socket.binaryType = "arraybuffer";
     socket.onclose = () => fail(new HandshakeError("connection-failed"));
     socket.onopen = () => {
+      try {
+        resume?.first(socket as ResumedSocket);
+      } catch (error) {
+        return fail(error);
+      }
       settle();
-      resume?.first(socket as ResumedSocket);
       resolve(new Connection(socket, options, outboxHighWaterMark));
     };
   });

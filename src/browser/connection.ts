@@ -5,7 +5,7 @@
  * backpressure for what is received. What a browser cannot do, such as pings, is not there.
  */
 
-import type { Resume } from "../reconnecting/resume.ts";
+import type { Resume, ResumedSocket } from "../reconnecting/resume.ts";
 
 /** What can be sent: text as a string, everything else as binary. */
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob;
@@ -168,7 +168,7 @@ export class Connection {
     for (;;) {
       while (this.#messages.length > 0) {
         const data = this.#messages.shift()!;
-        const given = this.#resume ? this.#resume.receive(data) : data;
+        const given = this.#resume ? this.#resume.receive(data, this.#socket as ResumedSocket) : data;
         if (given !== undefined) yield given;
       }
       if (this.#over) return;

@@ -36,6 +36,7 @@ import type { DialTarget } from "./dialing/dial.ts";
 import { type GivenHeaders, headerPairs } from "./dialing/http-request.ts";
 import type { ProxyOption } from "./dialing/proxy.ts";
 import type { TlsOptions } from "./dialing/secure.ts";
+import { checkResume } from "./resume-layer.ts";
 
 /** A store of cookies, such as a `CookieJar` of tough-cookie. The URLs that it gets have the scheme http or https. */
 export interface CookieJar {
@@ -154,6 +155,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnectOpt
   if (given.signal && !isSignal(given.signal)) throw new TypeError("Cannot connect: signal is not an AbortSignal");
   if (given.tls) checkPem("connect", given.tls);
   const { headers = [], subprotocols = [], resume, text } = given;
+  checkResume("connect", resume);
   if (resume && text === "bytes") throw new TypeError("Cannot connect: resume needs text as strings");
   const compression = given.compression === false ? undefined : compressionSettings(given.compression ?? true);
   return {

@@ -36,7 +36,7 @@ export class ResumeLayer implements MessageLayer {
 
   /** See `MessageLayer`. */
   handedOver(data: string | Uint8Array): string | Uint8Array | undefined {
-    return this.#resume.receive(data);
+    return this.#resume.receive(data, this.#socket);
   }
 
   /** See `MessageLayer`. */
@@ -44,5 +44,14 @@ export class ResumeLayer implements MessageLayer {
     this.#sent = [];
     this.#socket.send(text);
     return this.#sent[0] ?? text;
+  }
+}
+
+/** Throws a TypeError where the option is something else than `resumeTopics` makes. */
+export function checkResume(action: string, resume: unknown): void {
+  if (resume === undefined) return;
+  for (const name of ["attempt", "offer", "first", "receive"]) {
+    if (typeof Object(resume)[name] === "function") continue;
+    throw new TypeError(`Cannot ${action}: the option "resume" has no method ${name}; resumeTopics() makes one`);
   }
 }

@@ -374,7 +374,7 @@ export class ReconnectingWebSocket extends LazyEventTarget {
         attempt,
       );
       if (signal.aborted) return socket.close();
-      const inbox = wireInbox(resume);
+      const inbox = wireInbox(resume, socket as ResumedSocket);
       const wire: Wire = { send: (data) => socket.send(data), next: inbox.next };
       await this.#connect(socket, inbox);
       resume?.first(socket as ResumedSocket);
@@ -426,7 +426,7 @@ export class ReconnectingWebSocket extends LazyEventTarget {
     const socket = this.#socket;
     let given = data;
     try {
-      if (resume) given = resume.receive(data);
+      if (resume) given = resume.receive(data, socket as ResumedSocket);
     } catch (error) {
       // It may have left the connection before.
       if (this.#socket === socket) this.#failed(error, true);

@@ -27,8 +27,8 @@ export interface Resume<Data = unknown> {
   first(socket: ResumedSocket): void;
   /**
    * Sees each message before it is handed to the application: what it returns is the application's, undefined is not
-   * delivered. What it throws ends the connection, and is the `error` of that end; in a loop over a connection, the loop
-   * throws it.
+   * delivered. The socket is the one that `first` was given. What it throws ends the connection, and is the `error` of that
+   * end; in a loop over a connection, the loop throws it.
    */
-  receive(data: Data): Data | undefined;
+  receive(data: Data, socket: ResumedSocket): Data | undefined;
 }

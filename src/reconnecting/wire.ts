@@ -5,6 +5,7 @@
  */
 
 import type { SocketData } from "./message-queue.ts";
+import type { Resume, ResumedSocket } from "./resume.ts";
 
 /** What `prepare` is given. */
 export interface Wire<Data = unknown> {
@@ -31,13 +32,13 @@ export interface WireInbox {
 }
 
 /** Makes an empty one; `resume` sees each message before its reader, and what is undefined then is given to none. */
-export function wireInbox(resume?: { receive(data: unknown): unknown }): WireInbox {
+export function wireInbox(resume?: Pick<Resume, "receive">, socket?: ResumedSocket): WireInbox {
   const readers: Reader[] = [];
   let over = false;
   const hand = () => {
     while (readers[0] && inbox.messages.length > 0) {
       const data = inbox.messages.shift();
-      const seen = resume ? resume.receive(data) : data;
+      const seen = resume ? resume.receive(data, socket!) : data;
       if (seen !== undefined) readers.shift()!.resolve(seen);
     }
     while (over && readers[0]) readers.shift()!.reject(new Error("Cannot read: the connection has ended"));

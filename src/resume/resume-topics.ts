@@ -61,8 +61,12 @@ interface Place {
 /**
  * An object for the option `resume` of `connect`, `reconnecting` and `ReconnectingWebSocket`, the same one for all connections
  * one after another: topics of a server with a cluster then go on where they were, on whatever node of it.
+ *
+ * Where a second connection opens with it, the first one gets nothing more and ends with an error.
  */
 export function resumeTopics(options: ResumeTopicsOptions = {}): Resume<never> {
+  /** The connection that opened last. */
+  let current: ResumedSocket | undefined;
   let session: string | undefined;
   /** By topic; the one that was subscribed to last is the last. */
   const places = new Map<string, Place>();
@@ -104,7 +108,7 @@ export function resumeTopics(options: ResumeTopicsOptions = {}): Resume<never> {
     }
     if (message?.type === "subscribed") return subscribed(message);
     const at = message && numbered.get(message.n);
-    if (!at || coming[0]) throw new Error("Cannot resume: the server breaks the protocol");
+    if (!at) throw new Error("Cannot resume: the server breaks the protocol");
     if (message.type === "marks") {
       place = at;
       coming = [...message.steps];
@@ -129,6 +133,7 @@ export function resumeTopics(options: ResumeTopicsOptions = {}): Resume<never> {
       ...subprotocols,
     ],
     first(socket) {
+      current = socket;
       const own = ownSubprotocol(socket.protocol);
       isSpoken = own !== undefined;
       coming = [];
@@ -139,9 +144,10 @@ export function resumeTopics(options: ResumeTopicsOptions = {}): Resume<never> {
         lost(topic, "unspoken");
       }
     },
-    receive(data: unknown) {
+    receive(data: unknown, socket) {
+      if (socket !== current) throw new Error("Cannot resume: another connection has begun");
       if (isSpoken && typeof data === "string" && isMarked(data)) {
-        if (!isEscaped(data)) return void take(parseMessage(data));
+        if (!isEscaped(data)) return void take(coming[0] ? undefined : parseMessage(data));
         data = data.slice(1);
       }
       if (coming[0]) {

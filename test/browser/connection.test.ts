@@ -115,6 +115,22 @@ describe("connect", () => {
   });
 });
 
+describe("resume", () => {
+  const nothing = { attempt() {}, offer: (names: readonly string[]) => [...names], receive: (data: never) => data };
+
+  test("what first throws rejects, and leaves the socket", async () => {
+    const reason = new Error("not so");
+    const resume = {
+      ...nothing,
+      first() {
+        throw reason;
+      },
+    };
+    await expect(opened({ resume })).rejects.toBe(reason);
+    expect(made[0]!.closedWith).toBeDefined();
+  });
+});
+
 describe("messages", () => {
   test("are iterated in order, those before the loop too, until the connection is over", async () => {
     const { connection, socket } = await opened();

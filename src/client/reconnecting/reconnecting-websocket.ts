@@ -8,6 +8,7 @@ import {
   ReconnectingWebSocket as Portable,
   type ReconnectingWebSocketOptions as PortableOptions,
 } from "../../reconnecting/reconnecting-websocket.ts";
+import { checkResume } from "../resume-layer.ts";
 import { WebSocket } from "../whatwg/websocket.ts";
 import { checkProtocols, toConnectOptions, type WebSocketOptions } from "../whatwg/websocket-arguments.ts";
 import { checkHeartbeat, checkQueue, checkReconnect, reconnectingForeign, refusalOf } from "./reconnect-options.ts";
@@ -49,6 +50,7 @@ export class ReconnectingWebSocket extends Portable {
     checkReconnect(options.reconnect);
     checkQueue(options.queue);
     checkHeartbeat(options.heartbeat);
+    checkResume("reconnect", options.resume);
     if (typeof protocols !== "function") checkProtocols([protocols].flat().map(String));
     const { socket = {} } = options;
     if (typeof socket !== "function") toConnectOptions(socket);
