@@ -126,7 +126,7 @@ export class Judge {
       for (const account of topic.accounts) {
         for (const series of account.series) {
           for (const segment of series) {
-            this.#checkWhole(account, segment, topic, logs.get(segment.epoch) ?? []);
+            this.#checkWhole(account, { segment, series }, topic, logs.get(segment.epoch) ?? []);
           }
         }
       }
@@ -192,12 +192,24 @@ export class Judge {
     else this.fail(`${account.name} heard ${name} twice`);
   }
 
-  #checkWhole({ name }: Account, segment: Segment, { logs, disputed }: Topic, all: number[]): void {
+  #checkWhole(
+    { name }: Account,
+    { segment, series }: { readonly segment: Segment; readonly series: readonly Segment[] },
+    { logs, disputed, doubled }: Topic,
+    all: number[],
+  ): void {
     const log = logs.get(segment.epoch);
+    const missed = (known: Known, next?: Known) => {
+      // What the broker lost and got again does not come again to who had it before the gap.
+      if (doubled.get(nameOf(known))?.some((place) => isBefore(place, segment, series))) return;
+      // Its place is one of those that the client had already, and what it had there is lost: the gap is behind that.
+      if (next && segment.end === "gap" && this.#isInPlaceOf(known, next)) this.counts.missing++;
+      else this.#missed(name, segment, known);
+    };
     const numbers = new Map<string, number>();
     let at = firstBehind(all, segment.from);
     for (const offset of segment.offsets) {
-      for (; all[at]! < offset; at++) this.#missed(name, segment, log!.get(all[at]!)!);
+      for (; all[at]! < offset; at++) missed(log!.get(all[at]!)!, log!.get(offset)!);
       at++;
       if (disputed.has(`${segment.epoch}:${offset}`)) continue;
       const { publisher, number } = log!.get(offset)!;
@@ -205,7 +217,7 @@ export class Judge {
       numbers.set(publisher, number);
     }
     // Who is still there at the end must have all of it.
-    if (segment.end === undefined) for (; at < all.length; at++) this.#missed(name, segment, log!.get(all[at]!)!);
+    if (segment.end === undefined) for (; at < all.length; at++) missed(log!.get(all[at]!)!);
   }
 
   #missed(name: string, { epoch, end }: Segment, known: Known): void {
@@ -214,8 +226,13 @@ export class Judge {
   }
 
   /** Told by what is certain of a process that is late: it was published before, and known after. */
-  #mayBeLost({ at, knownAt }: Known): boolean {
-    return this.#losses.some(({ from, to }) => at <= to && knownAt >= from);
+  #mayBeLost(known: Known): boolean {
+    return this.#losses.some((loss) => isIn(loss, known));
+  }
+
+  /** Whether it was published behind a loss, in a place before one that may be lost. */
+  #isInPlaceOf(known: Known, next: Known): boolean {
+    return this.#losses.some((loss) => known.at >= loss.to && isIn(loss, next));
   }
 
   #topic(number: number): Topic {
@@ -337,6 +354,16 @@ export class Account {
     this.series.at(-1)!.push(this.#segment);
     return this.#segment;
   }
+}
+
+function isIn({ from, to }: Loss, { at, knownAt }: Known): boolean {
+  return at <= to && knownAt >= from;
+}
+
+/** Whether a client heard what is at the place before this segment began. */
+function isBefore({ epoch, offset }: Position, segment: Segment, series: readonly Segment[]): boolean {
+  const before = series.slice(0, series.indexOf(segment));
+  return before.some((one) => one.epoch === epoch && one.offsets.includes(offset));
 }
 
 function nameOf({ publisher, number }: News): string {

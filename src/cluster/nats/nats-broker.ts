@@ -9,14 +9,15 @@ import { realTime } from "../../transport/clock.ts";
 import { setImmediate } from "../../transport/scheduling.ts";
 import type { Broker, BrokerEvents, HistoryOf, HistoryRule, Outgoing, PublishOptions } from "../broker/broker.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
-import type { LogPage, LogPosition } from "../broker/entry.ts";
+import { continuityOf, type LogPage, type LogPosition } from "../broker/entry.ts";
 import { newEpoch } from "../broker/memory-broker.ts";
 import { keptWord } from "./kept-word.ts";
 import { LiveTopic } from "./live-topic.ts";
 import { endPage, type Reading, type ReadPage, readPage } from "./log-page.ts";
 import { LogStream } from "./log-stream.ts";
 import { type NatsClient, NatsLink } from "./nats-link.ts";
-import { epochOf, type Mark, markOf, messageIdHeader, offsetOf, storedMessage } from "./stored-message.ts";
+import { SeenEnds } from "./seen-ends.ts";
+import { epochOf, type Mark, markOf, messageIdHeader, offsetOf, sequenceOf, storedMessage } from "./stored-message.ts";
 import { Subjects, tokenOf } from "./subjects.ts";
 
 /** The options of `natsBroker`. */
@@ -75,6 +76,7 @@ class NatsBroker implements Broker {
   readonly #probeInterval: number;
   readonly #probeSubject: string;
   readonly #topics = new Map<string, LiveTopic>();
+  readonly #seen = new SeenEnds();
   /** Those of the present connection. */
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #streams = new Map<string, Promise<LogStream>>();
@@ -123,6 +125,7 @@ class NatsBroker implements Broker {
     }
     return this.#withStream(history, async (stream) => {
       if (retryAfter !== undefined) await checkRetry(stream, { token, history, retryAfter, link });
+      await this.#endIfLost(stream, topic, history);
       return this.#store(stream, { topic, token, batch });
     });
   }
@@ -242,6 +245,7 @@ class NatsBroker implements Broker {
     this.#subscriptions.clear();
     this.#streams.clear();
     for (const live of this.#topics.values()) live.disconnected();
+    this.#seen.disconnected();
     this.#events?.state(false);
   }
 
@@ -307,7 +311,10 @@ class NatsBroker implements Broker {
   #makeLive(topic: string): LiveTopic {
     const history = this.#historyOf(topic);
     const maxAge = history ? this.#subjects.stream(history).maxAge : 0;
-    return new LiveTopic(topic, maxAge, (entry) => this.#events?.message(topic, entry));
+    return new LiveTopic(topic, maxAge, (entry) => {
+      this.#seen.saw(topic, entry);
+      this.#events?.message(topic, entry);
+    });
   }
 
   #take(live: LiveTopic, message: Msg): void {
@@ -356,6 +363,20 @@ class NatsBroker implements Broker {
     return nonces;
   }
 
+  /** Ends the epoch where the stream has lost what this node knows of the topic, before something is stored in its place. */
+  async #endIfLost(stream: LogStream, topic: string, history: HistoryRule): Promise<void> {
+    const since = this.#seen.uncertain(topic, stream.nonce);
+    if (since === undefined) return;
+    const found = since.offset > 0 ? await stream.at(sequenceOf(since.offset)) : undefined;
+    if (found?.offset !== since.offset) {
+      // It may also have been too old, or one too many; or another node has ended the epoch.
+      const page = await readPage(stream, this.#readingOf(stream, { topic, history, since, limit: 1 }));
+      const isLost = continuityOf(page, since) === "fork" || this.#seen.hasEnded(topic, page.epoch);
+      if (isLost) await this.endEpoch(topic, page.epoch);
+    }
+    this.#seen.checked(topic);
+  }
+
   async #store(
     stream: LogStream,
     { topic, token, batch }: { topic: string; token: string; batch: readonly Outgoing[] },
@@ -386,6 +407,8 @@ class NatsBroker implements Broker {
     const present = known?.nonce === stream.nonce ? known.mark : await (mark ?? stream.mark(token));
     const epoch = epochOf({ nonce: stream.nonce, mark: present });
     const from = present?.from ?? 0;
+    const last = positions.at(-1);
+    if (last && last.sequence > from) this.#seen.saw(topic, { epoch, offset: last.offset });
     return positions.map(({ sequence, offset }) => ({ epoch: sequence > from ? epoch : `${epoch}.-`, offset }));
   }
 
@@ -416,6 +439,7 @@ class NatsBroker implements Broker {
 
   #wasRead(stream: LogStream, topic: string, { mark, newest, ...page }: ReadPage): LogPage {
     this.#topics.get(topic)?.read({ nonce: stream.nonce, mark, newest });
+    this.#seen.saw(topic, { epoch: page.epoch, offset: page.last });
     const isOld = mark?.time !== undefined && stream.now - mark.time > stream.names.maxAge / 2;
     if (isOld) {
       // Another node may do it at the same time: one of both does.

@@ -6,6 +6,7 @@ import { createCluster } from "../../../src/cluster/cluster.ts";
 import { natsBroker } from "../../../src/cluster/nats/nats-broker.ts";
 import type { NatsClient } from "../../../src/cluster/nats/nats-link.ts";
 import { offsetOf, sequenceOf } from "../../../src/cluster/nats/stored-message.ts";
+import { eventually } from "../../support/eventually.ts";
 import { NatsServer } from "../../support/nats-server.ts";
 import { describeWith } from "../../support/real-parts.ts";
 import { brokerTests } from "../broker/broker-contract.ts";
@@ -28,6 +29,8 @@ describeWith("nats-server", "NATS", (executable) => {
 
   describe("a log", () => {
     const open: Broker[] = [];
+    /** The offset of the newest message that came to each. */
+    const heard = new Map<Broker, number>();
     let own: NatsServer;
     let ids = 0;
     beforeEach(async () => {
@@ -41,8 +44,21 @@ describeWith("nats-server", "NATS", (executable) => {
     async function node(): Promise<Broker> {
       const broker = natsBroker(connect, { port: own.port });
       open.push(broker);
-      await broker.connect({ message: () => {}, presence: () => {}, state: () => {}, error: () => {} }, () => history);
+      const message = (_: string, { offset }: LogPosition) => heard.set(broker, offset);
+      await broker.connect({ message, presence: () => {}, state: () => {}, error: () => {} }, () => history);
       return broker;
+    }
+
+    /** Asks until the server is there. */
+    async function whenThere<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+      for (;;) {
+        try {
+          return await ask();
+        } catch (error) {
+          expect(error).toMatchObject({ code: "unavailable" });
+          await new Promise(setImmediate);
+        }
+      }
     }
 
     const publish = async (broker: Broker, topic: string, ids: readonly string[]): Promise<LogPosition> => {
@@ -89,6 +105,45 @@ describeWith("nats-server", "NATS", (executable) => {
       // The control: were a position the number alone, it would be taken for one behind "y".
       const counted = { ...lost, offset: offsetOf(sequenceOf(lost.offset), "y") };
       expect(await read(third, counted)).toEqual(["complete", "z"]);
+    });
+
+    test.each([
+      { knows: "published", isHeard: false },
+      { knows: "heard", isHeard: true },
+    ])(
+      "that lost its end is ended before the next message, by a node that $knows what was lost",
+      async ({ isHeard }) => {
+        const [one, two] = [await node(), await node()];
+        if (isHeard) await one.subscribe(["t"]);
+        const kept = await publish(two, "t", ["a", "b"]);
+        await own.kill();
+        own.remember();
+        await own.restart();
+        if (isHeard) await whenThere(() => one.subscribe(["t"]));
+        const lost = await whenThere(() => publish(isHeard ? two : one, "t", ["c", "d"]));
+        await eventually(() => !isHeard || heard.get(one) === lost.offset);
+        await own.killAndRestore();
+        await own.restart();
+        const again = await whenThere(() => publish(one, "t", ["e"]));
+        expect(sequenceOf(again.offset)).toBeLessThanOrEqual(sequenceOf(lost.offset));
+        // Else it would lie among what was lost, where nobody reads it who had that.
+        expect(again.epoch).not.toBe(lost.epoch);
+        expect(await read(one, lost)).toEqual(["epoch", "e"]);
+        expect(await whenThere(() => read(two, kept))).toEqual(["epoch", "e"]);
+        // What comes behind it stays in its epoch.
+        expect((await publish(one, "t", ["f"])).epoch).toBe(again.epoch);
+      },
+    );
+
+    test("that lost nothing goes on, whoever publishes after the server was killed", async () => {
+      const [one, two] = [await node(), await node()];
+      const first = await publish(one, "t", newIds(9));
+      await publish(two, "t", newIds(9));
+      await own.kill();
+      await own.restart();
+      // What the first one knows of was one too many meanwhile.
+      const last = await whenThere(() => publish(one, "t", newIds(1)));
+      expect(last.epoch).toBe(first.epoch);
     });
 
     test("whose messages were removed by hand is a fork, not complete", async () => {

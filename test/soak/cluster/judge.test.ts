@@ -82,6 +82,34 @@ test("what was lost and stored again passes for one that came back, behind a gap
   expect(judge.counts).toMatchObject({ again: 1 });
 });
 
+test("what was lost and stored again may be left out for one that had it", () => {
+  judge.fault("stale");
+  const from = Date.now();
+  begins(ada);
+  begins(grace);
+  hears(ada, "a", 1);
+  judge.loss({ from, to: Date.now() });
+  for (const account of [ada, grace]) account.gap("epoch", "b:0");
+  hears(grace, "b", 1, 2);
+  hears(ada, "b", 2);
+  expect(errors()).toEqual([]);
+});
+
+test.each([
+  { gap: true, found: [] },
+  { gap: false, found: ["Ada missed p/2 of a, and was not told"] },
+])("what is stored in the place of what was lost passes only with a gap behind that: $gap", ({ gap, found }) => {
+  judge.fault("stale");
+  const from = Date.now();
+  begins(ada);
+  hears(ada, "a", 1, 3);
+  const to = Date.now();
+  judge.loss({ from, to });
+  judge.stored(1, "a:2", { ...news(2), at: to });
+  if (gap) ada.gap("fork", "a:3");
+  expect(errors()).toEqual(found);
+});
+
 test.each<[string, () => void, string]>([
   ["a message is missing", () => hears(ada, "a", 1, 3), "Ada missed p/2 of a, and was not told"],
   ["the last message is missing", () => hears(ada, "a", 1, 2), "Ada missed p/3 of a, and was not told"],
