@@ -15,6 +15,8 @@ export interface Loss {
   readonly from: number;
   /** What was published after is kept. */
   readonly to: number;
+  /** Whether what is stored then may get the places of what was lost, as the sequence numbers of NATS are. */
+  readonly givesPlacesAgain: boolean;
 }
 
 /** What the judge has counted. */
@@ -230,9 +232,9 @@ export class Judge {
     return this.#losses.some((loss) => isIn(loss, known));
   }
 
-  /** Whether it was published behind a loss, in a place before one that may be lost. */
+  /** Whether it was published behind a loss, and may have one of the places of what was lost, before the next one. */
   #isInPlaceOf(known: Known, next: Known): boolean {
-    return this.#losses.some((loss) => known.at >= loss.to && isIn(loss, next));
+    return this.#losses.some((loss) => loss.givesPlacesAgain && known.at >= loss.to && isIn(loss, next));
   }
 
   #topic(number: number): Topic {
