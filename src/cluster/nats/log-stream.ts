@@ -4,6 +4,7 @@
 
 import { Buffer } from "node:buffer";
 import { headers, type Msg } from "@nats-io/transport-node";
+import { realTime } from "../../transport/clock.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
 import { answerOf, ask, isNameInUse, isNoStream, isOvertaken } from "./jetstream-api.ts";
 import type { NatsLink } from "./nats-link.ts";
@@ -58,6 +59,16 @@ interface StreamAnswer {
 const idLifetime = 300_000;
 const nanoseconds = 1_000_000;
 
+/**
+ * Resolves when a stream may be asked for messages. Servers before 2.10, which tell no `ts`, know a stream by its name some
+ * milliseconds before it has a store, and 2.9.10 dies of such a question then (a nil pointer in `jsMsgGetRequest`). So one
+ * that was made within a minute, by whatever clock, is left alone for a moment.
+ */
+async function isMade({ created, ts }: StreamAnswer): Promise<void> {
+  if (ts !== undefined || Math.abs(Date.now() - Date.parse(created)) > 60_000) return;
+  await new Promise<void>((resolve) => realTime.after(200, resolve));
+}
+
 /** See the head of this file. */
 export class LogStream {
   readonly names: StreamNames;
@@ -84,7 +95,10 @@ export class LogStream {
       try {
         const answer = await ask<StreamAnswer>(link, `STREAM.INFO.${names.stream}`);
         const { allow_direct: isReadable, republish } = answer.config;
-        if (isReadable && republish?.dest === names.republished) return new LogStream(link, names, answer);
+        if (isReadable && republish?.dest === names.republished) {
+          await isMade(answer);
+          return new LogStream(link, names, answer);
+        }
         throw new ClusterError("refused", `NATS: the stream ${names.stream} is none of ours`);
       } catch (error) {
         if (!isNoStream(error)) throw error;
