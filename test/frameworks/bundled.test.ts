@@ -6,8 +6,10 @@
 import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/client/connect.ts";
+import type { Connection } from "../../src/connection/connection.ts";
 import { folderOf, install, packagesOf, run, runPage } from "./page.ts";
 
 const tools = packagesOf("frameworks");
@@ -67,7 +69,9 @@ test("NestJS runs gateways over the adapter", async () => {
   });
   const { stderr } = await run(folder, port, ["--import", tsx, "main.ts"]);
   const url = `ws://localhost:${port}/greetings`;
-  const connection = await connect(url);
+  // Nest listens before its gateways do.
+  let connection: Connection | undefined;
+  while (connection === undefined) connection = await connect(url).catch(() => delay(100, undefined));
   connection.send('{"event":"greet","data":"Ada"}');
   for await (const data of connection) {
     expect(JSON.parse(String(data))).toEqual({ event: "greeting", data: "Hello Ada" });

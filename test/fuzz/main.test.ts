@@ -20,7 +20,7 @@ it("runs every target, each a share of the time, and names the seed", () => {
   expect(lines.slice(1).map((line) => line.replace(/\d+/g, "N"))).toEqual(
     [
       ["frames-server", "frames-client", "request", "response", "header-fields"],
-      ["deflate-parameters", "deflate-stream", "short-messages", "close-payload", "cluster"],
+      ["deflate-parameters", "deflate-stream", "short-messages", "close-payload", "cluster", "resume"],
     ]
       .flat()
       .map((name) => `✓ ${name.padEnd(18)} N runs, N a second, N kinds of outcome`),
