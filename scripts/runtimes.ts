@@ -162,6 +162,11 @@ export const lacks: readonly Lack[] = [
   },
   {
     runtimes: ["deno"],
+    what: "`AsyncLocalStorage.enterWith` for one connection alone: a store that `upgrade` enters may be seen by later ones",
+    tests: ["connection/handlers/handlers-in-context.test.ts > a store that a handler enters"],
+  },
+  {
+    runtimes: ["deno"],
     what: "zlib on other threads: a long message is compressed and inflated in one go, and nothing comes in between",
     tests: [
       "connection/compression/compressed-messages.test.ts > while a message is inflated elsewhere",
@@ -261,6 +266,7 @@ export const lacks: readonly Lack[] = [
       "protocol/frames/frame-decoder.test.ts > share at most 4 KiB of text",
       "client/one-signal.test.ts > leaves nothing with the signal",
       "connection/compression/zlib-one-shot.test.ts > memory of a process",
+      "connection/sending/outbox.test.ts > the control: outputs that nothing makes smaller",
     ],
   },
 ];
