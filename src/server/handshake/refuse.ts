@@ -8,10 +8,10 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { drainTime } from "../../connection/options/limits.ts";
+import { drainSize, drainTime } from "../../connection/options/limits.ts";
 import { channels } from "../../connection/process-wide/diagnostics.ts";
-import { type CloseStatus, encodeClosePayload } from "../../protocol/close-payload.ts";
-import { finBit, Opcode } from "../../protocol/frames/frame.ts";
+import type { CloseStatus } from "../../protocol/close-payload.ts";
+import { Endpoint } from "../../protocol/endpoint/endpoint.ts";
 import type { Refusal } from "../../protocol/handshake/handshake-error.ts";
 import { createRefusal } from "../../protocol/handshake/refusal.ts";
 import { ignoreError } from "../../transport/ignore-error.ts";
@@ -62,10 +62,10 @@ export function refuse(exchange: RefusedRequest, refused: Refused): undefined {
   writeRefusal(exchange.socket, refused.refusal, answerUnderWay(exchange));
 }
 
-/** The same with `response`, a 101, and the Close behind it: the client of a page is told, and is never connected. */
-export function refuseByClose(exchange: RefusedRequest, refused: Refused, response: string): undefined {
+/** The same with a 101, and the Close behind it: the client of a page is told, and is never connected. */
+export function refuseByClose(exchange: RefusedRequest, refused: Refused, answer: ClosingAnswer): undefined {
   noteRefusal(exchange, refused, refused.close);
-  writeClose(exchange.socket, response, refused.close!);
+  writeClose(exchange.socket, refused.close!, answer);
 }
 
 /** Counts, logs and publishes a refusal whose response is written elsewhere; `close` is what is sent in its place. */
@@ -117,27 +117,62 @@ export function writeRefusal(socket: Duplex, refusal: Refusal, earlier?: ServerR
   discardInput(socket);
 }
 
+/** What a refusal by a Close needs besides the Close. */
+export interface ClosingAnswer {
+  /** The head of the 101. */
+  readonly response: string;
+  /** What the client has sent behind its request. */
+  readonly early: Uint8Array;
+  /** How long the client may take for its Close, in milliseconds. */
+  readonly closeTimeout: number;
+}
+
 /**
- * Writes a 101 with a Close behind it, and closes the transport when the client answers; input is thrown away, for at
- * most a second.
+ * Writes a 101 with a Close behind it, and closes the transport when the client has answered with its Close, which stands
+ * behind what it sent before it knew of ours (RFC 6455 section 7.1.1). So it does when the client ends its side, breaks a
+ * rule, or has sent 64 KiB; a client that does none of this in time is cut off.
  */
-export function writeClose(socket: Duplex, response: string, { code, reason }: CloseStatus): void {
+export function writeClose(socket: Duplex, { code, reason }: CloseStatus, answer: ClosingAnswer): void {
   if (socket.destroyed) return;
   socket.on("error", ignoreError);
-  const payload = encodeClosePayload(code, reason);
-  // A control frame: its length is one byte (RFC 6455 section 5.5).
-  socket.write(
-    Buffer.concat([Buffer.from(response, "latin1"), Buffer.of(finBit | Opcode.Close, payload.length), payload]),
-  );
-  // What the client sends is its Close, or stands before it: a server is to end TCP first (section 7.1.1).
-  const end = () => socket.end();
-  socket.once("data", end).once("end", end);
-  discardInput(socket);
+  const endpoint = new Endpoint({ role: "server" });
+  // What comes before the Close is thrown away as it comes: no message is put together.
+  endpoint.streaming = true;
+  const write = (head: string): void => {
+    socket.write(Buffer.concat([Buffer.from(head, "latin1"), ...endpoint.takeOutput()]));
+    endpoint.outputTaken(true);
+  };
+  endpoint.close(code, reason);
+  write(answer.response);
+  const cancel = destroyAfter(socket, answer.closeTimeout);
+  let length = 0;
+  const receive = (chunk: Uint8Array): void => {
+    length += chunk.length;
+    endpoint.receive(chunk);
+    while (endpoint.nextEvent()) {}
+    if (endpoint.outputLength > 0) write("");
+    if (endpoint.state !== "closing" || length > drainSize) end();
+  };
+  const end = (): void => {
+    cancel();
+    socket.off("data", receive).off("end", end);
+    socket.end();
+    discardInput(socket);
+  };
+  socket.on("data", receive).once("end", end).resume();
+  if (answer.early.length > 0) receive(answer.early);
 }
 
 /** Throws away what arrives on a stream on which we have said all, and destroys the stream after a second. */
 export function discardInput(socket: Duplex): void {
   socket.resume();
-  const timer = setTimeout(() => socket.destroy(), drainTime);
-  socket.once("close", () => clearTimeout(timer));
+  destroyAfter(socket, drainTime);
+}
+
+/** Destroys a stream after so many milliseconds, unless it closes before or the function that is returned is called. */
+function destroyAfter(socket: Duplex, time: number): () => void {
+  const timer = setTimeout(() => socket.destroy(), time);
+  const cancel = (): void => clearTimeout(timer);
+  socket.once("close", cancel);
+  return cancel;
 }

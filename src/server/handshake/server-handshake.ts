@@ -31,7 +31,7 @@ export interface HandshakeRoute extends DecidingRoute {
   readonly compression: CompressionSettings | undefined;
   /** Whether the resume protocol is spoken with clients that offer it. */
   readonly resumes: boolean;
-  readonly limits: Pick<ServerLimits, "upgradeTimeout" | "maxHeaderFields" | "maxHeaderSize">;
+  readonly limits: Pick<ServerLimits, "upgradeTimeout" | "maxHeaderFields" | "maxHeaderSize" | "closeTimeout">;
   /** Whether pages are refused by a Close, so that they learn why. */
   readonly refuseByClose: boolean;
 }
@@ -90,7 +90,7 @@ export function admit(
 export function refuseUnread(exchange: RefusableRequest, route: HandshakeRoute, refused: Refused): undefined {
   const verified = route.refuseByClose ? verifyFor(exchange, route) : refused;
   if (verified instanceof Refused) return refuse(exchange, refused);
-  return refuseVerified(exchange, route, { verified, refused });
+  return refuseVerified(exchange, route, { verified, refused, early: exchange.head });
 }
 
 /** The request as the route's limits and hosts have it, or why it is refused. */
@@ -109,8 +109,10 @@ export function admitDecided(
   verified: VerifiedRequest,
 ): Admission | undefined | Promise<Admission | undefined> {
   const settle = ({ verdict, head: later, context }: Decision): Admission | undefined => {
-    if (verdict instanceof Refused) return refuseVerified(exchange, target.route, { verified, refused: verdict });
     const head = later.length === 0 ? exchange.head : Buffer.concat([exchange.head, later]);
+    if (verdict instanceof Refused) {
+      return refuseVerified(exchange, target.route, { verified, refused: verdict, early: head });
+    }
     if (verdict) return admitVerified(exchange, client, target.route, { verified, result: verdict, context, head });
     client.destroy();
     return undefined;
@@ -144,7 +146,7 @@ function admitVerified(
   try {
     return { head, remoteAddress, verified, ...agree(route, verified, result), data: result.data, context };
   } catch (error) {
-    return refuseVerified(exchange, route, { verified, refused: Refused.applicationFailed(error) });
+    return refuseVerified(exchange, route, { verified, refused: Refused.applicationFailed(error), early: head });
   }
 }
 
@@ -155,7 +157,11 @@ function admitVerified(
 function refuseVerified(
   exchange: RefusableRequest,
   route: HandshakeRoute,
-  { verified, refused }: { readonly verified: VerifiedRequest; readonly refused: Refused },
+  {
+    verified,
+    refused,
+    early,
+  }: { readonly verified: VerifiedRequest; readonly refused: Refused; readonly early: Uint8Array },
 ): undefined {
   if (refused.reason === "application-failed" && !exchange.log) {
     console.error("A server could not answer an opening handshake:", refused.error);
@@ -165,7 +171,8 @@ function refuseVerified(
   const { secWebSocketKey, subprotocols } = verified;
   // A browser fails the handshake if none is chosen of those that it offers (WHATWG WebSockets section 2.2).
   const subprotocol = chooseSubprotocol(subprotocols, route, undefined).name ?? subprotocols[0];
-  return refuseByClose(exchange, refused, createResponse({ secWebSocketKey, subprotocol }));
+  const response = createResponse({ secWebSocketKey, subprotocol });
+  return refuseByClose(exchange, refused, { response, early, closeTimeout: route.limits.closeTimeout });
 }
 
 /** Whether the origin is let in, as far as the application need not be asked: `upgrade` was asked only if it is. */

@@ -1,10 +1,14 @@
 /** Pages that are refused by a Close: what they get, what runs of the route meanwhile, and what they can hold. */
-import { describe, expect, test } from "vitest";
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../../src/client/connect.ts";
+import type { ServerLimits } from "../../../src/connection/options/limits.ts";
 import { accept } from "../../../src/server/accept.ts";
 import type { LogRecord } from "../../../src/server/log.ts";
 import { refuse } from "../../../src/server/refusal.ts";
 import type { Route } from "../../../src/server/route.ts";
+import { type Certificates, makeCertificates } from "../../support/certificates.ts";
 import { gate, until } from "../../support/connection-pair.ts";
 import { httpServer } from "../../support/http-server.ts";
 import {
@@ -13,14 +17,14 @@ import {
   exchange,
   openRaw,
   parseResponse,
-  type RawPeer,
+  RawPeer,
   readHead,
   requestText,
   sampleAccept,
   sendRaw,
 } from "../../support/raw-peer.ts";
 import { serving } from "../../support/serving.ts";
-import { frameFrom } from "../../support/wire.ts";
+import { cut, frameFrom } from "../../support/wire.ts";
 
 const page = { Origin: "http://localhost" };
 const denied = { upgrade: () => refuse({ status: 401, reason: "no", retryAfter: 3 }) };
@@ -169,33 +173,90 @@ describe("a page that is refused by a Close", () => {
   });
 });
 
-describe("what a refused page can hold", () => {
-  test.each<[string, (peer: RawPeer) => void]>([
+describe.each<[string, "handle" | "socket" | "TLS"]>([
+  ["bare handles", "handle"],
+  ["sockets", "socket"],
+  ["TLS", "TLS"],
+])("what a refused page can hold, on %s", (_, under) => {
+  let certificates: Certificates;
+
+  beforeAll(() => {
+    if (under === "TLS") certificates = makeCertificates();
+  });
+
+  afterAll(() => certificates?.remove());
+
+  /** A server that refuses, and what a page is to it: its peer, and the TCP below. */
+  async function refusing(limits: Partial<ServerLimits> = {}) {
+    const server = await serving({
+      refuseByClose: true,
+      limits,
+      routes: { "/": denied, "/open": {} },
+      ...(under === "TLS" ? { tls: certificates.server } : { bareHandles: under === "handle" }),
+    });
+    const open = async (path = "/", behind: Uint8Array = Buffer.alloc(0)): Promise<[RawPeer, Socket]> => {
+      const tcp = connectTcp({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
+      const secure = { socket: tcp, ca: certificates?.ca, servername: "localhost", allowHalfOpen: true };
+      const peer = new RawPeer(under === "TLS" ? connectTls(secure) : tcp, "client");
+      peer.socket.write(Buffer.concat([Buffer.from(requestText({ path, headers: page })), behind]));
+      expect(await readHead(peer)).toMatch(/^HTTP\/1\.1 101 /);
+      return [peer, tcp];
+    };
+    const openRefused = async (): Promise<[RawPeer, Socket]> => {
+      const [peer, tcp] = await open();
+      expect(closeStatus(await peer.nextFrame())).toEqual(said);
+      return [peer, tcp];
+    };
+    return { server, open, openRefused };
+  }
+
+  test("one that has sent already is read up to its Close, so that both ends are clean [R6455-7.1.1-1]", async () => {
+    const { openRefused } = await refusing();
+    const close = frameFrom("client", closeFrame(4401));
+    for (const [cuts, length] of [
+      ["whole", 50_000],
+      ["bytewise", 50],
+    ] as const) {
+      const [peer] = await openRefused();
+      const sent = frameFrom("client", { opcode: 2, payload: Buffer.alloc(length) });
+      for (const chunk of cut(sent, cuts)) peer.socket.write(chunk);
+      // Its answer shows that the rest was read, and did not end it.
+      peer.send({ opcode: 9, payload: "still there?" });
+      expect(await peer.nextFrame()).toMatchObject({ opcode: 10 });
+      expect(peer.ended).toBe(false);
+      for (const chunk of cut(close, cuts)) peer.socket.write(chunk);
+      expect(await peer.allFrames()).toEqual([]);
+      peer.end();
+      await peer.closed;
+      expect(peer.socket.errored).toBe(null);
+    }
+  });
+
+  test("one that sends its Close before it has read ours is done at once", async () => {
+    const { open } = await refusing();
+    const [peer] = await open("/", frameFrom("client", closeFrame(4401)));
+    expect((await peer.allFrames()).map(closeStatus)).toEqual([said]);
+    peer.end();
+    await peer.closed;
+  });
+
+  test.each<[string, (peer: RawPeer, tcp: Socket) => void]>([
     ["says nothing", () => {}],
     ["ends its stream", (peer) => peer.end()],
-    ["resets", (peer) => peer.reset()],
+    ["ends its stream within a frame", (peer) => void peer.socket.end(Buffer.from([0x88, 0x82, 0, 0]))],
+    ["resets", (_, tcp) => void tcp.resetAndDestroy()],
     [
       "sends a frame that never ends",
       (peer) => void peer.socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0])),
     ],
+    ["sends messages and no Close", (peer) => peer.text("login", "login")],
     ["sends what is no frame", (peer) => void peer.socket.write("GET / HTTP/1.1\r\n\r\n")],
-    [
-      "sends its Close byte by byte",
-      (peer) => {
-        for (const byte of frameFrom("client", closeFrame(4401))) peer.socket.write(Buffer.of(byte));
-      },
-    ],
-  ])("one that %s is gone within a second, and so is its count", async (_, act) => {
-    const server = await serving({
-      refuseByClose: true,
-      limits: { maxConnectionsPerAddress: 1 },
-      routes: { "/": denied, "/open": {} },
-    });
-    const [, peer] = await askAsPage(server.port);
-    expect(closeStatus(await peer.nextFrame())).toEqual(said);
-    act(peer);
-    // It holds no place of others, before it is gone as well.
-    const other = await openRaw(server.port, { path: "/open" });
+  ])("one that %s is gone when its time is over, and holds no place of others", async (_, act) => {
+    const { server, open, openRefused } = await refusing({ maxConnectionsPerAddress: 1, closeTimeout: 300 });
+    const [peer, tcp] = await openRefused();
+    act(peer, tcp);
+    const [other] = await open("/open");
+    await until(() => server.connections.size === 1);
     other.socket.destroy();
     await peer.until(() => false);
     peer.end();
@@ -203,8 +264,8 @@ describe("what a refused page can hold", () => {
   });
 
   test("one that floods is read and thrown away, and cut off all the same [C04]", async () => {
-    const server = await serving({ refuseByClose: true, routes: { "/": denied } });
-    const [, peer] = await askAsPage(server.port);
+    const { server, openRefused } = await refusing();
+    const [peer] = await openRefused();
     const chunk = Buffer.alloc(64 * 1024, 0x82);
     let open = true;
     void peer.closed.then(() => {
@@ -219,8 +280,8 @@ describe("what a refused page can hold", () => {
   });
 
   test("the server closes while one is still there", async () => {
-    const server = await serving({ refuseByClose: true, routes: { "/": denied } });
-    const [, peer] = await askAsPage(server.port);
+    const { server, openRefused } = await refusing({ closeTimeout: 300 });
+    const [peer] = await openRefused();
     await server.close();
     await peer.until(() => false);
     peer.end();
