@@ -66,18 +66,22 @@ export interface ChildOptions {
   readonly flags?: readonly string[];
   /** How many files it may have open. */
   readonly fileLimit?: number;
+  /** A file descriptor of this process that it has as its fifth. */
+  readonly inherits?: number;
 }
 
 /** Starts a program of `test/support`. */
 export function startChild(
   name: string,
   args: readonly string[] = [],
-  { flags = [], fileLimit }: ChildOptions = {},
+  { flags = [], fileLimit, inherits }: ChildOptions = {},
 ): Child {
   const script = new URL(name, import.meta.url).pathname;
   const command = [process.execPath, ...flags, ...typescriptProgram(script), ...args];
   const limited = fileLimit === undefined ? 'exec "$@"' : `ulimit -n ${fileLimit} && exec "$@"`;
-  const child = spawn("sh", ["-c", limited, "sh", ...command], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+  const child = spawn("sh", ["-c", limited, "sh", ...command], {
+    stdio: ["ignore", "ignore", "pipe", "ipc", inherits ?? "ignore"],
+  });
   let stderr = "";
   child.stderr!.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;

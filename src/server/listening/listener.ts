@@ -26,10 +26,11 @@ export interface ListenerOptions {
    */
   readonly proxyProtocol?: readonly string[];
   /**
-   * More options of `listen` of `node:net`, such as `backlog`, `exclusive`, `ipv6Only` and `path`. With `reusePort`,
-   * which needs Node 22.12, 23.1 or later, several processes listen on one port. Default: none.
+   * More options of `listen` of `node:net`, such as `backlog`, `exclusive`, `ipv6Only` and `path`, or `fd`, a listening
+   * socket that the process was started with. With `reusePort`, which needs Node 22.12, 23.1 or later, several
+   * processes listen on one port. Default: none.
    */
-  readonly listenOptions?: ListenOptions & { readonly reusePort?: boolean };
+  readonly listenOptions?: ListenOptions & { readonly fd?: number; readonly reusePort?: boolean };
   /**
    * Whether TCP connections may be taken before Node makes sockets of them, which halves the memory of an idle one.
    * Default true, unless the environment variable `OPENLINE_BARE_HANDLES` is `0`; never with `tls` or `proxyProtocol`,

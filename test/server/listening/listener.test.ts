@@ -1,12 +1,13 @@
-import type { EventEmitter } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { serve } from "../../../src/server/server.ts";
 import { answer, says } from "../../support/asking.ts";
-import { openRaw, readHead, requestText, sendRaw } from "../../support/raw-peer.ts";
-import { afterwards, serving } from "../../support/serving.ts";
+import { closeStatus, openRaw, readHead, requestText, sendRaw } from "../../support/raw-peer.ts";
+import { afterwards, serving, startChild } from "../../support/serving.ts";
 
 test("serve rejects for a taken port, and leaves nothing behind", async () => {
   const { port } = await serving({ routes: {} });
@@ -35,6 +36,33 @@ test("listens on a Unix socket", async () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test.each([
+  [true, "HandleTransport"],
+  [false, "NetSocket"],
+])("listens on a file descriptor of its parent's, bare handles: %s", async (bareHandles, transport) => {
+  const parent = createServer().listen(0, "127.0.0.1");
+  await once(parent, "listening");
+  const { port } = parent.address() as AddressInfo;
+  const { fd } = (parent as unknown as { _handle: { fd: number } })._handle;
+  const child = startChild("inherited-listener.ts", [String(bareHandles)], { inherits: fd });
+  parent.close();
+  await once(parent, "close");
+  // Nobody has accepted it when the child begins.
+  const early = sendRaw(port, requestText());
+  expect(await child.told()).toBe(port);
+  for (const peer of [await early, await sendRaw(port, requestText())]) {
+    await readHead(peer);
+    peer.text("hello");
+    expect(await peer.nextTexts(2)).toEqual([transport, "hello"]);
+    peer.close(1000);
+    expect(closeStatus(await peer.nextFrame())?.code).toBe(1000);
+    peer.end();
+    await peer.closed;
+  }
+  child.process.send("close");
+  expect((await child.exited).code).toBe(0);
 });
 
 test("two servers listen on one port with reusePort; an older runtime rejects it", async () => {
