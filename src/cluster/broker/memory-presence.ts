@@ -30,7 +30,7 @@ export class MemoryPresence {
   /** Makes the changes; the step that they come to, or undefined where nothing is another than before. */
   update(topic: string, changes: readonly MemberChange[], now: number): PresenceStep | undefined {
     const members = this.#topics.get(topic) ?? { version: 0, byId: new Map() };
-    const made = changes.filter((change) => apply(members.byId, change));
+    const made = changes.filter((change) => applyChange(members.byId, change));
     if (made.length === 0) return undefined;
     const prev = members.version;
     members.version = nextOffset(prev, now);
@@ -46,7 +46,8 @@ export class MemoryPresence {
   }
 }
 
-function apply(members: Map<string, StoredMember>, { id, lease, data }: MemberChange): boolean {
+/** Makes a change; whether that made anything another than before. */
+export function applyChange(members: Map<string, StoredMember>, { id, lease, data }: MemberChange): boolean {
   const before = members.get(id);
   if (data === undefined) return before?.lease === lease && members.delete(id);
   if (before?.lease === lease && before.data === data) return false;

@@ -69,7 +69,7 @@ export async function ask<Answer>(link: NatsLink, what: string, question: object
   } catch (error) {
     const known = clusterErrorOf(error as Error);
     if (link.hasJetStream || !known.message.includes("no responders")) throw known;
-    throw new ClusterError("refused", "NATS: JetStream is not enabled, and topics with a history need it", {
+    throw new ClusterError("refused", "NATS: JetStream is not enabled, and topics with a history or presence need it", {
       cause: known,
     });
   }

@@ -16,6 +16,7 @@ import { LiveTopic } from "./live-topic.ts";
 import { endPage, type Reading, type ReadPage, readPage } from "./log-page.ts";
 import { LogStream } from "./log-stream.ts";
 import { type NatsClient, NatsLink } from "./nats-link.ts";
+import { NatsPresence } from "./nats-presence.ts";
 import { SeenEnds } from "./seen-ends.ts";
 import { epochOf, type Mark, markOf, messageIdHeader, offsetOf, sequenceOf, storedMessage } from "./stored-message.ts";
 import { Subjects, tokenOf } from "./subjects.ts";
@@ -80,6 +81,7 @@ class NatsBroker implements Broker {
   /** Those of the present connection. */
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #streams = new Map<string, Promise<LogStream>>();
+  readonly presence: NatsPresence;
   #events: BrokerEvents | undefined;
   #historyOf: HistoryOf = () => undefined;
   #link: NatsLink | undefined;
@@ -95,6 +97,14 @@ class NatsBroker implements Broker {
     this.#replicas = replicas;
     this.#probeInterval = probeInterval;
     this.#probeSubject = this.#subjects.probe();
+    this.presence = new NatsPresence({
+      names: this.#subjects.presence,
+      replicas,
+      link: () => this.#up(),
+      events: () => this.#events,
+      heard: () => this.#heard(),
+      failed: (error) => this.#complain(error),
+    });
   }
 
   connect(events: BrokerEvents, historyOf: HistoryOf): Promise<void> {
@@ -244,6 +254,7 @@ class NatsBroker implements Broker {
     this.#cancelProbe?.();
     this.#subscriptions.clear();
     this.#streams.clear();
+    this.presence.disconnected();
     for (const live of this.#topics.values()) live.disconnected();
     this.#seen.disconnected();
     this.#events?.state(false);

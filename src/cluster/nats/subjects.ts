@@ -3,7 +3,8 @@
  *
  * A stream keeps the topics of one history rule: `prefix.s.rule.topic.m` are their messages, `prefix.s.rule.topic.e` the
  * marks at which an epoch began. Each is sent on, when it is stored, to `prefix.l.topic.m` or `.e`, where nodes listen;
- * messages without a history go there at once.
+ * messages without a history go there at once. One more stream keeps who is there: `prefix.m.topic` are the changes of a topic's
+ * members, sent on to `prefix.c.topic`, and `prefix.n` those of the leases of all nodes.
  */
 
 import { createHash, randomBytes } from "node:crypto";
@@ -39,6 +40,11 @@ export class Subjects {
   /** Where the word is that all nodes have in common. */
   get secret(): { readonly stream: string; readonly subject: string } {
     return { stream: `${this.#prefix.replaceAll(".", "_")}_secret`, subject: `${this.#prefix}.secret` };
+  }
+
+  /** The names by which presence is known. */
+  get presence(): PresenceNames {
+    return new PresenceNames(this.#prefix);
   }
 
   /** The stream of a rule. */
@@ -84,6 +90,45 @@ export class StreamNames {
   /** The stream's name: nodes that make it at once make one. */
   get stream(): string {
     return `${this.#prefix.replaceAll(".", "_")}_${this.rule}`;
+  }
+}
+
+/** The names that the stream has which keeps who is there. */
+export class PresenceNames {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** The stream's name. */
+  get stream(): string {
+    return `${this.#prefix.replaceAll(".", "_")}_presence`;
+  }
+
+  /** Where the changes of all topics' members are kept. */
+  get all(): string {
+    return this.members("*");
+  }
+
+  /** Where all of these are sent on to. */
+  get republished(): string {
+    return this.changes("{{wildcard(1)}}");
+  }
+
+  /** Where the changes of all leases are kept. */
+  get leases(): string {
+    return `${this.#prefix}.n`;
+  }
+
+  /** Where the changes of a topic's members are kept. */
+  members(token: string): string {
+    return `${this.#prefix}.m.${token}`;
+  }
+
+  /** Where nodes listen to them. */
+  changes(token: string): string {
+    return `${this.#prefix}.c.${token}`;
   }
 }
 

@@ -17,15 +17,11 @@ describeWith("nats-server", "NATS", (executable) => {
   let server: NatsServer | undefined;
   afterAll(() => server?.stop());
 
-  brokerTests(
-    "the broker over it",
-    async () => {
-      server ??= await NatsServer.start(executable);
-      const { port } = server;
-      return { make: () => natsBroker(connect, { port }, { prefix: "test.contract" }) };
-    },
-    { presence: false },
-  );
+  brokerTests("the broker over it", async () => {
+    server ??= await NatsServer.start(executable);
+    const { port } = server;
+    return { make: () => natsBroker(connect, { port }, { prefix: "test.contract" }) };
+  });
 
   describe("a log", () => {
     const open: Broker[] = [];
