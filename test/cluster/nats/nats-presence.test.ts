@@ -107,7 +107,7 @@ describeWith("nats-server", "presence over NATS", (executable) => {
     const reading = async () => {
       for (let count = 0; count < 40; count++) await late.store.read("t");
     };
-    await Promise.all([write(one, "one", 400), write(two, "two", 400), reading()]);
+    await Promise.all([write(one, "one", 250), write(two, "two", 250), reading()]);
     // Each of these counts, though it changes nothing.
     await eventually(async () => {
       await two.store.update("t", [{ id: "nobody/1", lease: "l", data: undefined }]);
