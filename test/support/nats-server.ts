@@ -44,11 +44,7 @@ export class NatsServer {
         printed += text;
         if (printed.includes("Server is ready")) resolve();
       });
-      child.once("exit", (code) => {
-        reject(new Error(`nats-server ended: ${printed}`));
-        // One that panics is started again, as whoever runs it has it started.
-        if (code === 2 && printed.includes("Server is ready")) void this.restart();
-      });
+      child.once("exit", () => reject(new Error(`nats-server ended: ${printed}`)));
     });
   }
 

@@ -2,10 +2,10 @@
  * A word that all nodes have in common: the one message of a stream of its own, which whoever comes first puts there.
  */
 
-import { Buffer } from "node:buffer";
 import { headers } from "@nats-io/transport-node";
 import { ClusterError } from "../broker/cluster-error.ts";
-import { answerOf, ask, isNoMessage, isNoStream, isOvertaken } from "./jetstream-api.ts";
+import { answerOf, isOvertaken } from "./jetstream-api.ts";
+import { KeptStream } from "./kept-stream.ts";
 import type { NatsLink } from "./nats-link.ts";
 
 /** Where the word is. */
@@ -17,19 +17,12 @@ export interface KeptWordNames {
 
 /** The word that is kept, or else this one, which is kept from then on. Rejects with a `ClusterError`. */
 export async function keptWord(link: NatsLink, names: KeptWordNames, otherwise: string): Promise<string> {
-  const { stream, subject, replicas } = names;
+  const { stream: name, subject, replicas } = names;
+  const stream = await KeptStream.open(link, { name, subjects: [subject], replicas, size: 1 });
   // Between two of these another node may have been faster.
   for (let tries = 0; tries < 5; tries++) {
-    try {
-      const question = { last_by_subj: subject };
-      const { message } = await ask<{ message: { data: string } }>(link, `STREAM.MSG.GET.${stream}`, question);
-      return Buffer.from(message.data, "base64").toString();
-    } catch (error) {
-      if (isNoStream(error)) {
-        const config = { name: stream, subjects: [subject], storage: "file", num_replicas: replicas };
-        await ask(link, `STREAM.CREATE.${stream}`, { ...config, max_msgs_per_subject: 1 });
-      } else if (!isNoMessage(error)) throw error;
-    }
+    const kept = await stream.get({ last_by_subj: subject });
+    if (kept) return new TextDecoder().decode(kept.data);
     const first = headers();
     first.set("Nats-Expected-Last-Subject-Sequence", "0");
     try {

@@ -7,8 +7,8 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { headers, type Msg } from "@nats-io/transport-node";
-import { ClusterError } from "../broker/cluster-error.ts";
-import { answerOf, ask, isNameInUse, isNoMessage, isNoStream } from "./jetstream-api.ts";
+import { answerOf } from "./jetstream-api.ts";
+import { KeptStream, type MessageQuestion } from "./kept-stream.ts";
 import type { NatsLink } from "./nats-link.ts";
 import { offsetOf } from "./stored-message.ts";
 import type { PresenceNames } from "./subjects.ts";
@@ -31,18 +31,12 @@ export interface PresenceMessage {
   readonly lines: readonly string[];
 }
 
-interface StreamAnswer {
-  readonly created: string;
-  readonly config: { readonly republish?: { readonly dest: string } };
-}
-
 /** How long a message is kept, in milliseconds: a day. */
 export const longestKept: number = 24 * 60 * 60 * 1000;
 /** How many bytes the lines of one message may have, as far as one line is not longer. */
 const mostInMessage = 256 * 1024;
 /** How many bytes are left for what comes before the lines. */
 const headRoom = 1024;
-const nanoseconds = 1_000_000;
 /** Stands behind the version in the last piece of a state. */
 const lastPiece = "last";
 
@@ -52,46 +46,25 @@ export class PresenceStream {
   /** When it was made, in milliseconds since 1970 of the broker's clock. */
   readonly created: number;
   readonly #link: NatsLink;
+  readonly #stream: KeptStream;
 
-  private constructor(link: NatsLink, names: PresenceNames, { created }: StreamAnswer) {
+  private constructor(link: NatsLink, names: PresenceNames, stream: KeptStream) {
     this.#link = link;
+    this.#stream = stream;
     this.names = names;
-    this.created = Date.parse(created);
+    this.created = Date.parse(stream.created);
   }
 
   /** Finds the stream, or makes it. Rejects with a `ClusterError`. */
   static async open(link: NatsLink, names: PresenceNames, replicas: number): Promise<PresenceStream> {
-    for (;;) {
-      try {
-        const answer = await ask<StreamAnswer>(link, `STREAM.INFO.${names.stream}`);
-        if (answer.config.republish?.dest === names.republished) return new PresenceStream(link, names, answer);
-        throw new ClusterError("refused", `NATS: the stream ${names.stream} is none of ours`);
-      } catch (error) {
-        if (!isNoStream(error)) throw error;
-      }
-      await PresenceStream.#make(link, names, replicas);
-    }
-  }
-
-  static async #make(link: NatsLink, names: PresenceNames, replicas: number): Promise<void> {
-    try {
-      await ask(link, `STREAM.CREATE.${names.stream}`, {
-        name: names.stream,
-        subjects: [names.all, names.leases],
-        retention: "limits",
-        discard: "old",
-        storage: "file",
-        num_replicas: replicas,
-        max_consumers: -1,
-        max_msgs: -1,
-        max_bytes: -1,
-        max_age: longestKept * nanoseconds,
-        republish: { src: names.all, dest: names.republished },
-      });
-    } catch (error) {
-      // Another node was faster, and has other options.
-      if (!isNameInUse(error)) throw error;
-    }
+    const stream = await KeptStream.open(link, {
+      name: names.stream,
+      subjects: [names.all, names.leases],
+      replicas,
+      maxAge: longestKept,
+      republish: { src: names.all, dest: names.republished },
+    });
+    return new PresenceStream(link, names, stream);
   }
 
   /** As many of the lines, from the first on, as go into one message. */
@@ -150,24 +123,13 @@ export class PresenceStream {
   }
 
   /** Removes a subject's messages before the number. */
-  async purge(subject: string, before: number): Promise<void> {
-    await ask(this.#link, `STREAM.PURGE.${this.names.stream}`, { filter: subject, seq: before });
+  purge(subject: string, before: number): Promise<void> {
+    return this.#stream.purge(subject, before);
   }
 
-  async #get(question: object): Promise<PresenceMessage | undefined> {
-    try {
-      const what = `STREAM.MSG.GET.${this.names.stream}`;
-      const { message } = await ask<{ message: { seq: number; data?: string; time: string } }>(
-        this.#link,
-        what,
-        question,
-      );
-      const text = Buffer.from(message.data ?? "", "base64").toString();
-      return presenceMessage(text, { sequence: message.seq, time: Date.parse(message.time) });
-    } catch (error) {
-      if (isNoMessage(error)) return undefined;
-      throw error;
-    }
+  async #get(question: MessageQuestion): Promise<PresenceMessage | undefined> {
+    const message = await this.#stream.get(question);
+    return message && presenceMessage(Buffer.from(message.data).toString(), message);
   }
 }
 
