@@ -54,10 +54,15 @@ export class HoldingProxy {
     );
   }
 
+  /** Resets the connections that there are now. */
+  cut(): void {
+    for (const { near, far } of this.#passages.splice(0)) for (const socket of [near, far]) socket.resetAndDestroy();
+  }
+
   /** Ends everything. */
   close(): void {
     this.#server.close();
-    for (const { near, far } of this.#passages) for (const socket of [near, far]) socket.destroy();
+    this.cut();
   }
 
   #pass(near: Socket, far: Socket): void {

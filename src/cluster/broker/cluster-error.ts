@@ -24,3 +24,8 @@ export class ClusterError extends Error {
     return "ClusterError";
   }
 }
+
+/** What a broker's `connect` fails with that was called before. */
+export function brokerInUse(): ClusterError {
+  return new ClusterError("refused", "Cannot connect: the broker belongs to another cluster");
+}

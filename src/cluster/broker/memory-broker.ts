@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { queueMicrotask } from "../../transport/scheduling.ts";
 import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "./broker.ts";
-import { ClusterError } from "./cluster-error.ts";
+import { brokerInUse, ClusterError } from "./cluster-error.ts";
 import type { Entry, LogPage, LogPosition } from "./entry.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { MemoryPresence } from "./memory-presence.ts";
@@ -102,7 +102,7 @@ class MemoryBroker implements Broker {
   }
 
   async connect(events: BrokerEvents): Promise<void> {
-    if (this.#events) throw new ClusterError("refused", "Cannot connect: the broker belongs to another cluster");
+    if (this.#events) throw brokerInUse();
     this.#events = events;
     events.state(true);
   }

@@ -6,11 +6,11 @@ import { headers, type Msg, type Subscription } from "@nats-io/transport-node";
 import { checkNumber } from "../../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
 import { realTime } from "../../transport/clock.ts";
-import { setImmediate } from "../../transport/scheduling.ts";
 import type { Broker, BrokerEvents, HistoryOf, HistoryRule, Outgoing, PublishOptions } from "../broker/broker.ts";
-import { ClusterError } from "../broker/cluster-error.ts";
+import { brokerInUse, ClusterError } from "../broker/cluster-error.ts";
 import { continuityOf, type LogPage, type LogPosition } from "../broker/entry.ts";
 import { newEpoch } from "../broker/memory-broker.ts";
+import { Probe } from "../broker/probe.ts";
 import { keptWord } from "./kept-word.ts";
 import { LiveTopic } from "./live-topic.ts";
 import { endPage, type Reading, type ReadPage, readPage } from "./log-page.ts";
@@ -74,7 +74,7 @@ class NatsBroker implements Broker {
   readonly #connect: () => Promise<NatsClient>;
   readonly #subjects: Subjects;
   readonly #replicas: number;
-  readonly #probeInterval: number;
+  readonly #probe: Probe;
   readonly #probeSubject: string;
   readonly #topics = new Map<string, LiveTopic>();
   readonly #seen = new SeenEnds();
@@ -85,8 +85,6 @@ class NatsBroker implements Broker {
   #events: BrokerEvents | undefined;
   #historyOf: HistoryOf = () => undefined;
   #link: NatsLink | undefined;
-  #heardAt = 0;
-  #cancelProbe: (() => void) | undefined;
   #cancelMarks: (() => void) | undefined;
   /** Settles `connect`; undefined once it is. */
   #connecting: { resolve(): void; reject(error: Error): void } | undefined;
@@ -95,22 +93,28 @@ class NatsBroker implements Broker {
     this.#connect = connect;
     this.#subjects = new Subjects(prefix);
     this.#replicas = replicas;
-    this.#probeInterval = probeInterval;
-    this.#probeSubject = this.#subjects.probe();
+    const subject = this.#subjects.probe();
+    this.#probeSubject = subject;
+    this.#probe = new Probe({
+      interval: probeInterval,
+      ask: async () => this.#up().publish([{ subject, payload: new Uint8Array(), headers: headers() }]),
+      silent: () => {
+        this.#events?.error(new ClusterError("unavailable", "NATS is silent: it is connected to anew"));
+        if (this.#link) this.#leave(this.#link);
+      },
+    });
     this.presence = new NatsPresence({
       names: this.#subjects.presence,
       replicas,
       link: () => this.#up(),
       events: () => this.#events,
-      heard: () => this.#heard(),
+      heard: () => this.#probe.heard(),
       failed: (error) => this.#complain(error),
     });
   }
 
   connect(events: BrokerEvents, historyOf: HistoryOf): Promise<void> {
-    if (this.#events) {
-      return Promise.reject(new ClusterError("refused", "Cannot connect: the broker belongs to another cluster"));
-    }
+    if (this.#events) return Promise.reject(brokerInUse());
     this.#events = events;
     this.#historyOf = historyOf;
     return new Promise((resolve, reject) => {
@@ -213,7 +217,7 @@ class NatsBroker implements Broker {
   }
 
   async close(): Promise<void> {
-    this.#cancelProbe?.();
+    this.#probe.stop();
     this.#cancelMarks?.();
     const link = this.#link;
     this.#link = undefined;
@@ -236,7 +240,7 @@ class NatsBroker implements Broker {
 
   async #cameUp(link: NatsLink): Promise<void> {
     try {
-      link.subscribe(this.#probeSubject, () => this.#heard());
+      link.subscribe(this.#probeSubject, () => this.#probe.heard());
       await link.flush();
     } catch (error) {
       this.#complain(error as Error);
@@ -245,13 +249,12 @@ class NatsBroker implements Broker {
     if (this.#link !== link) return;
     this.#connecting?.resolve();
     this.#connecting = undefined;
-    this.#heard();
     this.#events?.state(true);
-    this.#probeLater();
+    this.#probe.start();
   }
 
   #wentDown(): void {
-    this.#cancelProbe?.();
+    this.#probe.stop();
     this.#subscriptions.clear();
     this.#streams.clear();
     this.presence.disconnected();
@@ -271,37 +274,6 @@ class NatsBroker implements Broker {
       return;
     }
     this.#events?.error(new ClusterError("unavailable", `NATS: ${error.message}`, { cause: error }));
-  }
-
-  #heard(): void {
-    this.#heardAt = realTime.now();
-  }
-
-  #probeLater(): void {
-    this.#cancelProbe?.();
-    this.#cancelProbe = realTime.after(this.#probeInterval, () => this.#probe(), true);
-  }
-
-  /** What is half open says nothing by itself. */
-  #probe(): void {
-    const link = this.#link;
-    if (link === undefined) return;
-    if (realTime.now() - this.#heardAt < this.#probeInterval) return this.#probeLater();
-    const askedAt = realTime.now();
-    link.publish([{ subject: this.#probeSubject, payload: new Uint8Array(), headers: headers() }]).catch(() => {});
-    this.#cancelProbe = realTime.after(
-      this.#probeInterval / 2,
-      // A process that was busy reads first what has come meanwhile.
-      () => setImmediate(() => this.#judge(link, askedAt)),
-      true,
-    );
-  }
-
-  #judge(link: NatsLink, askedAt: number): void {
-    if (this.#link !== link) return;
-    if (this.#heardAt >= askedAt) return this.#probeLater();
-    this.#events?.error(new ClusterError("unavailable", "NATS is silent: it is connected to anew"));
-    this.#leave(link);
   }
 
   /** Connects anew. */
@@ -329,7 +301,7 @@ class NatsBroker implements Broker {
   }
 
   #take(live: LiveTopic, message: Msg): void {
-    this.#heard();
+    this.#probe.heard();
     const stored = storedMessage(message);
     if (stored) return live.take(stored);
     const id = message.headers?.get(messageIdHeader);

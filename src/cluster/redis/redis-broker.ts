@@ -8,9 +8,10 @@ import { checkNumber } from "../../protocol/check-number.ts";
 import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
 import { realTime } from "../../transport/clock.ts";
 import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "../broker/broker.ts";
-import { ClusterError } from "../broker/cluster-error.ts";
+import { brokerInUse, ClusterError } from "../broker/cluster-error.ts";
 import type { Entry, LogPage, LogPosition } from "../broker/entry.ts";
 import { newEpoch } from "../broker/memory-broker.ts";
+import { Probe } from "../broker/probe.ts";
 import { type Address, type Argument, connectionsLike, type RedisClient } from "./clients.ts";
 import { ClusterNodes, commonTag, FixedShards } from "./layouts.ts";
 import { RedisLink } from "./redis-link.ts";
@@ -84,7 +85,7 @@ class RedisBroker implements Shard {
   readonly #prefix: string;
   readonly #isSharded: boolean;
   readonly #publishCommand: "PUBLISH" | "SPUBLISH";
-  readonly #probeInterval: number;
+  readonly #probe: Probe;
   readonly #probeChannel: string;
   readonly #topics = new Map<string, string>();
   readonly #presenceChannels = new Map<string, (data: Buffer) => void>();
@@ -92,8 +93,6 @@ class RedisBroker implements Shard {
   #link: RedisLink | undefined;
   /** The connection for commands, as the server calls it; undefined before the first. */
   #known: string[] | undefined;
-  #heardAt = 0;
-  #cancelProbe: (() => void) | undefined;
   /** Settles `connect`; undefined once it is. */
   #connecting: { resolve(): void; reject(error: Error): void } | undefined;
 
@@ -102,14 +101,23 @@ class RedisBroker implements Shard {
     this.#prefix = prefix;
     this.#isSharded = isSharded;
     this.#publishCommand = isSharded ? "SPUBLISH" : "PUBLISH";
-    this.#probeInterval = probeInterval;
-    this.#probeChannel = `${prefix}:probe:${randomBytes(9).toString("base64url")}`;
+    const channel = `${prefix}:probe:${randomBytes(9).toString("base64url")}`;
+    this.#probeChannel = channel;
+    // It also finds out a server to which nobody publishes any more.
+    this.#probe = new Probe({
+      interval: probeInterval,
+      ask: async () => this.#up().send(["PUBLISH", channel, "probe"]),
+      silent: () => {
+        this.#events?.error(new ClusterError("unavailable", "Redis is silent: it is connected to anew"));
+        this.#link?.destroy();
+        this.#events?.state(false);
+        this.#open();
+      },
+    });
   }
 
   connect(events: BrokerEvents): Promise<void> {
-    if (this.#events) {
-      return Promise.reject(new ClusterError("refused", "Cannot connect: the broker belongs to another cluster"));
-    }
+    if (this.#events) return Promise.reject(brokerInUse());
     this.#events = events;
     return new Promise((resolve, reject) => {
       this.#connecting = { resolve, reject };
@@ -192,7 +200,7 @@ class RedisBroker implements Shard {
   }
 
   async close(): Promise<void> {
-    this.#cancelProbe?.();
+    this.#probe.stop();
     this.#link?.destroy();
     this.#link = undefined;
     this.#connecting?.reject(new ClusterError("closed", "The broker was closed before it was connected"));
@@ -231,8 +239,7 @@ class RedisBroker implements Shard {
     this.#connecting?.resolve();
     this.#connecting = undefined;
     this.#events?.state(true);
-    this.#heardAt = realTime.now();
-    this.#probeLater();
+    this.#probe.start();
   }
 
   /** Refuses a server that is too old, or a cluster where none is meant. */
@@ -285,33 +292,8 @@ class RedisBroker implements Shard {
     this.#events?.error(new ClusterError("unavailable", `Redis: ${error.message}`, { cause: error }));
   }
 
-  #probeLater(): void {
-    this.#cancelProbe?.();
-    this.#cancelProbe = realTime.after(this.#probeInterval, () => this.#probe(), true);
-  }
-
-  /** What is half open, or subscribed to a server that nobody publishes to, says nothing by itself. */
-  #probe(): void {
-    const link = this.#link;
-    if (link === undefined) return;
-    if (realTime.now() - this.#heardAt < this.#probeInterval) return this.#probeLater();
-    const askedAt = realTime.now();
-    link.send(["PUBLISH", this.#probeChannel, "probe"]).catch(() => {});
-    this.#cancelProbe = realTime.after(
-      this.#probeInterval / 2,
-      () => {
-        if (this.#heardAt >= askedAt) return this.#probeLater();
-        this.#events?.error(new ClusterError("unavailable", "Redis is silent: it is connected to anew"));
-        link.destroy();
-        this.#events?.state(false);
-        this.#open();
-      },
-      true,
-    );
-  }
-
   #take(channel: string, data: Buffer): void {
-    this.#heardAt = realTime.now();
+    this.#probe.heard();
     this.#presenceChannels.get(channel)?.(data);
     const topic = this.#topics.get(channel);
     if (topic === undefined) return;

@@ -7,7 +7,7 @@
 
 import { realTime } from "../../transport/clock.ts";
 import type { Broker, BrokerEvents, HistoryOf, Outgoing, PublishOptions } from "../broker/broker.ts";
-import { ClusterError } from "../broker/cluster-error.ts";
+import { brokerInUse, ClusterError } from "../broker/cluster-error.ts";
 import type { LogPage, LogPosition } from "../broker/entry.ts";
 import type { PresenceStore } from "../broker/presence-store.ts";
 
@@ -61,9 +61,7 @@ export class ShardedBroker implements Broker {
   }
 
   connect(events: BrokerEvents, historyOf: HistoryOf): Promise<void> {
-    if (this.#events) {
-      return Promise.reject(new ClusterError("refused", "Cannot connect: the broker belongs to another cluster"));
-    }
+    if (this.#events) return Promise.reject(brokerInUse());
     this.#events = events;
     this.#historyOf = historyOf;
     return new Promise((resolve, reject) => {
