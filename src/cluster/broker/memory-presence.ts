@@ -13,6 +13,8 @@ export class MemoryPresence {
   /** Leases, each with the time at which it ends. */
   readonly #leases = new Map<string, number>();
   readonly #topics = new Map<string, Members>();
+  /** The newest version of any topic: one that nobody is in any more is forgotten, and its versions are not given again. */
+  #newest = 0;
 
   /** See `PresenceStore`. */
   lease(name: string, duration: number, { now, begins }: { readonly now: number; readonly begins: boolean }): boolean {
@@ -33,7 +35,8 @@ export class MemoryPresence {
     const made = changes.filter((change) => applyChange(members.byId, change));
     if (made.length === 0) return undefined;
     const prev = members.version;
-    members.version = nextOffset(prev, now);
+    this.#newest = nextOffset(this.#newest, now);
+    members.version = this.#newest;
     if (members.byId.size > 0) this.#topics.set(topic, members);
     else this.#topics.delete(topic);
     return { prev, version: members.version, changes: made };

@@ -277,6 +277,19 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
         expect([one.steps, three.steps, two.steps.length]).toEqual([[], [], 2]);
       });
 
+      test("versions grow, also where the last member leaves and another one comes at once", async () => {
+        const [one, other] = [await node(), await node()];
+        const topic = topicName();
+        await storeOf(other).subscribe([topic]);
+        for (let number = 0; number < 20; number++) {
+          await storeOf(one).update(topic, [member(`n/${number}`, "l", "1")]);
+          await storeOf(one).update(topic, [member(`n/${number}`, "l")]);
+        }
+        await eventually(() => other.steps.length === 40);
+        const versions = other.steps.map(({ step }) => step.version);
+        expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+      });
+
       test("a thousand members that come from many nodes at once are all there, in one order for all", async () => {
         const nodes = await Promise.all([node(), node(), node(), node()]);
         const topic = topicName();
