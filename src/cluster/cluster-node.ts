@@ -38,6 +38,7 @@ export type ClusterState = "connecting" | "connected" | "disconnected" | "closed
 /** Counts of a node. */
 export interface NodeCounters extends TopicCounters {
   published: number;
+  failed: number;
   disconnects: number;
 }
 
@@ -60,7 +61,15 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
   readonly fills: Turns = new Turns(mostFills);
   readonly catchUp: CatchUpParts;
   readonly grants: Grants = new Grants();
-  readonly counters: NodeCounters = { published: 0, received: 0, unreadable: 0, gaps: 0, fills: 0, disconnects: 0 };
+  readonly counters: NodeCounters = {
+    published: 0,
+    failed: 0,
+    received: 0,
+    unreadable: 0,
+    gaps: 0,
+    fills: 0,
+    disconnects: 0,
+  };
   /** See `Cluster.ready`. */
   readonly ready: Promise<void>;
   readonly #options: ResolvedCluster;
@@ -132,7 +141,12 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
     this.counters.published++;
     const id = `${this.#id}.${(++this.#idsMade).toString(36)}`;
     const { history } = this.ruleOf(topic);
-    return textOf(await this.#publisher.publish(topic, { id, payload, ...(key !== undefined && { key }) }, history));
+    try {
+      return textOf(await this.#publisher.publish(topic, { id, payload, ...(key !== undefined && { key }) }, history));
+    } catch (error) {
+      this.counters.failed++;
+      throw error;
+    }
   }
 
   /** See `RelayNode`. */

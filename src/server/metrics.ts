@@ -38,6 +38,8 @@ export interface ClusterNumbers {
   readonly pending: number;
   /** The count of messages published by this node. */
   readonly published: number;
+  /** The count of those that were not stored, or of which that is not known. */
+  readonly failed: number;
   /** The count of messages that came from the broker. */
   readonly received: number;
   /** The count of those that could not be read. */
@@ -72,6 +74,9 @@ function clusterText(cluster: ClusterNumbers): string {
     family("counter", "openline_cluster_messages_total", "Messages to and from the broker", [
       ['{direction="published"}', cluster.published],
       ['{direction="received"}', cluster.received],
+    ]),
+    family("counter", "openline_cluster_messages_failed_total", "Messages published that may not be stored", [
+      ["", cluster.failed],
     ]),
     family("counter", "openline_cluster_messages_unreadable_total", "Messages from the broker that cannot be read", [
       ["", cluster.unreadable],

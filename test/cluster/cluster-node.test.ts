@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect, test } from "vitest";
+import { ClusterError } from "../../src/cluster/broker/cluster-error.ts";
 import { ClusterNode } from "../../src/cluster/cluster-node.ts";
 import { type ClusterOptions, resolveCluster } from "../../src/cluster/cluster-options.ts";
 import type { Receiver } from "../../src/cluster/node/cluster-topic.ts";
@@ -115,6 +116,17 @@ test("what is longer than it may be is refused before it is counted", async () =
   await expect(node.publish("log/1", message("12345"))).rejects.toMatchObject({ code: "too-large" });
   await node.publish("log/1", message("1234"));
   expect(node.counters.published).toBe(1);
+});
+
+test("what could not be published is counted, whoever looks at it", async () => {
+  const { node, broker } = nodeOf({ maxPending: 1 });
+  await node.ready;
+  broker.cut();
+  const waiting = node.publish("log/1", message("1"));
+  await expect(node.publish("log/1", message("2"))).rejects.toMatchObject({ code: "overloaded" });
+  expect(node.counters).toMatchObject({ published: 2, failed: 1 });
+  await Promise.all([node.close(), expect(waiting).rejects.toBeInstanceOf(ClusterError)]);
+  expect(node.counters).toMatchObject({ published: 2, failed: 2 });
 });
 
 test("a logging hook that throws ends nothing", async () => {
