@@ -11,10 +11,12 @@ import { resolveRules } from "../../src/cluster/node/topic-rules.ts";
 import { Turns } from "../../src/cluster/node/turns.ts";
 import { eventually } from "../support/eventually.ts";
 
+type Limits = Pick<CatchUpParts, "maxReplay" | "maxReplaySize" | "resumeTimeout">;
+
 const history = { size: 20, maxAge: 60_000 };
 
 /** A topic of a node, subscribed to at a broker in memory, and who catches up on it. */
-async function topicOf({ recentSize = 0, maxReplay = 1000 } = {}) {
+async function topicOf({ recentSize = 0, ...limits }: { recentSize?: number } & Partial<Limits> = {}) {
   const inner = memoryBroker();
   let reads = 0;
   let isAway = false;
@@ -38,7 +40,8 @@ async function topicOf({ recentSize = 0, maxReplay = 1000 } = {}) {
   await inner.subscribe(["t"]);
   topic.subscribed();
   await eventually(() => topic!.isReady);
-  const parts: CatchUpParts = { broker, fills, maxReplay, maxReplaySize: 1e6, resumeTimeout: 60_000, pages: new Map() };
+  const few: Limits = { maxReplay: 1000, maxReplaySize: 1e6, resumeTimeout: 60_000, ...limits };
+  const parts: CatchUpParts = { broker, fills, ...few, pages: new Map() };
   let made = 0;
   const publish = async (...texts: string[]) => {
     const batch = texts.map((text) => ({ id: `i${++made}`, payload: Buffer.from(text) }));
@@ -134,6 +137,25 @@ test("more than is sent again is a gap, behind what was sent", async () => {
   const { got, over } = follow(since);
   await over;
   expect(got).toEqual(["2", "3", "too-many", "level"]);
+});
+
+test("more bytes than are sent again are a gap, behind the message that reached the limit", async () => {
+  const { publish, follow } = await topicOf({ maxReplaySize: 5 });
+  const since = await publish("1");
+  await publish("22", "333", "4", "5");
+  const { got, over } = follow(since);
+  await over;
+  expect(got).toEqual(["22", "333", "too-many", "level"]);
+});
+
+test("who cannot be sent again in time what it missed hears of a gap, and reads on with the others", async () => {
+  const { publish, follow, away } = await topicOf({ resumeTimeout: 20 });
+  const since = await publish("1");
+  await publish("2");
+  away(true);
+  const { got, over } = follow(since);
+  await over;
+  expect(got).toEqual(["unavailable", "level"]);
 });
 
 test("who is over gets nothing more", async () => {

@@ -8,6 +8,7 @@ import { connect } from "../../src/client/connect.ts";
 import { memoryBroker } from "../../src/cluster/broker/memory-broker.ts";
 import { createCluster } from "../../src/cluster/cluster.ts";
 import { json } from "../../src/json/json.ts";
+import { resumeTopics } from "../../src/resume/resume-topics.ts";
 import { accept } from "../../src/server/accept.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
 import { Topics } from "../../src/topics/topics.ts";
@@ -53,6 +54,38 @@ test("connections of `accept` are in the cluster that their topics are in, with 
   expect(await shared.publish("log/1", "5").stored).toBeTypeOf("string");
   shared.close();
   await eventually(async () => (await other.presence("log/1")).members.length === 0);
+});
+
+test("a client of `accept` goes on where it was, at a node of `serve` too, by the resume protocol", async () => {
+  const broker = memoryBroker();
+  const cluster = clusterOf(broker);
+  const open = (connection: ServerConnection) => connection.subscribe("log/1");
+  const server = await serving({ cluster: clusterOf(memoryBroker({ sharedWith: broker })), routes: { "/": { open } } });
+  const shared = new Topics({}, { cluster });
+  afterwards(() => shared.close());
+  const http = createServer();
+  http.on("upgrade", (request, socket, head) => void accept(request, socket, head, { topics: shared, open }));
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  afterwards(() => http.close());
+  const got: unknown[] = [];
+  const resumed: unknown[] = [];
+  const resume = resumeTopics({ resumed: ({ recovered, replayed }) => void resumed.push([recovered, replayed]) });
+  const ports = [(http.address() as AddressInfo).port, server.port, (http.address() as AddressInfo).port];
+  for (const [index, port] of ports.entries()) {
+    const client = await connect(`ws://127.0.0.1:${port}/`, { resume, message: (_, data) => void got.push(data) });
+    await eventually(() => resumed.length === index && cluster.metrics().topics === 1);
+    await cluster.publish("log/1", `live ${index}`);
+    await eventually(() => got.at(-1) === `live ${index}`);
+    client.terminate();
+    await client.closed;
+    await cluster.publish("log/1", `missed ${index}`);
+  }
+  expect(got).toEqual(["live 0", "missed 0", "live 1", "missed 1", "live 2"]);
+  expect(resumed).toEqual([
+    [true, 1],
+    [true, 1],
+  ]);
 });
 
 test("what is no cluster, and options that there are not, are refused where topics are made", () => {
