@@ -63,7 +63,8 @@ const steps: readonly (readonly Gate[])[] = [
   [
     ["soak", "tsx soak/main.ts --minutes 3 --connections 2000 --rate 1500 --churn 20"],
     ["fuzz", "tsx fuzz/main.ts --minutes 1 --seed 1"],
-    ["cluster soak", `tsx soak/main.ts --cluster redis ${fewFaults}`],
+    ["Redis soak", `tsx soak/main.ts --cluster redis ${fewFaults}`],
+    ["NATS soak", `tsx soak/main.ts --cluster nats ${fewFaults}`],
   ],
 ];
 
@@ -79,7 +80,8 @@ const rareSteps: readonly (readonly Gate[])[] = [
   [["all cases", "tsx conformance/main.ts --all"]],
   [["long fuzz", "tsx fuzz/main.ts --minutes 20"]],
   [["long soak", "tsx soak/main.ts --minutes 60"]],
-  [["long cluster soak", "tsx soak/main.ts --cluster redis"]],
+  [["long Redis soak", "tsx soak/main.ts --cluster redis"]],
+  [["long NATS soak", "tsx soak/main.ts --cluster nats"]],
   [["mutation", "tsx mutation/main.ts"]],
 ];
 

@@ -15,8 +15,6 @@ export interface Loss {
   readonly from: number;
   /** What was published after is kept. */
   readonly to: number;
-  /** Whether what is stored then may get the places of what was lost, as the sequence numbers of NATS are. */
-  readonly givesPlacesAgain: boolean;
 }
 
 /** What the judge has counted. */
@@ -168,8 +166,7 @@ export class Judge {
     for (const [position, name] of topic.disputed) {
       const { epoch, offset } = read(position);
       const known = topic.logs.get(epoch)!.get(offset)!;
-      // A broker that lost the end of its log may count on from an old number.
-      if (!this.#mayBeLost(known)) this.fail(`${nameOf(known)} and ${name} are both at ${position}`);
+      this.fail(`${nameOf(known)} and ${name} are both at ${position}`);
     }
     for (const name of topic.refused) if (topic.places.has(name)) this.fail(`${name} was refused and is stored`);
     for (const [name, places] of topic.doubled) {
@@ -201,17 +198,16 @@ export class Judge {
     all: number[],
   ): void {
     const log = logs.get(segment.epoch);
-    const missed = (known: Known, next?: Known) => {
+    const missed = (offset: number) => {
+      const known = log!.get(offset)!;
       // What the broker lost and got again does not come again to who had it before the gap.
       if (doubled.get(nameOf(known))?.some((place) => isBefore(place, segment, series))) return;
-      // Its place is one of those that the client had already, and what it had there is lost: the gap is behind that.
-      if (next && segment.end === "gap" && this.#isInPlaceOf(known, next)) this.counts.missing++;
-      else this.#missed(name, segment, known);
+      this.#missed(name, segment, known);
     };
     const numbers = new Map<string, number>();
     let at = firstBehind(all, segment.from);
     for (const offset of segment.offsets) {
-      for (; all[at]! < offset; at++) missed(log!.get(all[at]!)!, log!.get(offset)!);
+      for (; all[at]! < offset; at++) missed(all[at]!);
       at++;
       if (disputed.has(`${segment.epoch}:${offset}`)) continue;
       const { publisher, number } = log!.get(offset)!;
@@ -219,7 +215,7 @@ export class Judge {
       numbers.set(publisher, number);
     }
     // Who is still there at the end must have all of it.
-    if (segment.end === undefined) for (; at < all.length; at++) missed(log!.get(all[at]!)!);
+    if (segment.end === undefined) for (; at < all.length; at++) missed(all[at]!);
   }
 
   #missed(name: string, { epoch, end }: Segment, known: Known): void {
@@ -230,11 +226,6 @@ export class Judge {
   /** Told by what is certain of a process that is late: it was published before, and known after. */
   #mayBeLost(known: Known): boolean {
     return this.#losses.some((loss) => isIn(loss, known));
-  }
-
-  /** Whether it was published behind a loss, and may have one of the places of what was lost, before the next one. */
-  #isInPlaceOf(known: Known, next: Known): boolean {
-    return this.#losses.some((loss) => loss.givesPlacesAgain && known.at >= loss.to && isIn(loss, next));
   }
 
   #topic(number: number): Topic {

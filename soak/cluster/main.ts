@@ -38,7 +38,6 @@ const brokers: Readonly<Record<BrokerName, new (host: Host, port: number) => Bro
 
 const plan = readPlan();
 const host = makeHost(nodeCount);
-const givesPlacesAgain = plan.broker === "nats";
 const broker = new brokers[plan.broker](host, await freePort());
 const ports = await Promise.all(Array.from({ length: nodeCount }, freePort));
 const nodes: Node[] = [];
@@ -134,7 +133,7 @@ async function strike(kind: Fault["kind"], round: number): Promise<void> {
     await broker.kill(kind === "kept" ? "keep" : "lose");
     await delay(Math.random() * longestAbsence);
     await broker.start();
-    if (kind === "lost") await ask({ order: "loss", loss: { from, to: Date.now(), givesPlacesAgain } });
+    if (kind === "lost") await ask({ order: "loss", loss: { from, to: Date.now() } });
   } else if (kind === "connections") {
     await broker.killConnections();
   } else if (kind === "stopped") {
@@ -156,7 +155,7 @@ async function strike(kind: Fault["kind"], round: number): Promise<void> {
     await broker.kill("lose");
     broker.restore();
     await broker.start();
-    await ask({ order: "loss", loss: { from, to: Date.now(), givesPlacesAgain } });
+    await ask({ order: "loss", loss: { from, to: Date.now() } });
   }
 }
 

@@ -4,18 +4,21 @@
  */
 import { describe, expect, test } from "vitest";
 import { Random } from "../../fuzz/random.ts";
+import type { Numbering } from "../support/cluster-model/model-broker.ts";
 import { drawWorld, runAll } from "../support/cluster-model/schedules.ts";
 import type { Defence } from "../support/cluster-model/world.ts";
 
 const small = { nodes: 2, clients: 1, size: 3, publishes: 2, faults: 1 };
 
 describe("a cluster keeps guarantees 1 to 6", () => {
-  test("in two thousand schedules with faults, drawn by a seed", () => {
-    for (let seed = 1; seed <= 2000; seed++) runSeed(seed);
-  });
+  describe.each<Numbering>(["clock", "count from each start"])("over a broker with offsets by %s", (numbering) => {
+    test("in two thousand schedules with faults, drawn by a seed", () => {
+      for (let seed = 1; seed <= 2000; seed++) runSeed(seed, { numbering });
+    });
 
-  test("in a hundred thousand schedules", { tags: "slow", timeout: 300_000 }, () => {
-    for (let seed = 1; seed <= 100_000; seed++) runSeed(seed);
+    test("in a hundred thousand schedules", { tags: "slow", timeout: 300_000 }, () => {
+      for (let seed = 1; seed <= 100_000; seed++) runSeed(seed, { numbering });
+    });
   });
 
   test("in all schedules of four steps with one fault among them", () => {
@@ -38,18 +41,25 @@ describe("control: a guarantee breaks without", () => {
     ["the ids before a gap", /twice \[2\]/],
     ["grants", /was said before it came/],
     ["offsets that are no counters", /is said to have recovered/],
+    ["a count from each start", /knows nothing of/],
   ])("%s", (lacks, broken) => {
     expect(() => {
-      for (let seed = 1; seed <= 20_000; seed++) runSeed(seed, lacks, broken);
+      for (let seed = 1; seed <= 20_000; seed++) runSeed(seed, { lacks, broken });
     }).toThrow(broken);
   });
 });
 
-/** With `broken`, other failures of a control are not what is looked for. */
-function runSeed(seed: number, lacks?: Defence, broken?: RegExp): void {
+interface Run {
+  readonly numbering?: Numbering;
+  readonly lacks?: Defence;
+  /** Other failures of a control are not what is looked for. */
+  readonly broken?: RegExp;
+}
+
+function runSeed(seed: number, { numbering = "clock", lacks, broken }: Run): void {
   const random = new Random(seed, "cluster");
   try {
-    drawWorld(random, lacks).run(random);
+    drawWorld(random, { lacks, numbering }).run(random);
   } catch (error) {
     if (broken && !broken.test((error as Error).message)) return;
     throw new Error(`Seed ${seed}: ${(error as Error).message}`, { cause: error });

@@ -9,6 +9,9 @@ import { type Entry, type LogPage, type LogPosition, nextOffset } from "./entry.
 /** How long a message's `key` is remembered, in milliseconds. */
 export const keyLifetime = 300_000;
 
+/** The offset of an entry behind the offset `last`, at this time, with this id. */
+export type OffsetOf = (last: number, now: number, id: string) => number;
+
 /** See the head of this file. */
 export class MemoryLog {
   #epoch: string;
@@ -16,9 +19,11 @@ export class MemoryLog {
   #entries: Entry[] = [];
   #expiresAt = Number.POSITIVE_INFINITY;
   readonly #keys = new Map<string, { readonly position: LogPosition; readonly until: number }>();
+  readonly #offsetOf: OffsetOf;
 
-  constructor(epoch: string) {
+  constructor(epoch: string, offsetOf: OffsetOf = nextOffset) {
     this.#epoch = epoch;
+    this.#offsetOf = offsetOf;
   }
 
   /** Where it ends. */
@@ -46,7 +51,7 @@ export class MemoryLog {
     const positions = batch.map(({ id, key, payload }) => {
       const known = key === undefined ? undefined : this.#keys.get(key);
       if (known !== undefined && known.until > now) return known.position;
-      const entry = { epoch: this.#epoch, prev: this.#last, offset: nextOffset(this.#last, now), id, payload };
+      const entry = { epoch: this.#epoch, prev: this.#last, offset: this.#offsetOf(this.#last, now, id), id, payload };
       this.#last = entry.offset;
       fresh.push(entry);
       const position = { epoch: entry.epoch, offset: entry.offset };

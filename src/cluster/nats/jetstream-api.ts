@@ -55,11 +55,6 @@ export function isOvertaken(error: unknown): boolean {
   return error instanceof JetStreamError && wrongLastSequences.has(error.number);
 }
 
-/** Whether nobody answers questions of this subject. */
-export function isNobodyThere(error: unknown): boolean {
-  return error instanceof ClusterError && error.message.includes("no responders");
-}
-
 /** What an answer says. Throws a `JetStreamError`. */
 export function answerOf<Answer>(message: Msg): Answer {
   const answer = message.json<Answer & { error?: ApiError }>();
@@ -73,7 +68,7 @@ export async function ask<Answer>(link: NatsLink, what: string, question: object
     return answerOf<Answer>(await link.request(`$JS.API.${what}`, JSON.stringify(question)));
   } catch (error) {
     const known = clusterErrorOf(error as Error);
-    if (link.hasJetStream || !isNobodyThere(known)) throw known;
+    if (link.hasJetStream || !known.message.includes("no responders")) throw known;
     throw new ClusterError("refused", "NATS: JetStream is not enabled, and topics with a history or presence need it", {
       cause: known,
     });

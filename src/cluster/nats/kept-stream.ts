@@ -8,9 +8,8 @@
 
 import { Buffer } from "node:buffer";
 import type { Msg } from "@nats-io/transport-node";
-import { realTime } from "../../transport/clock.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
-import { ask, isNameInUse, isNobodyThere, isNoMessage, isNoStream } from "./jetstream-api.ts";
+import { ask, isNameInUse, isNoMessage, isNoStream } from "./jetstream-api.ts";
 import type { NatsLink } from "./nats-link.ts";
 
 /** What is particular to a stream; times in milliseconds. */
@@ -66,8 +65,8 @@ export interface StreamInfo {
 }
 
 const nanoseconds = 1_000_000;
-/** How often a stream is asked that does not answer yet, and how long is waited before each, in milliseconds. */
-const [mostTries, wait] = [100, 20];
+/** How often a stream is asked that does not answer yet, and how long each answer is waited for, in milliseconds. */
+const [mostTries, patience] = [50, 100];
 const endOfBatch = 204;
 const notFound = 404;
 
@@ -138,7 +137,9 @@ export class KeptStream {
         `STREAM.MSG.GET.${this.name}`,
         question,
       );
-      const lines = Buffer.from(message.hdrs ?? "", "base64").toString().split("\r\n");
+      const lines = Buffer.from(message.hdrs ?? "", "base64")
+        .toString()
+        .split("\r\n");
       return {
         sequence: message.seq,
         time: Date.parse(message.time),
@@ -161,16 +162,15 @@ export class KeptStream {
     return { firstSequence: state.first_seq, count: state.subjects?.[subject] ?? 0 };
   }
 
-  /** Resolves when it answers directly: one that another node is making does so a moment after it is known by its name. */
+  /** Resolves when it answers directly; what is asked a moment too early is not answered. */
   async #answers(): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        await this.#link.request(this.direct, JSON.stringify({ seq: 1 }));
+        await this.#link.request(this.direct, JSON.stringify({ seq: 1 }), { timeout: patience });
         return;
       } catch (error) {
-        if (tries === mostTries || !isNobodyThere(error)) throw error;
+        if (tries === mostTries || !(error instanceof ClusterError && error.code === "unavailable")) throw error;
       }
-      await new Promise<void>((resolve) => realTime.after(wait, resolve));
     }
   }
 

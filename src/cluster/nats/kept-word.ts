@@ -26,7 +26,7 @@ export async function keptWord(link: NatsLink, names: KeptWordNames, otherwise: 
     const first = headers();
     first.set("Nats-Expected-Last-Subject-Sequence", "0");
     try {
-      answerOf(await link.request(subject, otherwise, first));
+      answerOf(await link.request(subject, otherwise, { headers: first }));
     } catch (error) {
       if (!isOvertaken(error)) throw error;
     }

@@ -7,7 +7,8 @@
  */
 
 import type { Entry } from "../broker/entry.ts";
-import { epochOf, isMark, type Mark, markOf, offsetBehind, type StoredMessage } from "./stored-message.ts";
+import { Offsets } from "./offsets.ts";
+import { epochOf, isMark, type Mark, markOf, type SentMessage, type StoredMessage } from "./stored-message.ts";
 
 /** A log among those that a topic may have had. */
 export interface LogName {
@@ -16,8 +17,15 @@ export interface LogName {
   readonly mark: Mark | undefined;
 }
 
+/** A stream of logs. */
+export interface LiveStream {
+  readonly nonce: string;
+  /** What offsets of its messages are made of. */
+  readonly offsets: Offsets;
+}
+
 /** The end of a log, as it was read. */
-export interface LogEnd extends LogName {
+export interface LogEnd extends LogName, LiveStream {
   /** Undefined where the log has no message. */
   readonly newest: StoredMessage | undefined;
 }
@@ -45,8 +53,9 @@ export class LiveTopic {
   /** How long its stream keeps a message, in milliseconds. */
   readonly #maxAge: number;
   readonly #deliver: (entry: Entry) => void;
+  #offsets = new Offsets();
   /** What came while the epoch was a guess. */
-  #kept: StoredMessage[] = [];
+  #kept: SentMessage[] = [];
   /** Whether the log was read over this connection. */
   #isKnown = false;
   #last: Last = { nonce: unknown, mark: undefined, sequence: 0, offset: 0, time: 0, isCertain: false };
@@ -64,8 +73,9 @@ export class LiveTopic {
     return this.#isKnown ? this.#last : undefined;
   }
 
-  /** Messages of this stream come from now on. */
-  subscribed(nonce: string): void {
+  /** Messages of this stream come from now on, or of one that is not known. */
+  subscribed({ nonce, offsets }: LiveStream = { nonce: unknown, offsets: new Offsets() }): void {
+    this.#offsets = offsets;
     if (this.#last.nonce !== nonce) this.#begin({ nonce, mark: undefined });
   }
 
@@ -88,7 +98,8 @@ export class LiveTopic {
   }
 
   /** The end of the log was read. */
-  read({ nonce, mark, newest }: LogEnd): void {
+  read({ nonce, offsets, mark, newest }: LogEnd): void {
+    this.#offsets = offsets;
     const isSame = this.#is({ nonce, mark });
     const isOldEnd = newest === undefined && this.oldEnd({ nonce, mark }) !== undefined;
     if (isOldEnd) this.#last = { ...this.#last, isCertain: true };
@@ -103,7 +114,7 @@ export class LiveTopic {
   }
 
   /** A message that the stream sent on. */
-  take(message: StoredMessage): void {
+  take(message: SentMessage): void {
     if (!this.#isKnown) {
       this.#kept.push(message);
       if (this.#kept.length > mostKept) this.#kept.shift();
@@ -111,23 +122,24 @@ export class LiveTopic {
     this.#hand(message);
   }
 
-  #hand(message: StoredMessage): void {
+  #hand(message: SentMessage): void {
     if (isMark(message)) this.#handMark(message);
     else this.#handEntry(message);
   }
 
-  #handMark(message: StoredMessage): void {
+  #handMark(message: SentMessage): void {
     const log = { nonce: this.#last.nonce, mark: markOf(message) };
     if (this.#is(log)) return;
     this.#begin(log);
     this.#deliver({ epoch: epochOf(log), prev: 0, offset: 0, id: "-", payload: new Uint8Array() });
   }
 
-  #handEntry({ sequence, offset, id, before = 0, time = Date.now(), payload }: StoredMessage): void {
+  #handEntry({ sequence, messageId, id, before = 0, time = Date.now(), payload }: SentMessage): void {
     const { nonce, mark } = this.#last;
     const from = mark?.from ?? 0;
     // Of an epoch that has ended.
     if (sequence <= from) return;
+    const offset = this.#offsets.of(sequence, messageId);
     const prev = this.#offsetOf(before > from ? before : 0);
     // A server may send two on the other way round.
     const isLate = this.#last.isCertain && sequence <= this.#last.sequence;
@@ -145,7 +157,7 @@ export class LiveTopic {
 
   #offsetOf(before: number): number {
     if (before === 0) return this.oldEnd(this.#last) ?? 0;
-    return this.#last.isCertain && this.#last.sequence === before ? this.#last.offset : offsetBehind(before);
+    return this.#last.isCertain && this.#last.sequence === before ? this.#last.offset : this.#offsets.behind(before);
   }
 
   #isOld(time: number): boolean {

@@ -10,7 +10,7 @@ import type { HistoryRule } from "../broker/broker.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
 import type { Entry, LogPage, LogPosition } from "../broker/entry.ts";
 import type { LogStream } from "./log-stream.ts";
-import { epochOf, isOfStream, type Mark, offsetBehind, type StoredMessage, sequenceOf } from "./stored-message.ts";
+import { epochOf, isOfStream, type Mark, type StoredMessage } from "./stored-message.ts";
 
 /** What to read. */
 export interface Reading {
@@ -69,7 +69,7 @@ async function tryPage(
   since: LogPosition | undefined,
 ): Promise<ReadPage | "other epoch" | "changed"> {
   const { token, limit, history } = reading;
-  const start = since?.offset ? sequenceOf(since.offset) : 1;
+  const start = since?.offset ? stream.offsets.sequenceOf(since.offset) : 1;
   // One more than is asked for in front, which is there to tell what came before, and one behind, to see whether more is there.
   const wanted = since === undefined ? stream.names.size + 1 : limit + 2;
   const found = await stream.from(token, start, wanted);
@@ -113,14 +113,15 @@ async function precedingOf(
   if (since && first?.offset === since.offset) return { offset: since.offset, isFirst: true };
   if (first === undefined && since === undefined) return { offset: oldEnd(mark) ?? 0, isFirst: false };
   const [oldest, { count, firstSequence }] = await Promise.all([stream.oldest(token), stream.info(token)]);
-  const at = since === undefined ? 0 : sequenceOf(since.offset);
+  const at = since === undefined ? 0 : stream.offsets.sequenceOf(since.offset);
   const nothing = { offset: 0, isFirst: false };
   // Something older is there, or another in its place; or what is left of the epoch before.
   if (oldest && oldest.sequence <= Math.max(at, mark?.from ?? 0)) return nothing;
   if (first && count > history.size) return { offset: first.offset, isFirst: true };
   if (since === undefined || firstSequence <= at) return nothing;
   // It was too old.
-  return { offset: oldEnd(mark) === since.offset ? since.offset : offsetBehind(firstSequence - 1), isFirst: false };
+  const isEnd = oldEnd(mark) === since.offset;
+  return { offset: isEnd ? since.offset : stream.offsets.behind(firstSequence - 1), isFirst: false };
 }
 
 function chain(messages: readonly StoredMessage[], epoch: string, before: number): Entry[] {

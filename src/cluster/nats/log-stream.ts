@@ -3,19 +3,12 @@
  */
 
 import { headers, type Msg } from "@nats-io/transport-node";
+import { ClusterError } from "../broker/cluster-error.ts";
 import { answerOf, isOvertaken } from "./jetstream-api.ts";
 import { found, KeptStream, type MessageQuestion, type StreamInfo, statusOf } from "./kept-stream.ts";
 import type { NatsLink } from "./nats-link.ts";
-import {
-  type Mark,
-  markOf,
-  messageIdHeader,
-  offsetOf,
-  ownIdHeader,
-  type StoredMessage,
-  sequenceOf,
-  storedMessage,
-} from "./stored-message.ts";
+import { Offsets } from "./offsets.ts";
+import { type Mark, markOf, messageIdHeader, ownIdHeader, type StoredMessage, sentMessage } from "./stored-message.ts";
 import type { StreamNames } from "./subjects.ts";
 
 /** What became of a message. */
@@ -33,6 +26,8 @@ interface Question extends MessageQuestion {
 
 /** For how long a stream knows the ids of what it has stored, in milliseconds. */
 const idLifetime = 300_000;
+/** How often the mark of a start is made again that another node was faster with. */
+const mostTries = 20;
 
 /** See the head of this file. */
 export class LogStream {
@@ -41,18 +36,24 @@ export class LogStream {
   readonly nonce: string;
   readonly #link: NatsLink;
   readonly #stream: KeptStream;
+  /** What the start of the server is called that the stream's marks know of. */
+  readonly #start: string;
+  /** What the offsets of its messages are made of; they do not change as long as the server runs. */
+  readonly offsets: Offsets = new Offsets();
   /** Whether the server answers one question with many messages: from 2.11 on. */
   #answersMany = true;
 
-  private constructor(link: NatsLink, names: StreamNames, stream: KeptStream) {
+  private constructor(link: NatsLink, names: StreamNames, { stream, start }: { stream: KeptStream; start: string }) {
     this.#link = link;
     this.#stream = stream;
+    this.#start = start;
     this.names = names;
     this.nonce = BigInt(stream.created.replace(/\D/g, "")).toString(36);
   }
 
   /** Finds the stream of the rule, or makes it. Rejects with a `ClusterError`. */
   static async open(link: NatsLink, names: StreamNames, replicas: number): Promise<LogStream> {
+    const start = link.serverStart;
     const stream = await KeptStream.open(link, {
       name: names.stream,
       subjects: [names.all],
@@ -62,7 +63,9 @@ export class LogStream {
       idLifetime,
       republish: { src: names.all, dest: names.republished },
     });
-    return new LogStream(link, names, stream);
+    const opened = new LogStream(link, names, { stream, start });
+    await opened.markStart();
+    return opened;
   }
 
   /** The time by the broker's clock, in milliseconds since 1970. */
@@ -70,13 +73,30 @@ export class LogStream {
     return Date.now() + this.#stream.ahead;
   }
 
+  /**
+   * Sees to it that the stream has a mark of this start of the server, and that the mark is not too old. Rejects with a
+   * `ClusterError`.
+   */
+  async markStart(): Promise<void> {
+    const { names, offsets } = this;
+    for (let tries = 0; tries < mostTries; tries++) {
+      const mark = await this.#stream.get({ last_by_subj: names.starts });
+      if (mark) offsets.learn(mark);
+      const isKnown = offsets.starts.some(({ server }) => server === this.#start);
+      if (mark && isKnown && this.now - mark.time < names.maxAge / 2) return;
+      await this.#setNewest(names.starts, offsets.markFor(this.#start, this.#stream.firstSequence), mark?.sequence);
+    }
+    throw new ClusterError("unavailable", `NATS: the start of the server cannot be marked in ${names.stream}`);
+  }
+
   /** Stores a message, unless one with its message id was stored within five minutes. */
   async store(subject: string, message: { id: string; messageId: string; payload: Uint8Array }): Promise<Stored> {
     const { id, messageId, payload } = message;
+    if (this.#link.serverStart !== this.#start) throw new ClusterError("unavailable", "NATS has been started anew");
     const given = headers();
     given.set(messageIdHeader, messageId);
     if (messageId !== id) given.set(ownIdHeader, id);
-    const answer = await this.#link.request(subject, payload, given);
+    const answer = await this.#link.request(subject, payload, { headers: given });
     const { seq, duplicate = false } = answerOf<{ seq: number; duplicate?: boolean }>(answer);
     return { sequence: seq, isDuplicate: duplicate };
   }
@@ -87,15 +107,25 @@ export class LogStream {
     return message && markOf(message);
   }
 
+  /** The mark of the epoch in which the message with this number was stored. */
+  async markBefore(token: string, sequence: number): Promise<Mark | undefined> {
+    const marks = await this.#range(this.names.marks(token), 1, this.names.size);
+    return marks.map(markOf).findLast(({ from }) => from < sequence);
+  }
+
   /** Makes a mark, unless there is another one than `seen` meanwhile; whether it did. */
   async setMark(token: string, name: string, seen: Mark | undefined, from?: number): Promise<Mark | undefined> {
-    const given = headers();
-    given.set("Nats-Expected-Last-Subject-Sequence", `${seen?.sequence ?? 0}`);
     const text = from === undefined ? name : `${name} ${from}`;
+    const sequence = await this.#setNewest(this.names.marks(token), text, seen?.sequence);
+    return sequence === undefined ? undefined : { name, from: from ?? sequence, sequence, time: this.now };
+  }
+
+  /** Stores a message where the newest one of its subject is the one that was seen; its number if it did. */
+  async #setNewest(subject: string, text: string, seen: number = 0): Promise<number | undefined> {
+    const given = headers();
+    given.set("Nats-Expected-Last-Subject-Sequence", `${seen}`);
     try {
-      const answer = await this.#link.request(this.names.marks(token), text, given);
-      const { seq } = answerOf<{ seq: number }>(answer);
-      return { name, from: from ?? seq, sequence: seq, time: this.now };
+      return answerOf<{ seq: number }>(await this.#link.request(subject, text, { headers: given })).seq;
     } catch (error) {
       if (isOvertaken(error)) return undefined;
       throw error;
@@ -115,8 +145,8 @@ export class LogStream {
   /** Whether the leader has the message of this offset: where replicas answer, too, they may not have it yet. */
   async isWithLeader(offset: number): Promise<boolean> {
     if (!this.#stream.isReplicated) return false;
-    const message = await this.#stream.getOfLeader({ seq: sequenceOf(offset) });
-    return message !== undefined && offsetOf(message.sequence, message.header(messageIdHeader)) === offset;
+    const message = await this.#stream.getOfLeader({ seq: this.offsets.sequenceOf(offset) });
+    return message !== undefined && this.offsets.of(message.sequence, message.header(messageIdHeader)) === offset;
   }
 
   /** The message with this number. */
@@ -135,8 +165,11 @@ export class LogStream {
   }
 
   /** Up to `count` messages of a topic from a number on. */
-  async from(token: string, sequence: number, count: number): Promise<StoredMessage[]> {
-    const subject = this.names.messages(token);
+  from(token: string, sequence: number, count: number): Promise<StoredMessage[]> {
+    return this.#range(this.names.messages(token), sequence, count);
+  }
+
+  async #range(subject: string, sequence: number, count: number): Promise<StoredMessage[]> {
     const messages: StoredMessage[] = [];
     let next = sequence;
     while (messages.length < count) {
@@ -144,7 +177,7 @@ export class LogStream {
       const answers = this.#answersMany
         ? await this.#askMany({ ...question, batch: count - messages.length })
         : [await this.#link.request(this.#stream.direct, JSON.stringify(question))];
-      const some = answers.flatMap((answer) => read(answer) ?? []);
+      const some = answers.flatMap((answer) => this.#read(answer) ?? []);
       if (some.length === 0) break;
       messages.push(...some);
       next = some.at(-1)!.sequence + 1;
@@ -157,11 +190,17 @@ export class LogStream {
     if (!this.#answersMany) return undefined;
     const subjects = tokens.flatMap((token) => [this.names.marks(token), this.names.messages(token)]);
     const answers = await this.#askMany({ multi_last: subjects });
-    return this.#answersMany ? answers.flatMap((answer) => read(answer) ?? []) : undefined;
+    return this.#answersMany ? answers.flatMap((answer) => this.#read(answer) ?? []) : undefined;
   }
 
   async #get(question: MessageQuestion): Promise<StoredMessage | undefined> {
-    return read(await this.#link.request(this.#stream.direct, JSON.stringify(question)));
+    return this.#read(await this.#link.request(this.#stream.direct, JSON.stringify(question)));
+  }
+
+  #read(answer: Msg): StoredMessage | undefined {
+    const answered = found(answer);
+    const message = answered && sentMessage(answered);
+    return message && { ...message, offset: this.offsets.of(message.sequence, message.messageId) };
   }
 
   /** Answers up to the one that says that there are no more; of a server before 2.11, one answer. */
@@ -177,9 +216,4 @@ const badRequest = 408;
 
 function isLast(answer: Msg): boolean {
   return statusOf(answer) !== 0 || !answer.headers?.has("Nats-Num-Pending");
-}
-
-function read(answer: Msg): StoredMessage | undefined {
-  const message = found(answer);
-  return message && storedMessage(message);
 }

@@ -18,7 +18,7 @@ import { LogStream } from "./log-stream.ts";
 import { type NatsClient, NatsLink } from "./nats-link.ts";
 import { NatsPresence } from "./nats-presence.ts";
 import { SeenEnds } from "./seen-ends.ts";
-import { epochOf, type Mark, markOf, messageIdHeader, offsetOf, sequenceOf, storedMessage } from "./stored-message.ts";
+import { epochOf, type Mark, markOf, messageIdHeader, sentMessage } from "./stored-message.ts";
 import { Subjects, tokenOf } from "./subjects.ts";
 
 /** The options of `natsBroker`. */
@@ -146,12 +146,11 @@ class NatsBroker implements Broker {
 
   async subscribe(topics: readonly string[]): Promise<void> {
     const link = this.#up();
-    const nonces = await this.#noncesOf(topics);
+    const streams = await this.#streamsOf(topics);
     for (const topic of topics) {
       if (this.#subscriptions.has(topic)) continue;
       const live = this.#topics.get(topic) ?? this.#makeLive(topic);
-      const nonce = nonces.get(topic);
-      if (nonce !== undefined) live.subscribed(nonce);
+      live.subscribed(streams.get(topic));
       this.#topics.set(topic, live);
       const take = (message: Msg) => this.#take(live, message);
       this.#subscriptions.set(topic, link.subscribe(this.#subjects.live(tokenOf(topic)), take));
@@ -302,8 +301,8 @@ class NatsBroker implements Broker {
 
   #take(live: LiveTopic, message: Msg): void {
     this.#probe.heard();
-    const stored = storedMessage(message);
-    if (stored) return live.take(stored);
+    const sent = sentMessage(message);
+    if (sent) return live.take(sent);
     const id = message.headers?.get(messageIdHeader);
     if (id) {
       this.#events?.message(live.topic, { epoch: "", prev: 0, offset: 0, id, payload: new Uint8Array(message.data) });
@@ -334,23 +333,23 @@ class NatsBroker implements Broker {
     }
   }
 
-  /** What the streams of topics are told by, where they can be had: without them other topics are subscribed to all the same. */
-  async #noncesOf(topics: readonly string[]): Promise<Map<string, string>> {
-    const nonces = new Map<string, string>();
+  /** The streams of topics, where they can be had: without them other topics are subscribed to all the same. */
+  async #streamsOf(topics: readonly string[]): Promise<Map<string, LogStream>> {
+    const streams = new Map<string, LogStream>();
     await Promise.allSettled(
       topics.map(async (topic) => {
         const history = this.#historyOf(topic);
-        if (history) nonces.set(topic, await this.#withStream(history, async ({ nonce }) => nonce));
+        if (history) streams.set(topic, await this.#withStream(history, async (stream) => stream));
       }),
     );
-    return nonces;
+    return streams;
   }
 
   /** Ends the epoch where the stream has lost what this node knows of the topic, before something is stored in its place. */
   async #endIfLost(stream: LogStream, topic: string, history: HistoryRule): Promise<void> {
     const since = this.#seen.uncertain(topic, stream.nonce);
     if (since === undefined) return;
-    const found = since.offset > 0 ? await stream.at(sequenceOf(since.offset)) : undefined;
+    const found = since.offset > 0 ? await stream.at(stream.offsets.sequenceOf(since.offset)) : undefined;
     if (found?.offset !== since.offset) {
       // It may also have been too old, or one too many; or another node has ended the epoch.
       const page = await readPage(stream, this.#readingOf(stream, { topic, history, since, limit: 1 }));
@@ -380,7 +379,7 @@ class NatsBroker implements Broker {
             stored = await stream.store(subject, { id, messageId, payload });
           }
         }
-        positions.push({ ...stored, offset: offsetOf(stored.sequence, messageId) });
+        positions.push({ ...stored, offset: stream.offsets.of(stored.sequence, messageId) });
       } catch (error) {
         if (positions.length === 0 || (error as ClusterError).code === "unavailable") throw error;
         throw new ClusterError("unknown", "NATS refused a message behind others that it stored", { cause: error });
@@ -392,7 +391,12 @@ class NatsBroker implements Broker {
     const from = present?.from ?? 0;
     const last = positions.at(-1);
     if (last && last.sequence > from) this.#seen.saw(topic, { epoch, offset: last.offset });
-    return positions.map(({ sequence, offset }) => ({ epoch: sequence > from ? epoch : `${epoch}.-`, offset }));
+    const epochAt = async (sequence: number) => {
+      if (sequence > from) return epoch;
+      // It has ended since.
+      return epochOf({ nonce: stream.nonce, mark: await stream.markBefore(token, sequence) });
+    };
+    return Promise.all(positions.map(async ({ sequence, offset }) => ({ epoch: await epochAt(sequence), offset })));
   }
 
   /** The ends of topics of one rule. */
@@ -421,8 +425,7 @@ class NatsBroker implements Broker {
   }
 
   #wasRead(stream: LogStream, topic: string, { mark, newest, ...page }: ReadPage): LogPage {
-    this.#topics.get(topic)?.read({ nonce: stream.nonce, mark, newest });
-    this.#seen.saw(topic, { epoch: page.epoch, offset: page.last });
+    this.#topics.get(topic)?.read({ nonce: stream.nonce, offsets: stream.offsets, mark, newest });
     const isOld = mark?.time !== undefined && stream.now - mark.time > stream.names.maxAge / 2;
     if (isOld) {
       // Another node may do it at the same time: one of both does.
@@ -432,13 +435,16 @@ class NatsBroker implements Broker {
     return page;
   }
 
-  /** The marks of topics that are never silent are read by nobody else. */
+  /** The marks of topics that are never silent, and of a server that never ends, are read by nobody else. */
   #renewLater(): void {
     this.#cancelMarks = realTime.after(
       markInterval,
       () => {
         for (const [topic, live] of this.#topics) {
           if (live.log?.mark) this.history(topic, undefined, 0).catch((error: Error) => this.#complain(error));
+        }
+        for (const opening of this.#streams.values()) {
+          opening.then((stream) => stream.markStart()).catch((error: Error) => this.#complain(error));
         }
         this.#renewLater();
       },

@@ -23,6 +23,13 @@ export interface NatsMessage {
   readonly headers: MsgHdrs;
 }
 
+/** How a request is sent. */
+export interface RequestOptions {
+  readonly headers?: MsgHdrs;
+  /** How long an answer is waited for, in milliseconds, up to the default, 5 s. */
+  readonly timeout?: number;
+}
+
 /** What a link tells. */
 export interface LinkEvents {
   up(): void;
@@ -50,6 +57,7 @@ export class NatsLink {
   #isUp = false;
   #isDestroyed = false;
   #serverId = "";
+  #isClustered = false;
   #serverSince = 0;
   #hasJetStream = false;
   #stopWaiting: (() => void) | undefined;
@@ -62,6 +70,14 @@ export class NatsLink {
   /** Since when the server is the one that it is, by `realTime`: one that was started anew is another. */
   get serverSince(): number {
     return this.#serverSince;
+  }
+
+  /**
+   * What this start of the server is called; a cluster of servers has one name for good, since what most of them have
+   * acknowledged is not lost when one of them starts anew.
+   */
+  get serverStart(): string {
+    return this.#isClustered ? "cluster" : this.#serverId;
   }
 
   /** Whether the server has JetStream, or others of its cluster may have it. */
@@ -127,10 +143,8 @@ export class NatsLink {
   }
 
   /** Sends a request. Rejects with a `ClusterError`. */
-  request(subject: string, payload: Uint8Array | string, headers?: MsgHdrs): Promise<Msg> {
-    return this.#call((connection) =>
-      connection.request(subject, payload, { timeout: answerTimeout, ...(headers && { headers }) }),
-    );
+  request(subject: string, payload: Uint8Array | string, options: RequestOptions = {}): Promise<Msg> {
+    return this.#call((connection) => connection.request(subject, payload, { timeout: answerTimeout, ...options }));
   }
 
   /** Sends a request and returns the answers up to one that `isLast`. Rejects with a `ClusterError`. */
@@ -198,6 +212,7 @@ export class NatsLink {
     }
     if (serverId !== this.#serverId) this.#serverSince = realTime.now();
     this.#serverId = serverId;
+    this.#isClustered = cluster !== undefined;
     this.#hasJetStream = jetstream || cluster !== undefined;
     this.#isUp = true;
     this.#events.up();

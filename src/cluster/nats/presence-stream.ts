@@ -10,7 +10,7 @@ import { headers, type Msg } from "@nats-io/transport-node";
 import { answerOf } from "./jetstream-api.ts";
 import { KeptStream, type MessageQuestion } from "./kept-stream.ts";
 import type { NatsLink } from "./nats-link.ts";
-import { offsetOf } from "./stored-message.ts";
+import { hashOf } from "./offsets.ts";
 import type { PresenceNames } from "./subjects.ts";
 
 /** A state, or a piece of it, that is written behind its log once more. */
@@ -95,7 +95,7 @@ export class PresenceStream {
       given.set("Nats-Expected-Last-Subject-Sequence", `${repeated.after}`);
       head.push(`${repeated.version}`, repeated.isLast ? lastPiece : "");
     }
-    const answer = await this.#link.request(subject, [head.join(" "), ...lines].join("\n"), given);
+    const answer = await this.#link.request(subject, [head.join(" "), ...lines].join("\n"), { headers: given });
     return answerOf<{ seq: number }>(answer).seq;
   }
 
@@ -146,5 +146,7 @@ function presenceMessage(text: string, { sequence, time }: { sequence: number; t
   const [head = "", ...lines] = text.split("\n");
   const [, version, piece] = head.split(" ");
   const repeated = version === undefined ? undefined : { version: Number(version), isLast: piece === lastPiece };
-  return { sequence, offset: offsetOf(sequence, head), time, repeated, lines };
+  // A stream that lost its end gives the numbers again: the message's own id tells apart what has the same.
+  const offset = sequence * 4096 + (hashOf(head) % 4096);
+  return { sequence, offset, time, repeated, lines };
 }

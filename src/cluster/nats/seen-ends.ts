@@ -1,9 +1,9 @@
 /**
  * The newest that this node knows of each topic's log, and whether it is certain that the log still has it.
  *
- * A stream that lost its end gives the same numbers again. A message that is stored there lies, in the order of numbers,
- * among those that were lost, and nobody who had those would read it. So whoever publishes looks first whether what it
- * knows is still there, once for each topic and connection.
+ * Whoever reads a topic finds out that its stream has lost its end. A node that only publishes to it may be the only one that
+ * knows of what was lost. So whoever publishes looks first whether what it knows is still there, once for each topic and
+ * connection.
  */
 
 import type { LogPosition } from "../broker/entry.ts";
@@ -24,7 +24,7 @@ const mostEnded = 8;
 export class SeenEnds {
   readonly #seen = new Map<string, Seen>();
 
-  /** A message of the topic was stored, heard or read. */
+  /** A message of the topic was stored or heard; what is only read may be behind what was lost. */
   saw(topic: string, { epoch, offset }: LogPosition): void {
     const known = this.#seen.get(topic);
     // What comes of an old state must not hide what was lost.

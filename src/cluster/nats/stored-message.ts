@@ -1,16 +1,15 @@
 /**
- * A message as a stream has stored it, and offsets, which are made of its number in the stream and of its id.
- *
- * A stream that lost its end gives the same numbers again, to other messages; the twelve bits of the id tell those apart.
+ * A message as a stream of logs has stored it, and the marks at which epochs of its topics began.
  */
 
 import type { Msg } from "@nats-io/transport-node";
 
-/** What is stored. */
-export interface StoredMessage {
+/** What a stream sends on when it is stored. */
+export interface SentMessage {
   /** Its number in the stream, which counts all topics' messages. */
   readonly sequence: number;
-  readonly offset: number;
+  /** By what the stream knows it. */
+  readonly messageId: string;
   readonly id: string;
   readonly subject: string;
   /** When it was stored, in milliseconds since 1970 of the broker's clock; undefined where the broker did not say. */
@@ -20,44 +19,26 @@ export interface StoredMessage {
   readonly payload: Uint8Array;
 }
 
+/** What is read of a stream. */
+export interface StoredMessage extends SentMessage {
+  readonly offset: number;
+}
+
 /** The header by which a stream knows what it has stored already. */
 export const messageIdHeader = "Nats-Msg-Id";
 /** The header with the id of a message that is known by its key. */
 export const ownIdHeader = "Openline-Id";
 
-const idCount = 4096;
-/** Stands for an id that is not known; no id gives it. */
-const unknownId = idCount - 1;
-
-/** The offset of a message with this number and message id. */
-export function offsetOf(sequence: number, messageId: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < messageId.length; index++) {
-    hash = Math.imul(hash ^ messageId.charCodeAt(index), 0x01000193);
-  }
-  return sequence * idCount + (((hash ^ (hash >>> 15)) >>> 0) % unknownId);
-}
-
-/** An offset that is no message's, behind all messages before the number and none after it. */
-export function offsetBehind(sequence: number): number {
-  return sequence * idCount + unknownId;
-}
-
-/** The number of the message with this offset. */
-export function sequenceOf(offset: number): number {
-  return Math.floor(offset / idCount);
-}
-
 /** Reads a message that a stream sends on, or that is read from one; undefined for what is none. */
-export function storedMessage({ headers, data }: Msg): StoredMessage | undefined {
+export function sentMessage({ headers, data }: Msg): SentMessage | undefined {
   const sequence = Number(headers?.get("Nats-Sequence"));
-  if (!headers || !Number.isSafeInteger(sequence * idCount) || sequence < 1) return undefined;
+  if (!headers || !Number.isSafeInteger(sequence) || sequence < 1) return undefined;
   const messageId = headers.get(messageIdHeader);
   const time = Date.parse(headers.get("Nats-Time-Stamp"));
   const before = headers.get("Nats-Last-Sequence");
   return {
     sequence,
-    offset: offsetOf(sequence, messageId),
+    messageId,
     id: headers.get(ownIdHeader) || messageId,
     subject: headers.get("Nats-Subject"),
     time: Number.isNaN(time) ? undefined : time,
@@ -78,12 +59,12 @@ export interface Mark {
 }
 
 /** Whether it is the mark of an epoch. */
-export function isMark({ subject }: StoredMessage): boolean {
+export function isMark({ subject }: SentMessage): boolean {
   return subject.endsWith(".e");
 }
 
 /** What a mark says: its name, and where the epoch began unless that is at the mark itself. */
-export function markOf({ payload, sequence, time }: StoredMessage): Mark {
+export function markOf({ payload, sequence, time }: SentMessage): Mark {
   const [name = "", from = sequence] = new TextDecoder().decode(payload).split(" ");
   return { name, from: Number(from), sequence, time };
 }

@@ -2,7 +2,7 @@
  * The subjects and streams of NATS by which topics are known there.
  *
  * A stream keeps the topics of one history rule: `prefix.s.rule.topic.m` are their messages, `prefix.s.rule.topic.e` the
- * marks at which an epoch began. Each is sent on, when it is stored, to `prefix.l.topic.m` or `.e`, where nodes listen;
+ * marks at which an epoch began, `prefix.s.rule.=.s` those at which the server did. Each is sent on, when it is stored, to `prefix.l.topic.m` or `.e`, where nodes listen;
  * messages without a history go there at once. One more stream keeps who is there: `prefix.m.topic` are the changes of a topic's
  * members, sent on to `prefix.c.topic`, and `prefix.n` those of the leases of all nodes.
  */
@@ -85,6 +85,11 @@ export class StreamNames {
 
   marks(token: string): string {
     return `${this.#prefix}.s.${this.rule}.${token}.e`;
+  }
+
+  /** Where the starts of the server are kept: no topic has such a token. */
+  get starts(): string {
+    return `${this.#prefix}.s.${this.rule}.=.s`;
   }
 
   /** The stream's name: nodes that make it at once make one. */

@@ -1,9 +1,13 @@
 /** Schedules for the model of a cluster: drawn by a seed, or all of them up to a bound. */
 import type { Random } from "../../../fuzz/random.ts";
+import type { Numbering } from "./model-broker.ts";
 import { type Defence, World, type WorldOptions } from "./world.ts";
 
 /** A world of some size, drawn at random. */
-export function drawWorld(random: Pick<Random, "below">, lacks?: Defence): World {
+export function drawWorld(
+  random: Pick<Random, "below">,
+  { lacks, numbering }: { lacks?: Defence | undefined; numbering?: Numbering } = {},
+): World {
   return new World({
     nodes: 2 + random.below(2),
     clients: 2 + random.below(2),
@@ -12,6 +16,7 @@ export function drawWorld(random: Pick<Random, "below">, lacks?: Defence): World
     faults: random.below(7),
     steps: 20 + random.below(120),
     ...(lacks && { lacks }),
+    ...(numbering && { numbering }),
   });
 }
 

@@ -10,7 +10,7 @@ import { LogReader, type LogReaderOwner } from "../../../src/cluster/node/log-re
 import { type PublishCall, PublishQueue } from "../../../src/cluster/node/publish-queue.ts";
 import { RecentEntries } from "../../../src/cluster/node/recent-entries.ts";
 import { Replay, type ReplayState } from "../../../src/cluster/node/replay.ts";
-import { ModelBroker, type Stored } from "./model-broker.ts";
+import { isThere, ModelBroker, type Numbering, type Stored } from "./model-broker.ts";
 import { ModelClient } from "./model-client.ts";
 
 /** Chooses what happens next. */
@@ -30,11 +30,14 @@ export interface WorldOptions {
   /** Whether everything that may happen next is as likely; by default trouble is rare, so that more comes of it. */
   readonly isEven?: boolean;
   readonly lacks?: Defence;
+  /** How the broker makes offsets. Default by its clock. */
+  readonly numbering?: Numbering;
 }
 
 /** Each is a defence that a control lacks. */
 export type Defence =
   | "offsets that are no counters"
+  | "a count from each start"
   | "the mark of a retry"
   | "one call in flight"
   | "prev"
@@ -179,7 +182,9 @@ export class World {
 
   constructor(options: WorldOptions) {
     this.#options = options;
-    this.broker = new ModelBroker(options.size, options.lacks === "offsets that are no counters");
+    const { size, lacks, numbering = "clock" } = options;
+    const lacking = { "offsets that are no counters": "count", "a count from each start": "count and id" } as const;
+    this.broker = new ModelBroker(size, lacking[lacks as keyof typeof lacking] ?? numbering);
     for (let index = 0; index < options.nodes; index++) this.#startNode();
     this.clients = Array.from({ length: options.clients }, (_, index) => new ModelClient(`client ${index}`));
     for (const [index, client] of this.clients.entries()) this.#join(client, this.#nodes[index % options.nodes]!);
@@ -326,8 +331,11 @@ export class World {
     const { client, hasGap } = live;
     const at = node.reader.position!;
     const due = this.broker.stored.filter(
-      ({ entry, lost }, index) =>
-        index >= client.readyAfter! && !lost && entry.epoch === at.epoch && entry.offset <= at.offset,
+      (stored, index) =>
+        index >= client.readyAfter! &&
+        isThere(stored) &&
+        stored.entry.epoch === at.epoch &&
+        stored.entry.offset <= at.offset,
     );
     live.wire.push(() => client.told(!hasGap, due));
   }
@@ -462,10 +470,11 @@ export class World {
   #killBroker(happens: () => void): void {
     for (const node of this.#nodes) this.#cut(node);
     happens();
+    this.broker.start(this.#now);
   }
 
   #restore(back: number): void {
-    const before = this.broker.stored.filter(({ lost }) => !lost);
+    const before = this.broker.stored.filter(isThere);
     this.broker.restore(back);
     const { end } = this.broker.log;
     const beyond = this.broker.stored.filter(({ entry }) => entry.epoch === end.epoch && entry.offset > end.offset);
