@@ -40,7 +40,7 @@ export function writePayload(payload: Payload): PayloadFiles {
 }
 
 function write({ job, size, publications, publicationSize, raw }: Payload, path: string): PayloadFiles {
-  const kind: FrameKind = job === "deflate" ? "deflated text" : job === "echo" ? "binary" : "text";
+  const kind: FrameKind = job === "deflate" ? "deflated text" : job === "echo" || job === "sink" ? "binary" : "text";
   const messages = job === "deflate" ? [deflate(json(size))] : distinctMessages(size);
   const frames = messages.map((message) => clientFrame(kind, message));
   const send = `${path}.send`;

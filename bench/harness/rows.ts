@@ -252,7 +252,7 @@ const own: readonly Row[] = [
   ]),
   {
     id: "M3",
-    title: "one message of 16 MiB received in chunks of 64 KiB, peak over idle",
+    title: "one binary message of 16 MiB received in chunks of 64 KiB, peak over idle",
     kind: "peak memory",
     job: "sink",
     load: { mode: "idle", connections: 1, size: 16 * MiB },

@@ -3,6 +3,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { messageCame } from "../../connection/receiving/gc-hints.ts";
 import { readBuffer } from "../../protocol/frames/mask-wasm.ts";
 import { asBuffer, emptyBuffer, toPayload } from "./buffers.ts";
 
@@ -41,6 +42,7 @@ export function ownBuffer(data: Uint8Array): Buffer {
   if (length > shortCopy && data.buffer !== readBuffer.buffer) return asBuffer(data);
   const own = length > shortestInSlab && length <= longestInSlab ? allocateInSlab(length) : Buffer.allocUnsafe(length);
   own.set(data);
+  messageCame(own);
   return own;
 }
 
