@@ -56,6 +56,32 @@ export interface ServerParts {
 
 const nothing = new Uint8Array(0);
 
+/** The request of a head; a socket is made of its handle when somebody asks for one. */
+class BareExchange implements RefusableRequest {
+  readonly request: IncomingMessage;
+  readonly head: Uint8Array = nothing;
+  readonly refusals: Map<string, number>;
+  readonly log: ResolvedRoute["log"];
+  readonly remoteAddress: string | undefined;
+  readonly #opening: HandleOpening;
+
+  constructor(
+    head: RequestHead,
+    opening: HandleOpening,
+    { refusals, log, remoteAddress }: Pick<BareExchange, "refusals" | "log" | "remoteAddress">,
+  ) {
+    this.request = requestOf(head, () => opening.socket);
+    this.refusals = refusals;
+    this.log = log;
+    this.remoteAddress = remoteAddress;
+    this.#opening = opening;
+  }
+
+  get socket(): Socket {
+    return this.#opening.socket;
+  }
+}
+
 /** The opening handshakes of one server. */
 export class Handshakes implements AttachedServer, FastHandshakeServer, RequestServer {
   readonly #routes: Router<ServedRoute>;
@@ -176,7 +202,8 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
     this.#addresses?.add(remoteAddress);
     const target = { route, settings, params: match.params, topics: this.#topics };
     if (asks) {
-      const exchange = this.#exchangeOf(head, opening as HandleOpening, { route, remoteAddress });
+      const notes = { refusals: this.#refusals, log: route.log, remoteAddress };
+      const exchange = new BareExchange(head, opening as HandleOpening, notes);
       const closing = this.#closing.signal;
       this.#follow(
         upgradeOver(opening as HandleOpening, exchange, { ...target, closing }, verified),
@@ -228,24 +255,6 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
         this.#settle(remoteAddress, connection ?? undefined);
       });
     this.#pending.add(settled);
-  }
-
-  /** The request of a head; a socket is made of its handle when somebody asks for one. */
-  #exchangeOf(
-    head: RequestHead,
-    opening: HandleOpening,
-    { route, remoteAddress }: { route: ResolvedRoute; remoteAddress: string | undefined },
-  ): RefusableRequest {
-    return {
-      request: requestOf(head, () => opening.socket),
-      get socket() {
-        return opening.socket;
-      },
-      head: nothing,
-      refusals: this.#refusals,
-      log: route.log,
-      remoteAddress,
-    };
   }
 
   /** A request with the client's address, where it is needed, and with the places where a refusal is noted. */

@@ -31,6 +31,10 @@ class BareRequest extends IncomingMessage {
     (this as unknown as FilledRequest)._addHeaderLines(rawHeaders, rawHeaders.length);
     (this as { upgrade?: boolean }).upgrade = true;
     this.complete = true;
+  }
+
+  /** It has no body. To say so before somebody reads would hold the request for a tick. */
+  override _read(): void {
     this.push(null);
   }
 }

@@ -81,8 +81,62 @@ export interface Decision {
 }
 
 type Verdict = UpgradeResult<unknown> | Refused;
+type Exchange = Pick<UpgradeRequest, "request" | "remoteAddress">;
 
 const nothing = Buffer.alloc(0);
+/** What aborts the signal of a context, made when first asked for. */
+let abortOf: (context: AskedContext) => AbortController;
+
+/** What `upgrade` is given, and what is known of its call. */
+class AskedContext implements UpgradeContext {
+  readonly request: IncomingMessage;
+  readonly params: Readonly<Record<string, string>>;
+  readonly subprotocols: readonly string[];
+  readonly #client: WaitingClient;
+  readonly #verified: VerifiedRequest;
+  /** Undefined while nobody has looked; a handle tells it as long as it is open. */
+  #remoteAddress: string | undefined;
+  #abort: AbortController | undefined;
+
+  constructor(
+    { request, remoteAddress }: Exchange,
+    client: WaitingClient,
+    target: DecisionTarget,
+    verified: VerifiedRequest,
+  ) {
+    this.request = request;
+    this.params = target.params;
+    this.subprotocols = offeredTo(target.route, verified.subprotocols);
+    this.#client = client;
+    this.#verified = verified;
+    this.#remoteAddress = remoteAddress;
+  }
+
+  get remoteAddress(): string | undefined {
+    this.#remoteAddress ??= this.#client.remoteAddress;
+    return this.#remoteAddress;
+  }
+
+  get signal(): AbortSignal {
+    return abortOf(this).signal;
+  }
+
+  get cookies(): ReadonlyMap<string, string> {
+    return cookiesOf(this.request);
+  }
+
+  get url(): URL {
+    const { host, resourceName } = this.#verified;
+    return new URL(`${this.#client.encrypted ? "https" : "http"}://${host || "localhost"}${resourceName}`);
+  }
+
+  static {
+    abortOf = (context) => {
+      context.#abort ??= new AbortController();
+      return context.#abort;
+    };
+  }
+}
 
 /**
  * Asks the application; an exception becomes a refusal with 500. Its decision is a promise where the application's was one.
@@ -90,38 +144,30 @@ const nothing = Buffer.alloc(0);
  * Rejects when somebody else has answered the request meanwhile: nothing may be written then.
  */
 export function decide(
-  exchange: Pick<UpgradeRequest, "request" | "remoteAddress">,
+  exchange: Exchange,
   client: WaitingClient,
   target: DecisionTarget,
   verified: VerifiedRequest,
 ): Decision | Promise<Decision> {
-  let abort: AbortController | undefined;
-  const controller = () => {
-    abort ??= new AbortController();
-    return abort;
-  };
-  let context: AsyncContext | undefined;
-  const onAsked = () => {
-    if (target.route.asyncContext) context = captureContext();
-  };
-  const remoteAddress = exchange.remoteAddress ?? client.remoteAddress;
-  const { encrypted } = client;
-  const asked = { request: exchange.request, remoteAddress, encrypted, signal: () => controller().signal, onAsked };
+  const asked: Asked = { context: new AskedContext(exchange, client, target, verified), asyncContext: undefined };
   let verdict: Verdict | Promise<Verdict>;
   try {
-    verdict = ask(asked, target, verified);
+    verdict = ask(asked, target.route, verified);
   } catch (error) {
     verdict = Refused.applicationFailed(error);
   }
   if (verdict instanceof Promise) {
-    return inTime(client, target, { verdict, abort: controller() }).then((decision) => ({ ...decision, context }));
+    return inTime(client, target, { verdict, asked: asked.context }).then((decision) => ({
+      ...decision,
+      context: asked.asyncContext,
+    }));
   }
   try {
     client.requireUnanswered();
   } catch (error) {
     return Promise.reject(error as Error);
   }
-  return { verdict, head: nothing, context };
+  return { verdict, head: nothing, context: asked.asyncContext };
 }
 
 /**
@@ -131,8 +177,11 @@ export function decide(
 async function inTime(
   client: WaitingClient,
   { route, closing }: DecisionTarget,
-  { verdict, abort }: { readonly verdict: Promise<Verdict>; readonly abort: AbortController },
+  { verdict, asked }: { readonly verdict: Promise<Verdict>; readonly asked: AskedContext },
 ): Promise<Pick<Decision, "verdict" | "head">> {
+  // The client may be gone when the application looks.
+  void asked.remoteAddress;
+  const abort = abortOf(asked);
   const { signal } = abort;
   const leave = () => abort.abort(new Error("The client left before the handshake was answered"));
   const shut = () => abort.abort(Refused.closing(CloseCode.GoingAway));
@@ -155,49 +204,26 @@ async function inTime(
   return { verdict: settled, head };
 }
 
-/** What the application is told of a request besides what was verified of it. */
-interface Asked extends Pick<UpgradeContext, "request" | "remoteAddress"> {
-  readonly encrypted: boolean;
-  signal(): AbortSignal;
-  /** The application's `upgrade` was called. */
-  onAsked(): void;
+/** A call of the application. */
+interface Asked {
+  readonly context: AskedContext;
+  /** That of `upgrade`, once it was called. */
+  asyncContext: AsyncContext | undefined;
 }
 
-function ask(asked: Asked, target: DecisionTarget, verified: VerifiedRequest): Verdict | Promise<Verdict> {
+function ask(asked: Asked, route: DecidingRoute, verified: VerifiedRequest): Verdict | Promise<Verdict> {
   const { origin, host } = verified;
-  const allowed: unknown = checkOrigin(origin, host, target.route.origin, asked.request);
-  if (isThenable(allowed))
-    return Promise.resolve(allowed).then((result) => askAllowed(result, asked, target, verified));
-  return askAllowed(allowed, asked, target, verified);
+  const allowed: unknown = checkOrigin(origin, host, route.origin, asked.context.request);
+  if (isThenable(allowed)) return Promise.resolve(allowed).then((result) => askAllowed(result, asked, route));
+  return askAllowed(allowed, asked, route);
 }
 
-function askAllowed(
-  allowed: unknown,
-  { request, remoteAddress, encrypted, signal, onAsked }: Asked,
-  { route, params }: DecisionTarget,
-  verified: VerifiedRequest,
-): Verdict | Promise<Verdict> {
+function askAllowed(allowed: unknown, asked: Asked, route: DecidingRoute): Verdict | Promise<Verdict> {
   requireBoolean(allowed);
   if (!allowed) return Refused.by("origin-not-allowed");
-  const context: UpgradeContext = {
-    request,
-    params,
-    remoteAddress,
-    subprotocols: offeredTo(route, verified.subprotocols),
-    get signal() {
-      return signal();
-    },
-    get cookies() {
-      return cookiesOf(request);
-    },
-    get url() {
-      const scheme = encrypted ? "https" : "http";
-      return new URL(`${scheme}://${verified.host || "localhost"}${verified.resourceName}`);
-    },
-  };
   const deciding: unknown = inOwnContext(() => {
-    const result: unknown = route.handlers.upgrade ? route.handlers.upgrade(context) : {};
-    onAsked();
+    const result: unknown = route.handlers.upgrade ? route.handlers.upgrade(asked.context) : {};
+    if (route.asyncContext) asked.asyncContext = captureContext();
     return result;
   });
   return isThenable(deciding) ? Promise.resolve(deciding).then(verdictOf) : verdictOf(deciding);

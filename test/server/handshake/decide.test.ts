@@ -5,6 +5,7 @@ import { accept } from "../../../src/server/accept.ts";
 import type { UpgradeContext } from "../../../src/server/handshake/decide.ts";
 import type { LogRecord } from "../../../src/server/log.ts";
 import type { Route } from "../../../src/server/route.ts";
+import { serve } from "../../../src/server/server.ts";
 import { answer } from "../../support/asking.ts";
 import { gate, until } from "../../support/connection-pair.ts";
 import { nextTurn } from "../../support/held-duplex.ts";
@@ -109,6 +110,35 @@ describe("an application that decides", () => {
           expect.stringMatching(/^TypeError: Cannot decide: origin returned .*; return true to let the origin in, or/),
         ]);
       }
+    },
+  );
+
+  test.each([true, false])(
+    "one that awaits is told where its client was though that has left, with bare handles %s",
+    async (bareHandles) => {
+      const looks = gate();
+      const seen: (string | undefined)[] = [];
+      const server = await serve({
+        host: "127.0.0.1",
+        port: 0,
+        bareHandles,
+        routes: {
+          "/": {
+            async upgrade(context) {
+              await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+              seen.push(context.remoteAddress);
+              looks.open();
+              return {};
+            },
+          },
+        },
+      });
+      const peer = await sendRaw(server.port, requestText());
+      await until(() => server.metrics().pendingHandshakes === 1);
+      peer.reset();
+      await looks.opened;
+      expect(seen).toEqual(["127.0.0.1"]);
+      await server.close();
     },
   );
 
