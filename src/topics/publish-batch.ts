@@ -61,8 +61,10 @@ export class PublishBatch {
 
   /** Adds a message of `size` bytes behind the others. */
   add(topic: Topic, message: PreparedMessage, size: number, { except, mark }: MessageTerms): Share {
-    const share = this.#shareOf(topic) ?? this.#makeShare(topic);
-    share.entries.push(this.#messages.length);
+    const entry = this.#messages.length;
+    let share = this.#shareOf(topic);
+    if (share === undefined) share = this.#makeShare(topic, entry);
+    else share.entries.push(entry);
     this.#messages.push({ message, mark, except });
     this.size += size;
     if (except !== undefined) this.#publishers.add(except);
@@ -151,10 +153,18 @@ export class PublishBatch {
     return share;
   }
 
-  #makeShare(topic: Topic): Share {
+  #makeShare(topic: Topic, entry: number): Share {
     const place = this.#shares.length;
-    const nothing = { refused: undefined, lagging: 0, over: false };
-    topic.share = { batch: this, topic, place, entries: [], ...nothing, before: topic.share };
+    topic.share = {
+      batch: this,
+      topic,
+      place,
+      entries: [entry],
+      refused: undefined,
+      lagging: 0,
+      over: false,
+      before: topic.share,
+    };
     this.#shares.push(topic.share);
     return topic.share;
   }
