@@ -220,6 +220,29 @@ describeWith("nats-server", "NATS", (executable) => {
     await locked.stop();
   });
 
+  test("a new server, to which many nodes come at once, answers all of them", async () => {
+    const fresh = await NatsServer.start(executable);
+    const events = { message: () => {}, presence: () => {}, state: () => {}, error: () => {} };
+    for (let round = 0; round < 20; round++) {
+      const nodes = [0, 1, 2, 3].map(() => natsBroker(connect, { port: fresh.port }, { prefix: `p${round}` }));
+      await Promise.all(nodes.map((broker) => broker.connect(events, () => history)));
+      const words = await Promise.all(
+        nodes.map(async (broker, index) => {
+          const batch = [{ id: `${index}`, payload: new Uint8Array() }];
+          const stored = broker.publish("t", batch, { history, retryAfter: undefined });
+          const held = broker.presence!.lease(`${index}`, 60_000, true);
+          const [word] = await Promise.all([broker.secret!(`word ${index}`), stored, held]);
+          return word;
+        }),
+      );
+      expect(new Set(words).size).toBe(1);
+      expect((await nodes[0]!.history!("t", undefined, 5)).entries).toHaveLength(4);
+      expect((await nodes[0]!.presence!.leases()).held).toHaveLength(4);
+      await Promise.all(nodes.map((broker) => broker.close()));
+    }
+    await fresh.stop();
+  });
+
   test("a server without JetStream carries topics without a history, and refuses the others", async () => {
     const plain = await NatsServer.start(executable, "", { jetStream: false });
     const topics = { "log/*": { history: { size: 5 } } };
