@@ -34,7 +34,10 @@ export interface EndpointOptions {
   readonly lendsBytes?: boolean;
   /** Whether text that is delivered as bytes is validated before. Default true; where not, that is left to others. */
   readonly validatesText?: boolean;
-  /** Whether Pings are answered (section 5.5.2). Default true; where not, the application has to send the Pongs. */
+  /**
+   * Whether Pings are answered (section 5.5.2). Default true; where not, the application has to, by `answerPing` or
+   * `pong`.
+   */
   readonly answersPings?: boolean;
   /** Whether the Close of a failed connection says which rule was broken. Default true. */
   readonly explainsFailures?: boolean;

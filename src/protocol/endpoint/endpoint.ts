@@ -14,7 +14,7 @@ import * as closing from "./closing.ts";
 import type { EndpointEvent, FailedEvent, MessageEvent } from "./endpoint-events.ts";
 import { type EndpointOptions, EndpointSettings } from "./endpoint-options.ts";
 import { type EndpointState, readyStates } from "./endpoint-state.ts";
-import { owedPongLength } from "./pongs.ts";
+import { answerPing, owedPongLength } from "./pongs.ts";
 import * as receiving from "./receiving.ts";
 import { type BrokenFrame, EndpointRecord } from "./record.ts";
 import * as sending from "./sending.ts";
@@ -96,6 +96,18 @@ export class Endpoint {
    */
   receive(chunk: Uint8Array, borrowed = false, length: number = chunk.length): void {
     receiving.receive(this.#record, chunk, borrowed, length);
+  }
+
+  /**
+   * The longest message in bytes, inclusive, as `EndpointOptions` has it. When it is set, it holds from the next frame on.
+   * Setting throws a RangeError for an invalid limit.
+   */
+  get maxMessageSize(): number {
+    return this.#record.settings.maxMessageSize;
+  }
+
+  set maxMessageSize(maxMessageSize: number) {
+    this.#record.settings = new EndpointSettings({ ...this.#record.settings, maxMessageSize });
   }
 
   /** Copies the unparsed rest of a borrowed chunk, so that the chunk's memory can be used again. */
@@ -244,6 +256,17 @@ export class Endpoint {
   /** Sends a Pong that answers no Ping (section 5.5.3), as `ping` does. */
   pong(payload: Uint8Array): boolean {
     return sending.sendControl(this.#record, Opcode.Pong, payload);
+  }
+
+  /**
+   * Answers a Ping that `answersPings` leaves to the application, as it would be answered without: also after our own
+   * Close, and only the latest one while the transport is stalled. Nothing happens in `discarding` and `closed`.
+   *
+   * Throws a RangeError where there is no memory for it.
+   */
+  answerPing(payload: Uint8Array): void {
+    const { state } = this.#record;
+    if (state !== "discarding" && state !== "closed") answerPing(this.#record, payload);
   }
 
   /**

@@ -33,7 +33,8 @@ export interface Failure {
 
 /** The state of one endpoint. The functions beside this file work on it; users see it as an `Endpoint`. */
 export class EndpointRecord {
-  readonly settings: EndpointSettings;
+  /** Those of all connections of a route, until one of them gets a limit of its own. */
+  settings: EndpointSettings;
 
   /** The state of the connection; only `move` changes it. */
   state: EndpointState = "open";

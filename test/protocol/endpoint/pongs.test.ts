@@ -37,6 +37,26 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
     const endpoint = open({ answersPings: false });
     expect(receive(endpoint, { opcode: 9, payload: "p" })).toMatchObject([{ type: "ping" }]);
     expect(takeFrames(endpoint)).toEqual([]);
+    endpoint.answerPing(Buffer.from("p"));
+    endpoint.close(1000);
+    endpoint.answerPing(Buffer.from("after our Close"));
+    expect(takeFrames(endpoint).map(({ opcode, payload }) => [opcode, payload.toString("latin1")])).toEqual([
+      [10, "p"],
+      [8, "\u0003\u00e8"],
+      [10, "after our Close"],
+    ]);
+    receive(endpoint, { opcode: 8 });
+    endpoint.answerPing(Buffer.from("too late"));
+    endpoint.receiveEnd();
+    endpoint.answerPing(Buffer.from("too late"));
+    expect(endpoint.outputLength).toBe(0);
+  });
+
+  test("of those that the application answers, only the latest is kept while the transport is stalled [A03]", () => {
+    const endpoint = open({ answersPings: false });
+    endpoint.stalled = true;
+    for (const payload of ["1", "33", "22"]) endpoint.answerPing(Buffer.from(payload));
+    expect(takeFrames(endpoint).map(({ payload }) => payload.toString())).toEqual(["22"]);
   });
 
   test("keeps only the latest Pong while the transport is stalled [R6455-5.5.3-2 A03]", () => {

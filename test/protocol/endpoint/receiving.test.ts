@@ -277,6 +277,21 @@ describe.each(forms)("a %s that receives %s", (role, cuts) => {
       expect(receive(open(), { opcode: 2, announced: 16n * 1024n * 1024n })).toEqual([]);
     });
 
+    test("a limit that is set holds from the next frame on, for one endpoint [R6455-10.4-1 A01]", () => {
+      const endpoint = open({ maxMessageSize: 100 });
+      receive(endpoint, { opcode: 2, fin: false, payload: "x".repeat(40) });
+      endpoint.maxMessageSize = 50;
+      expect(endpoint.maxMessageSize).toBe(50);
+      expect(() => {
+        endpoint.maxMessageSize = -1;
+      }).toThrow(RangeError);
+      expect(receive(endpoint, { opcode: 0, payload: "y".repeat(10) })).toMatchObject([{ type: "message" }]);
+      expect(receive(endpoint, { opcode: 2, payload: "x".repeat(50) })).toMatchObject([{ type: "message" }]);
+      const tooBig = { type: "failed", violation: "message-too-big" };
+      expect(receive(endpoint, { opcode: 2, payload: "x".repeat(51) })).toEqual([tooBig]);
+      expect(open({ maxMessageSize: 100 }).maxMessageSize).toBe(100);
+    });
+
     test("no limit is above what a string can hold [R6455-10.4-1 A01]", () => {
       const limitless = { maxMessageSize: Number.POSITIVE_INFINITY };
       expectFailure("message-too-big", [{ opcode: 1, announced: 2n ** 63n - 1n }], limitless);
