@@ -41,6 +41,8 @@ export function checkCode(code: unknown): number {
 export function checkReason(code: unknown, reason: string | Buffer | undefined): string {
   // What has no length is no reason.
   if (code === undefined || !reason?.length) return "";
-  if (Buffer.byteLength(reason) <= maxReasonLength) return reason.toString();
+  // A byte that is no UTF-8 becomes U+FFFD, which has three: what counts is the text that is sent.
+  const text = reason.toString();
+  if (Buffer.byteLength(text) <= maxReasonLength) return text;
   throw new RangeError("The message must not be greater than 123 bytes");
 }
