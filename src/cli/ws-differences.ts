@@ -27,9 +27,9 @@ export const differences: readonly Difference[] = [
     pattern: /\._receiver\b/,
     change: "has `conclude` and the limit, but is no Receiver",
   },
-  { pattern: /\._sender\b/, change: "has `sendFrame` on a server's side, but is no Sender" },
+  { pattern: /\._sender\b/, change: "has `sendFrame`, but is no Sender" },
   {
-    pattern: /\b(?:_closeTimer|_bufferedAmount|_errorEmitted|_autoPong|_closeTimeout|completeUpgrade)\b/,
+    pattern: /\b(?:_closeTimer|_bufferedAmount|_errorEmitted|_closeTimeout|completeUpgrade)\b/,
     change: "is private to ws and not there",
   },
   {

@@ -4,25 +4,32 @@
  */
 
 import { Buffer } from "node:buffer";
+import type { Duplex } from "node:stream";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import type { SendCallback, SendOptions } from "./arguments.ts";
 import { throwLater } from "./events/tell.ts";
 import { lengthOf } from "./parts/message-data.ts";
+import { Sender } from "./parts/sender.ts";
 
 /** The frames of each list, joined once for all connections that it is sent to. */
 const joined = new WeakMap<readonly (Uint8Array | string)[], Buffer>();
 
 /** Sends on one connection, made for what is sent first. */
 export class ConnectionSender {
+  /** Makes the frames that `sendFrame` takes. */
+  static readonly frame: typeof Sender.frame = Sender.frame;
+
   readonly #core: ConnectionCore;
+  readonly #socket: Duplex;
   /** Set while a message of several fragments has begun and not ended. */
   #fragmenting = false;
   /** Whether it is compressed. */
   #compressing = false;
   #sentBlob = false;
 
-  constructor(core: ConnectionCore) {
+  constructor(core: ConnectionCore, socket: Duplex) {
     this.#core = core;
+    this.#socket = socket;
   }
 
   /** Sends a message or a fragment of one. */
@@ -57,8 +64,8 @@ export class ConnectionSender {
   }
 
   /**
-   * Sends the pieces of one or more whole frames, which may not change any more. Throws an Error on a client's side, whose
-   * frames need masks of their own.
+   * Sends the pieces of one or more whole frames, which may not change any more. Those of a client have masks of their
+   * own, so they are written to its socket as they are, behind all that was sent; nothing looks at them.
    */
   sendFrame(list: readonly (Uint8Array | string)[], callback?: SendCallback): void {
     let frames = joined.get(list);
@@ -66,8 +73,18 @@ export class ConnectionSender {
       frames = Buffer.concat(list.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
       joined.set(list, frames);
     }
+    if (this.#core.endpoint.role === "client") return this.#write(frames, callback);
     this.#core.sending.sendFrames(frames, 1);
     if (typeof callback === "function") this.whenWritten(callback);
+  }
+
+  #write(frames: Buffer, callback: SendCallback | undefined): void {
+    const { sending } = this.#core;
+    const step = () => {
+      sending.outbox.flush();
+      this.#socket.write(frames, (error) => callback?.(error ?? undefined));
+    };
+    sending.afterwards(step, { size: frames.length, messages: 0 });
   }
 
   /** Calls back when what was sent last has left, or with the error for which it cannot. */

@@ -55,13 +55,13 @@ export function settleTerms<Connection>(
   options: ConnectionTerms & { readonly generateMask?: MaskGenerator | undefined },
   hooks: Omit<ConnectionSettings<Connection>, "limits">,
 ): SharedTerms<Connection> {
-  const { autoPong = true, skipUTF8Validation = false, generateMask } = options;
+  const { skipUTF8Validation = false, generateMask } = options;
   const { maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout } = options;
-  const key = [compression, autoPong, skipUTF8Validation, generateMask, maxPayload, closeTimeout];
+  const key = [compression, skipUTF8Validation, generateMask, maxPayload, closeTimeout];
   const known = latest[role];
   if (known !== undefined && key.every((value, index) => value === known.key[index]))
     return known.terms as unknown as SharedTerms<Connection>;
-  const maxMessageSize = maxPayload | 0 || Number.POSITIVE_INFINITY;
+  const maxMessageSize = messageLimit(maxPayload);
   const limits = resolveLimits(connectionLimits, {
     maxMessageSize,
     closeTimeout,
@@ -77,13 +77,20 @@ export function settleTerms<Connection>(
     textAsBytes: true,
     lendsBytes: canLendReads,
     validatesText: !skipUTF8Validation,
-    answersPings: autoPong,
+    // The WebSocket does, by its method `pong` where that is another's.
+    answersPings: false,
     explainsFailures: false,
     ...(generateMask && { maskingKey: () => generateKey(generateMask) }),
   });
   const terms = { endpoint, settings: { ...hooks, limits } };
   latest[role] = { key, terms: terms as unknown as SharedTerms<never> };
   return terms;
+}
+
+/** Returns the longest message for a `maxPayload`, of which `ws` takes the lower 32 bits and no number below 1 for a limit. */
+export function messageLimit(maxPayload: number): number {
+  const size = maxPayload | 0;
+  return size > 0 ? size : Number.POSITIVE_INFINITY;
 }
 
 /** Returns the parameters of permessage-deflate that were agreed on, in our words. */

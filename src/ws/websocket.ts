@@ -56,6 +56,9 @@ export interface ServerSideOptions extends ConnectionTerms {
 /** What all WebSockets do with the events of their connections. */
 let hooks: Pick<ConnectionSettings<WebSocket>, "handlers" | "failed" | "ended" | "endsAtOnce" | "keepalive">;
 
+/** The method `pong` as it is here; an object or a class may have one of its own. */
+let ownPong: WebSocket["pong"];
+
 const noOptions: SendOptions = {};
 const noExtensions: Readonly<Record<string, DeflateParams>> = {};
 const [connecting, open, closing, closed] = [0, 1, 2, 3] as const;
@@ -92,6 +95,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   _url: string | undefined;
   /** @internal How many redirects were followed; on the prototype while none was. */
   declare _redirects: number;
+  /** @internal Whether Pings are answered; on the prototype while they are. */
+  declare _autoPong: boolean;
 
   /** Set once the connection is established, with its socket. */
   #core: ConnectionCore | undefined;
@@ -114,7 +119,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   static {
     const handlers: ConnectionHandlers<WebSocket> = {
       message: (self, data: MessageData, { text }: MessageInfo) => self.#received(data as Uint8Array, text),
-      ping: (self, payload) => self.#receivedControl("ping", payload),
+      ping: (self, payload) => self.#receivedPing(payload),
       pong: (self, payload) => self.#receivedControl("pong", payload),
       closing: (self) => self.#peerCloses(),
       close: (self) => self.emitClose(),
@@ -129,6 +134,8 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       keepalive: undefined,
     };
     Object.defineProperty(WebSocket.prototype, "_redirects", { value: 0, writable: true });
+    Object.defineProperty(WebSocket.prototype, "_autoPong", { value: true, writable: true });
+    ownPong = WebSocket.prototype.pong;
     makeAttributes(WebSocket.prototype);
     for (const kind of [WebSocket, WebSocket.prototype]) {
       for (const [value, name] of stateNames.entries()) {
@@ -241,14 +248,15 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   }
 
   #senderOf(core: ConnectionCore): ConnectionSender {
-    this.#sender ??= new ConnectionSender(core);
+    this.#sender ??= new ConnectionSender(core, this.#socket!);
     return this.#sender;
   }
 
   /** @internal What stands for a receiver, which there is none of. */
   get _receiver(): ReceiverView | null {
     if (this.#core === undefined) return null;
-    this.#receiver ??= new ReceiverView(this.#options.maxPayload ?? defaultMaxPayload, this._extensions);
+    const { maxPayload = defaultMaxPayload } = this.#options;
+    this.#receiver ??= new ReceiverView(this.#core.endpoint, maxPayload, this._extensions);
     return this.#receiver;
   }
 
@@ -284,7 +292,9 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   setSocket(socket: Duplex, head: Buffer, options: ConnectionTerms = {}): void {
     const role = this._isServer ? "server" : "client";
     const params = this._extensions["permessage-deflate"];
-    const { endpoint, settings } = settleTerms(role, params !== undefined, { ...this.#options, ...options }, hooks);
+    const all = { ...this.#options, ...options };
+    const { endpoint, settings } = settleTerms(role, params !== undefined, all, hooks);
+    if (all.autoPong === false) this._autoPong = false;
     const { setTimeout, setNoDelay } = socket as Partial<Socket>;
     setTimeout?.call(socket, 0);
     setNoDelay?.call(socket);
@@ -338,6 +348,21 @@ export class WebSocket extends EventfulSocket<WebSocket> {
       throwLater(error);
     }
     if (this.#options.allowSynchronousEvents === false) this.#holdForThisTurn();
+  }
+
+  #receivedPing(payload: Uint8Array): void {
+    if (this._autoPong) this.#answer(payload);
+    this.#receivedControl("ping", payload);
+  }
+
+  /** Answers a Ping by `pong`: whoever puts another method in its place decides how. */
+  #answer(payload: Uint8Array): void {
+    if (this.pong === ownPong) return this.#core!.endpoint.answerPing(payload);
+    try {
+      this.pong(ownBuffer(payload), !this._isServer, () => {});
+    } catch (error) {
+      throwLater(error);
+    }
   }
 
   #receivedControl(event: "ping" | "pong", payload: Uint8Array): void {

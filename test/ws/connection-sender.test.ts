@@ -10,7 +10,7 @@ import type { ClientOptions, Sender, WebSocket } from "../../src/ws/index.ts";
 import { until } from "../support/connection-pair.ts";
 import { type ReadFrame, readFrames } from "../support/wire.ts";
 import { both, type Exports, ours } from "./implementations.ts";
-import { dial, openPair } from "./pairs.ts";
+import { dial, openPair, socketOf } from "./pairs.ts";
 
 const ends: (() => void)[] = [];
 afterEach(() => {
@@ -176,11 +176,40 @@ test("frames that are made already leave as they are, and once for all connectio
   const left = new Promise<unknown>((resolve) => senderOf(server).sendFrame(list, resolve));
   expect(await received).toEqual(["made", true]);
   expect(await left).toBeUndefined();
-  // A client's frames need masks.
-  expect(() => senderOf(client).sendFrame(list)).toThrow("a client must mask each frame with a key of its own");
+});
+
+describe.each(both)("frames that a client of %s makes by hand", (_, exports) => {
+  const made = (socket: WebSocket, opcode: number, payload: Buffer) =>
+    senderOf(socket).constructor.frame(payload, { opcode, fin: true, rsv1: false, mask: true, readOnly: false });
+
+  test.each([{}, { perMessageDeflate: { threshold: 0 } }])("leave behind what was sent: %j", async (options) => {
+    const { client, server } = await openPair(exports, options, options);
+    const received: string[] = [];
+    server.on("message", (data) => received.push(String(data)));
+    client.send("first");
+    const left = new Promise<unknown>((resolve) => {
+      senderOf(client).sendFrame(made(client, 1, Buffer.from("made")), resolve);
+    });
+    expect((await left) ?? undefined).toBeUndefined();
+    client.send("last");
+    await until(() => received.length === 3);
+    expect(received.sort()).toEqual(["first", "last", "made"]);
+    server.send("answer");
+    expect(await nextMessage(client)).toEqual(["answer", false]);
+  });
+
+  test("may break rules, as proxies have it that pass faults on", async () => {
+    const { client, server } = await openPair(exports);
+    const failed = once(server, "error") as Promise<[NodeJS.ErrnoException]>;
+    senderOf(client).sendFrame(made(client, 8, Buffer.of(0, 0)), () => socketOf(client).end());
+    expect((await failed)[0]).toMatchObject({ code: "WS_ERR_INVALID_CLOSE_CODE" });
+    client.on("error", () => {});
+    client.terminate();
+  });
 });
 
 function senderOf(socket: WebSocket): {
+  constructor: { frame: typeof Sender.frame };
   sendFrame(list: readonly unknown[], callback?: (error?: Error) => void): void;
 } {
   return (socket as unknown as { readonly _sender: ReturnType<typeof senderOf> })._sender;

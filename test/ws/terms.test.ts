@@ -7,7 +7,7 @@ const hooks = { handlers: {}, keepalive: undefined };
 
 test("connections with the same options share what they are made with, until others come", () => {
   const generateMask = () => {};
-  for (const options of [{}, { autoPong: false }, { maxPayload: 5 }, { closeTimeout: 1 }, { generateMask }]) {
+  for (const options of [{}, { maxPayload: 5 }, { closeTimeout: 1 }, { generateMask }]) {
     const terms = settleTerms("client", false, options, hooks);
     expect(settleTerms("client", false, { ...options }, hooks)).toBe(terms);
     expect(settleTerms("server", false, options, hooks)).not.toBe(terms);
@@ -20,7 +20,7 @@ test("without options they are those of ws, and what waits for one peer has no l
   const { endpoint, settings } = settleTerms("server", false, {}, hooks);
   expect(endpoint).toMatchObject({
     ...{ role: "server", maxMessageSize: 104_857_600, compression: false, textAsBytes: true },
-    ...{ validatesText: true, answersPings: true, explainsFailures: false },
+    ...{ validatesText: true, answersPings: false, explainsFailures: false },
   });
   const maxOutboxSize = Number.POSITIVE_INFINITY;
   expect(settings.limits).toMatchObject({ maxMessageSize: 104_857_600, closeTimeout: 30_000, maxOutboxSize });

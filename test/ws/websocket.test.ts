@@ -208,6 +208,33 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
       expect(told).toEqual(["one", "two", "three", "four", "five"]);
     });
 
+    test("answers Pings by a method `pong` that was put in the place of its own", async () => {
+      const { self, peer } = await openOne();
+      const asked: unknown[] = [];
+      self.pong = (data?: unknown, mask?: unknown, callback?: unknown) => {
+        asked.push([String(data), mask, typeof callback]);
+        self.send(`no Pong for ${data}`);
+      };
+      const seen = record(self, ["ping"]);
+      const answers = record(peer, ["pong", "message"]);
+      peer.ping("p");
+      await until(() => answers.length > 0);
+      expect([seen, asked]).toEqual([[["ping", "p"]], [["p", side === "client", "function"]]]);
+      Reflect.deleteProperty(self, "pong");
+      peer.ping("q");
+      await until(() => answers.length > 1);
+      (self as unknown as { _autoPong: boolean })._autoPong = false;
+      peer.ping("r");
+      await until(() => seen.length === 3);
+      self.send("after");
+      await until(() => answers.length > 2);
+      expect(answers).toEqual([
+        ["message", "no Pong for p", false],
+        ["pong", "q"],
+        ["message", "after", false],
+      ]);
+    });
+
     test("answers no Ping where `autoPong` is off", async () => {
       const { self, peer } = await openOne({ autoPong: side !== "server" }, { autoPong: side !== "client" });
       const seen = record(self, ["ping"]);
@@ -509,6 +536,17 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
 });
 
 describe("openline/ws alone", () => {
+  test.each(sides)("bytes of a reason that are no UTF-8 are sent as U+FFFD by the %s", async (side) => {
+    const { [side]: self, [otherSide[side]]: peer } = await openPair(ours);
+    // Each of these becomes a character of three bytes.
+    expect(() => self.close(1000, Buffer.alloc(42, 0xff))).toThrow(
+      new RangeError("The message must not be greater than 123 bytes"),
+    );
+    const closed = once(peer, "close");
+    self.close(1000, Buffer.of(0x61, 0xff, 0x62));
+    expect(await closed).toEqual([1000, Buffer.from("a\ufffdb")]);
+  });
+
   test.each(sides)("an exception in a listener of the %s is uncaught, and the connection goes on", async (side) => {
     const { [side]: self, [otherSide[side]]: peer } = await openPair(ours);
     const uncaught: unknown[] = [];

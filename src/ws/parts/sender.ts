@@ -1,7 +1,7 @@
 /**
  * `Sender` of `ws`: writes frames to a socket, in the order of the calls.
  *
- * Nothing in this package uses it; connections send by `connection/sending/`. While a message is compressed or a Blob is
+ * Of this package only `frame` is used; connections send by `connection/sending/`. While a message is compressed or a Blob is
  * read, what is sent meanwhile waits.
  */
 
