@@ -15,6 +15,8 @@ export interface Client {
   subscribe(topics: readonly string[], resume?: Known): Promise<number>;
   /** Publishes to the topic `all`. */
   publish(text: string): void;
+  /** Has the server send it back. */
+  echo?(text: string): void;
   /** Has the server publish `k` and its name to each of so many topics. */
   publishMany(count: number): Promise<void>;
   /** What it knows to resume by. */
@@ -103,6 +105,7 @@ const socketio: Dialect = async (port, delivered, resume) => {
       return (await line.answer()) === '42["lost"]' ? topics.length : 0;
     },
     publish: (text) => void line.connection.send(`42${JSON.stringify(["publish", text])}`),
+    echo: (text) => void line.connection.send(`42${JSON.stringify(["echo", text])}`),
     publishMany: async (count) => {
       line.connection.send(`42${JSON.stringify(["publish many", count])}`);
       await line.answer();

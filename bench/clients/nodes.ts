@@ -1,7 +1,7 @@
 /**
- * The load of the rows K: a publisher at one node, subscribers at another, whatever they speak.
+ * The load of the rows K, W8 and W9: a publisher at one node, subscribers at another or the same, whatever they speak.
  *
- * `publish` sends the next message when all subscribers have the last; `rate` sends at fixed times and takes how long each
+ * `echo` has each client wait for its message before it sends the next. `publish` sends the next message when all subscribers have the last; `rate` sends at fixed times and takes how long each
  * subscriber waited; `resume` has clients come back that missed a message of each of their topics. Every subscriber checks that it
  * gets what was published, each once and in order.
  */
@@ -34,8 +34,30 @@ const topicsEach = 100;
 const latencies = createHistogram();
 
 console.log("ready");
-console.log(JSON.stringify(option("mode") === "resume" ? await resume() : await publish()));
+const runs: Readonly<Record<string, () => Promise<object>>> = { echo, resume };
+console.log(JSON.stringify(await (runs[option("mode")] ?? publish)()));
 process.exit();
+
+async function echo(): Promise<object> {
+  let replies = 0;
+  for (let index = 0; index < connections; index++) {
+    let sent = 0;
+    const client = await connect(number("subscriber"), (text) => {
+      if (text !== textOf(sent)) fail(`client ${index} got ${text} in place of ${textOf(sent)}`);
+      replies++;
+      record(performance.now() - sentAt);
+      sentAt = performance.now();
+      client.echo!(textOf(++sent));
+    });
+    let sentAt = performance.now();
+    client.echo!(textOf(sent));
+  }
+  await delay(number("warmup"));
+  const [before, own, repliesBefore, began] = [pids.map(schedule), schedule(process.pid), replies, performance.now()];
+  await delay(number("duration"));
+  const seconds = (performance.now() - began) / 1000;
+  return report(before, own, { replies: replies - repliesBefore, published: 1, seconds });
+}
 
 async function publish(): Promise<object> {
   const received = new Uint32Array(connections);

@@ -1,5 +1,6 @@
 /**
- * One run of a row with two nodes and a broker: what is measured is the node with the subscribers, which has a CPU to itself.
+ * One run of a row with two nodes and a broker, or with one node alone: what is measured is the node with the subscribers, which
+ * has a CPU to itself.
  */
 import { neutralBroker, nodesLoad, type Peer } from "./peers.ts";
 import { LoadProcess, loadCpu, ServerProcess, serverCpu } from "./processes.ts";
@@ -23,17 +24,17 @@ export async function runNodes(row: Row, peer: Peer, settings: RunSettings): Pro
     return started;
   };
   try {
-    const broker = await start(neutralBroker, {}, loadCpu);
-    const environment = { ...peer.environment, BENCH_REDIS: String(broker.port) };
-    const publisher = await start(peer.command, environment, loadCpu);
+    const { mode, connections, alone, rate = 0, warmup = settings.warmup, duration = settings.duration } = row.load;
+    const broker = alone ? undefined : await start(neutralBroker, {}, loadCpu);
+    const environment = { ...peer.environment, ...(broker && { BENCH_REDIS: String(broker.port) }) };
+    const others = broker ? [await start(peer.command, environment, loadCpu), broker] : [];
     const subscriber = await start(peer.command, environment, serverCpu);
-    const { mode, connections, rate = 0, warmup = settings.warmup, duration = settings.duration } = row.load;
     const options = {
       mode,
       dialect: peer.dialect!,
-      publisher: publisher.port,
+      publisher: (others[0] ?? subscriber).port,
       subscriber: subscriber.port,
-      pids: [subscriber, publisher, broker].map(measuredPid).join(),
+      pids: [subscriber, ...others].map(measuredPid).join(),
       connections,
       rate,
       warmup,
@@ -41,6 +42,7 @@ export async function runNodes(row: Row, peer: Peer, settings: RunSettings): Pro
     };
     const load = new LoadProcess(withOptions(nodesLoad, options), loadCpu);
     const result = await load.finish<NodesResult>(longestRun);
+    if (alone) return sampleOf(result, 1, "");
     const { published, lost = 0 } = result;
     const micro = (seconds: number): string => ((seconds * 1e6) / published).toFixed(1);
     const ofBroker = `broker ${micro(result.brokerCpu)}`;

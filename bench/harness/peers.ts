@@ -291,6 +291,29 @@ export const nodes = {
   },
 } satisfies Record<string, Peer>;
 
+const ownEngine = {
+  id: "socket.io",
+  title: "socket.io on its engine's ws",
+  column: "ws",
+  command: nodeProgram("servers/nodes/socketio"),
+  environment: { BENCH_ADAPTER: "memory" },
+  dialect: "socketio",
+  version: () => versionOf("socket.io"),
+} satisfies Peer;
+
+/** socket.io without a broker. */
+export const engines = {
+  ws: ownEngine,
+  facade: {
+    ...ownEngine,
+    id: "socket.io-openline-ws",
+    title: "socket.io on openline/ws",
+    column: "openline",
+    environment: { BENCH_ADAPTER: "memory", BENCH_FACADE: "1" },
+    version: () => `${openlineVersion()}, ${versionOf("socket.io")}`,
+  },
+} satisfies Record<string, Peer>;
+
 /** The broker of all nodes, and the load of their clients. */
 export const neutralBroker: Command = nodeProgram("servers/nodes/foreign", "redis", "redis-server");
 export const nodesLoad: Command = nodeProgram("clients/nodes");

@@ -2,7 +2,7 @@
  * The rows: what each one does, whom it measures, and the figures that are to be reached.
  */
 import type { Job } from "../servers/job.ts";
-import { clients, nodes, type Peer, servers, watched } from "./peers.ts";
+import { clients, engines, nodes, type Peer, servers, watched } from "./peers.ts";
 
 /** How the load drives a server, and what a message is. */
 export interface Load {
@@ -16,6 +16,8 @@ export interface Load {
   readonly slow?: number;
   /** Whether the opening handshake has the fields that a browser sends. */
   readonly browserHead?: boolean;
+  /** Whether a row of nodes has only one, and no broker. */
+  readonly alone?: boolean;
   /** Messages under way on each connection. Default 1. */
   readonly inflight?: number;
   /** Bytes of payload of a message from the client; none when it sends nothing. */
@@ -41,7 +43,7 @@ export interface Row {
   readonly title: string;
   /**
    * What is measured: a server or a client under load, memory of idle connections, the peak while one message comes, or one of
-   * two nodes over a broker.
+   * two nodes over a broker, see `alone`.
    */
   readonly kind: "server" | "client" | "idle memory" | "peak memory" | "nodes";
   readonly job: Job;
@@ -116,6 +118,14 @@ export function idleRow(
 function facadeRow(id: string, row: Row, bound: number): Row {
   const title = `${row.title}, by a program for ws`;
   return { ...row, id, title, peers: [openline, facade, ws], targets: [{ ...must(bound, ws), subject: facade.id }] };
+}
+
+/** One node of socket.io, on the `ws` of its engine and on `openline/ws`. */
+function engineRow(id: string, title: string, load: Load): Row {
+  const peers = [engines.facade, engines.ws];
+  const targets = [{ ...must(1, engines.ws), subject: engines.facade.id }];
+  const unit = load.mode === "echo" ? perMessage : perDelivery;
+  return { id, title, kind: "nodes", job: "publish", load: { alone: true, ...load }, peers, unit, rounds: 3, targets };
 }
 
 /** An echo at a fixed rate, whether replies come or not; the figure is the latency that one of a hundred exceeds. */
@@ -367,4 +377,16 @@ export const rows: readonly Row[] = [
   facadeRow("W5", rowOf("B1"), 0.85),
   facadeRow("W6", rowOf("Z1"), 0.35),
   facadeRow("W7", rowOf("M1"), 1),
+  engineRow("W8", "echo of 64 B by socket.io, 100 connections, 1 in flight", {
+    mode: "echo",
+    connections: 100,
+    warmup: 2000,
+    duration: 2000,
+  }),
+  engineRow("W9", "64 B of text broadcast by socket.io to 1000 clients", {
+    mode: "publish",
+    connections: 1000,
+    warmup: 2000,
+    duration: 2000,
+  }),
 ];

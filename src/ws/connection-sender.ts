@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import type { ConnectionCore } from "../connection/connection-core.ts";
+import { nextTick } from "../transport/scheduling.ts";
 import type { SendCallback, SendOptions } from "./arguments.ts";
 import { throwLater } from "./events/tell.ts";
 import { lengthOf } from "./parts/message-data.ts";
@@ -89,6 +90,8 @@ export class ConnectionSender {
 
   /** Calls back when what was sent last has left, or with the error for which it cannot. */
   whenWritten(callback: SendCallback): void {
+    // What socket.io sends to all its clients has, and to remember so many callbacks would cost a fifth more.
+    if (this.#core.sending.hasLeft) return nextTick(callback);
     this.#core.sending.afterWritten((outcome) => {
       try {
         if (outcome === "written") callback();

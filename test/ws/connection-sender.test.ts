@@ -208,6 +208,30 @@ describe.each(both)("frames that a client of %s makes by hand", (_, exports) => 
   });
 });
 
+test.each(both)(
+  "callbacks of %s come in the order of the calls, in a tick of their own, whatever left at once",
+  async (_, exports) => {
+    const { client, server } = await openPair(exports);
+    client.on("message", () => {});
+    const list = (exports.Sender as typeof Sender).frame(Buffer.from("made"), {
+      opcode: 2,
+      fin: true,
+      rsv1: false,
+      mask: false,
+      readOnly: true,
+    } as never);
+    const told: string[] = [];
+    const note = (name: string) => () => void told.push(name);
+    senderOf(server).sendFrame(list, note("frame"));
+    senderOf(server).sendFrame(list, note("again"));
+    server.send("text", note("text"));
+    senderOf(server).sendFrame(list, note("behind"));
+    expect(told).toEqual([]);
+    await until(() => told.length === 4);
+    expect(told).toEqual(["frame", "again", "text", "behind"]);
+  },
+);
+
 function senderOf(socket: WebSocket): {
   constructor: { frame: typeof Sender.frame };
   sendFrame(list: readonly unknown[], callback?: (error?: Error) => void): void;

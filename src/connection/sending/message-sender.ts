@@ -214,6 +214,11 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
     return sent;
   }
 
+  /** Whether all that was sent has left, and everybody who waited for that was told. */
+  get hasLeft(): boolean {
+    return !this.isBusy && this.outbox.hasLeft;
+  }
+
   /** Calls back when what was just sent has left, or cannot any more; in the order of the calls. */
   afterWritten(settled: (outcome: SendOutcome) => void): void {
     this.afterwards(this.outbox.markSent(settled));

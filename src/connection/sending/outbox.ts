@@ -99,6 +99,11 @@ export class Outbox implements Holder {
     return this.waiting + this.#endpoint.outputLength + this.#transport.waiting;
   }
 
+  /** Whether nothing waits, and no callback of `markSent`. */
+  get hasLeft(): boolean {
+    return this.size === 0 && this.#marks?.waits !== true;
+  }
+
   /** The size, and the cost of the line. */
   get #load(): number {
     return this.size + this.lineCost;

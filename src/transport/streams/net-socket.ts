@@ -24,6 +24,11 @@ export class NetSocket extends StreamSocket implements DirectWriter {
     if (!mayBypass || !shareReads(this.stream, onSharedRead)) super.hearBytes();
   }
 
+  /** A socket that is destroyed is not writable; to ask it twice is a look into another object, cold where there are many. */
+  override get writable(): boolean {
+    return this.stream.writable;
+  }
+
   override write(bytes: Uint8Array | Uint8Array[], tell: boolean): Written {
     const outcome = this.#direct ? writeDirectly(this.stream, bytes, this) : "refused";
     // What fails is left to the stream to report.
