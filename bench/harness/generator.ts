@@ -12,18 +12,26 @@ export interface Generator {
   readonly title: string;
 }
 
-/** Compiles the generator when that is needed; `BENCH_GENERATOR=node` chooses the other one. */
+/**
+ * Compiles the generator when that is needed, with TLS where OpenSSL's headers are; `BENCH_GENERATOR=node` chooses the other
+ * one.
+ */
 export function prepareGenerator(): Generator {
-  const source = `${benchFolder}load/load.c`;
-  const program = `${workFolder}load`;
+  const sources = ["load.c", "meter.h", "stream.h"].map((name) => `${benchFolder}load/${name}`);
   if (process.env.BENCH_GENERATOR === "node" || process.platform !== "linux" || !worksHere("cc", ["--version"])) {
     console.log(
       "The load comes from Node, which is slower than some servers here: install a C compiler for good figures.",
     );
     return { command: [process.execPath, `${benchFolder}dist/load/load.js`], title: "load/load.ts" };
   }
-  if (modifiedAt(program) < Math.max(modifiedAt(source), modifiedAt(`${benchFolder}load/meter.h`))) {
-    execFileSync("cc", ["-O2", "-Wall", "-Wextra", "-o", program, source], { stdio: ["ignore", "ignore", "inherit"] });
+  const hasTls = worksHere("cc", ["-fsyntax-only", "-include", "openssl/ssl.h", "-x", "c", "/dev/null"]);
+  const program = `${workFolder}${hasTls ? "load-tls" : "load"}`;
+  if (modifiedAt(program) < Math.max(...sources.map(modifiedAt))) {
+    const options = ["-O2", "-Wall", "-Wextra", ...(hasTls ? ["-DTLS"] : [])];
+    const libraries = hasTls ? ["-lssl", "-lcrypto"] : [];
+    execFileSync("cc", [...options, "-o", program, sources[0]!, ...libraries], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
   }
   return { command: [program], title: "load/load.c" };
 }

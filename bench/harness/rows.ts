@@ -14,6 +14,8 @@ export interface Load {
   readonly bystander?: number;
   /** Connections that come after the warm-up and read nothing of what is published. */
   readonly slow?: number;
+  /** Whether it goes over TLS; not in the mode `storm`. */
+  readonly secure?: boolean;
   /** Whether the opening handshake has the fields that a browser sends. */
   readonly browserHead?: boolean;
   /** Whether a row of nodes has only one, and no broker. */
@@ -126,6 +128,12 @@ function engineRow(id: string, title: string, load: Load): Row {
   const targets = [{ ...must(1, engines.ws), subject: engines.facade.id }];
   const unit = load.mode === "echo" ? perMessage : perDelivery;
   return { id, title, kind: "nodes", job: "publish", load: { alone: true, ...load }, peers, unit, rounds: 3, targets };
+}
+
+/** A row over TLS; the floor is a server of `node:tls`. */
+function secureRow(id: string, row: Row, peers: readonly Peer[]): Row {
+  const load = { ...row.load, secure: true };
+  return { ...row, id, title: `${row.title}, over TLS`, load, peers, targets: [aim(1, ws), aim(1.1, bun)] };
 }
 
 /** An echo at a fixed rate, whether replies come or not; the figure is the latency that one of a hundred exceeds. */
@@ -389,4 +397,7 @@ export const rows: readonly Row[] = [
     warmup: 2000,
     duration: 2000,
   }),
+  secureRow("X1", rowOf("E1"), [openline, ws, bun, floorData]),
+  secureRow("X2", rowOf("E3"), [openline, borrowing, ws, bun, floorData]),
+  secureRow("X3", rowOf("H1"), [openline, ws, bun, floorHandshake]),
 ];

@@ -2,6 +2,7 @@
  * One run: a row and a peer, each process fresh, one load; gives the figure of that round.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { certificateFiles } from "./certificate.ts";
 import { checkLearned, type PayloadFiles, writePayload } from "./payloads.ts";
 import { neutralServer, type Peer } from "./peers.ts";
 import { type Command, LoadProcess, loadCpu, ServerProcess, serverCpu } from "./processes.ts";
@@ -98,6 +99,7 @@ async function attempt(row: Row, peer: Peer, settings: RunSettings): Promise<Sam
     BENCH_PUBLICATIONS: String(publications),
     BENCH_PUBLICATION_SIZE: String(row.publicationSize ?? 64),
     ...(row.figure === "longest pause" && { BENCH_PAUSES: "1" }),
+    ...(row.load.secure && { BENCH_CERTIFICATE: certificateFiles().cert, BENCH_KEY: certificateFiles().key }),
   };
   const server = await ServerProcess.start(peer.command, environment, serverCpu);
   try {
@@ -119,7 +121,8 @@ async function loadServer(run: Run): Promise<Sample> {
   const { row, server, settings } = run;
   const { generator, duration } = settings;
   const { warmup = settings.warmup, mode } = row.load;
-  const needsC = mode === "rate" || mode === "storm" || row.load.bystander !== undefined || row.load.slow !== undefined;
+  const { bystander, slow, secure } = row.load;
+  const needsC = mode === "rate" || mode === "storm" || bystander !== undefined || slow !== undefined || secure;
   if (needsC && generator.length > 1)
     throw new Error("There is no C compiler here, and the load in Node cannot do this");
   const options = await loadOptions(run);
@@ -225,7 +228,7 @@ export function withOptions([program, ...args]: Command, options: Options): Comm
 
 async function loadOptions(run: Run): Promise<Options> {
   const { row, peer, server } = run;
-  const { mode, connections, size, bystander, slow, browserHead } = row.load;
+  const { mode, connections, size, bystander, slow, browserHead, secure } = row.load;
   const raw = peer.raw === true && mode !== "handshake" && mode !== "storm";
   const { publications = 1, publicationSize = 64 } = row;
   const files: PayloadFiles | undefined =
@@ -243,6 +246,7 @@ async function loadOptions(run: Run): Promise<Options> {
     ...(bystander !== undefined && { aside: aside.send, "aside-expect": aside.expect }),
     ...(slow !== undefined && { slow }),
     ...(browserHead && { head: "browser" }),
+    ...(secure && { tls: 1 }),
   };
   if (rate === undefined) return { mode, ...options };
   return { mode, ...options, rate: rate >= 1 ? rate : Math.round(rate * (await ownRate(run, options))) };

@@ -14,6 +14,8 @@
  *   storm      all connections at once, until each has its 101
  *   idle       opens the connections, sends one frame on each and awaits the reply if --send is there, prints "ready",
  *              and keeps them open until its standard input ends
+ *
+ * With --tls 1 all of it but a storm goes over TLS, and each connection shakes hands anew.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -33,6 +35,7 @@
 #include <unistd.h>
 
 #include "meter.h"
+#include "stream.h"
 
 enum { CHUNK = 1 << 20, WRITE_CHUNK = 64 << 10, EVENTS = 256, HEAD = 4096 };
 
@@ -44,7 +47,8 @@ typedef struct {
 } Cycle;
 
 typedef struct {
-  int fd;
+  Stream stream;
+  bool asked;          /* handshake mode: the request has been sent */
   bool open;           /* handshake mode: the 101 has been read */
   uint32_t armed;      /* what epoll watches */
   size_t send_at;      /* place in the cycle of frames */
@@ -61,7 +65,7 @@ typedef struct {
 
 static struct {
   const char *mode, *extensions, *send, *expect, *head, *aside, *aside_expect;
-  int port, pid, connections, inflight, frames, raw, warmup, duration, rate, slow;
+  int port, pid, connections, inflight, frames, raw, tls, warmup, duration, rate, slow;
 } option;
 
 static Cycle frames, aside;
@@ -113,14 +117,21 @@ static int dial(int flags) {
   return fd;
 }
 
-static void write_all(int fd, const char *bytes, size_t length) {
+/* Connects, with TLS where that is wanted, which then shakes hands by the first write. */
+static void open_stream(Connection *c) {
+  c->stream.fd = dial(0);
+  if (option.tls && !secure(&c->stream)) fail("no TLS 1.3 in OpenSSL");
+}
+
+static void write_all(const Connection *c, const char *bytes, size_t length) {
   for (ssize_t n; length > 0; bytes += n, length -= (size_t)n) {
-    n = write(fd, bytes, length < WRITE_CHUNK ? length : WRITE_CHUNK);
+    n = write_some(&c->stream, bytes, length < WRITE_CHUNK ? length : WRITE_CHUNK);
     if (n <= 0) fail("write: %s", strerror(errno));
   }
 }
 
-static void send_request(int fd) {
+/* False where the connection has to be ready for it first: then this is called again. */
+static bool send_request(const Connection *c) {
   char request[1024], fields[512] = "";
   if (option.head) {
     /* What Chrome sends besides. */
@@ -137,14 +148,20 @@ static void send_request(int fd) {
                         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s%s%s%s\r\n",
                         option.port, key, fields, option.extensions ? "Sec-WebSocket-Extensions: " : "",
                         option.extensions ? option.extensions : "", option.extensions ? "\r\n" : "");
-  write_all(fd, request, (size_t)length);
+  ssize_t n = write_some(&c->stream, request, (size_t)length);
+  if (n < 0 && errno == EAGAIN) return false;
+  if (n != length) fail("write: %s", strerror(errno));
+  return true;
 }
 
 /* Reads what there is of the response's head; true when it is whole, and as it must be. */
 static bool read_head(Connection *c) {
-  ssize_t n = read(c->fd, c->head + c->head_length, HEAD - 1 - c->head_length);
-  if (n <= 0) fail("the server ended the stream in the opening handshake");
-  c->head[c->head_length += (size_t)n] = 0;
+  do {
+    ssize_t n = read_some(&c->stream, c->head + c->head_length, HEAD - 1 - c->head_length);
+    if (n < 0 && errno == EAGAIN) return false;
+    if (n <= 0) fail("the server ended the stream in the opening handshake");
+    c->head[c->head_length += (size_t)n] = 0;
+  } while (holds_more(&c->stream));
   char *end = strstr(c->head, "\r\n\r\n");
   if (!end) return false;
   if (strncmp(c->head, "HTTP/1.1 101 ", 13) || !strstr(c->head, accepted)) fail("not a good 101: %s", c->head);
@@ -153,9 +170,9 @@ static bool read_head(Connection *c) {
   return true;
 }
 
-static void read_exactly(int fd, char *into, size_t length) {
+static void read_exactly(const Connection *c, char *into, size_t length) {
   for (ssize_t n; length > 0; into += n, length -= (size_t)n) {
-    n = read(fd, into, length);
+    n = read_some(&c->stream, into, length);
     if (n <= 0) fail("the server ended the stream within a reply");
   }
 }
@@ -199,15 +216,15 @@ static unsigned learn_all(Connection *c, const char *bytes, size_t length) {
 /* Sends one frame and awaits its reply, on a socket that blocks. */
 static void once(Connection *c) {
   const Cycle *cycle = c->cycle;
-  write_all(c->fd, cycle->outgoing, cycle->frame);
+  write_all(c, cycle->outgoing, cycle->frame);
   if (!cycle->expected) {
-    read_exactly(c->fd, c->head, 4);
-    read_exactly(c->fd, c->head + 4, frame_length(c->head) - 4);
+    read_exactly(c, c->head, 4);
+    read_exactly(c, c->head + 4, frame_length(c->head) - 4);
     learn(c->head, frame_length(c->head));
     return;
   }
   char *bytes = malloc(cycle->reply);
-  read_exactly(c->fd, bytes, cycle->reply);
+  read_exactly(c, bytes, cycle->reply);
   if (memcmp(bytes, cycle->expected, cycle->reply)) fail("a reply is not what was expected");
   free(bytes);
 }
@@ -222,10 +239,10 @@ static void open_all(Connection *all) {
     if (is_slow(i)) continue;
     Connection *c = &all[i];
     c->cycle = i < option.connections ? &frames : &aside;
-    c->fd = dial(0);
+    open_stream(c);
     c->sent_at = calloc((size_t)option.inflight, sizeof(uint64_t));
     if (!option.raw) {
-      send_request(c->fd);
+      send_request(c);
       while (!read_head(c)) {
       }
       c->head_length = 0;
@@ -238,21 +255,21 @@ static void open_all(Connection *all) {
 /* They come late, since a server may have cut them off by the time that it is warm. */
 static void open_slow(Connection *all) {
   for (int i = option.connections - option.slow; i < option.connections; i++) {
-    all[i].fd = dial(0);
-    if (!option.raw) send_request(all[i].fd);
+    open_stream(&all[i]);
+    if (!option.raw) send_request(&all[i]);
   }
 }
 
 static void watch(Connection *c, uint32_t events) {
   struct epoll_event event = {.events = events, .data.ptr = c};
   if (c->armed == events) return;
-  if (epoll_ctl(poller, c->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &event)) fail("epoll: %s", strerror(errno));
+  if (epoll_ctl(poller, c->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->stream.fd, &event)) fail("epoll: %s", strerror(errno));
   c->armed = events;
 }
 
 static void flush(Connection *c) {
   if (c->to_send == 0) return;
-  ssize_t n = write(c->fd, c->cycle->outgoing + c->send_at, c->to_send);
+  ssize_t n = write_some(&c->stream, c->cycle->outgoing + c->send_at, c->to_send);
   if (n < 0 && errno != EAGAIN) fail("write: %s", strerror(errno));
   if (n > 0) c->to_send -= (size_t)n, c->send_at = (c->send_at + (size_t)n) % c->cycle->length;
   watch(c, c->to_send ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -304,13 +321,8 @@ static void record_due(Connection *c, unsigned complete, uint64_t time) {
   }
 }
 
-static void receive(Connection *c, Connection *all) {
+static void react(Connection *c, Connection *all, unsigned complete) {
   bool publish = *option.mode == 'p';
-  ssize_t n = read(c->fd, buffer, CHUNK);
-  if (n < 0 && errno == EAGAIN) return;
-  if (n <= 0) fail("the server ended the stream");
-  unsigned complete = c->cycle->expected ? check(c, buffer, (size_t)n) : learn_all(c, buffer, (size_t)n);
-  if (complete == 0) return;
   uint64_t time = now();
   if (is_aside(c) || *option.mode == 'r') {
     record_due(c, complete, time);
@@ -332,11 +344,23 @@ static void receive(Connection *c, Connection *all) {
   send_frames(&all[0], 1, now());
 }
 
+/* Reads what there is. */
+static void receive(Connection *c, Connection *all) {
+  do {
+    ssize_t n = read_some(&c->stream, buffer, CHUNK);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) fail("the server ended the stream");
+    unsigned complete = c->cycle->expected ? check(c, buffer, (size_t)n) : learn_all(c, buffer, (size_t)n);
+    if (complete > 0) react(c, all, complete);
+  } while (holds_more(&c->stream));
+}
+
 static void reconnect(Connection *c) {
-  c->fd = dial(0);
+  open_stream(c);
+  if (option.tls) fcntl(c->stream.fd, F_SETFL, O_NONBLOCK);
   c->armed = 0, c->open = false, c->head_length = 0;
   c->sent_at[0] = now();
-  send_request(c->fd);
+  c->asked = send_request(c);
   watch(c, EPOLLIN);
 }
 
@@ -344,20 +368,28 @@ static void reconnect(Connection *c) {
 static void shake(Connection *c) {
   static const char close_frame[] = {(char)0x88, (char)0x82, 1, 2, 3, 4, 0x03 ^ 1, (char)(0xe8 ^ 2)};
   static const char close_reply[] = {(char)0x88, 2, 0x03, (char)0xe8};
+  if (!c->asked) {
+    c->asked = send_request(c);
+    return;
+  }
   if (!c->open) {
     if (!read_head(c)) return;
     c->open = true, c->head_length = 0;
-    write_all(c->fd, close_frame, sizeof close_frame);
+    write_all(c, close_frame, sizeof close_frame);
     return;
   }
-  ssize_t n = read(c->fd, c->head + c->head_length, HEAD - c->head_length);
-  if (n < 0) fail("the server reset the connection: %s", strerror(errno));
-  c->head_length += (size_t)n;
+  ssize_t n;
+  do {
+    n = read_some(&c->stream, c->head + c->head_length, HEAD - c->head_length);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n < 0) fail("the server reset the connection: %s", strerror(errno));
+    c->head_length += (size_t)n;
+  } while (n > 0 && holds_more(&c->stream));
   if (n > 0) return;
   if (c->head_length != sizeof close_reply || memcmp(c->head, close_reply, sizeof close_reply)) {
     fail("the server did not answer the Close with the same Close");
   }
-  close(c->fd);
+  close_stream(&c->stream);
   replies++;
   record(now() - c->sent_at[0]);
   reconnect(c);
@@ -369,13 +401,13 @@ static void knock(Connection *c, uint32_t events) {
   if (events & EPOLLOUT) {
     int error = 0;
     socklen_t size = sizeof error;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    getsockopt(c->stream.fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error) {
       c->open = true, refused++;
-      close(c->fd);
+      close_stream(&c->stream);
       return;
     }
-    send_request(c->fd);
+    send_request(c);
     watch(c, EPOLLIN);
     return;
   }
@@ -388,7 +420,7 @@ static void storm(Connection *all) {
   int flags = SOCK_NONBLOCK;
   uint64_t begin = now(), cpu = cpu_of(option.pid);
   for (int i = 0; i < option.connections; i++) {
-    all[i].fd = dial(flags);
+    all[i].stream.fd = dial(flags);
     all[i].sent_at = calloc(1, sizeof(uint64_t));
     all[i].sent_at[0] = begin;
     watch(&all[i], EPOLLOUT);
@@ -416,7 +448,7 @@ static void start(Connection *all) {
       continue;
     }
     if (is_slow(i)) continue;
-    fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
+    fcntl(all[i].stream.fd, F_SETFL, O_NONBLOCK);
     watch(&all[i], EPOLLIN);
     if (*option.mode == 'e') send_frames(&all[i], (unsigned)option.inflight, now());
   }
@@ -489,6 +521,7 @@ static void read_options(char **words) {
   option.inflight = atoi(word(words, "inflight", "1"));
   option.frames = atoi(word(words, "frames", "1"));
   option.raw = atoi(word(words, "raw", "0"));
+  option.tls = atoi(word(words, "tls", "0"));
   option.warmup = atoi(word(words, "warmup", "500"));
   option.duration = atoi(word(words, "duration", "1000"));
 }
@@ -517,6 +550,10 @@ static void print_learned(void) {
 int main(int count, char **words) {
   signal(SIGPIPE, SIG_IGN);
   read_options(words + (count > 0));
+  if (option.tls && !has_tls) {
+    fputs("There is no OpenSSL that this load could be compiled with: install libssl-dev\n", stderr);
+    return 1;
+  }
   if (option.send) read_cycle(&frames, option.send, option.expect, option.frames, *option.mode == 'p');
   if (option.aside) read_cycle(&aside, option.aside, option.aside_expect, option.frames, false);
   buffer = malloc(CHUNK);

@@ -1,7 +1,7 @@
 /**
  * Bun.serve with its own topics and, where the job is about it, its shared compressor.
  */
-import { compresses, job, listening, publications, publishes, topicsOf } from "./job.ts";
+import { compresses, job, listening, publications, publishes, tls, topicsOf } from "./job.ts";
 
 interface Socket {
   send(data: string | Uint8Array, compress?: boolean): number;
@@ -19,6 +19,7 @@ let subscribed = 0;
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
+  ...(tls && { tls }),
   fetch(request: Request, listener: { upgrade(request: Request): boolean }): Response | undefined {
     return listener.upgrade(request) ? undefined : new Response("WebSocket only", { status: 426 });
   },

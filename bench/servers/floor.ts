@@ -1,13 +1,14 @@
 /**
- * The floor: a raw TCP server that does no WebSocket work, only the reads and writes that any server must do.
+ * The floor: a raw TCP or TLS server that does no WebSocket work, only the reads and writes that any server must do.
  *
  * `data` reads as Node does by default, `onread` gives each accepted socket one shared read buffer. For the row of opening
  * handshakes it answers the first bytes with a constant 101 and the next with a Close.
  */
 import { Buffer } from "node:buffer";
 import { type AddressInfo, createServer, Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import { serverFrame } from "../harness/frames.ts";
-import { connections, job, listening, publications, publishes } from "./job.ts";
+import { connections, job, listening, publications, publishes, tls } from "./job.ts";
 
 const onread = process.argv[2] === "onread";
 const shaking = process.argv[2] === "handshake";
@@ -22,14 +23,17 @@ const binary = 0x82;
 const closing = Buffer.from([0x88, 2, 0x03, 0xe8]);
 const shared = Buffer.allocUnsafeSlow(256 * 1024);
 
-const server = createServer({ pauseOnConnect: onread, noDelay: true }, (accepted) => {
+const options = { pauseOnConnect: onread, noDelay: true };
+const server = tls ? createTlsServer({ ...options, ...tls }, serve) : createServer(options, serve);
+server.listen(0, "127.0.0.1", () => listening((server.address() as AddressInfo).port));
+
+function serve(accepted: Socket): void {
   const socket = onread ? withSharedBuffer(accepted) : accepted;
   socket.on("error", () => socket.destroy());
   if (publishes) remember(socket);
   if (shaking) socket.once("data", () => shake(socket));
   else if (!onread) socket.on("data", (chunk) => react(socket, chunk));
-});
-server.listen(0, "127.0.0.1", () => listening((server.address() as AddressInfo).port));
+}
 
 function react(socket: Socket, chunk: Buffer): void {
   if (publishes && chunk[0] === binary) sendAside(socket, chunk);

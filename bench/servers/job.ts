@@ -5,6 +5,7 @@
  * makes it collect garbage and print `gc done`, `pauses` tell how long collections took since `forget`. When its standard
  * input ends it exits, so that none outlives the harness.
  */
+import { readFileSync } from "node:fs";
 import { PerformanceObserver } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 
@@ -33,6 +34,14 @@ export const compresses: boolean = job.includes("deflate");
 
 /** Whether connections get what another has caused. */
 export const publishes: boolean = job.startsWith("publish") || job === "topics";
+
+/** The certificate of a server whose load comes over TLS, in PEM; undefined for any other. */
+export const tls: { readonly cert: string; readonly key: string } | undefined = certificate();
+
+function certificate(): typeof tls {
+  const { BENCH_CERTIFICATE: cert, BENCH_KEY: key } = process.env;
+  return cert && key ? { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") } : undefined;
+}
 
 /** The topics of the connection with that number, in the order in which they are published to. */
 export function topicsOf(connection: number): string[] {

@@ -9,7 +9,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Route, UpgradeContext } from "openline";
-import { compresses, job, listening, publications, publishes, topicsOf } from "./job.ts";
+import { compresses, job, listening, publications, publishes, tls, topicsOf } from "./job.ts";
 
 const dist = process.env.OPENLINE_DIST;
 const openline = (await import(dist ? `${dist}/index.js` : "openline")) as typeof import("openline");
@@ -19,7 +19,7 @@ let seen = 0;
 const shared = process.env.BENCH_SHARED === "1" ? createServer() : undefined;
 if (shared) await new Promise<void>((resolve) => void shared.listen(0, "127.0.0.1", resolve));
 const server = await openline.serve({
-  ...(shared ? { server: shared } : { host: "127.0.0.1" }),
+  ...(shared ? { server: shared } : { host: "127.0.0.1", ...(tls && { tls }) }),
   compression: compresses && { threshold: 0 },
   ...(process.env.BENCH_BORROW === "1" && { borrow: true }),
   ...(watch === "log" && { log: () => void seen++ }),

@@ -2,10 +2,11 @@
  * ws, or with BENCH_FACADE=1 `openline/ws` in its place, as its documentation advises for speed: with its addon (BENCH_WITHOUT_ADDON=1 leaves it out), no compression but
  * where the job is about it, UTF-8 validated as by default.
  */
+import { createServer } from "node:https";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import type { RawData, WebSocket } from "ws";
-import { compresses, job, listening, publications, publishes, topicsOf } from "./job.ts";
+import { compresses, job, listening, publications, publishes, tls, topicsOf } from "./job.ts";
 
 if (process.env.BENCH_WITHOUT_ADDON === "1") process.env.WS_NO_BUFFER_UTIL = "1";
 else createRequire(import.meta.url)("bufferutil");
@@ -13,9 +14,9 @@ const { OPENLINE_DIST: dist, BENCH_FACADE: facade } = process.env;
 const name = facade !== "1" ? "ws" : dist ? `${dist}/ws/index.js` : "openline/ws";
 const { WebSocketServer } = (await import(name)) as typeof import("ws");
 
+const address = { host: "127.0.0.1", port: 0 };
 const server = new WebSocketServer({
-  host: "127.0.0.1",
-  port: 0,
+  ...(tls ? { server: createServer(tls).listen(address) } : address),
   clientTracking: publishes,
   perMessageDeflate: compresses && {
     threshold: 0,
