@@ -77,6 +77,11 @@ export const lacks: readonly Lack[] = [
     tests: ["server/listening/passed-sockets.test.ts", "server/listening/cluster.test.ts"],
   },
   {
+    runtimes: ["bun", "deno"],
+    what: "Listening on a socket that the parent hands over, `listenOptions.fd`: another port is taken, or none",
+    tests: ["server/listening/listener.test.ts > listens on a file descriptor of its parent's"],
+  },
+  {
     runtimes: ["bun"],
     what: "Reads into one shared buffer: `borrow` lends a copy",
     tests: [
