@@ -118,6 +118,6 @@ describeContract("a handle that has become a stream", { ...ofSockets, make: hand
 describeContract("a socket of our own", { ...ofSockets, make: () => socketPair(true), borrows: canLendReads });
 describeContract("a socket that has become a stream", { ...ofSockets, make: becomeStream, borrows: false });
 describeContract("a socket that others may use", { ...ofSockets, make: () => socketPair(false), borrows: false });
-describeContract("a socket of TLS", { make: tlsPair, borrows: false, resets: false, addresses: true });
+describeContract("a socket of TLS", { make: tlsPair, borrows: canLendReads, resets: false, addresses: true });
 describeContract("any stream", { make: streamPair, borrows: false, resets: false, addresses: false });
 describeContract("a pair in memory", { make: pairInMemory, borrows: false, resets: true, addresses: false });

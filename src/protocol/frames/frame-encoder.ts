@@ -49,7 +49,7 @@ export function encodeFrame(
     encodeLongFrame(output, role, firstByte, payload, long);
     return;
   }
-  const at = output.reserve(length + longestHeader);
+  const at = output.reserve(length + longestHeader, true);
   const key = role === "client" ? output.maskingKey() : 0;
   const start = writeHeader(output.slab, at, role, firstByte, length, key);
   setBytes.call(output.slab, payload, start);

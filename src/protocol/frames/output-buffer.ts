@@ -12,6 +12,11 @@ import { createMaskingKey } from "./mask.ts";
 
 /** The length of a slab in bytes: room for a payload of 64 KiB and for many small frames. */
 export const slabSize: number = 66 * 1024;
+/**
+ * From this length on a frame has a slab of its own size where output waits: to copy it out of a common one costs as much
+ * again. With the memory of the message, that is half of what TLS adds to an echo of 16 KiB.
+ */
+const leastOfItsOwn = 4096;
 const slabsKept = 32;
 const pool: Uint8Array[] = [];
 const none: Uint8Array = allocateBytes(0);
@@ -70,9 +75,12 @@ export class OutputBuffer {
     return this.#referred.length > 0;
   }
 
-  /** Makes room for `length` bytes (at most `slabSize`) in one piece, and returns their index in `slab`. */
-  reserve(length: number): number {
-    if (this.slab.length - this.position < length) this.#nextSlab();
+  /**
+   * Makes room for `length` bytes (at most `slabSize`) in one piece, and returns their index in `slab`. With `exact`, nearly
+   * all of it will be written to.
+   */
+  reserve(length: number, exact = false): number {
+    if (this.slab.length - this.position < length) this.#nextSlab(length, exact);
     return this.position;
   }
 
@@ -97,7 +105,8 @@ export class OutputBuffer {
    */
   take(copied = false): Uint8Array[] {
     if (this.#referred.length > 0) this.#settleReferred(copied);
-    const only = this.#pieces.length === 0 && !this.#leavesAtOnce && this.length < slabSize / 4;
+    const small = this.slab.length === slabSize && this.length < slabSize / 4;
+    const only = small && this.#pieces.length === 0 && !this.#leavesAtOnce;
     this.#cutPiece();
     const pieces = this.#pieces;
     this.#forgetPieces();
@@ -150,10 +159,11 @@ export class OutputBuffer {
     }
   }
 
-  #nextSlab(): void {
+  #nextSlab(length: number, exact: boolean): void {
     this.#cutPiece();
-    if (this.slab !== none) this.#filled.push(this.slab);
-    this.slab = pool.pop() ?? allocateBytes(slabSize);
+    if (this.slab.length === slabSize) this.#filled.push(this.slab);
+    const ofItsOwn = exact && length >= leastOfItsOwn && !this.#leavesAtOnce;
+    this.slab = ofItsOwn ? allocateBytes(length) : (pool.pop() ?? allocateBytes(slabSize));
     this.position = this.#from = 0;
   }
 
@@ -166,7 +176,7 @@ export class OutputBuffer {
 
   #recycle(): void {
     if (!this.#inFlight) {
-      if (this.slab !== none && pool.length < slabsKept) pool.push(this.slab);
+      if (this.slab.length === slabSize && pool.length < slabsKept) pool.push(this.slab);
       if (this.#filled.length > 0) pool.push(...this.#filled.slice(0, slabsKept - pool.length));
     }
     this.#dropSlabs();

@@ -1,5 +1,5 @@
 /**
- * A TCP or Unix socket that is the connection's alone: it reads into a buffer that many share, and is written to past its
+ * A socket that is the connection's alone: it reads into a buffer that many share and, without TLS, is written to past its
  * stream. Where the runtime has not what that takes, and after `becomeStream`, it is an ordinary stream.
  */
 

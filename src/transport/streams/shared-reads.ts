@@ -8,6 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { maskReadBuffer, readBuffer } from "../../protocol/frames/mask-wasm.ts";
 
 /**
@@ -106,10 +107,16 @@ function findKeys(): ReadKeys | undefined {
   return { buffer: buffer[0]!, callback: callback[0]! };
 }
 
+/** Whether a socket is of a class of Node's itself, with or without TLS: one of another class may read in its own way. */
+export function isOrdinary(socket: Socket): boolean {
+  const prototype = Object.getPrototypeOf(socket);
+  return prototype === Socket.prototype || prototype === TLSSocket.prototype;
+}
+
 function canShare(socket: Socket): boolean {
   const { _handle: handle } = socket as unknown as BareSocket;
   return (
-    Object.getPrototypeOf(socket) === Socket.prototype &&
+    isOrdinary(socket) &&
     typeof handle?.useUserBuffer === "function" &&
     !socket.destroyed &&
     !socket.readableEnded &&

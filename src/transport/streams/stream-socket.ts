@@ -1,5 +1,5 @@
 /**
- * A socket that is read and written as the stream it is: one of TLS, or one that others may use as well.
+ * A socket that is read and written as the stream it is, since others may use it as well.
  *
  * Its chunks are memory of their own, and what it says has left was read. Within one large write it tells nothing, but
  * the handles below it do, also those below TLS.

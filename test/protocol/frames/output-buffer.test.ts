@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import { giveOutput, OutputBuffer, slabSize, takeOutput } from "../../../src/protocol/frames/output-buffer.ts";
 
-function put(output: OutputBuffer, text: string): void {
-  const at = output.reserve(text.length);
+function put(output: OutputBuffer, text: string, exact = false): void {
+  const at = output.reserve(text.length, exact);
   output.slab.set(Buffer.from(text, "latin1"), at);
   output.position = at + text.length;
 }
@@ -254,6 +254,50 @@ describe("memory", () => {
     expect(output.take()[0]).toBe(long);
     output.taken(false);
     expect(output.take()).toEqual([]);
+  });
+
+  /** An output whose transport did not take all at once. */
+  function waiting(): OutputBuffer {
+    const output = new OutputBuffer();
+    put(output, "x");
+    output.take();
+    output.taken(false);
+    return output;
+  }
+
+  test.each([
+    [4096, true, true],
+    [4095, true, false],
+    [4096, false, false],
+  ])(
+    "of %i bytes whose length is exact, %s, a stalled transport's have a slab of their own: %s [D08]",
+    (length, exact, own) => {
+      const output = waiting();
+      put(output, "y".repeat(length), exact);
+      const { slab } = output;
+      expect(slab).toHaveLength(own ? length : slabSize);
+      const [piece] = output.take();
+      expect(piece!.buffer === slab.buffer).toBe(own);
+      expect(join([piece!])).toBe("y".repeat(length));
+    },
+  );
+
+  test("where all left at once there is no such slab, nor behind a long frame, and no pool keeps one [D08]", () => {
+    const output = new OutputBuffer();
+    put(output, "y".repeat(4096), true);
+    expect(output.slab).toHaveLength(slabSize);
+    output.clear();
+    for (const end of ["", "z"]) {
+      const stalled = waiting();
+      put(stalled, "y".repeat(4096), true);
+      put(stalled, end);
+      expect(join(stalled.take())).toBe(`${"y".repeat(4096)}${end}`);
+      stalled.taken(true);
+      const others = Array.from({ length: 40 }, () => new OutputBuffer());
+      for (const other of others) put(other, "other");
+      expect(others.every(({ slab }) => slab.length === slabSize)).toBe(true);
+      for (const other of others) other.clear();
+    }
   });
 
   test("clear while a write is under way leaves the bytes of the write alone [D12]", () => {

@@ -96,11 +96,6 @@ test("a stream is the transport that fits it", async () => {
     transportOver(new TLSSocket(plain), true),
     transportOver(new HeldDuplex(), true),
   ];
-  expect(kinds.map((kind) => kind.constructor.name)).toEqual([
-    "NetSocket",
-    "StreamSocket",
-    "StreamSocket",
-    "AnyDuplex",
-  ]);
+  expect(kinds.map((kind) => kind.constructor.name)).toEqual(["NetSocket", "StreamSocket", "NetSocket", "AnyDuplex"]);
   expect(kinds[0]).toBeInstanceOf(StreamSocket);
 });
