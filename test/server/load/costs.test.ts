@@ -69,6 +69,24 @@ async function allocatedPerMessage(path: string, echoes: Omit<Echo, "count">): P
   return least;
 }
 
+/** The bytes that the server allocates for a connection, from its first bytes to its reset. */
+async function allocatedPerConnection(path: string): Promise<number> {
+  const come = async (count: number): Promise<void> => {
+    for (const peer of await open(count, path)) peer.reset();
+  };
+  let least = Number.POSITIVE_INFINITY;
+  for (let batch = 0; batch < 5; batch++) await come(300);
+  for (let round = 0; round < 3; round++) {
+    await ask("heap");
+    const before = await ask("allocated");
+    await come(300);
+    const after = await ask("allocated");
+    expect(after.collections).toBe(before.collections);
+    least = Math.min(least, (after.allocated - before.allocated) / 300);
+  }
+  return least;
+}
+
 beforeAll(async () => {
   const script = new URL("../../support/counted-server.ts", import.meta.url).pathname;
   const flags = ["--expose-gc", "--min-semi-space-size=64", "--max-semi-space-size=64"];
@@ -94,6 +112,13 @@ describe("the costs of a connection, on any machine", () => {
     const after = await ask("heap");
     expect(after.connections - before.connections).toBe(400);
     expect((after.heap - before.heap) / 400).toBeLessThan(idle);
+  });
+
+  test.skipIf(process.env.OPENLINE_BARE_HANDLES === "0").each([
+    [9_500, "a connection", "/idle"],
+    [12_500, "a connection that `upgrade` lets in", "/asked"],
+  ])("less than %i bytes are allocated for %s, from its first bytes to its end", async (most, _, path) => {
+    expect(await allocatedPerConnection(path)).toBeLessThan(most);
   });
 
   test("16 messages in one chunk are answered by one write", async () => {
