@@ -55,16 +55,16 @@ function measure(name: string): string {
   return `| ${name} | ${killed + survived} | ${killed} | ${survived} | ${score} % |`;
 }
 
-/** Replaces the rows of the page's table whose first cell is the same. */
+/** Puts rows into the page's table, each in place of the one with the same first cell, if there is one. */
 function save(measured: readonly string[]): void {
-  let text = readFileSync(page, "utf8");
-  for (const row of measured) {
-    const start = row.slice(0, row.indexOf("|", 1) + 1);
-    const at = text.indexOf(`\n${start}`) + 1;
-    if (at === 0) throw new Error(`Cannot save the row of ${start}: ${page} has none that begins like it`);
-    text = text.slice(0, at) + row + text.slice(text.indexOf("\n", at));
-  }
-  writeFileSync(page, text);
+  const lines = readFileSync(page, "utf8").split("\n");
+  const first = lines.findIndex((line) => line.startsWith("| --- |")) + 1;
+  const behind = lines.findIndex((line, index) => index >= first && !line.startsWith("|"));
+  const nameOf = (row: string): string | undefined => row.split("|")[1];
+  const names = measured.map(nameOf);
+  const kept = lines.slice(first, behind).filter((row) => !names.includes(nameOf(row)));
+  lines.splice(first, behind - first, ...[...kept, ...measured].sort());
+  writeFileSync(page, lines.join("\n"));
 }
 
 function modifiedAt(path: string): number {
