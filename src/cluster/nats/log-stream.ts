@@ -4,6 +4,7 @@
 
 import { headers, type Msg } from "@nats-io/transport-node";
 import { ClusterError } from "../broker/cluster-error.ts";
+import { newEpoch } from "../broker/memory-broker.ts";
 import { answerOf, isOvertaken } from "./jetstream-api.ts";
 import { found, KeptStream, type MessageQuestion, type StreamInfo, statusOf } from "./kept-stream.ts";
 import type { NatsLink } from "./nats-link.ts";
@@ -32,8 +33,6 @@ const mostTries = 20;
 /** See the head of this file. */
 export class LogStream {
   readonly names: StreamNames;
-  /** What tells it from streams of its name that were there before: when it was made. */
-  readonly nonce: string;
   readonly #link: NatsLink;
   readonly #stream: KeptStream;
   /** What the start of the server is called that the stream's marks know of. */
@@ -48,7 +47,6 @@ export class LogStream {
     this.#stream = stream;
     this.#start = start;
     this.names = names;
-    this.nonce = BigInt(stream.created.replace(/\D/g, "")).toString(36);
   }
 
   /** Finds the stream of the rule, or makes it. Rejects with a `ClusterError`. */
@@ -68,6 +66,11 @@ export class LogStream {
     return opened;
   }
 
+  /** What tells it from streams of its name that were there before. */
+  get nonce(): string {
+    return this.offsets.nonce;
+  }
+
   /** The time by the broker's clock, in milliseconds since 1970. */
   get now(): number {
     return Date.now() + this.#stream.ahead;
@@ -84,7 +87,8 @@ export class LogStream {
       if (mark) offsets.learn(mark);
       const isKnown = offsets.starts.some(({ server }) => server === this.#start);
       if (mark && isKnown && this.now - mark.time < names.maxAge / 2) return;
-      await this.#setNewest(names.starts, offsets.markFor(this.#start, this.#stream.firstSequence), mark?.sequence);
+      const text = offsets.markFor(this.#start, this.#stream.firstSequence, newEpoch());
+      await this.#setNewest(names.starts, text, mark?.sequence);
     }
     throw new ClusterError("unavailable", `NATS: the start of the server cannot be marked in ${names.stream}`);
   }

@@ -43,6 +43,12 @@ export function hashOf(id: string): number {
 /** See the head of this file. */
 export class Offsets {
   #starts: readonly ServerStart[] = [];
+  #nonce = "";
+
+  /** What tells the stream from those of its name that were there before; its first mark says it, and all others after it. */
+  get nonce(): string {
+    return this.#nonce;
+  }
 
   /** The starts of the server that are known, in their order. */
   get starts(): readonly ServerStart[] {
@@ -51,8 +57,10 @@ export class Offsets {
 
   /** A mark says all starts that there were. */
   learn({ sequence, time, data }: StartMark): void {
+    const [nonce = "", ...lines] = new TextDecoder().decode(data).split("\n");
+    this.#nonce = nonce;
     this.#starts = [];
-    for (const line of new TextDecoder().decode(data).split("\n")) {
+    for (const line of lines) {
       const [server = "", from = sequence, base = this.#baseAt(sequence, time)] = line.split(" ");
       this.#starts = [...this.#starts, { server, from: Number(from), base: Number(base) }];
     }
@@ -60,13 +68,13 @@ export class Offsets {
 
   /**
    * What the next mark has to say: the starts that the stream still has messages of, from its oldest one on, and that of
-   * the server where it is not among them.
+   * the server where it is not among them. `otherwise` is the nonce of a stream without a mark.
    */
-  markFor(server: string, oldest: number): string {
+  markFor(server: string, oldest: number, otherwise: string): string {
     const kept = this.#starts.filter((_, index) => (this.#starts[index + 1]?.from ?? oldest) >= oldest);
     const lines = kept.map(({ server, from, base }) => `${server} ${from} ${base}`);
     if (!kept.some((start) => start.server === server)) lines.push(server);
-    return lines.join("\n");
+    return [this.#nonce || otherwise, ...lines].join("\n");
   }
 
   /** The offset of a message with this number and id. */

@@ -11,7 +11,7 @@ beforeEach(() => {
 
 /** A server starts: its mark, behind those that there were, gets this number. */
 function start(server: string, sequence: number, time: number, made: Offsets = offsets): void {
-  made.learn({ sequence, time, data: new TextEncoder().encode(made.markFor(server, 1)) });
+  made.learn({ sequence, time, data: new TextEncoder().encode(made.markFor(server, 1, "nonce")) });
 }
 
 test("an offset tells the number, and apart what two messages with one number are", () => {
@@ -81,8 +81,11 @@ test("a mark says what the one before it said, and leaves out starts without mes
   // Made anew: no start is added.
   start("two", 15, noon + day);
   expect(offsets.starts).toEqual(before);
-  expect(offsets.markFor("two", 10).split("\n")).toHaveLength(2);
-  expect(offsets.markFor("two", 11).split("\n")).toHaveLength(2);
-  expect(offsets.markFor("two", 12).split("\n")).toHaveLength(1);
-  expect(offsets.markFor("three", 12).split("\n")).toHaveLength(2);
+  const linesOf = (server: string, oldest: number) => offsets.markFor(server, oldest, "another").split("\n");
+  expect(linesOf("two", 10)).toHaveLength(3);
+  expect(linesOf("two", 11)).toHaveLength(3);
+  expect(linesOf("two", 12)).toHaveLength(2);
+  expect(linesOf("three", 12)).toHaveLength(3);
+  // The stream is the same through all of them.
+  expect([offsets.nonce, linesOf("three", 12)[0]]).toEqual(["nonce", "nonce"]);
 });
