@@ -21,7 +21,7 @@ import {
   type TopicCounters,
   textOf,
 } from "./node/cluster-topic.ts";
-import { type Unwrapped, wrap } from "./node/envelope.ts";
+import { type Unwrapped, wrap, wrappingLength } from "./node/envelope.ts";
 import { Grants } from "./node/grants.ts";
 import type { LogGap } from "./node/log-reader.ts";
 import { Publisher, toClusterError } from "./node/publisher.ts";
@@ -135,7 +135,7 @@ export class ClusterNode implements RelayNode, ClusterTopicNode {
   async publish(topic: string, message: Unwrapped, key?: string): Promise<string | undefined> {
     const payload = wrap(message);
     const { maxPayload } = this.#options;
-    if (payload.length > maxPayload) {
+    if (payload.length - wrappingLength > maxPayload) {
       throw new ClusterError("too-large", `Cannot publish: the message is longer than maxPayload, ${maxPayload} bytes`);
     }
     this.counters.published++;

@@ -112,10 +112,12 @@ test("what the channel lost is found by the check of silent topics", async () =>
 });
 
 test("what is longer than it may be is refused before it is counted", async () => {
-  const { node } = nodeOf({ maxPayload: 30 });
+  const { node } = nodeOf({ maxPayload: 4 });
   await expect(node.publish("log/1", message("12345"))).rejects.toMatchObject({ code: "too-large" });
+  await expect(node.publish("log/1", message("äöü"))).rejects.toMatchObject({ code: "too-large" });
   await node.publish("log/1", message("1234"));
-  expect(node.counters.published).toBe(1);
+  await node.publish("log/1", message("äö"));
+  expect(node.counters.published).toBe(2);
 });
 
 test("what could not be published is counted, whoever looks at it", async () => {

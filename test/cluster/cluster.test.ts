@@ -538,7 +538,7 @@ describe("a process by itself", () => {
     const broker = new FaultyBroker();
     const cluster = clusterOf({ broker, maxPayload: 100, maxPending: 3, publishTimeout: 300 });
     await cluster.ready;
-    await expect(cluster.publish("log/1", "x".repeat(100))).rejects.toMatchObject({ code: "too-large" });
+    await expect(cluster.publish("log/1", "x".repeat(101))).rejects.toMatchObject({ code: "too-large" });
     broker.cut();
     const waiting = [1, 2, 3].map(() => cluster.publish("log/1", "x"));
     await expect(cluster.publish("log/1", "x")).rejects.toMatchObject({ code: "overloaded" });

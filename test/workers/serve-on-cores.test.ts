@@ -139,6 +139,23 @@ describe.each(forms)("%s", (form) => {
     expect(await numbersOf(workers)).toMatchObject({ workers: 3, silentWorkers: 0, restarts: 0 });
   });
 
+  test("a worker that stands still is ended five seconds after the deadline", async () => {
+    const workers = await started({}, { threads, workers: 1 });
+    const one = await client(workers.port);
+    const file = freshFile();
+    writeFileSync(file, "");
+    void one.ask({ do: "block", file });
+    await eventually(async () => (await workers.metrics()).silentWorkers === 1);
+    // Time is over once: were there another wait behind it, this would not end.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    afterwards(() => vi.useRealTimers());
+    const drained = workers.drain({ over: 0, deadline: 1000 });
+    vi.advanceTimersByTime(6000);
+    await drained;
+    vi.useRealTimers();
+    expect(await numbersOf(workers)).toMatchObject({ workers: 0, connections: 0 });
+  });
+
   test("20,000 messages of one turn all cross", async () => {
     const workers = await started({}, { workers: 2 });
     const [publisher, other] = await clientOfEach(workers.port, 2);
@@ -200,6 +217,18 @@ describe.each(forms)("%s", (form) => {
     const again = startChild("../workers/primary-program.ts", [JSON.stringify({ threads, workers: 2 })]);
     expect(await again.exited).toMatchObject({ code: 1, stderr: expect.stringContaining("EADDRINUSE") });
     await clientOfEach(port, 2);
+  });
+
+  test("two of them in one process have a port each, and cannot have the same", async () => {
+    const [one, other] = await Promise.all([
+      started({}, { threads, workers: 2 }),
+      started({}, { threads, workers: 2 }),
+    ]);
+    expect(one.port).not.toBe(other.port);
+    await clientOfEach(one.port, 2);
+    expect((await numbersOf(other)).opened).toBe(0);
+    await expect(started({ port: one.port }, { threads })).rejects.toMatchObject({ code: "EADDRINUSE" });
+    await clientOfEach(other.port, 2);
   });
 
   test.skipIf(!hasReusePort)(

@@ -9,7 +9,8 @@ import { Buffer } from "node:buffer";
 
 const version = 1;
 const textFlag = 1;
-const headerLength = 26;
+/** How many bytes the wrapping takes. */
+export const wrappingLength = 26;
 
 /** A message with its wrapping off. */
 export interface Unwrapped {
@@ -27,22 +28,22 @@ const noSession = "0".repeat(32);
 export function wrap({ data, node, session }: Unwrapped): Uint8Array {
   const isText = typeof data === "string";
   const length = isText ? Buffer.byteLength(data) : data.length;
-  const wrapped = Buffer.allocUnsafe(headerLength + length);
+  const wrapped = Buffer.allocUnsafe(wrappingLength + length);
   wrapped[0] = version;
   wrapped[1] = isText ? textFlag : 0;
   wrapped.write(node, 2, "hex");
   wrapped.write(session || noSession, 10, "hex");
-  if (isText) wrapped.write(data, headerLength);
-  else wrapped.set(data, headerLength);
+  if (isText) wrapped.write(data, wrappingLength);
+  else wrapped.set(data, wrappingLength);
   return wrapped;
 }
 
 /** Takes the wrapping off; undefined for what cannot be read. */
 export function unwrap(wrapped: Uint8Array): Unwrapped | undefined {
-  if (wrapped.length < headerLength || wrapped[0] !== version || wrapped[1]! > textFlag) return undefined;
+  if (wrapped.length < wrappingLength || wrapped[0] !== version || wrapped[1]! > textFlag) return undefined;
   const bytes = Buffer.from(wrapped.buffer, wrapped.byteOffset, wrapped.length);
-  const session = bytes.toString("hex", 10, headerLength);
-  const data = bytes.subarray(headerLength);
+  const session = bytes.toString("hex", 10, wrappingLength);
+  const data = bytes.subarray(wrappingLength);
   try {
     return {
       data: wrapped[1] === textFlag ? utf8.decode(data) : data,

@@ -3,7 +3,7 @@
  */
 
 import { createServer } from "node:http";
-import { createServer as createTcpServer, type ListenOptions, type Server } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type ListenOptions, type Server } from "node:net";
 import { type Deferred, deferred } from "../../connection/event-loop/deferred.ts";
 import { listen } from "../../server/listening/listener.ts";
 import type { GivenListener, WantedListener } from "../wire/calls.ts";
@@ -18,6 +18,16 @@ interface Place<Worker> {
   readonly users: Set<Worker>;
   /** What they ask the system for: 0 as long as `node:cluster` knows the port of the first one by that. */
   asked: number;
+}
+
+/** The users of what `node:cluster`, which is one for the whole process, knows by port 0: one at a time. */
+let usersOfZero: ReadonlySet<unknown> = new Set();
+
+/** Whether these may ask for port 0. Those of another `serveOnCores` would get the same port, and its connections. */
+function takeZero(users: ReadonlySet<unknown>): boolean {
+  if (usersOfZero.size > 0) return false;
+  usersOfZero = users;
+  return true;
 }
 
 /** See the head of this file. */
@@ -35,9 +45,11 @@ export class Listeners<Worker> {
     const reuse = this.#hasReusePort ? ({ reusePort: true } as const) : {};
     const place = await this.#known(number);
     if (place === undefined) {
-      this.#places.set(number, { by: worker, port: deferred(), users: new Set([worker]), asked: port });
-      if (port > 0 && this.#hasReusePort) await checkFree(port, host);
-      return reuse;
+      const first: Place<Worker> = { by: worker, port: deferred(), users: new Set([worker]), asked: port };
+      this.#places.set(number, first);
+      if (port > 0) await freePort(port, host);
+      else if (!this.#hasReusePort && !takeZero(first.users)) first.asked = await freePort(0, host);
+      return { ...(first.asked !== port && { port: first.asked }), ...reuse };
     }
     if (this.#hasReusePort || place.users.size === 0) place.asked = (await place.port.promise)!;
     place.users.add(worker);
@@ -68,13 +80,16 @@ export class Listeners<Worker> {
 }
 
 /**
- * Rejects where something listens on the port already. With `reusePort` the system would not say so of a program of the
- * same user that has it, too: such as this one, started a second time.
+ * The port, or any free one for 0. Rejects where something listens on it already: with `reusePort` the system would not
+ * say so of a program of the same user that has it, too, such as this one, started a second time; and `node:cluster` would
+ * not of another `serveOnCores` of this process.
  */
-async function checkFree(port: number, host: string | undefined): Promise<void> {
+async function freePort(port: number, host: string | undefined): Promise<number> {
   const server = createServer();
   await listen(server, { port, ...(host !== undefined && { host }), listenOptions: { exclusive: true } }, () => {});
+  const found = (server.address() as AddressInfo).port;
   await closed(server);
+  return found;
 }
 
 /** Whether two listeners of this system share a port, and the kernel spreads connections over them. */

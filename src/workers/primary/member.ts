@@ -144,12 +144,9 @@ export class Member {
       (numbers) => this.#told(numbers),
       () => {},
     );
-    await Promise.race([left, late.over]);
+    left.then(() => this.#control.ask("exit", undefined as never)).catch(() => {});
+    await Promise.race([this.ended, late.over]);
     late.cancel();
-    const stays = sleep(grace);
-    this.#control.ask("exit", undefined as never).catch(() => {});
-    await Promise.race([this.ended, stays.over]);
-    stays.cancel();
     await this.kill();
   }
 
