@@ -44,6 +44,9 @@ function exportWhole(path) {
   // TypeScript before 5.6 cannot read that name, and whoever imports needs it not.
   const imported = declarations.replace(output, join(root, "dist"));
   writeFileSync(imported, readFileSync(imported, "utf8").replace(/, \w+ as "module.exports"/, ""));
+  // Node requires that export of the module itself; tsx and its like require the namespace, which has it.
+  const required = 'const all = require("./index.js");\nmodule.exports = all["module.exports"] ?? all;\n';
+  writeFileSync(join(dirname(imported), "index.cjs"), required);
 }
 
 /** All files of dist/cjs that a value of package.json names, in whatever conditions. */

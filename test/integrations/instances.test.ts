@@ -1,7 +1,9 @@
 /** The packed package, loaded by Node in both ways: one instance, whose limits, timers and classes are one. */
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { unpackInto } from "../../scripts/packed.ts";
@@ -24,9 +26,9 @@ beforeAll(() => {
   folder = unpackInto("instances");
 }, 300_000);
 
-async function print(name: string, code: string): Promise<string> {
+async function print(name: string, code: string, ...options: string[]): Promise<string> {
   writeFileSync(join(folder, name), code);
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [name], { cwd: folder });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...options, name], { cwd: folder });
   return `${stderr}${stdout}`.trim();
 }
 
@@ -50,4 +52,10 @@ describe.each(entries)("%s", (entry, commonjs) => {
 test("what is required of openline/ws is the class, as of ws", async () => {
   const code = `import("openline/ws").then((b) => { const a = require("openline/ws"); console.log(a === b.default, a === b.WebSocket, a.Server === b.WebSocketServer); });`;
   expect(await print("d.cjs", code)).toBe("true true true");
+});
+
+test("so it is for a loader that compiles modules to CommonJS, as tsx does", async () => {
+  const tsx = createRequire(import.meta.url).resolve("tsx");
+  const code = `const a = require("openline/ws"); console.log(typeof a, a === a.WebSocket, typeof a.Server);`;
+  expect(await print("e.cjs", code, "--import", pathToFileURL(tsx).href)).toBe("function true function");
 });
