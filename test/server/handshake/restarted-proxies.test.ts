@@ -109,22 +109,24 @@ async function behind(kind: Kind, bounded = false): Promise<{ readonly proxy: Pr
     );
   };
   write();
-  const { process } = await startProgram(kind.executable, kind.arguments(folder), port);
-  const exited = once(process, "exit");
+  const { process: child } = await startProgram(kind.executable, kind.arguments(folder), port);
+  const exited = once(child, "exit");
+  // On Deno a child's own `kill` sends the first signal only.
+  const signal = (name: NodeJS.Signals): void => void process.kill(child.pid!, name);
   afterwards(async () => {
     // Its workers would outlive a master that is killed.
-    process.kill("SIGTERM");
+    if (child.exitCode === null && child.signalCode === null) signal("SIGTERM");
     await exited;
     rmSync(folder, { recursive: true });
   });
   const proxy: Proxy = {
     port,
-    signal: (signal) => void process.kill(signal),
+    signal,
     async reload() {
       generation++;
       write();
       // HAProxy hears no signal while it starts.
-      do process.kill(kind.reloads);
+      do signal(kind.reloads);
       while (!(await reaches(proxy, `${generation}`, 3000)));
     },
   };
