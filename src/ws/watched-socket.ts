@@ -7,6 +7,7 @@
 
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 
 /** Events that a stream does not emit while a connection goes past it. */
 const bypassed: readonly (string | symbol)[] = ["data", "readable", "drain"];
@@ -25,24 +26,30 @@ const ownerKey = Symbol("owner");
 
 type OwnedSocket = Duplex & { [ownerKey]?: SocketOwner };
 
-/** The prototype of sockets under watch. */
-const watchedPrototype = Object.create(Socket.prototype) as Socket & Record<string, unknown>;
+/** The prototypes of sockets under watch, by those that they had. */
+const watchedPrototypes: ReadonlyMap<object, object> = new Map(
+  [Socket.prototype, TLSSocket.prototype].map((prototype) => [prototype, watching(prototype)]),
+);
 
-for (const name of adders) {
-  const add = Socket.prototype[name] as (this: Socket, event: string | symbol, listener: unknown) => Socket;
-  watchedPrototype[name] = function (this: Socket, event: string | symbol, listener: unknown): Socket {
-    if (bypassed.includes(event)) unwatch(this);
-    return add.call(this, event, listener);
-  } as never;
-}
-
-for (const name of movers) {
-  const move = Socket.prototype[name] as (this: Socket, ...values: unknown[]) => unknown;
-  watchedPrototype[name] = function (this: Socket, ...values: unknown[]): unknown {
-    // Node itself ends what is read with null.
-    if (values[0] !== null) unwatch(this);
-    return move.apply(this, values);
-  } as never;
+/** What inherits from a prototype, and unwatches a socket before it is used. */
+function watching(prototype: Socket): object {
+  const watched = Object.create(prototype) as Socket & Record<string, unknown>;
+  for (const name of adders) {
+    const add = prototype[name] as (this: Socket, event: string | symbol, listener: unknown) => Socket;
+    watched[name] = function (this: Socket, event: string | symbol, listener: unknown): Socket {
+      if (bypassed.includes(event)) unwatch(this);
+      return add.call(this, event, listener);
+    } as never;
+  }
+  for (const name of movers) {
+    const move = prototype[name] as (this: Socket, ...values: unknown[]) => unknown;
+    watched[name] = function (this: Socket, ...values: unknown[]): unknown {
+      // Node itself ends what is read with null.
+      if (values[0] !== null) unwatch(this);
+      return move.apply(this, values);
+    } as never;
+  }
+  return watched;
 }
 
 /** Whether a socket has an owner. */
@@ -56,20 +63,27 @@ export function isOwned(socket: Duplex): boolean {
  */
 export function watch(socket: Duplex, owner: SocketOwner): void {
   (socket as OwnedSocket)[ownerKey] = owner;
-  if (Object.getPrototypeOf(socket) === Socket.prototype) wear(socket as Socket, watchedPrototype);
+  const watched = watchedPrototypes.get(prototypeOf(socket));
+  if (watched !== undefined) wear(socket as Socket, watched);
 }
 
 /** Whether nothing has written to a socket or listened to it since it is watched. */
 export function isWatched(socket: object): boolean {
-  return Object.getPrototypeOf(socket) === watchedPrototype;
+  const watched = prototypeOf(socket);
+  return watchedPrototypes.get(prototypeOf(watched)) === watched;
 }
 
 function unwatch(socket: Socket): void {
-  wear(socket, Socket.prototype);
+  // What is called here may be called by what is called next.
+  if (isWatched(socket)) wear(socket, prototypeOf(prototypeOf(socket)));
   (socket as OwnedSocket)[ownerKey]!.socketTouched();
 }
 
 function wear(socket: Socket, prototype: object): void {
   Object.setPrototypeOf(socket, prototype);
   for (const name of adders) if (Object.hasOwn(socket, name)) socket[name] = (prototype as Socket)[name] as never;
+}
+
+function prototypeOf(value: object): object {
+  return Object.getPrototypeOf(value) as object;
 }

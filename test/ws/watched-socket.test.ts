@@ -2,10 +2,16 @@
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
+import type { ClientOptions, WebSocket } from "../../src/ws/index.ts";
 import { isOwned, isWatched, watch } from "../../src/ws/watched-socket.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { until } from "../support/connection-pair.ts";
 import { socketPair } from "../support/raw-peer.ts";
+import { both } from "./implementations.ts";
 
 /** A socket under watch, and what was done for it, in order. */
 function watchedSocket(socket: Socket) {
@@ -69,6 +75,18 @@ describe("a socket under watch", () => {
     http.close();
   });
 
+  test("may be one over TLS", async () => {
+    const [near, far] = await socketPair();
+    const secure = new TLSSocket(near);
+    secure.on("error", () => {});
+    const done = watchedSocket(secure);
+    expect([isWatched(secure), secure instanceof TLSSocket]).toEqual([true, true]);
+    secure.on("data", () => {});
+    expect([done, isWatched(secure), Object.getPrototypeOf(secure)]).toEqual([["touched"], false, TLSSocket.prototype]);
+    secure.destroy();
+    far.destroy();
+  });
+
   test("is none of another class", () => {
     class Own extends Socket {}
     const own = new Own();
@@ -76,4 +94,34 @@ describe("a socket under watch", () => {
     own.on("data", () => {});
     expect(Object.getPrototypeOf(own)).toBe(Own.prototype);
   });
+});
+
+test.each(both)("over TLS, others may listen to the `_socket` of %s and write to it", async (_, exports) => {
+  const { ca, server: identity, remove } = makeCertificates();
+  remove();
+  const http = createTlsServer({ ...identity }).listen(0, "localhost");
+  await once(http, "listening");
+  const listener = new exports.WebSocketServer({ server: http });
+  const { port } = http.address() as AddressInfo;
+  const client = new exports.WebSocket(`wss://localhost:${port}`, { ca } as ClientOptions);
+  const [server] = (await once(listener, "connection")) as [WebSocket & { readonly _socket: Socket }];
+  const received: string[] = [];
+  server.on("message", (data) => void received.push(String(data)));
+  await once(client, "open");
+  client.send("one");
+  await until(() => received.length === 1);
+  let heard = 0;
+  server._socket.on("data", (chunk: Buffer) => {
+    heard += chunk.length;
+  });
+  client.send("two");
+  await until(() => received.length === 2 && heard > 0);
+  expect(received).toEqual(["one", "two"]);
+  const told = once(client, "message");
+  // A whole frame, as some write them by hand.
+  server._socket.write(Buffer.from([0x81, 2, 0x6f, 0x6b]));
+  expect(String((await told)[0])).toBe("ok");
+  client.terminate();
+  listener.close();
+  http.close();
 });
