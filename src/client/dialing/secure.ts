@@ -5,6 +5,7 @@
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { type TLSSocket, type ConnectionOptions as TlsConnectionOptions, connect as tlsConnect } from "node:tls";
+import { describe } from "../../protocol/check-options.ts";
 import { arrival } from "./failure.ts";
 import type { PendingHandshake } from "./pending-handshake.ts";
 import { withoutRootDot } from "./url.ts";
@@ -22,8 +23,10 @@ export async function secure(
   host: string,
   options: TlsOptions = {},
 ): Promise<TLSSocket> {
+  const { checkServerIdentity: check } = options;
   const socket = tlsConnect({
     ...options,
+    ...(check && { checkServerIdentity: (...told) => orThrown(() => check(...told)) }),
     socket: stream,
     host,
     // Server names are not for IP addresses and have no dot at their end (RFC 6066 section 3).
@@ -34,4 +37,13 @@ export async function secure(
   handshake.step = "the TLS handshake";
   await handshake.until(arrival(socket, "secureConnect", "tls-failed"));
   return socket;
+}
+
+/** What is thrown within TLS would be nobody's, and end the process: it counts as an error that is returned. */
+function orThrown(call: () => Error | undefined): Error | undefined {
+  try {
+    return call();
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(`checkServerIdentity threw ${describe(thrown)}`);
+  }
 }

@@ -111,6 +111,38 @@ describe("a server over TLS", () => {
     ["an expired certificate [C13]", certificates.expired, { tls: { ca } }, /certificate has expired/],
     ["another host's certificate [C13]", certificates.otherHost, { tls: { ca } }, /not in the cert's altnames/],
     [
+      "a certificate that `checkServerIdentity` refuses",
+      pair,
+      { tls: { ca, checkServerIdentity: () => new Error("not mine") } },
+      /not mine/,
+    ],
+    [
+      "a `checkServerIdentity` that throws",
+      pair,
+      {
+        tls: {
+          ca,
+          checkServerIdentity: () => {
+            throw new Error("broken");
+          },
+        },
+      },
+      /broken/,
+    ],
+    [
+      "a `checkServerIdentity` that throws no error",
+      pair,
+      {
+        tls: {
+          ca,
+          checkServerIdentity: () => {
+            throw "nothing" as never;
+          },
+        },
+      },
+      /checkServerIdentity threw "nothing"/,
+    ],
+    [
       "only protocols that the client refuses",
       { ...pair, maxVersion: "TLSv1.2" },
       { tls: { ca, minVersion: "TLSv1.3" } },
