@@ -140,7 +140,13 @@ describe("collections that long messages set off", () => {
   });
 
   test.each<[string, Record<string, string | undefined>, number, boolean, number]>([
-    ["two thirds of 16 KiB that wait", { v8: "11.3.244.8-node.33", bun: undefined }, 16 * 1024, true, (16 * 1024 * 2) / 3],
+    [
+      "two thirds of 16 KiB that wait",
+      { v8: "11.3.244.8-node.33", bun: undefined },
+      16 * 1024,
+      true,
+      (16 * 1024 * 2) / 3,
+    ],
     ["nothing for what left at once", {}, 16 * 1024, false, 0],
     ["nothing for little", {}, 4000, true, 0],
     ["nothing for what is not copied", {}, 70 * 1024, true, 0],

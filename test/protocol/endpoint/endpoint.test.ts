@@ -122,6 +122,32 @@ describe.each<Role>(["server", "client"])("a %s", (role) => {
     expect(endpoint.outputLength).toBe(0);
   });
 
+  test("answers the Pings that are left to the application, by its word, until it is over", () => {
+    const endpoint = new Endpoint({ role, answersPings: false });
+    feed(endpoint, frameFrom(peerOf(role), { opcode: 9, payload: "p" }));
+    expect(takeFrames(endpoint)).toEqual([]);
+    endpoint.answerPing(Buffer.from("p"));
+    expect(takeFrames(endpoint).map(({ opcode, payload }) => [opcode, String(payload)])).toEqual([[10, "p"]]);
+    endpoint.receiveEnd();
+    endpoint.answerPing(Buffer.from("late"));
+    expect(endpoint.outputLength).toBe(0);
+  });
+
+  test("takes another limit while messages come, and refuses one that cannot be", () => {
+    const endpoint = new Endpoint({ role, maxMessageSize: 3 });
+    expect(endpoint.maxMessageSize).toBe(3);
+    endpoint.maxMessageSize = 5;
+    expect(endpoint.maxMessageSize).toBe(5);
+    expect(drain(endpoint)).toEqual([]);
+    feed(endpoint, wire("12345"));
+    expect(endpoint.violation).toBeUndefined();
+    feed(endpoint, wire("123456"));
+    expect(endpoint.violation).toBe("message-too-big");
+    expect(() => {
+      endpoint.maxMessageSize = Number.NaN;
+    }).toThrow(RangeError);
+  });
+
   test("keeps one Pong while it is stalled, and counts it as output", () => {
     const endpoint = new Endpoint({ role });
     endpoint.stalled = true;
