@@ -33,6 +33,7 @@ const lasting: ReadonlySet<number> = new Set([10_039, 10_076, 10_074, 10_027, 10
 const nameInUse = 10_058;
 const noStream = 10_059;
 const noMessage = 10_037;
+const overlap = 10_065;
 const wrongLastSequences: ReadonlySet<unknown> = new Set([10_071, 10_164]);
 
 /** Whether there is no such stream. */
@@ -48,6 +49,11 @@ export function isNoMessage(error: unknown): boolean {
 /** Whether there is a stream of that name which is not quite like it. */
 export function isNameInUse(error: unknown): boolean {
   return error instanceof JetStreamError && error.number === nameInUse;
+}
+
+/** Whether there is a stream that has its subjects. */
+export function isOverlap(error: unknown): boolean {
+  return error instanceof JetStreamError && error.number === overlap;
 }
 
 /** Whether something was stored behind what was seen. */

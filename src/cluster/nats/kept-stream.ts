@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import type { Msg } from "@nats-io/transport-node";
 import { ClusterError } from "../broker/cluster-error.ts";
-import { ask, isNameInUse, isNoMessage, isNoStream } from "./jetstream-api.ts";
+import { ask, isNameInUse, isNoMessage, isNoStream, isOverlap } from "./jetstream-api.ts";
 import type { NatsLink } from "./nats-link.ts";
 
 /** What is particular to a stream; times in milliseconds. */
@@ -93,6 +93,7 @@ export class KeptStream {
 
   /** Finds the stream, or makes it. Rejects with a `ClusterError`. */
   static async open(link: NatsLink, config: StreamConfig): Promise<KeptStream> {
+    let overlapped: unknown;
     for (;;) {
       try {
         const answer = await ask<StreamAnswer>(link, `STREAM.INFO.${config.name}`);
@@ -106,7 +107,14 @@ export class KeptStream {
       } catch (error) {
         if (!isNoStream(error)) throw error;
       }
-      await make(link, config);
+      if (overlapped !== undefined) throw overlapped;
+      try {
+        await make(link, config);
+      } catch (error) {
+        // A server that is asked by two at once may find that the stream overlaps with itself: then it is there by now.
+        if (!isOverlap(error)) throw error;
+        overlapped = error;
+      }
     }
   }
 

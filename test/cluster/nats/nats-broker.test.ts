@@ -3,8 +3,9 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest"
 import type { Broker } from "../../../src/cluster/broker/broker.ts";
 import { continuityOf, type LogPosition } from "../../../src/cluster/broker/entry.ts";
 import { createCluster } from "../../../src/cluster/cluster.ts";
+import { KeptStream } from "../../../src/cluster/nats/kept-stream.ts";
 import { natsBroker } from "../../../src/cluster/nats/nats-broker.ts";
-import type { NatsClient } from "../../../src/cluster/nats/nats-link.ts";
+import { type NatsClient, NatsLink } from "../../../src/cluster/nats/nats-link.ts";
 import { eventually } from "../../support/eventually.ts";
 import { NatsServer } from "../../support/nats-server.ts";
 import { describeWith } from "../../support/real-parts.ts";
@@ -240,6 +241,28 @@ describeWith("nats-server", "NATS", (executable) => {
       expect((await nodes[0]!.presence!.leases()).held).toHaveLength(4);
       await Promise.all(nodes.map((broker) => broker.close()));
     }
+    await fresh.stop();
+  });
+
+  test("many nodes that make a stream at once all have it, though the server finds that it overlaps with itself", async () => {
+    const fresh = await NatsServer.start(executable);
+    const links = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        let up = (): void => {};
+        const isUp = new Promise<void>((resolve) => (up = resolve));
+        const link = new NatsLink(() => connect({ port: fresh.port }), { up, down: () => {}, error: () => {} });
+        void link.open();
+        await isUp;
+        return link;
+      }),
+    );
+    for (let round = 0; round < 150; round++) {
+      const config = { name: `s${round}`, subjects: [`s${round}.*`], replicas: 1 };
+      await Promise.all(links.map((link) => KeptStream.open(link, config)));
+    }
+    const other = KeptStream.open(links[0]!, { name: "other", subjects: ["s7.news"], replicas: 1 });
+    await expect(other).rejects.toMatchObject({ code: "refused", message: expect.stringContaining("overlap") });
+    await Promise.all(links.map((link) => link.destroy()));
     await fresh.stop();
   });
 
