@@ -26,7 +26,7 @@ export function markdown(results: Results): string {
     "## Against the figures to reach",
     verdictTable(results),
     "## All figures",
-    "Median and range of the rounds; rate, CPU and latencies are medians. `busy` is the part of the time that the measured " +
+    "Median and range of the rounds, in the rows L1 the least of them; rate, CPU and the other latencies are medians. `busy` is the part of the time that the measured " +
       "process was on its CPU, and the load on its own: a load near 100 % would limit the server. `waited` is the part that " +
       "other programs took from the two; a run over 10 % was made again, the better of the two counts.",
     longTable(results),
@@ -64,8 +64,8 @@ export function updateFigures(path: string, name: string, { rows }: Results): nu
       : [];
     const named = figures.find((figure) => figure.peer.id === peer);
     return (
-      named?.median ??
-      (peer === "floor" && figures.length > 0 ? Math.min(...figures.map(({ median }) => median)) : undefined)
+      named?.value ??
+      (peer === "floor" && figures.length > 0 ? Math.min(...figures.map(({ value }) => value)) : undefined)
     );
   };
   const text = readFileSync(path, "utf8").replace(placeholder, (whole, head, results, id, peer, other, end) => {
@@ -103,7 +103,7 @@ function shortTable({ rows }: Results): string {
     const figures = figuresOf(row);
     const cells = columns.map(({ id }) => cell(figures.filter(({ peer }) => peer.column === id)));
     const rest = figures.filter(({ peer }) => peer.column === "others");
-    const last = rest.map((figure) => `${figure.peer.title} ${digits(figure.median)}`).join("; ");
+    const last = rest.map((figure) => `${figure.peer.title} ${digits(figure.value)}`).join("; ");
     return [`**${row.row.id}**`, `${row.row.title}, ${row.row.unit}`, ...cells, ...(others ? [last] : [])];
   });
   return table(titles, lines);
@@ -112,9 +112,9 @@ function shortTable({ rows }: Results): string {
 /** The figures of one column: the best floor, or each with its name where there are several. */
 function cell(figures: readonly Figure[]): string {
   if (figures.length === 0) return "–";
-  if (figures[0]!.peer.column === "floor") return digits(Math.min(...figures.map((figure) => figure.median)));
-  if (figures.length === 1) return digits(figures[0]!.median);
-  return figures.map(({ peer, median }) => `${digits(median)} (${peer.title.replace("openline ", "")})`).join("; ");
+  if (figures[0]!.peer.column === "floor") return digits(Math.min(...figures.map((figure) => figure.value)));
+  if (figures.length === 1) return digits(figures[0]!.value);
+  return figures.map(({ peer, value }) => `${digits(value)} (${peer.title.replace("openline ", "")})`).join("; ");
 }
 
 function verdictTable({ rows }: Results): string {
@@ -155,7 +155,7 @@ function longTable({ rows }: Results): string {
     figuresOf(row).map((figure) => [
       row.row.id,
       figure.peer.title,
-      `${digits(figure.median)} ${row.row.unit}`,
+      `${digits(figure.value)} ${row.row.unit}`,
       `${digits(figure.lowest)} – ${digits(figure.highest)}`,
       ...loadCells(figure),
       figure.samples[0]?.remark ?? "",

@@ -71,9 +71,8 @@ export class ServerProcess {
     return { longest: Number(longest), all: Number(all) };
   }
 
-  /** Collects the garbage, and counts pauses from then on. */
-  async forgetPauses(): Promise<void> {
-    await this.collectGarbage();
+  /** Counts pauses from now on. */
+  forgetPauses(): void {
     this.#child.stdin.write("forget\n");
   }
 

@@ -126,9 +126,12 @@ async function loadServer(run: Run): Promise<Sample> {
   if (needsC && generator.length > 1)
     throw new Error("There is no C compiler here, and the load in Node cannot do this");
   const options = await loadOptions(run);
-  if (row.figure === "longest pause") await server.forgetPauses();
-  const load = new LoadProcess(withOptions(generator, { ...options, warmup, duration }), loadCpu);
-  const result = await load.finish<LoadResult>();
+  const load = new LoadProcess(withOptions(generator, { ...options, warmup, duration }), loadCpu).finish<LoadResult>();
+  if (row.figure === "longest pause") {
+    await delay(warmup);
+    server.forgetPauses();
+  }
+  const result = await load;
   if (compressed(row)) checkLearned(result.learned ?? [], row.job, row.publicationSize ?? row.load.size ?? 0);
   const sample = sampleOf(result, row.publications ?? 1, server.remark);
   if (row.figure === undefined) return sample;

@@ -107,9 +107,9 @@ function chartOf({ id, title, xTitle, yTitle }: Series, { rows }: Results): Char
   for (const result of rows) {
     const [series, x] = result.row.id.split("@");
     if (series !== id) continue;
-    for (const { peer, median } of figuresOf(result)) {
+    for (const { peer, value } of figuresOf(result)) {
       const points = lines.get(peer) ?? [];
-      points.push({ x: Number(x), y: median });
+      points.push({ x: Number(x), y: value });
       lines.set(peer, points);
     }
   }

@@ -9,7 +9,8 @@ import type { Sample } from "./run.ts";
 /** A peer's figure in a row. */
 export interface Figure {
   readonly peer: Peer;
-  readonly median: number;
+  /** The median of the rounds, or the least of them. */
+  readonly value: number;
   readonly lowest: number;
   readonly highest: number;
   readonly samples: readonly Sample[];
@@ -31,16 +32,17 @@ export function median(values: readonly number[]): number {
 }
 
 /** The figures of a row, in the order of its peers. */
-export function figuresOf({ samples }: RowResult): Figure[] {
+export function figuresOf({ row, samples }: RowResult): Figure[] {
   return samples.map(({ peer, taken }) => {
     const values = taken.map(({ figure }) => figure);
-    return { peer, median: median(values), lowest: Math.min(...values), highest: Math.max(...values), samples: taken };
+    const [lowest, highest] = [Math.min(...values), Math.max(...values)];
+    return { peer, value: row.leastCounts ? lowest : median(values), lowest, highest, samples: taken };
   });
 }
 
 /** The verdicts on a row's targets, without those for which a figure is missing. */
 export function verdictsOf(result: RowResult): Verdict[] {
-  const figures = new Map(figuresOf(result).map((figure) => [figure.peer.id, figure.median]));
+  const figures = new Map(figuresOf(result).map((figure) => [figure.peer.id, figure.value]));
   return result.row.targets.flatMap((target) => {
     const subject = figures.get(target.subject ?? "openline");
     const others = (target.of ?? []).flatMap((id) => figures.get(id) ?? []);

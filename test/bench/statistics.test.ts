@@ -22,7 +22,13 @@ test("the median is the middle value, whatever the order", () => {
 
 test("a figure has its range", () => {
   const [figure] = figuresOf(resultOf({ openline: [3, 1, 2] }));
-  expect(figure).toMatchObject({ median: 2, lowest: 1, highest: 3 });
+  expect(figure).toMatchObject({ value: 2, lowest: 1, highest: 3 });
+});
+
+test("the least of the rounds counts where a row says so", () => {
+  const result = resultOf({ openline: [3, 1, 2] });
+  const [figure] = figuresOf({ ...result, row: { ...result.row, leastCounts: true } });
+  expect(figure).toMatchObject({ value: 1, lowest: 1, highest: 3 });
 });
 
 describe("verdicts", () => {
