@@ -80,10 +80,13 @@ export function canWriteDirectly(socket: Socket): boolean {
   return typeof handle.writeQueueSize === "number";
 }
 
-/** Writes the bytes, or several pieces of them, of which none may change while some wait; `waitingIn` says how many do. */
+/**
+ * Writes the bytes, or several pieces of them, of which none may change while some wait; `waitingIn` says how many do.
+ * Nothing may wait in the socket's stream.
+ */
 export function writeDirectly(socket: Socket, bytes: Uint8Array | Uint8Array[], writer: DirectWriter): DirectOutcome {
   const handle = handleOf(socket);
-  if (!handle || socket.writableLength > 0) return "refused";
+  if (!handle) return "refused";
   const outcome = writeTo(handle, bytes, writer);
   return typeof outcome === "number" ? "refused" : outcome;
 }
@@ -123,6 +126,11 @@ export function directWriteError(status: number): Error {
 export function systemError(syscall: string, status: number): Error {
   const code = getSystemErrorName(status);
   return Object.assign(new Error(`${syscall} ${code}`), { code, errno: status, syscall });
+}
+
+/** Whether the socket is not destroyed yet. */
+export function hasHandle(socket: Socket): boolean {
+  return handleOf(socket) != null;
 }
 
 /** Bytes that wait in the socket's handle; undefined when it has none any more. */

@@ -183,12 +183,6 @@ describe("a direct write", () => {
     expect(String(await readAll(other.far, 1 + written.length)) === `x${written}`).toBe(true);
   });
 
-  test("is left to the stream while it has something to write itself", async () => {
-    const { near } = await accepted();
-    while (near.write(Buffer.alloc(100_000)));
-    expect(writeDirectly(near, Buffer.from("x"), unheard)).toBe("refused");
-  });
-
   test("is not for sockets whose stream does more than write", async () => {
     const { near } = await accepted();
     expect(canWriteDirectly(new TLSSocket(near))).toBe(false);
