@@ -13,6 +13,10 @@ export const differences: readonly Difference[] = [
     pattern: /\b(?:maxPendingAutoPongs|maxFragments|maxBufferedChunks)\b/,
     change: "has no effect: the memory that it bounds is not used",
   },
+  {
+    pattern: /\b(?:zlibInflateOptions|concurrencyLimit)\b/,
+    change: "has no effect: connections have no zlib contexts of their own",
+  },
   { pattern: /\bmask\s*:/, change: "has no effect on send: a client masks each frame, a server none" },
   {
     pattern: /\bbinaryType\b.*\bfragments\b/,

@@ -2,13 +2,14 @@
 
 import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
 import { maxReasonLength } from "../protocol/close-payload.ts";
+import { asBuffer } from "./parts/buffers.ts";
 
 /** Called when what was sent has left, or with the error for which it cannot. */
 export type SendCallback = (error?: Error) => void;
 
 /** The options of `send`. */
 export interface SendOptions {
-  /** Whether it is a binary message. Default: everything but a string and a number. */
+  /** Whether it is a binary message. Default: everything but a string and a number; given as undefined, it is text. */
   readonly binary?: boolean | undefined;
   /** Whether it is compressed, where permessage-deflate was agreed. Default true. */
   readonly compress?: boolean | undefined;
@@ -37,12 +38,18 @@ export function checkCode(code: unknown): number {
   throw new TypeError("First argument must be a valid error code number");
 }
 
-/** Returns the reason of a Close, which one without a code has none of. Throws a RangeError for a longer one. */
-export function checkReason(code: unknown, reason: string | Buffer | undefined): string {
+/**
+ * Returns the reason of a Close, which one without a code has none of. Throws a RangeError for a longer one, and a TypeError
+ * for what is neither text nor bytes.
+ */
+export function checkReason(code: unknown, reason: string | Uint8Array | undefined): string {
   // What has no length is no reason.
   if (code === undefined || !reason?.length) return "";
+  if (typeof reason !== "string" && !(reason instanceof Uint8Array)) {
+    throw new TypeError("Second argument must be a string or a Uint8Array");
+  }
   // A byte that is no UTF-8 becomes U+FFFD, which has three: what counts is the text that is sent.
-  const text = reason.toString();
+  const text = typeof reason === "string" ? reason : asBuffer(reason).toString();
   if (Buffer.byteLength(text) <= maxReasonLength) return text;
   throw new RangeError("The message must not be greater than 123 bytes");
 }

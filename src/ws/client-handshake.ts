@@ -185,7 +185,7 @@ export class ClientHandshake {
       hostname: undefined,
       method: "GET",
       createConnection: given.createConnection ?? (encrypted ? connectTls : connectPlain),
-      defaultPort,
+      defaultPort: given.defaultPort || defaultPort,
       port: url.port || defaultPort,
       host,
       socketPath,

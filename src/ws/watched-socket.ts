@@ -13,7 +13,7 @@ import { TLSSocket } from "node:tls";
 const bypassed: readonly (string | symbol)[] = ["data", "readable", "drain"];
 /** Methods to add a listener; Node gives the sockets of HTTP servers some of them as properties of their own. */
 const adders = ["on", "addListener", "once", "prependListener", "prependOnceListener"] as const;
-const movers = ["write", "unshift", "push"] as const;
+const movers = ["write", "end", "unshift", "push"] as const;
 
 /** The WebSocket over a socket. */
 export interface SocketOwner {
@@ -44,8 +44,8 @@ function watching(prototype: Socket): object {
   for (const name of movers) {
     const move = prototype[name] as (this: Socket, ...values: unknown[]) => unknown;
     watched[name] = function (this: Socket, ...values: unknown[]): unknown {
-      // Node itself ends what is read with null.
-      if (values[0] !== null) unwatch(this);
+      // Node itself ends what is read with null; without data, nothing is written.
+      if (values[0] !== null && values[0] !== undefined) unwatch(this);
       return move.apply(this, values);
     } as never;
   }

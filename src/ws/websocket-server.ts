@@ -82,6 +82,23 @@ export interface ServerOptions<
   WebSocket?: Socket | undefined;
 }
 
+/** What stands in the options of a server as it is given, or in fewer forms. */
+type KeptAsGiven<Options> = { [Name in keyof Options]: Exclude<Options[Name], null> };
+
+/** The options of a server as they are read: in types that are those of `@types/ws` as well, of whose servers this is one. */
+export type KeptServerOptions<
+  Socket extends typeof WebSocket = typeof WebSocket,
+  Request extends typeof IncomingMessage = typeof IncomingMessage,
+> = KeptAsGiven<Omit<ServerOptions<Socket, Request>, "handleProtocols" | "perMessageDeflate" | "WebSocket">> & {
+  handleProtocols?: (protocols: Set<string>, request: InstanceType<Request>) => string | false;
+  perMessageDeflate?:
+    | boolean
+    | Pick<PerMessageDeflateOptions, "clientNoContextTakeover" | "serverNoContextTakeover" | "threshold">
+    | undefined;
+  // biome-ignore lint/suspicious/noExplicitAny: the class that was given, whose constructor is not that of `@types/ws`
+  WebSocket?: any;
+};
+
 /** The events of a server, with what their listeners get. */
 export interface WebSocketServerEvents<Socket = WebSocket, Request = IncomingMessage> {
   connection: [webSocket: Socket, request: Request];
@@ -119,7 +136,7 @@ export class WebSocketServer<
   Request extends typeof IncomingMessage = typeof IncomingMessage,
 > extends TypedEmitter<WebSocketServerEvents<InstanceType<Socket>, InstanceType<Request>>> {
   /** The options, with their defaults. */
-  options: ServerOptions<Socket, Request>;
+  options: KeptServerOptions<Socket, Request>;
   /** The open connections; undefined without `clientTracking`. */
   declare clients: Set<InstanceType<Socket>>;
   /** @internal The HTTP server; null once it is not listened to any more. */
@@ -140,7 +157,7 @@ export class WebSocketServer<
       ...defaults,
       WebSocket: WebSocket as Socket,
       ...options,
-    };
+    } as KeptServerOptions<Socket, Request>;
     const { port, server, noServer, perMessageDeflate, clientTracking } = this.options;
     if ([port != null, Boolean(server), Boolean(noServer)].filter(Boolean).length !== 1) {
       throw new TypeError('One and only one of the "port", "server", or "noServer" options must be specified');
@@ -176,6 +193,11 @@ export class WebSocketServer<
 
   #emit(event: string, ...values: readonly unknown[]): boolean {
     return (this as EventEmitter).emit(event, ...values);
+  }
+
+  /** The only path that is served; undefined or null where every path is. As `@types/ws` has it, of whose servers this is one. */
+  get path(): string {
+    return this.options.path as string;
   }
 
   /** The address that the HTTP server is bound to; null once it is closed. Throws an Error with `noServer`. */
@@ -301,7 +323,7 @@ export class WebSocketServer<
       "Connection: Upgrade",
       `Sec-WebSocket-Accept: ${secWebSocketAccept(key)}`,
     ];
-    const webSocket = new SocketClass!(null, undefined, this.options) as InstanceType<Socket>;
+    const webSocket = new SocketClass(null, undefined, this.options) as InstanceType<Socket>;
     if (protocols.size > 0) {
       const chosen = handleProtocols ? handleProtocols(protocols, request) : [...protocols][0];
       if (chosen) {

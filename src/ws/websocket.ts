@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { ClientRequest } from "node:http";
+import type { ClientRequest, ClientRequestArgs } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { MessageDeflate } from "../connection/compression/message-deflate.ts";
@@ -152,12 +152,12 @@ export class WebSocket extends EventfulSocket<WebSocket> {
    * than 8 and 13.
    */
   constructor(address: null, protocols?: undefined, options?: ServerSideOptions);
-  constructor(address: string | URL, options?: ClientOptions);
-  constructor(address: string | URL, protocols?: string | string[], options?: ClientOptions);
+  constructor(address: string | URL, options?: ClientOptions | ClientRequestArgs);
+  constructor(address: string | URL, protocols?: string | string[], options?: ClientOptions | ClientRequestArgs);
   constructor(
     address: string | URL | null,
-    protocols?: string | string[] | ClientOptions | undefined,
-    options?: ClientOptions | ServerSideOptions,
+    protocols?: string | string[] | ClientOptions | ClientRequestArgs | undefined,
+    options?: ClientOptions | ClientRequestArgs | ServerSideOptions,
   ) {
     super();
     this._isServer = address === null;
@@ -192,9 +192,13 @@ export class WebSocket extends EventfulSocket<WebSocket> {
 
   // What it is
 
-  /** In which form binary messages come. Default "nodebuffer". Other values are ignored. */
-  get binaryType(): BinaryType {
-    return this.#binaryType;
+  /**
+   * In which form binary messages come. Default "nodebuffer". Other values are ignored.
+   *
+   * The type leaves out "blob", which is read all the same: so does `@types/ws`, of whose WebSockets this is one.
+   */
+  get binaryType(): Exclude<BinaryType, "blob"> {
+    return this.#binaryType as Exclude<BinaryType, "blob">;
   }
 
   set binaryType(type: BinaryType) {
@@ -439,7 +443,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
     const message = outgoing(data);
     if (core === undefined) return this.#sendLate(message, told);
     const given = typeof options === "object" && options !== null ? options : noOptions;
-    const { binary = typeof data !== "string" && typeof data !== "number" } = given;
+    const binary = "binary" in given ? given.binary : typeof data !== "string" && typeof data !== "number";
     const sender = this.#senderOf(core);
     sender.send(message, !binary, given);
     if (this.#isTouched) core.outbox.flush();
@@ -491,9 +495,10 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /**
    * Starts the closing handshake, behind all that was sent; no-op where it has begun. While connecting, gives up.
    *
-   * Throws a TypeError for a code that a Close frame cannot carry and a RangeError for a reason of more than 123 bytes.
+   * Throws a TypeError for a code that a Close frame cannot carry or a reason that is neither text nor bytes, and a
+   * RangeError for a reason of more than 123 bytes.
    */
-  close(code?: number, reason?: string | Buffer): void {
+  close(code?: number, reason?: string | Uint8Array): void {
     if (this.#state === closed) return;
     const core = this.#core;
     if (core === undefined) return this.#abort();

@@ -185,6 +185,14 @@ describe.each(both)("a client of %s", (_, exports) => {
     expect(asked).toEqual([true, true]);
   });
 
+  test("leaves a port out of `Host` that it is told is the default", async () => {
+    const server = await listen(exports);
+    const { port } = server.address() as AddressInfo;
+    dial(exports, urlOf(server), { defaultPort: port });
+    const [, request] = (await once(server, "connection")) as [WebSocket, IncomingMessage];
+    expect(request.headers.host).toBe("127.0.0.1");
+  });
+
   test("version 8 has the origin under its old name", async () => {
     const server = await listen(exports);
     dial(exports, urlOf(server), { protocolVersion: 8, origin: "http://a.example" });

@@ -1,9 +1,10 @@
 /** What compiles for users of `ws`: the names that they import, and listeners that say more than the events do. */
 
 import { once } from "node:events";
-import { createServer, IncomingMessage } from "node:http";
+import { type ClientRequestArgs, createServer, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { expect, expectTypeOf, test } from "vitest";
+import type * as theirs from "ws";
 import WebSocket, {
   type ClientOptions,
   createWebSocketStream,
@@ -81,8 +82,20 @@ function program(url: string): Duplex {
   });
 }
 
+/** What packages take that are written to the types of `ws`, such as graphql-ws and tRPC: compiled and never called. */
+function taken(): readonly unknown[] {
+  const ws: theirs.WebSocket = new WebSocket(null).removeAllListeners().setMaxListeners(1);
+  const server: theirs.WebSocketServer = new WebSocketServer({ noServer: true });
+  const listeners: ((event: theirs.MessageEvent) => void) | null = ws.onmessage;
+  const [message, close] = [null! as WebSocket.MessageEvent, null! as WebSocket.CloseEvent];
+  const events: [theirs.MessageEvent, theirs.CloseEvent] = [message, close];
+  const deflate: WebSocket.PerMessageDeflateOptions = null! as theirs.PerMessageDeflateOptions;
+  const requests = new WebSocket("ws://a", null! as ClientRequestArgs);
+  return [server, listeners, events, deflate, requests];
+}
+
 test("the statics and the names are those of ws", () => {
-  expect(program).toHaveLength(1);
+  expect([program.length, taken.length]).toEqual([1, 0]);
   expect(WebSocket.Server).toBe(WebSocketServer);
   expect(WebSocket.createWebSocketStream).toBe(createWebSocketStream);
   expect(WebSocket.WebSocket).toBe(WebSocket);

@@ -97,6 +97,21 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
       ]);
     });
 
+    test("bytes are text where `binary` is there and false in any way", async () => {
+      const { self, peer } = await openOne();
+      const received = messages(peer, 4);
+      self.send(Buffer.from("one"), { binary: undefined });
+      self.send(Buffer.from("two"), { binary: null as never });
+      self.send(Buffer.from("three"), {});
+      self.send("four", { binary: 1 as never });
+      expect((await received).map(([data, isBinary]) => [String(data), isBinary])).toEqual([
+        ["one", false],
+        ["two", false],
+        ["three", true],
+        ["four", true],
+      ]);
+    });
+
     test("hands out Buffers that stay as they are", async () => {
       const { self, peer } = await openOne();
       const received = messages(self, 300);
@@ -257,6 +272,10 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
         [1014, Buffer.from("bytes")],
         [1014, "bytes"],
       ],
+      [
+        [1000, new Uint8Array([104, 105])],
+        [1000, "hi"],
+      ],
     ])("closes with %j, and both hear of it", async (given, expected) => {
       const { self, peer } = await openOne();
       const [own, others] = [record(self, ["close", "error"]), record(peer, ["close", "error"])];
@@ -288,6 +307,10 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
       expect(() => self.close(1000, "x".repeat(124))).toThrow(
         new RangeError("The message must not be greater than 123 bytes"),
       );
+      expect(() => self.close(1000, new Uint16Array(1) as never)).toThrow(
+        new TypeError("Second argument must be a string or a Uint8Array"),
+      );
+      expect(self.readyState).toBe(1);
     });
 
     test("what is sent too late counts as buffered, and its callback gets the error", async () => {
@@ -473,6 +496,20 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
       expect(Buffer.concat(chunks).includes("raw")).toBe(true);
       self.send("and back");
       expect(String((await messages(peer, 1))[0]![0])).toBe("and back");
+    });
+
+    test("what is written at the end of its socket stands behind what was sent", async () => {
+      const { self, peer } = await openOne();
+      const seen = record(peer, ["message", "close"]);
+      const socket = socketOf(self);
+      self.send("sent");
+      socket.end(frame(side === "client", 0x81, Buffer.from("written")));
+      await once(peer, "close");
+      expect(seen).toEqual([
+        ["message", "sent", false],
+        ["message", "written", false],
+        ["close", 1006, ""],
+      ]);
     });
 
     test("a reset is no error of the WebSocket, but its end", async () => {

@@ -46,8 +46,34 @@ export interface EventListenerOptions {
 }
 
 type AttributeListener<Kind> = ((event: Kind) => void) | null;
+/**
+ * A listener for an event that says more, or other things, than ours: so a WebSocket is one of `@types/ws` as well, whose
+ * events have other targets.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: whatever event it is for
+type AnyListener = Listener<any>;
+/** A listener as it is read. */
+// biome-ignore lint/suspicious/noExplicitAny: whatever event it was set for
+type ReadListener = ((event: any) => void) | null;
+
+/** The listeners that are attributes; `makeAttributes` defines them. */
+export interface EventfulSocket<Target> {
+  /** The listener for `open`; null where there is none. */
+  get onopen(): ReadListener;
+  set onopen(listener: AttributeListener<Event<Target>>);
+  /** The listener for `message`; null where there is none. */
+  get onmessage(): ReadListener;
+  set onmessage(listener: AttributeListener<MessageEvent<Target>>);
+  /** The listener for `error`; null where there is none. */
+  get onerror(): ReadListener;
+  set onerror(listener: AttributeListener<ErrorEvent<Target>>);
+  /** The listener for `close`; null where there is none. */
+  get onclose(): ReadListener;
+  set onclose(listener: AttributeListener<CloseEvent<Target>>);
+}
 
 /** The part of a `WebSocket` that its listeners are added to; `Target` is the whole. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: a class cannot declare accessors without a body
 export abstract class EventfulSocket<Target> extends TypedEmitter<WebSocketEvents> {
   /** @internal Whether our Close was sent. */
   abstract readonly _closeFrameSent: boolean;
@@ -59,26 +85,21 @@ export abstract class EventfulSocket<Target> extends TypedEmitter<WebSocketEvent
     type: Type,
     listener: Listener<WebSocketEventMap<Target>[Type]>,
     options?: EventListenerOptions,
-  ): void {
-    addListener(this.#dispatching, type, listener as Listener<never>, { once: options?.once });
+  ): void;
+  addEventListener(type: keyof WebSocketEventMap<Target>, listener: AnyListener, options?: EventListenerOptions): void;
+  addEventListener(type: keyof WebSocketEventMap<Target>, listener: AnyListener, options?: EventListenerOptions): void {
+    addListener(this.#dispatching, type, listener, { once: options?.once });
   }
 
   /** Removes a listener that `addEventListener` added. */
   removeEventListener<Type extends keyof WebSocketEventMap<Target>>(
     type: Type,
     listener: Listener<WebSocketEventMap<Target>[Type]>,
-  ): void {
+  ): void;
+  removeEventListener(type: keyof WebSocketEventMap<Target>, listener: AnyListener): void;
+  removeEventListener(type: keyof WebSocketEventMap<Target>, listener: AnyListener): void {
     removeListener(this.#dispatching, type, listener);
   }
-
-  /** The listener for `open`; null where there is none. */
-  declare onopen: AttributeListener<Event<Target>>;
-  /** The listener for `message`; null where there is none. */
-  declare onmessage: AttributeListener<MessageEvent<Target>>;
-  /** The listener for `error`; null where there is none. */
-  declare onerror: AttributeListener<ErrorEvent<Target>>;
-  /** The listener for `close`; null where there is none. */
-  declare onclose: AttributeListener<CloseEvent<Target>>;
 
   get #dispatching(): Dispatching {
     return this as unknown as Dispatching;

@@ -16,7 +16,15 @@ type ListenerOf<Self, Values> = Values extends readonly unknown[] ? (this: Self,
 export interface TypedEmitter<Events>
   extends Omit<
     EventEmitter,
-    "on" | "once" | "off" | "addListener" | "removeListener" | "prependListener" | "prependOnceListener"
+    | "on"
+    | "once"
+    | "off"
+    | "addListener"
+    | "removeListener"
+    | "removeAllListeners"
+    | "prependListener"
+    | "prependOnceListener"
+    | "setMaxListeners"
   > {
   on<Name extends keyof Events>(event: Name, listener: ListenerOf<this, Events[Name]>): this;
   on(event: string | symbol, listener: AnyListener<this>): this;
@@ -32,6 +40,8 @@ export interface TypedEmitter<Events>
   prependListener(event: string | symbol, listener: AnyListener<this>): this;
   prependOnceListener<Name extends keyof Events>(event: Name, listener: ListenerOf<this, Events[Name]>): this;
   prependOnceListener(event: string | symbol, listener: AnyListener<this>): this;
+  removeAllListeners(event?: string | symbol): this;
+  setMaxListeners(count: number): this;
 }
 
 /** Node's `EventEmitter`, with its statics and the types above. */

@@ -11,6 +11,11 @@ import { Limiter } from "./limiter.ts";
 import { type ReceiverError, statusCode } from "./receiver-error.ts";
 import { type PieceCallback, ZlibPieces } from "./zlib-pieces.ts";
 
+/** Options for zlib's compressor, with a dictionary of several pieces as `@types/ws` has it. */
+export type ZlibDeflateOptions = Omit<ZlibOptions, "dictionary"> & {
+  dictionary?: ZlibOptions["dictionary"] | readonly Buffer[] | undefined;
+};
+
 /** How messages are compressed, in the words of `ws`. */
 export interface PerMessageDeflateOptions {
   /** Whether the server starts each message with an empty window. `false` refuses offers that ask for it. */
@@ -22,7 +27,7 @@ export interface PerMessageDeflateOptions {
   /** The client's window as a power of two, 8 to 15; `false` lets the server set none. Default: as the server wishes. */
   clientMaxWindowBits?: number | boolean | undefined;
   /** Options for zlib's compressor. */
-  zlibDeflateOptions?: ZlibOptions | undefined;
+  zlibDeflateOptions?: ZlibDeflateOptions | undefined;
   /** Options for zlib's inflater. */
   zlibInflateOptions?: ZlibOptions | undefined;
   /** Bytes below which a message is not compressed, where its sender has no context takeover. Default 1024. */
@@ -61,7 +66,7 @@ export class PerMessageDeflate {
     this.#limiter = limiter;
     const { zlibDeflateOptions, zlibInflateOptions, maxPayload } = options;
     this.#deflate = new ZlibPieces(() =>
-      createDeflateRaw({ ...zlibDeflateOptions, windowBits: this.#bits(this.#own) }),
+      createDeflateRaw({ ...(zlibDeflateOptions as ZlibOptions), windowBits: this.#bits(this.#own) }),
     );
     this.#inflate = new ZlibPieces(
       () => createInflateRaw({ ...zlibInflateOptions, windowBits: this.#bits(this.#peer) }),
