@@ -12,7 +12,7 @@ export class JetStreamError extends ClusterError {
   readonly number: number;
 
   constructor({ code, err_code: number = 0, description = "" }: ApiError) {
-    const passes = code >= 500 || code === conflict || code === tooMany;
+    const passes = code >= 500 || code === conflict || code === tooMany || number === noPeers;
     super(passes && !lasting.has(number) ? "unavailable" : "refused", `NATS: ${description}`);
     this.number = number;
   }
@@ -27,6 +27,8 @@ interface ApiError {
 /** The message is being stored already; too much is asked at once. */
 const conflict = 409;
 const tooMany = 429;
+/** Of the servers for replicas not all are there. */
+const noPeers = 10_005;
 /** JetStream is not enabled for the account or the server, has no other servers for replicas, or may have no more streams. */
 const lasting: ReadonlySet<number> = new Set([10_039, 10_076, 10_074, 10_027, 10_052]);
 

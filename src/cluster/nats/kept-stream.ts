@@ -37,11 +37,21 @@ export interface MessageQuestion {
 /** A message as its stream keeps it. */
 export interface KeptMessage {
   readonly sequence: number;
+  readonly subject: string;
   /** When it was stored, in milliseconds since 1970 of the broker's clock. */
   readonly time: number;
   readonly data: Uint8Array;
   /** One of its headers; empty where there is none. */
   header(name: string): string;
+}
+
+/** A message as a leader answers with it; headers and data in base64. */
+interface LeaderMessage {
+  readonly seq: number;
+  readonly subject: string;
+  readonly time: string;
+  readonly hdrs?: string;
+  readonly data?: string;
 }
 
 /** What a stream says of itself. */
@@ -52,14 +62,19 @@ interface StreamAnswer {
     readonly num_replicas?: number;
     readonly republish?: { readonly dest: string };
   };
-  readonly state: { readonly first_seq: number; readonly subjects?: Readonly<Record<string, number>> };
+  readonly state: {
+    readonly first_seq: number;
+    readonly last_seq: number;
+    readonly subjects?: Readonly<Record<string, number>>;
+  };
   readonly ts?: string;
 }
 
 /** What a stream says of itself and of one subject. */
 export interface StreamInfo {
-  /** The number of the oldest message that it has, of whatever subject. */
+  /** The numbers of the oldest and the newest message that it has, of whatever subject. */
   readonly firstSequence: number;
+  readonly lastSequence: number;
   /** How many messages of the subject it has. */
   readonly count: number;
 }
@@ -123,33 +138,21 @@ export class KeptStream {
     return `$JS.API.DIRECT.GET.${this.name}`;
   }
 
-  /** The message that is asked for; undefined where there is none. */
+  /** The message that is asked for, as the leader has it where there are replicas; undefined where there is none. */
   async get(question: MessageQuestion): Promise<KeptMessage | undefined> {
-    if (this.isReplicated) return this.getOfLeader(question);
-    const answer = found(await this.#link.request(this.direct, JSON.stringify(question)));
-    if (answer?.headers === undefined) return undefined;
-    const { headers, data } = answer;
-    return {
-      sequence: Number(headers.get("Nats-Sequence")),
-      time: Date.parse(headers.get("Nats-Time-Stamp")),
-      data,
-      header: (name) => headers.get(name),
-    };
+    if (this.isReplicated) return this.#getOfLeader(question);
+    return keptMessage(await this.#link.request(this.direct, JSON.stringify(question)));
   }
 
-  /** The message that is asked for, as the leader of the replicas has it. */
-  async getOfLeader(question: MessageQuestion): Promise<KeptMessage | undefined> {
+  async #getOfLeader(question: MessageQuestion): Promise<KeptMessage | undefined> {
     try {
-      const { message } = await ask<{ message: { seq: number; time: string; hdrs?: string; data?: string } }>(
-        this.#link,
-        `STREAM.MSG.GET.${this.name}`,
-        question,
-      );
+      const { message } = await ask<{ message: LeaderMessage }>(this.#link, `STREAM.MSG.GET.${this.name}`, question);
       const lines = Buffer.from(message.hdrs ?? "", "base64")
         .toString()
         .split("\r\n");
       return {
         sequence: message.seq,
+        subject: message.subject,
         time: Date.parse(message.time),
         data: Buffer.from(message.data ?? "", "base64"),
         header: (name) => {
@@ -167,7 +170,11 @@ export class KeptStream {
   async info(subject: string): Promise<StreamInfo> {
     const question = { subjects_filter: subject };
     const { state } = await ask<StreamAnswer>(this.#link, `STREAM.INFO.${this.name}`, question);
-    return { firstSequence: state.first_seq, count: state.subjects?.[subject] ?? 0 };
+    return {
+      firstSequence: state.first_seq,
+      lastSequence: state.last_seq,
+      count: state.subjects?.[subject] ?? 0,
+    };
   }
 
   /** Resolves when it answers directly; what is asked a moment too early is not answered. */
@@ -194,12 +201,23 @@ export function statusOf({ headers }: Msg): number {
 }
 
 /** The message of a direct answer; undefined for one that says that there is none. Throws a `ClusterError` for other errors. */
-export function found(answer: Msg): Msg | undefined {
+export function keptMessage(answer: Msg): KeptMessage | undefined {
   const status = statusOf(answer);
-  if (status === 0) return answer;
+  const { headers, data } = answer;
   if (status === endOfBatch || status === notFound) return undefined;
-  const code = status >= 500 ? "unavailable" : "refused";
-  throw new ClusterError(code, `NATS: ${answer.headers?.description ?? ""} (${status})`);
+  if (status !== 0) {
+    const code = status >= 500 ? "unavailable" : "refused";
+    throw new ClusterError(code, `NATS: ${headers?.description ?? ""} (${status})`);
+  }
+  if (headers === undefined) return undefined;
+  return {
+    sequence: Number(headers.get("Nats-Sequence")),
+    subject: headers.get("Nats-Subject"),
+    time: Date.parse(headers.get("Nats-Time-Stamp")),
+    // A copy: it is a piece of all that the socket brought with it.
+    data: new Uint8Array(data),
+    header: (name) => headers.get(name),
+  };
 }
 
 async function make(link: NatsLink, { name, size, maxAge, idLifetime, ...config }: StreamConfig): Promise<void> {

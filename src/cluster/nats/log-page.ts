@@ -8,7 +8,7 @@
 
 import type { HistoryRule } from "../broker/broker.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
-import type { Entry, LogPage, LogPosition } from "../broker/entry.ts";
+import { continuityOf, type Entry, type LogPage, type LogPosition } from "../broker/entry.ts";
 import type { LogStream } from "./log-stream.ts";
 import { epochOf, isOfStream, type Mark, type StoredMessage } from "./stored-message.ts";
 
@@ -55,10 +55,16 @@ export async function readPage(stream: LogStream, reading: Reading): Promise<Rea
   }
   let { since } = reading;
   if (since && !isOfStream(since.epoch, stream.nonce)) since = elsewhere;
+  let isCertain = !stream.isReplicated;
   for (let tries = 0; tries < mostTries; tries++) {
     const page = await tryPage(stream, reading, since);
-    if (page === "other epoch") since = elsewhere;
-    else if (page !== "changed") return page;
+    if (page === "changed") continue;
+    if (!isCertain && since && (page === "other epoch" || continuityOf(page, since) === "fork")) {
+      // A leader of replicas may not know yet what another one has acknowledged.
+      await stream.markStart({ anew: true });
+      isCertain = true;
+    } else if (page === "other epoch") since = elsewhere;
+    else return page;
   }
   throw new ClusterError("unavailable", "NATS: the log changes faster than it can be read");
 }
@@ -80,7 +86,6 @@ async function tryPage(
   if (still?.offset !== found[0]?.offset) return "changed";
   const messages = found.filter(({ sequence }) => sequence > (mark?.from ?? 0));
   const here = since?.epoch === epoch && since.offset > 0 ? since : undefined;
-  if (here && messages[0]?.offset !== here.offset && (await stream.isWithLeader(here.offset))) return "changed";
   const before = await precedingOf(stream, reading, { since: here, messages, mark });
   const served = before.isFirst ? messages.slice(1) : messages;
   const isCut = found.length === wanted;

@@ -1,15 +1,25 @@
 /**
  * One stream of JetStream, which keeps the logs of all topics of one rule: found or made, written to and read from.
+ *
+ * Where it has replicas, any of them may answer who asks for many messages, though it lacks the newest. So the leader is asked
+ * first how far they go, and for all of them where the answers do not reach that far.
  */
 
 import { headers, type Msg } from "@nats-io/transport-node";
 import { ClusterError } from "../broker/cluster-error.ts";
 import { newEpoch } from "../broker/memory-broker.ts";
 import { answerOf, isOvertaken } from "./jetstream-api.ts";
-import { found, KeptStream, type MessageQuestion, type StreamInfo, statusOf } from "./kept-stream.ts";
+import {
+  type KeptMessage,
+  KeptStream,
+  keptMessage,
+  type MessageQuestion,
+  type StreamInfo,
+  statusOf,
+} from "./kept-stream.ts";
 import type { NatsLink } from "./nats-link.ts";
 import { Offsets } from "./offsets.ts";
-import { type Mark, markOf, messageIdHeader, ownIdHeader, type StoredMessage, sentMessage } from "./stored-message.ts";
+import { type Mark, markOf, messageIdHeader, ownIdHeader, type StoredMessage } from "./stored-message.ts";
 import type { StreamNames } from "./subjects.ts";
 
 /** What became of a message. */
@@ -76,19 +86,27 @@ export class LogStream {
     return Date.now() + this.#stream.ahead;
   }
 
+  /** Whether several servers have it. */
+  get isReplicated(): boolean {
+    return this.#stream.isReplicated;
+  }
+
   /**
-   * Sees to it that the stream has a mark of this start of the server, and that the mark is not too old. Rejects with a
-   * `ClusterError`.
+   * Sees to it that the stream has a mark of this start of the server, and that the mark is not too old, or is made `anew`:
+   * what the leader has stored it has behind all that was acknowledged, which one that has just become it may not know yet,
+   * nor one that is none any more. Rejects with a `ClusterError`.
    */
-  async markStart(): Promise<void> {
+  async markStart({ anew = false }: { readonly anew?: boolean } = {}): Promise<void> {
     const { names, offsets } = this;
+    let isWanted = anew;
     for (let tries = 0; tries < mostTries; tries++) {
       const mark = await this.#stream.get({ last_by_subj: names.starts });
       if (mark) offsets.learn(mark);
       const isKnown = offsets.starts.some(({ server }) => server === this.#start);
-      if (mark && isKnown && this.now - mark.time < names.maxAge / 2) return;
+      if (mark && isKnown && !isWanted && this.now - mark.time < names.maxAge / 2) return;
       const text = offsets.markFor(this.#start, this.#stream.firstSequence, newEpoch());
-      await this.#setNewest(names.starts, text, mark?.sequence);
+      const made = await this.#setNewest(names.starts, text, mark?.sequence);
+      if (made !== undefined) isWanted = false;
     }
     throw new ClusterError("unavailable", `NATS: the start of the server cannot be marked in ${names.stream}`);
   }
@@ -113,7 +131,7 @@ export class LogStream {
 
   /** The mark of the epoch in which the message with this number was stored. */
   async markBefore(token: string, sequence: number): Promise<Mark | undefined> {
-    const marks = await this.#range(this.names.marks(token), 1, this.names.size);
+    const marks = await this.#range(this.names.marks(token), 1, this.names.size, this.isReplicated);
     return marks.map(markOf).findLast(({ from }) => from < sequence);
   }
 
@@ -146,13 +164,6 @@ export class LogStream {
     return this.#stream.info(this.names.messages(token));
   }
 
-  /** Whether the leader has the message of this offset: where replicas answer, too, they may not have it yet. */
-  async isWithLeader(offset: number): Promise<boolean> {
-    if (!this.#stream.isReplicated) return false;
-    const message = await this.#stream.getOfLeader({ seq: this.offsets.sequenceOf(offset) });
-    return message !== undefined && this.offsets.of(message.sequence, message.header(messageIdHeader)) === offset;
-  }
-
   /** The message with this number. */
   at(sequence: number): Promise<StoredMessage | undefined> {
     return this.#get({ seq: sequence });
@@ -169,19 +180,23 @@ export class LogStream {
   }
 
   /** Up to `count` messages of a topic from a number on. */
-  from(token: string, sequence: number, count: number): Promise<StoredMessage[]> {
-    return this.#range(this.names.messages(token), sequence, count);
+  async from(token: string, sequence: number, count: number): Promise<StoredMessage[]> {
+    const subject = this.names.messages(token);
+    const newest = this.isReplicated ? ((await this.newest(token))?.sequence ?? 0) : 0;
+    const messages = await this.#range(subject, sequence, count, false);
+    const last = messages.at(-1)?.sequence ?? sequence - 1;
+    return messages.length < count && last < newest ? this.#range(subject, sequence, count, true) : messages;
   }
 
-  async #range(subject: string, sequence: number, count: number): Promise<StoredMessage[]> {
+  async #range(subject: string, sequence: number, count: number, ofLeader: boolean): Promise<StoredMessage[]> {
     const messages: StoredMessage[] = [];
     let next = sequence;
     while (messages.length < count) {
       const question = { seq: next, next_by_subj: subject };
-      const answers = this.#answersMany
-        ? await this.#askMany({ ...question, batch: count - messages.length })
-        : [await this.#link.request(this.#stream.direct, JSON.stringify(question))];
-      const some = answers.flatMap((answer) => this.#read(answer) ?? []);
+      const isForMany = this.#answersMany && !ofLeader;
+      const some = isForMany
+        ? (await this.#askMany({ ...question, batch: count - messages.length })).flatMap((answer) => this.#read(answer))
+        : [await this.#get(question)].flatMap((message) => message ?? []);
       if (some.length === 0) break;
       messages.push(...some);
       next = some.at(-1)!.sequence + 1;
@@ -189,22 +204,31 @@ export class LogStream {
     return messages;
   }
 
-  /** The newest marks and messages of topics; undefined where the server cannot be asked for many. */
+  /** The newest marks and messages of topics; undefined where the server cannot be asked for many, or lacks the newest. */
   async ends(tokens: readonly string[]): Promise<readonly StoredMessage[] | undefined> {
     if (!this.#answersMany) return undefined;
+    const newest = this.isReplicated ? (await this.#stream.info(this.names.starts)).lastSequence : 0;
     const subjects = tokens.flatMap((token) => [this.names.marks(token), this.names.messages(token)]);
     const answers = await this.#askMany({ multi_last: subjects });
-    return this.#answersMany ? answers.flatMap((answer) => this.#read(answer) ?? []) : undefined;
+    const reach = Number(answers.at(-1)?.headers?.get("Nats-UpTo-Sequence"));
+    const isWhole = !this.isReplicated || reach >= newest;
+    return this.#answersMany && isWhole ? answers.flatMap((answer) => this.#read(answer)) : undefined;
   }
 
   async #get(question: MessageQuestion): Promise<StoredMessage | undefined> {
-    return this.#read(await this.#link.request(this.#stream.direct, JSON.stringify(question)));
+    const message = await this.#stream.get(question);
+    return message && this.#stored(message);
   }
 
-  #read(answer: Msg): StoredMessage | undefined {
-    const answered = found(answer);
-    const message = answered && sentMessage(answered);
-    return message && { ...message, offset: this.offsets.of(message.sequence, message.messageId) };
+  #read(answer: Msg): StoredMessage[] {
+    const message = keptMessage(answer);
+    return message ? [this.#stored(message)] : [];
+  }
+
+  #stored({ sequence, subject, time, data, header }: KeptMessage): StoredMessage {
+    const messageId = header(messageIdHeader);
+    const id = header(ownIdHeader) || messageId;
+    return { sequence, subject, time, messageId, id, payload: data, offset: this.offsets.of(sequence, messageId) };
   }
 
   /** Answers up to the one that says that there are no more; of a server before 2.11, one answer. */

@@ -4,8 +4,8 @@
 
 import type { Msg } from "@nats-io/transport-node";
 
-/** What a stream sends on when it is stored. */
-export interface SentMessage {
+/** A message of a stream. */
+interface StreamMessage {
   /** Its number in the stream, which counts all topics' messages. */
   readonly sequence: number;
   /** By what the stream knows it. */
@@ -14,13 +14,17 @@ export interface SentMessage {
   readonly subject: string;
   /** When it was stored, in milliseconds since 1970 of the broker's clock; undefined where the broker did not say. */
   readonly time: number | undefined;
-  /** The number of the message before it in its topic, 0 for none; undefined where the broker did not say. */
-  readonly before: number | undefined;
   readonly payload: Uint8Array;
 }
 
+/** What a stream sends on when it is stored. */
+export interface SentMessage extends StreamMessage {
+  /** The number of the message before it in its topic, 0 for none; undefined where the broker did not say. */
+  readonly before: number | undefined;
+}
+
 /** What is read of a stream. */
-export interface StoredMessage extends SentMessage {
+export interface StoredMessage extends StreamMessage {
   readonly offset: number;
 }
 
@@ -29,7 +33,7 @@ export const messageIdHeader = "Nats-Msg-Id";
 /** The header with the id of a message that is known by its key. */
 export const ownIdHeader = "Openline-Id";
 
-/** Reads a message that a stream sends on, or that is read from one; undefined for what is none. */
+/** Reads a message that a stream sends on; undefined for what is none. */
 export function sentMessage({ headers, data }: Msg): SentMessage | undefined {
   const sequence = Number(headers?.get("Nats-Sequence"));
   if (!headers || !Number.isSafeInteger(sequence) || sequence < 1) return undefined;
@@ -64,7 +68,7 @@ export function isMark({ subject }: SentMessage): boolean {
 }
 
 /** What a mark says: its name, and where the epoch began unless that is at the mark itself. */
-export function markOf({ payload, sequence, time }: SentMessage): Mark {
+export function markOf({ payload, sequence, time }: StreamMessage): Mark {
   const [name = "", from = sequence] = new TextDecoder().decode(payload).split(" ");
   return { name, from: Number(from), sequence, time };
 }

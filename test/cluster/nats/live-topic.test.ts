@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Entry } from "../../../src/cluster/broker/entry.ts";
 import { LiveTopic } from "../../../src/cluster/nats/live-topic.ts";
 import { Offsets } from "../../../src/cluster/nats/offsets.ts";
-import type { StoredMessage } from "../../../src/cluster/nats/stored-message.ts";
+import type { SentMessage, StoredMessage } from "../../../src/cluster/nats/stored-message.ts";
 
 const day = 24 * 60 * 60 * 1000;
 const nonce = "s1";
@@ -16,7 +16,7 @@ beforeEach(() => {
   live.subscribed({ nonce, offsets });
 });
 
-function message(sequence: number, before: number, more: Partial<StoredMessage> = {}): StoredMessage {
+function message(sequence: number, before: number, more: Partial<StoredMessage> = {}): SentMessage & StoredMessage {
   const id = `n.${sequence}`;
   const payload = new TextEncoder().encode(id);
   const time = Date.now();
@@ -33,7 +33,7 @@ function message(sequence: number, before: number, more: Partial<StoredMessage> 
   };
 }
 
-function mark(sequence: number, text: string): StoredMessage {
+function mark(sequence: number, text: string): SentMessage & StoredMessage {
   return message(sequence, 0, { subject: "p.s.5.t.e", payload: new TextEncoder().encode(text) });
 }
 
