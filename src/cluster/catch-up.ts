@@ -7,6 +7,7 @@ import { realTime } from "../transport/clock.ts";
 import type { Broker } from "./broker/broker.ts";
 import type { Entry, LogPage, LogPosition } from "./broker/entry.ts";
 import { type ClusterTopic, pageSize } from "./node/cluster-topic.ts";
+import { inTime } from "./node/in-time.ts";
 import { Replay, type ReplayState } from "./node/replay.ts";
 import type { Turns } from "./node/turns.ts";
 
@@ -129,11 +130,16 @@ export async function catchUp(
         .finally(() => parts.pages.delete(key));
       parts.pages.set(key, page);
     }
-    return page;
+    return soon(page);
+  }
+
+  /** A broker that hangs is not waited for longer than the subscriber is. */
+  function soon<Answer>(call: Promise<Answer>): Promise<Answer> {
+    return inTime(call, Math.max(0, until - realTime.now()));
   }
 
   async function startOf(last: number): Promise<LogPosition> {
-    const page = await parts.fills.take(() => parts.broker.history!(topic.name, undefined, last));
+    const page = await soon(parts.fills.take(() => parts.broker.history!(topic.name, undefined, last)));
     return { epoch: page.epoch, offset: page.entries[0]?.prev ?? page.last };
   }
 

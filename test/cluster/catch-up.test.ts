@@ -20,6 +20,7 @@ async function topicOf({ recentSize = 0, ...limits }: { recentSize?: number } & 
   const inner = memoryBroker();
   let reads = 0;
   let isAway = false;
+  let hangs = false;
   let topic: ClusterTopic | undefined;
   await inner.connect(
     { message: (_, entry) => topic!.take(entry), presence() {}, state() {}, error() {} },
@@ -28,6 +29,7 @@ async function topicOf({ recentSize = 0, ...limits }: { recentSize?: number } & 
   const broker = {
     history: async (...given: Parameters<NonNullable<Broker["history"]>>) => {
       reads++;
+      if (hangs) await new Promise(() => {});
       if (isAway) throw new ClusterError("unavailable", "away");
       return inner.history!(...given);
     },
@@ -67,6 +69,9 @@ async function topicOf({ recentSize = 0, ...limits }: { recentSize?: number } & 
     reads: () => reads,
     away: (is: boolean) => {
       isAway = is;
+    },
+    hang: () => {
+      hangs = true;
     },
   };
 }
@@ -181,4 +186,17 @@ test("it goes on when the broker that could not be asked answers again", async (
   await over;
   expect(got).toEqual(["2", "level"]);
   expect(positionToText(since)).toContain(":");
+});
+
+test("a broker that hangs is waited for as long as one that is away: then there is a gap, and it is level", async () => {
+  const { publish, follow, hang } = await topicOf({ resumeTimeout: 100 });
+  const since = await publish("1");
+  await publish("2");
+  hang();
+  const [one, newest] = [follow(since), follow({ last: 1 })];
+  await Promise.all([one.over, newest.over]);
+  expect([one.got, newest.got]).toEqual([
+    ["unavailable", "level"],
+    ["unavailable", "level"],
+  ]);
 });

@@ -1,4 +1,5 @@
 /** Nodes whose connections come and go as members of topics, and what each of them knows of that. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { connect } from "../../src/client/connect.ts";
 import type { Broker } from "../../src/cluster/broker/broker.ts";
@@ -116,6 +117,42 @@ export class PresenceTrial {
     this.move();
     await eventually(() => this.nodes.every(({ cluster }, index) => cluster.metrics().disconnects > lost[index]!));
   }
+}
+
+/** A broker that can be away, and for how long nodes hold their leases: longer than they take to come back to it. */
+interface Away {
+  readonly nodeLease: number;
+  begin(): unknown;
+  end(): unknown;
+}
+
+/** The broker is away for longer than leases: of those who are there nobody is told anything, and who has left is told of. */
+export async function outlastsLeases(makeBroker: () => Broker, { nodeLease, begin, end }: Away): Promise<void> {
+  const nodes = [0, 1].map(() => new PresenceTrialNode(makeBroker(), nodeLease));
+  const leaving: (() => unknown)[] = [];
+  for (const [index, { cluster }] of nodes.entries()) {
+    const open = (connection: ServerConnection<unknown, { name: string }>) => {
+      const { name } = connection.params;
+      const subscription = connection.subscribe("room/1", { presence: name });
+      if (name === "leaving-0") leaving.push(() => subscription.unsubscribe());
+    };
+    const server = await serving({ cluster, routes: { "/:name": { open } } });
+    for (const name of ["staying", "leaving"]) {
+      const client = await connect(`ws://127.0.0.1:${server.port}/${name}-${index}`);
+      afterwards(() => client.terminate());
+    }
+  }
+  const told = () => nodes.map((node) => node.told.get("room/1")!.size);
+  await eventually(() => told().join() === "4,4");
+  await begin();
+  await eventually(() => nodes.every(({ cluster }) => cluster.state === "disconnected"));
+  await sleep(2 * nodeLease);
+  for (const leave of leaving) leave();
+  await end();
+  await eventually(() => told().join() === "3,3");
+  for (const { cluster } of nodes) await eventually(async () => (await cluster.presence("room/1")).complete);
+  await sleep(nodeLease);
+  for (const { left } of nodes) expect(left).toEqual(["leaving-0"]);
 }
 
 /** One of two nodes in processes of their own is killed: its members leave where it is watched, and the other's stay. */

@@ -40,7 +40,10 @@ export interface PresencePage {
 /** The leases of all nodes. */
 export interface Leases {
   readonly held: readonly string[];
-  /** Milliseconds since the store began, or lost what it had: in the first ones nodes may still have to write. */
+  /**
+   * Milliseconds since the store began, lost what it had, or was back after no node had reached it for half of a lease: in
+   * the first ones nodes may still have to write, and a lease may have ended though its node is there.
+   */
   readonly age: number;
 }
 

@@ -7,7 +7,8 @@
  *
  * A message begins with a line of its own id, behind which there is a version where the other lines repeat a state. In the
  * log of a topic the others are `id lease data`, in that of the leases `name + duration` for one that begins,
- * `name > duration` for one that goes on, and `name = time` for when one ends.
+ * `name > duration` for one that goes on, `name = time` for when one ends, and `* since last length` for what is known of
+ * the nodes' time with the broker.
  */
 
 import type { Msg, Subscription } from "@nats-io/transport-node";
@@ -51,6 +52,8 @@ interface Subscribed {
 const looksAtLog = 1 / 32;
 /** How many topics are read at once. */
 const mostAtOnce = 50;
+/** Stands for the name of a lease in the line that says what is known of the nodes' time with the broker. */
+const nodesTime = "*";
 /** How long a measure of the broker's clock is good for, in milliseconds. */
 const clockLifetime = 60_000;
 
@@ -122,7 +125,7 @@ export class NatsPresence implements PresenceStore {
       if (isMeasured) await log.catchUp();
       else await this.#tellLeases(stream, log, []);
       const now = Math.max(log.state.time, this.#now());
-      return { held: log.state.heldAt(now), age: now - stream.created };
+      return { held: log.state.heldAt(now), age: now - Math.max(stream.created, log.state.sinceAt(now)) };
     });
   }
 
@@ -257,21 +260,29 @@ class LeaseEnds implements FoldState {
   readonly #ends = new Map<string, number>();
   /** When the newest message was stored. */
   time = 0;
+  /** Since when nodes have reached the broker without a pause in which leases may have ended. */
+  #since = 0;
+  /** When a lease was last begun or renewed, and for how long. */
+  #last = 0;
+  #length = 0;
 
   get keys(): readonly string[] {
-    return this.heldAt(this.time);
+    return [nodesTime, ...this.heldAt(this.time)];
   }
 
   lineOf(key: string): string | undefined {
+    if (key === nodesTime) return `${key} ${this.#since} ${this.#last} ${this.#length}`;
     return this.isHeld(key) ? `${key} = ${this.#ends.get(key)}` : undefined;
   }
 
   apply({ time, repeated, lines }: PresenceMessage): undefined {
     this.time = time;
     for (const line of lines) {
-      const [name = "", sign, text] = line.split(" ");
+      const [name = "", sign, text, length] = line.split(" ");
       const number = Number(text);
       if (!Number.isFinite(number)) continue;
+      if (name === nodesTime) [this.#since, this.#last, this.#length] = [Number(sign), number, Number(length)];
+      else if (sign === "+" || sign === ">") this.#heard(time, number);
       if (sign === "=") this.#ends.set(name, number);
       else if (sign === "+" || (sign === ">" && this.isHeld(name))) this.#ends.set(name, time + number);
     }
@@ -285,6 +296,18 @@ class LeaseEnds implements FoldState {
 
   heldAt(time: number): readonly string[] {
     return [...this.#ends].filter(([, end]) => end > time).map(([name]) => name);
+  }
+
+  /** Since when nodes have reached the broker, at this time: from now on, after a pause. */
+  sinceAt(time: number): number {
+    return time - this.#last > this.#length / 2 ? time : this.#since;
+  }
+
+  #heard(time: number, length: number): void {
+    if (length === 0) return;
+    this.#since = this.sinceAt(time);
+    this.#last = time;
+    this.#length = length;
   }
 }
 

@@ -76,6 +76,12 @@ export class OwnMembers {
     this.#begin(topic, own);
   }
 
+  /** Whether a member of this id is here, whatever the store knows. */
+  has(topic: string, id: string): boolean {
+    const { name } = this.#node;
+    return id.startsWith(`${name}/`) && this.#topics.get(topic)?.members.has(id.slice(name.length + 1)) === true;
+  }
+
   /** The members of a topic as they are here, whatever the store knows. */
   of(topic: string): readonly { readonly id: string; readonly data: string }[] {
     const members = this.#topics.get(topic)?.members ?? new Map<string, string>();

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { realTime } from "../../transport/clock.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
 import type { PresencePage, PresenceStep, PresenceStore, StoredMember } from "../broker/presence-store.ts";
+import { inTime } from "../node/in-time.ts";
 import { Subscriptions } from "../node/subscriptions.ts";
 import { OwnMembers, type OwnNode } from "./own-members.ts";
 import { dataOf, PresenceChanges } from "./presence-changes.ts";
@@ -26,7 +27,8 @@ export interface Presence {
   readonly members: readonly Member[];
   /**
    * Whether these are all. False while the broker is away, when only those of this node are known; for `nodeLease` after
-   * it began or lost its data, when nodes may still have to write theirs; and where nodes are silent.
+   * it began, lost its data or was back after half of `nodeLease`, when nodes may still have to write theirs; and where nodes
+   * are silent.
    */
   readonly complete: boolean;
   /** Nodes that have not renewed their lease in time, whose members are left out. */
@@ -117,7 +119,7 @@ export class PresenceNode implements OwnNode {
 
   /** The data of a member as JSON. Throws a TypeError for what JSON cannot hold, and a RangeError for too much. */
   encode(data: unknown): string {
-    const text: string | undefined = JSON.stringify(data);
+    const text = jsonOf(data);
     if (text === undefined) throw new TypeError(`Cannot subscribe: JSON cannot hold presence of type ${typeof data}`);
     if (Buffer.byteLength(text) <= this.#maxData) return text;
     throw new RangeError(`Cannot subscribe: presence is longer than maxPresenceData, ${this.#maxData} bytes of JSON`);
@@ -138,13 +140,13 @@ export class PresenceNode implements OwnNode {
   async read(topic: string): Promise<Presence> {
     let reading: Reading | undefined;
     try {
-      if (this.#isConnected) reading = await this.#read(topic, undefined);
+      if (this.#isConnected) reading = await inTime(this.#read(topic, undefined));
     } catch (error) {
       if (!(error instanceof ClusterError) || error.code !== "unavailable") throw error;
     }
     const own = this.#own.of(topic);
     const { members = [], dead = [], isYoung = true } = reading ?? {};
-    const silent = [...new Set(dead.map(nodeOf))].filter((node) => node !== this.name);
+    const silent = [...new Set(dead.map(nodeOf))];
     const others = members.filter((member) => nodeOf(member) !== this.name);
     return {
       members: [...own, ...others].map(({ id, data }) => ({ id, data: dataOf(data) })),
@@ -239,7 +241,8 @@ export class PresenceNode implements OwnNode {
     // Asked behind the members: each of them had a lease before it was there.
     const { held, age } = await this.#store.leases();
     const isYoung = age < this.#nodeLease;
-    const dead = members?.filter(({ lease }) => !held.includes(lease) && lease !== this.#lease) ?? [];
+    // This node's own are put right by itself.
+    const dead = members?.filter((member) => !held.includes(member.lease) && nodeOf(member) !== this.name) ?? [];
     if (!isYoung) this.#bury(name, dead);
     return { version, members: members?.filter((member) => !dead.includes(member)), dead, isYoung };
   }
@@ -253,8 +256,11 @@ export class PresenceNode implements OwnNode {
 
   #begin(name: string): Watched {
     const watchers = new Set<PresenceChanges>();
-    const topic = new WatchedTopic((id) => {
-      for (const changes of [...watchers]) changes.touched(id);
+    const topic = new WatchedTopic({
+      touched: (id) => {
+        for (const changes of [...watchers]) changes.touched(id);
+      },
+      isHere: (id) => this.#own.has(name, id),
     });
     const watched: Watched = { topic, watchers, isReading: false };
     this.#watched.set(name, watched);
@@ -285,6 +291,15 @@ export class PresenceNode implements OwnNode {
       this.#failed(error as Error);
     }
     watched.isReading = false;
+  }
+}
+
+function jsonOf(data: unknown): string | undefined {
+  try {
+    return JSON.stringify(data);
+  } catch (cause) {
+    const [why] = String((cause as Error | undefined)?.message).split("\n");
+    throw new TypeError(`Cannot subscribe: JSON cannot hold this presence: ${why}`, { cause });
   }
 }
 

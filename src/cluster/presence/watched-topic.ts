@@ -7,23 +7,30 @@
 
 import type { MemberChange, PresencePage, PresenceStep, StoredMember } from "../broker/presence-store.ts";
 
+/** Whom a topic tells. */
+export interface WatchedTopicOwner {
+  /** The member may be another than before. */
+  touched(id: string): void;
+  /** Whether the member is here: then it has not left, whatever the store knows. */
+  isHere(id: string): boolean;
+}
+
 /** The most steps that are kept while the topic is read. */
 const mostKept = 1000;
 
 /** See the head of this file. */
 export class WatchedTopic {
   readonly #members = new Map<string, StoredMember>();
-  readonly #touched: (id: string) => void;
+  readonly #owner: WatchedTopicOwner;
   /** Undefined until the topic was read for the first time. */
   #version: number | undefined;
   #wants = true;
   #kept: PresenceStep[] = [];
-  /** Whether members are still listed of which the store may only not know yet, since it lost what it had. */
+  /** Whether members are still listed of which the store may only not know yet, or not know any more. */
   #isDoubtful = false;
 
-  /** `touched` is called with each member that may be another than before. */
-  constructor(touched: (id: string) => void) {
-    this.#touched = touched;
+  constructor(owner: WatchedTopicOwner) {
+    this.#owner = owner;
   }
 
   /** Those who are there. */
@@ -76,8 +83,9 @@ export class WatchedTopic {
     this.#wants = false;
     if (members !== undefined) {
       const there = new Set(members.map(({ id }) => id));
-      this.#isDoubtful = isYoung && [...this.#members.keys()].some((id) => !there.has(id));
-      if (!isYoung) for (const id of this.#members.keys()) if (!there.has(id)) this.#delete(id);
+      const missing = [...this.#members.keys()].filter((id) => !there.has(id));
+      this.#isDoubtful = isYoung && missing.length > 0;
+      if (!isYoung) for (const id of missing) this.#delete(id);
       for (const member of members) this.#apply(member);
     }
     const kept = this.#kept;
@@ -85,9 +93,9 @@ export class WatchedTopic {
     for (const step of kept) this.take(step);
   }
 
-  /** These leases are gone. Returns those who were there by them. */
+  /** These leases are gone. Returns those who were there by them, and have left. */
   gone(leases: ReadonlySet<string>): readonly StoredMember[] {
-    const left = [...this.#members.values()].filter(({ lease }) => leases.has(lease));
+    const left = [...this.#members.values()].filter(({ id, lease }) => leases.has(lease) && !this.#owner.isHere(id));
     for (const { id } of left) this.#delete(id);
     return left;
   }
@@ -95,10 +103,12 @@ export class WatchedTopic {
   #apply({ id, lease, data }: MemberChange): void {
     if (data === undefined) return this.#delete(id);
     this.#members.set(id, { id, lease, data });
-    this.#touched(id);
+    this.#owner.touched(id);
   }
 
   #delete(id: string): void {
-    if (this.#members.delete(id)) this.#touched(id);
+    // Others may have taken it out meanwhile; this node is about to write it again.
+    if (this.#owner.isHere(id)) this.#isDoubtful = true;
+    else if (this.#members.delete(id)) this.#owner.touched(id);
   }
 }

@@ -3,7 +3,8 @@
  * topic's changes.
  *
  * In a topic's hash the field of a member has `lease data`, and the field without a name the version. In the hash of the
- * leases a field has the time at which the lease ends, and the field without a name the time at which the hash began.
+ * leases a field has the time at which the lease ends, and the field without a name three numbers: since when nodes have
+ * reached the server without a pause in which leases may have ended, when one did last, and how long leases are.
  */
 
 import type { BrokerEvents } from "../broker/broker.ts";
@@ -34,23 +35,26 @@ const clock = `
 local t = c('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)`;
 
+/** Sets `since` to when the nodes' present time with the server began, and remembers that one is here now. */
+const heard = `
+local since, last, length = string.match(c('HGET', K, '') or '', '^(%d+) (%d+) (%d+)$')
+if not since or now - last > length / 2 then since = now end
+if given and given ~= '0' then length = given end
+c('HSET', K, '', string.format('%.0f %.0f %s', since, now, length or '0'))`;
+
 /** KEYS: leases. ARGV: lease, duration, 1 to begin it. Returns 1 where it is held. */
 const leaseScript = script(`
 local c, K, A = redis.call, KEYS[1], ARGV${clock}
-c('HSETNX', K, '', string.format('%.0f', now))
+local given = A[2]${heard}
 local ends = tonumber(c('HGET', K, A[1]) or '0')
 if A[3] ~= '1' and ends <= now then return 0 end
 if A[2] == '0' then c('HDEL', K, A[1]) else c('HSET', K, A[1], string.format('%.0f', now + A[2])) end
 return 1`);
 
-/** KEYS: leases. Returns the time for which the hash has been there, and the leases that are held; the others go. */
+/** KEYS: leases. Returns for how long nodes have reached the server, and the leases that are held; the others go. */
 const leasesScript = script(`
-local c, K = redis.call, KEYS[1]${clock}
-c('HSETNX', K, '', string.format('%.0f', now))
-local all, out = c('HGETALL', K), {}
-for i = 1, #all, 2 do
-  if all[i] == '' then out[1] = string.format('%.0f', now - all[i + 1]) end
-end
+local c, K, given = redis.call, KEYS[1], nil${clock}${heard}
+local all, out = c('HGETALL', K), {string.format('%.0f', now - since)}
 for i = 1, #all, 2 do
   if all[i] ~= '' and tonumber(all[i + 1]) > now then out[#out + 1] = all[i]
   elseif all[i] ~= '' then c('HDEL', K, all[i]) end

@@ -1,4 +1,5 @@
 /** What every driver has to keep: tests for a broker, which the caller makes. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Broker, HistoryRule } from "../../../src/cluster/broker/broker.ts";
 import { continuityOf, type Entry } from "../../../src/cluster/broker/entry.ts";
@@ -211,9 +212,9 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
         const [one, other] = [storeOf(await node()), storeOf(await node())];
         const [long, short] = [`long${++made}`, `short${made}`];
         expect(await one.lease(long, 60_000, false)).toBe(false);
+        expect(await one.lease(short, 50, true)).toBe(true);
         expect(await one.lease(long, 60_000, true)).toBe(true);
         expect(await other.lease(long, 60_000, false)).toBe(true);
-        expect(await one.lease(short, 50, true)).toBe(true);
         await eventually(async () => !(await other.leases()).held.includes(short));
         expect(await one.lease(short, 60_000, false)).toBe(false);
         const { held, age } = await other.leases();
@@ -222,6 +223,19 @@ export function brokerTests(title: string, start: () => Promise<BrokerMaker>, { 
         expect(age).toBeGreaterThanOrEqual(50);
         expect(await other.lease(long, 0, false)).toBe(true);
         expect((await one.leases()).held).not.toContain(long);
+      });
+
+      test("its age begins anew where no node held a lease for half of one: leases may have ended by that alone", async () => {
+        const [one, other] = [storeOf(await node()), storeOf(await node())];
+        const lease = `lease${++made}`;
+        await one.lease(lease, 60_000, true);
+        await one.lease(lease, 20, false);
+        await sleep(200);
+        const begun = performance.now();
+        await one.lease(`${lease}-again`, 60_000, true);
+        const { age } = await other.leases();
+        // Where all is in one process, nothing is ever away.
+        if (age !== Number.POSITIVE_INFINITY) expect(age).toBeLessThan(performance.now() - begun + 100);
       });
 
       test("members are as they were last set, with whatever their data has", async () => {

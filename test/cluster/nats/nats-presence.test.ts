@@ -6,7 +6,7 @@ import type { PresenceStep, PresenceStore, StoredMember } from "../../../src/clu
 import { natsBroker } from "../../../src/cluster/nats/nats-broker.ts";
 import { eventually } from "../../support/eventually.ts";
 import { NatsServer } from "../../support/nats-server.ts";
-import { killOneOfTwo, PresenceTrial, PresenceTrialNode } from "../../support/presence-trial.ts";
+import { killOneOfTwo, outlastsLeases, PresenceTrial, PresenceTrialNode } from "../../support/presence-trial.ts";
 import { describeWith } from "../../support/real-parts.ts";
 import { afterwards } from "../../support/serving.ts";
 
@@ -61,6 +61,21 @@ describeWith("nats-server", "presence over NATS", (executable) => {
     const { port } = await nats();
     const nodeLease = 1500;
     await killOneOfTwo(new PresenceTrialNode(brokerOf(port), nodeLease), { broker: "nats", port, nodeLease });
+  });
+
+  test("a server that is away for longer than leases takes nobody away who is there", async () => {
+    const server = await nats();
+    await outlastsLeases(() => brokerOf(server.port), {
+      nodeLease: 3000,
+      begin: () => server.kill(),
+      end: () => server.restart(),
+    });
+  });
+
+  test("a server that is stopped for longer than leases takes nobody away who is there", async () => {
+    const server = await nats();
+    const begin = () => server.signal("SIGSTOP");
+    await outlastsLeases(() => brokerOf(server.port), { nodeLease: 3000, begin, end: () => server.signal("SIGCONT") });
   });
 
   test("a server that has just begun says that it may not know all", async () => {

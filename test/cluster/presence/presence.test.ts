@@ -1,6 +1,6 @@
 /** Servers in a cluster over the broker in memory, whose clients are members of topics. */
 import { setImmediate as turn } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { connect } from "../../../src/client/connect.ts";
 import { ClusterError } from "../../../src/cluster/broker/cluster-error.ts";
 import { type Cluster, createCluster } from "../../../src/cluster/cluster.ts";
@@ -324,6 +324,38 @@ describe("a broker that fails", () => {
     await eventually(async () => (await namesIn(there.cluster, "room/2")).length === 1);
     ada.subscription.unsubscribe();
     await eventually(() => told.at(-1) === "left ada");
+  });
+
+  test("a node that was cut off for longer than its lease does not tell its own members to have left", async () => {
+    const options = { nodeLease: 300 };
+    const here = await nodeOf(undefined, options);
+    const there = await nodeOf(here.broker, options);
+    const ada = await here.join("room/1", "ada");
+    await here.join("room/1", "mary");
+    await there.join("room/1", "grace");
+    const [own, other] = [watch(here.cluster, "room/1"), watch(there.cluster, "room/1")];
+    await eventually(() => own.told.length === 3 && other.told.length === 3);
+    here.broker.cut();
+    here.broker.expire();
+    await eventually(() => other.told.includes("left ada") && other.told.includes("left mary"));
+    ada.subscription.unsubscribe();
+    here.broker.restore();
+    await eventually(() => other.told.at(-1) === "joined mary");
+    await eventually(() => own.told.length === 4);
+    await eventually(async () => (await here.cluster.presence("room/1")).complete);
+    expect(own.told.slice(3)).toEqual(["left ada"]);
+  });
+
+  test("one that hangs is not waited for longer than its answer may take: this node's members are known", async () => {
+    const here = await nodeOf();
+    await here.join("room/1", "ada");
+    const { presence } = here.broker;
+    presence.leases = () => new Promise(() => {});
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    afterwards(() => vi.useRealTimers());
+    const asked = here.cluster.presence("room/1");
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await asked).toEqual({ members: [{ id: expect.any(String), data: "ada" }], complete: false, silent: [] });
   });
 
   test("control: without the end of its lease a node that died keeps its members", async () => {

@@ -9,17 +9,18 @@ const step = (prev: number, version: number, ...changes: MemberChange[]): Presen
 /** A topic at version 10 with the members a and b, and what it said since. */
 function topicAt10() {
   const touched: string[] = [];
-  const topic = new WatchedTopic((id) => touched.push(id));
+  const here = new Set<string>();
+  const topic = new WatchedTopic({ touched: (id) => touched.push(id), isHere: (id) => here.has(id) });
   topic.asks();
   topic.page({ version: 10, members: [member("a"), member("b")] }, false);
   touched.length = 0;
-  return { topic, touched, ids: () => [...topic.members.keys()] };
+  return { topic, touched, here, ids: () => [...topic.members.keys()] };
 }
 
 describe("a watched topic", () => {
   test("wants to be read first; what comes meanwhile follows, and what the page has is not told again", () => {
     const touched: string[] = [];
-    const topic = new WatchedTopic((id) => touched.push(id));
+    const topic = new WatchedTopic({ touched: (id) => touched.push(id), isHere: () => false });
     expect([topic.wants, topic.known]).toEqual([true, undefined]);
     topic.take(step(0, 8, member("gone")));
     topic.asks();
@@ -105,5 +106,22 @@ describe("a watched topic", () => {
     expect([topic.known, topic.wants]).toEqual([1010, false]);
     topic.take(step(1099, 1100));
     expect(topic.wants).toBe(true);
+  });
+
+  test("keeps who is here, whatever the store knows, and reads it whole until the store knows better", () => {
+    const { topic, touched, here, ids } = topicAt10();
+    here.add("a");
+    topic.take(step(10, 11, leaving("a"), leaving("b")));
+    expect([ids(), touched, topic.known]).toEqual([["a"], ["b"], undefined]);
+    topic.missed();
+    topic.asks();
+    topic.page({ version: 11, members: [] }, false);
+    expect(topic.gone(new Set(["l"]))).toEqual([]);
+    expect([ids(), topic.known]).toEqual([["a"], undefined]);
+    here.delete("a");
+    topic.missed();
+    topic.asks();
+    topic.page({ version: 11, members: [] }, false);
+    expect([ids(), touched, topic.known]).toEqual([[], ["b", "a"], 11]);
   });
 });

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { Broker } from "../../../src/cluster/broker/broker.ts";
 import { redisBroker } from "../../../src/cluster/redis/redis-broker.ts";
 import { eventually } from "../../support/eventually.ts";
-import { killOneOfTwo, PresenceTrial, PresenceTrialNode } from "../../support/presence-trial.ts";
+import { killOneOfTwo, outlastsLeases, PresenceTrial, PresenceTrialNode } from "../../support/presence-trial.ts";
 import { describeWith } from "../../support/real-parts.ts";
 import { redisClients } from "../../support/redis-clients.ts";
 import { RedisServer } from "../../support/redis-server.ts";
@@ -51,6 +51,25 @@ describeWith("redis-server", "presence over Redis", (executable) => {
     const nodeLease = 1500;
     const watching = new PresenceTrialNode(brokerOf(port, "ioredis"), nodeLease);
     await killOneOfTwo(watching, { broker: "redis", port, nodeLease });
+  });
+
+  test("a server that is away for longer than leases takes nobody away who is there", async () => {
+    const server = await redis();
+    await outlastsLeases(() => brokerOf(server.port, "ioredis"), {
+      nodeLease: 900,
+      begin: () => server.kill(),
+      end: () => server.restart(),
+    });
+  });
+
+  test("a server that is stopped for longer than leases takes nobody away who is there", async () => {
+    const server = await redis();
+    const begin = () => server.signal("SIGSTOP");
+    await outlastsLeases(() => brokerOf(server.port, "ioredis"), {
+      nodeLease: 900,
+      begin,
+      end: () => server.signal("SIGCONT"),
+    });
   });
 
   test("a server that has just begun says that it may not know all", async () => {
