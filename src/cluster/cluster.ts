@@ -14,6 +14,7 @@ import { ClusterNode, type ClusterState, type NodeCounters } from "./cluster-nod
 import { type ClusterOptions, type ResolvedCluster, resolveCluster } from "./cluster-options.ts";
 import { type ClusterMessage, HandlerSubscription } from "./handler-subscription.ts";
 import { unwrap } from "./node/envelope.ts";
+import { inTime } from "./node/in-time.ts";
 import { toClusterError } from "./node/publisher.ts";
 import type { PresenceChange } from "./presence/presence-changes.ts";
 import type { Presence, PresenceNode } from "./presence/presence-node.ts";
@@ -148,7 +149,7 @@ export class Cluster implements Relay {
     checkSignal("subscribe", signal);
     const rule = this.#node.ruleOf(topic);
     if (rule.isLocal) throw new TypeError(`Cannot subscribe: the topic ${describe(topic)} stays in each server`);
-    const from = startOf(since, rule);
+    const from = startOf("subscribe", since, rule);
     const failed = (cause: unknown) => this.#node.failed(new Error(`A handler of the topic ${topic} threw`, { cause }));
     const subscription = new HandlerSubscription({ handler, gap, failed });
     const shared = this.#node.acquire(topic, subscription);
@@ -167,19 +168,24 @@ export class Cluster implements Relay {
     return { topic, ready, unsubscribe };
   }
 
-  /** Reads a piece of a topic's history. Rejects with a TypeError where it has none, and with a `ClusterError`. */
+  /**
+   * Reads a piece of a topic's history. Rejects with a TypeError where it has none, and with a `ClusterError`, which is
+   * `unavailable` where the broker has not answered in five seconds.
+   */
   async history(topic: string, options: HistoryOptions = {}): Promise<ClusterHistory> {
     checkOptions("read history", options, historyTable);
     checkTopic("read history", topic);
     const range = { least: 1, most: 10_000, whole: true };
     const limit = checkNumber("read history", "limit", options.limit ?? 100, range);
-    const from = startOf(options.since ?? { last: limit }, this.#node.ruleOf(topic));
-    if (from === undefined) throw new TypeError("Cannot read history: since is a position or { last }");
+    const rule = this.#node.ruleOf(topic);
+    if (!rule.history) throw new TypeError(`Cannot read history: the topic ${describe(topic)} has no history`);
+    const from = startOf("read history", options.since === undefined ? { last: limit } : options.since, rule);
+    if (from === undefined) throw new TypeError('Cannot read history: since must be a position or { last }, not "now"');
     this.#checkOpen("read history");
     const { broker, fills } = this.#node;
     const since = "last" in from ? undefined : from;
     const read = async () => broker.history!(topic, since, "last" in from ? from.last : limit);
-    const page = await fills.take(read).catch((error: unknown) => {
+    const page = await inTime(fills.take(read)).catch((error: unknown) => {
       throw toClusterError(error);
     });
     const messages = page.entries.flatMap((entry) => {
@@ -195,7 +201,7 @@ export class Cluster implements Relay {
    * Who is in a topic, of all nodes: those of this one as they are now, and of others as the broker knows them.
    *
    * Rejects with a TypeError where the topic has no presence, and with a `ClusterError` that is not `unavailable`: while the
-   * broker is away it resolves with this node's members alone.
+   * broker is away, and where it has not answered in five seconds, it resolves with this node's members alone.
    */
   async presence(topic: string): Promise<Presence> {
     return this.#presenceOf("read presence", topic).read(topic);

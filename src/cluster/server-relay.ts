@@ -107,7 +107,7 @@ export class ServerRelay implements RelayedTopics, Receiver {
     subscriber.relayed ??= new Map();
     const known = subscriber.relayed.get(name);
     const rule = this.#node.ruleOf(name);
-    const from = known ? undefined : startOf(since === undefined ? "now" : since, rule);
+    const from = known ? undefined : startOf("subscribe", since === undefined ? "now" : since, rule);
     if (presence !== undefined) this.#makeMember(subscriber, name, presence);
     if (known) return known;
     const subscription = new ClusterSubscription(name, subscriber, {
@@ -406,14 +406,24 @@ class LogMark implements Mark {
   }
 }
 
-/** The start that `since` asks for; undefined for now. What a client gave that is no position is one of no log. */
-export function startOf(since: Since, { history }: ResolvedRule): LogPosition | { readonly last: number } | undefined {
+/**
+ * The start that `since` asks for; undefined for now. What a client gave that is no position is one of no log. Throws a TypeError
+ * for what is no start, and where the topic has no history.
+ */
+export function startOf(
+  action: string,
+  since: Since,
+  { history }: ResolvedRule,
+): LogPosition | { readonly last: number } | undefined {
   if (since === "now") return undefined;
-  if (history === undefined) throw new TypeError("Cannot subscribe: since is for topics with history");
-  if (typeof since === "string") return positionFromText(since) ?? { epoch: "-", offset: 0 };
-  if (typeof since !== "object" || since === null) {
-    throw new TypeError(`Cannot subscribe: since must be "now", a position or { last }, not ${describe(since)}`);
+  const isPosition = typeof since === "string";
+  if (!isPosition && (typeof since !== "object" || since === null)) {
+    throw new TypeError(`Cannot ${action}: since must be "now", a position or { last }, not ${describe(since)}`);
   }
-  const last = checkNumber("subscribe", "since.last", since.last, { least: 0, most: 10_000, whole: true });
-  return { last };
+  if (history === undefined) throw new TypeError(`Cannot ${action}: since is for topics with history`);
+  if (isPosition) return positionFromText(since) ?? { epoch: "-", offset: 0 };
+  if (typeof since.last !== "number") {
+    throw new TypeError(`Cannot ${action}: since.last must be a number, not ${describe(since.last)}`);
+  }
+  return { last: checkNumber(action, "since.last", since.last, { least: 0, most: 10_000, whole: true }) };
 }

@@ -3,6 +3,7 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { checkOptions, type OptionTable } from "../../protocol/check-options.ts";
 import { queueMicrotask } from "../../transport/scheduling.ts";
 import type { Broker, BrokerEvents, Outgoing, PublishOptions } from "./broker.ts";
 import { brokerInUse, ClusterError } from "./cluster-error.ts";
@@ -17,6 +18,7 @@ export interface MemoryBrokerOptions {
   readonly sharedWith?: Broker;
 }
 
+const table: OptionTable<MemoryBrokerOptions> = { sharedWith: "object" };
 /** How long a log is kept that nobody publishes to or reads, in milliseconds. */
 const logLifetime = 24 * 60 * 60 * 1000;
 
@@ -84,8 +86,10 @@ class MemoryStore {
 
 const stores = new WeakMap<Broker, MemoryStore>();
 
-/** Makes a broker in memory. Throws a TypeError when `sharedWith` is no memory broker. */
-export function memoryBroker({ sharedWith }: MemoryBrokerOptions = {}): Broker {
+/** Makes a broker in memory. Throws a TypeError for options that cannot be, such as a `sharedWith` that is no memory broker. */
+export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
+  checkOptions("make a memory broker", options, table);
+  const { sharedWith } = options;
   const store = sharedWith === undefined ? new MemoryStore() : stores.get(sharedWith);
   if (store === undefined) throw new TypeError("Cannot share logs: sharedWith must be what memoryBroker returned");
   const broker = new MemoryBroker(store);

@@ -55,7 +55,8 @@ export function natsBroker<Connection extends object>(
   connection: Connection,
   options: NatsBrokerOptions = {},
 ): Broker {
-  if (typeof connect !== "function" || typeof connection !== "object" || connection === null) {
+  const isForConnect = typeof connection === "object" && connection !== null && !Array.isArray(connection);
+  if (typeof connect !== "function" || !isForConnect) {
     throw new TypeError("Cannot use NATS: give it the function connect, and its options, such as { servers }");
   }
   checkOptions("use NATS", options, table);

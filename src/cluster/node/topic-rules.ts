@@ -56,6 +56,11 @@ const noRule: ResolvedRule = { history: undefined, hasPresence: false, isLocal: 
 
 /** Returns the function that tells a topic's rule. Throws a TypeError or a RangeError for rules that cannot be. */
 export function resolveRules(rules: TopicRules): (topic: string) => ResolvedRule {
+  if (Symbol.iterator in rules) {
+    throw new TypeError(
+      "Cannot make rules: topics must be an object that has a rule for each name, such as { news: {} }",
+    );
+  }
   const exact = new Map<string, ResolvedRule>();
   const prefixes: (readonly [prefix: string, rule: ResolvedRule])[] = [];
   for (const [name, rule] of Object.entries(rules)) {
