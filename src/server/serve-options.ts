@@ -25,6 +25,7 @@ import {
 /** A server, as a cluster sees it that has a say in how it listens. */
 export interface HostedServer {
   readonly port: number;
+  readonly accepting: boolean;
   drain(options?: DrainOptions): Promise<void>;
   close(): Promise<void>;
   metrics(): ServerMetrics;

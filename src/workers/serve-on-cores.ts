@@ -22,7 +22,7 @@ import { threadSeat } from "./seat/thread-seat.ts";
 /** The options of `serveOnCores`; times in milliseconds. */
 export interface ServeOnCoresOptions {
   /**
-   * The module that each worker runs: a path, or a URL such as `new URL("./server.js", import.meta.url)`. It calls `serve`
+   * The module that each worker runs: a path, or a URL of a file such as `new URL("./server.js", import.meta.url)`. It calls `serve`
    * with `cluster: workerCluster()`.
    */
   readonly entry: string | URL;
@@ -72,7 +72,7 @@ interface Place {
  *
  * Rejects when a worker ends before it serves, with its error as `cause` where that is known, and with the code of the error
  * of `serve`, such as `EADDRINUSE`; then no worker is left. Rejects with a TypeError or a RangeError for options that cannot
- * be, for threads where the system has no `reusePort`, and in a worker.
+ * be, for threads where the system has no `reusePort`, for processes where Node was given its program as text, and in a worker.
  */
 export async function serveOnCores(options: ServeOnCoresOptions): Promise<Workers> {
   checkOptions(action, options, table);
@@ -85,6 +85,10 @@ export async function serveOnCores(options: ServeOnCoresOptions): Promise<Worker
   checkNumber(action, "startTimeout", startTimeout, "finiteTime");
   resolveDrain(options.drain ?? {});
   const path = pathOf(entry);
+  const given = process.execArgv.find((option) => /^(?:-e|-p|-pe|--eval|--print|--input-type)(?:=|$)/.test(option));
+  if (given !== undefined && !threads) {
+    throw new TypeError(`Cannot ${action}: each worker would run the text of node ${given}, too; put it into a file`);
+  }
   const hasReusePort = await findReusePort();
   if (threads && !hasReusePort) {
     throw new TypeError(
@@ -102,6 +106,10 @@ function pathOf(entry: unknown): string {
   const isUrl = entry instanceof URL || (typeof entry === "string" && entry.startsWith("file:"));
   if (!isUrl && typeof entry !== "string") {
     throw new TypeError(`Cannot ${action}: the option "entry" must be a path or a URL, not ${describe(entry)}`);
+  }
+  const url = entry instanceof URL ? entry.href : entry;
+  if (/^[a-z][a-z\d+.-]+:/i.test(url) && !url.startsWith("file:")) {
+    throw new TypeError(`Cannot ${action}: the option "entry" must be a path or a URL of file:, not ${describe(url)}`);
   }
   const path = isUrl ? fileURLToPath(entry) : resolve(entry);
   if (statSync(path, { throwIfNoEntry: false })?.isFile()) return path;
@@ -176,7 +184,7 @@ export class Workers {
     const members = [...this.#members].filter(({ servesSince }) => servesSince !== undefined);
     const told = await Promise.all(members.map((member) => member.count()));
     const sum = [...this.#members].reduce((all, { numbers }) => add(all, numbers), this.#gone);
-    const workers = [...this.#members].filter(({ isServing }) => isServing).length;
+    const workers = [...this.#members].filter(({ accepts }) => accepts).length;
     const silentWorkers = told.filter((isTold) => !isTold).length;
     return { ...sum, workers, silentWorkers, restarts: this.#restarts };
   }

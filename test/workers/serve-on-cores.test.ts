@@ -188,15 +188,19 @@ describe.each(forms)("%s", (form) => {
     await expect(client(workers.port)).rejects.toThrow();
   });
 
+  test("a worker that has closed its server is none that serves, and its counts stay", async () => {
+    const workers = await started({}, { threads, workers: 2 });
+    const [one] = (await clientOfEach(workers.port, 2)) as [Client, Client];
+    one.connection.send(JSON.stringify({ do: "close" }));
+    expect((await one.connection.closed).code).toBe(1001);
+    expect(await numbersOf(workers)).toMatchObject({ workers: 1, restarts: 0, closed: { 1001: 1 } });
+  });
+
   test("an exception at import is an error of serveOnCores, and no loop", async () => {
     const brokenWhile = freshFile();
     writeFileSync(brokenWhile, "");
     const starting = started({ brokenWhile }, { threads });
-    await expect(starting).rejects.toThrow(
-      threads
-        ? "A worker ended by an exception: Broken, as asked before it served"
-        : "A worker ended with exit code 1 before it served",
-    );
+    await expect(starting).rejects.toThrow("A worker ended by an exception: Broken, as asked before it served");
   });
 
   test("a module that does not serve is an error after startTimeout", async () => {
@@ -354,10 +358,26 @@ describe("options", () => {
   test("that cannot be are sentences", async () => {
     await expect(refused({ entry: "/no/such/file.js" })).rejects.toThrow(/"entry" is no file: \/no\/such\/file\.js/);
     await expect(refused({ entry: {} })).rejects.toThrow(/must be a path or a URL/);
+    for (const far of ["https://example.com/server.js", new URL("https://example.com/server.js")]) {
+      const why = 'the option "entry" must be a path or a URL of file:, not "https://example.com/server.js"';
+      await expect(refused({ entry: far })).rejects.toThrow(new TypeError(`Cannot serve on cores: ${why}`));
+    }
     await expect(refused({ workers: 0 })).rejects.toThrow(RangeError);
     await expect(refused({ worker: 2 })).rejects.toThrow(/did you mean "workers"/);
     await expect(refused({ drain: { over: -1 } })).rejects.toThrow(RangeError);
   });
+
+  test.each(["-e", "--eval", "-p", "--print=1", "--input-type=module"])(
+    "of Node that are text, %s, are told",
+    async (option) => {
+      const { execArgv } = process;
+      afterwards(() => {
+        process.execArgv = execArgv;
+      });
+      process.execArgv = [option, "text"];
+      await expect(refused({})).rejects.toThrow(`each worker would run the text of node ${option}, too`);
+    },
+  );
 
   test.skipIf(hasReusePort)("threads without reusePort are refused, and say why", async () => {
     await expect(refused({ threads: true })).rejects.toThrow(/threads need reusePort.*processes do without/);

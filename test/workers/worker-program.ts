@@ -39,6 +39,8 @@ export type Command =
   /** Keeps the thread busy as long as this file is there. */
   | { readonly do: "block"; readonly file: string }
   | { readonly do: "die" }
+  /** Closes the server; the worker stays. */
+  | { readonly do: "close" }
   | { readonly do: "numbers" };
 
 const settings = JSON.parse(process.env.WORKERS_TEST ?? "{}") as Settings;
@@ -77,6 +79,7 @@ async function begin(): Promise<void> {
           if (command.do === "block") while (existsSync(command.file));
           if (command.do === "die" && threadId === 0) process.kill(process.pid, "SIGKILL");
           if (command.do === "die") process.exit(7);
+          if (command.do === "close") void server.close();
           if (command.do === "numbers") done = cluster.metrics();
           connection.send(JSON.stringify({ done }));
         },

@@ -38,6 +38,7 @@ export class Member {
   #address: Address | undefined;
   #failure: Error | undefined;
   #numbers: Sum = zero;
+  #accepts = true;
   /** Whether it is gone, or is to go. */
   isLeaving = false;
   /** When it began to serve; undefined before. */
@@ -77,6 +78,11 @@ export class Member {
   /** Whether it serves, and is not to go. */
   get isServing(): boolean {
     return this.servesSince !== undefined && !this.isLeaving;
+  }
+
+  /** Whether it lets clients in, as far as it has told. */
+  get accepts(): boolean {
+    return this.isServing && this.#accepts;
   }
 
   /** What it has told of itself. */
@@ -152,6 +158,7 @@ export class Member {
 
   #told(numbers: WorkerNumbers): void {
     this.#numbers = sumOf(numbers);
+    this.#accepts = numbers.accepts;
   }
 
   /** A process is told where it can reach the others; threads get a port each. */

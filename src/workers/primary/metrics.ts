@@ -7,7 +7,7 @@ import type { WorkerNumbers } from "../wire/calls.ts";
 
 /** The numbers of all workers together, which `prometheusText` writes, too. */
 export interface WorkersMetrics extends ServerMetrics {
-  /** The number of workers that serve now. */
+  /** The number of workers that let clients in now: not one that has closed its servers, or drains. */
   readonly workers: number;
   /** The number of workers that have not answered within a second; of them it has what they told before. */
   readonly silentWorkers: number;

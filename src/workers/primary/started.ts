@@ -4,7 +4,7 @@
 
 import cluster from "node:cluster";
 import { MessageChannel, Worker as Thread } from "node:worker_threads";
-import { workerVariable } from "../seat/process-seat.ts";
+import { thrownName, workerVariable } from "../seat/process-seat.ts";
 import { portChannel, portName } from "../seat/thread-seat.ts";
 import type { Channel } from "../wire/control.ts";
 
@@ -12,7 +12,7 @@ import type { Channel } from "../wire/control.ts";
 export interface Ended {
   /** Such as "with exit code 1". */
   readonly how: string;
-  /** What a thread did not catch. */
+  /** What it did not catch. */
   readonly error: Error | undefined;
 }
 
@@ -25,15 +25,32 @@ export interface Started {
   kill(): void;
 }
 
+/** How a process ends that has not caught what was thrown. */
+const afterException = "with exit code 1";
+
 /** Starts a process; the settings of `node:cluster` are for such ones from then on. */
 export function startProcess(entry: string): Started {
   cluster.setupPrimary({ exec: entry, args: process.argv.slice(2) });
   const worker = cluster.fork({ [workerVariable]: String(process.pid) });
   const ended = new Promise<Ended>((resolve) => {
-    worker.once("exit", (code, signal) => {
-      resolve({ how: signal ? `by ${signal}` : `with exit code ${code}`, error: undefined });
+    let thrown: Error | undefined;
+    worker.on("message", (message: unknown) => {
+      const { [thrownName]: text } = Object(message) as { [thrownName]?: string };
+      if (text !== undefined) thrown = new Error(text);
     });
-    worker.once("error", (error: Error) => resolve({ how: `before it began: ${error.message}`, error }));
+    const exited = new Promise<string>((tell) => {
+      worker.once("exit", (code, signal) => tell(signal ? `by ${signal}` : `with exit code ${code}`));
+    });
+    // What it has said last comes before the channel ends, and may come behind its exit.
+    const heard = new Promise<void>((tell) => void worker.once("disconnect", tell));
+    void Promise.all([exited, heard]).then(([how]) => {
+      const error = how === afterException ? thrown : undefined;
+      resolve({ how: error ? `by an exception: ${error.message}` : how, error });
+    });
+    worker.on("error", (failure: Error) => {
+      // Where there is a process, its end says more than what could not be sent to it.
+      if (worker.process.pid === undefined) resolve({ how: `before it began: ${failure.message}`, error: failure });
+    });
   });
   return {
     ended,

@@ -10,6 +10,17 @@ import type { SeatForm } from "./seat.ts";
 /** Says in the environment that a process is a worker of `serveOnCores`. */
 export const workerVariable = "OPENLINE_WORKER";
 
+/** Names, in a message to the primary, what a process ends by. */
+export const thrownName = "openline/workers/thrown";
+
+// From the import on: an entry may throw before it makes its cluster.
+if (isWorkerProcess()) {
+  process.on("uncaughtExceptionMonitor", (thrown: unknown) => {
+    const { message = String(thrown) } = Object(thrown) as Partial<Error>;
+    process.send?.({ [thrownName]: message });
+  });
+}
+
 /** The seat of this process; undefined where it is no worker of `serveOnCores`. */
 export function processSeat(): SeatForm | undefined {
   if (!isWorkerProcess()) return undefined;

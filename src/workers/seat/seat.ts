@@ -10,7 +10,7 @@ import type { GivenListener, PrimaryCalls, WorkerCalls, WorkerNumbers } from "..
 import { type Channel, Control } from "../wire/control.ts";
 
 /** The counts of the links of this worker. */
-export type LinkCounts = Omit<WorkerNumbers, "servers">;
+export type LinkCounts = Omit<WorkerNumbers, "servers" | "accepts">;
 
 /** What is different between processes and threads. */
 export interface SeatForm {
@@ -95,7 +95,9 @@ export class Seat {
   }
 
   #numbers(): WorkerNumbers {
-    return { servers: [...this.#hosted].map(({ server }) => server.metrics()), ...this.#counts() };
+    const servers = [...this.#hosted].map(({ server }) => server);
+    const accepts = servers.some(({ accepting }) => accepting);
+    return { servers: servers.map((server) => server.metrics()), accepts, ...this.#counts() };
   }
 
   #leave(by: (hosted: Hosted) => Promise<void>): Promise<WorkerNumbers> {

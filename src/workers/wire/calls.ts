@@ -31,6 +31,8 @@ export interface GivenListener {
 /** The numbers of one worker. */
 export interface WorkerNumbers {
   readonly servers: readonly ServerMetrics[];
+  /** Whether any of them lets clients in. */
+  readonly accepts: boolean;
   /** The count of messages that were passed on, once for each worker that they went to. */
   readonly relayed: number;
   /** The count of messages that were not passed on to a worker, because too much waited for it. */
