@@ -193,7 +193,8 @@ describe.each(forms)("%s", (form) => {
     const [one] = (await clientOfEach(workers.port, 2)) as [Client, Client];
     one.connection.send(JSON.stringify({ do: "close" }));
     expect((await one.connection.closed).code).toBe(1001);
-    expect(await numbersOf(workers)).toMatchObject({ workers: 1, restarts: 0, closed: { 1001: 1 } });
+    await eventually(async () => (await numbersOf(workers)).closed[1001] === 1);
+    expect(await numbersOf(workers)).toMatchObject({ workers: 1, restarts: 0 });
   });
 
   test("an exception at import is an error of serveOnCores, and no loop", async () => {
