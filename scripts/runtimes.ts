@@ -105,7 +105,15 @@ export const lacks: readonly Lack[] = [
   {
     runtimes: ["bun"],
     what: "Opening handshakes that are answered without `node:http`: each takes its parser",
-    tests: ["server/listening/fast-handshake.test.ts > answers a head that comes in one piece"],
+    tests: [
+      "server/listening/fast-handshake.test.ts > answers a head that comes in one piece",
+      "server/listening/tls-handshakes.test.ts",
+    ],
+  },
+  {
+    runtimes: ["deno"],
+    what: "Negotiating anew over TLS 1.2",
+    tests: ["server/listening/tls-handshakes.test.ts > may negotiate anew"],
   },
   {
     runtimes: ["bun"],

@@ -19,7 +19,7 @@ import { canMakeRequests, requestOf } from "./handshake/bare-request.ts";
 import { claim } from "./handshake/claim.ts";
 import { addressOf } from "./handshake/client-address.ts";
 import { ConnectionsPerAddress } from "./handshake/connections-per-address.ts";
-import { HandleOpening, type Opening } from "./handshake/opening.ts";
+import type { Opening } from "./handshake/opening.ts";
 import { noteRefusal, type RefusableRequest, refuse } from "./handshake/refuse.ts";
 import { type ProxyProblem, Refused } from "./handshake/refused.ts";
 import type { RequestHead } from "./handshake/request-head.ts";
@@ -56,28 +56,28 @@ export interface ServerParts {
 
 const nothing = new Uint8Array(0);
 
-/** The request of a head; a socket is made of its handle when somebody asks for one. */
+/** The request of a head; where there is no socket yet, it is made when somebody asks for it. */
 class BareExchange implements RefusableRequest {
   readonly request: IncomingMessage;
   readonly head: Uint8Array = nothing;
   readonly refusals: Map<string, number>;
   readonly log: ResolvedRoute["log"];
   readonly remoteAddress: string | undefined;
-  readonly #opening: HandleOpening;
+  readonly #opening: Opening;
 
   constructor(
     head: RequestHead,
-    opening: HandleOpening,
+    opening: Opening,
     { refusals, log, remoteAddress }: Pick<BareExchange, "refusals" | "log" | "remoteAddress">,
   ) {
-    this.request = requestOf(head, () => opening.socket);
+    this.request = requestOf(head, () => opening.socket as Socket);
     this.refusals = refusals;
     this.log = log;
     this.remoteAddress = remoteAddress;
     this.#opening = opening;
   }
 
-  get socket(): Socket {
+  get socket(): Duplex {
     return this.#opening.socket;
   }
 }
@@ -196,20 +196,16 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
     const verified = verifyFast(head, route);
     if (verified === undefined) return false;
     const asks = asksApplication(route);
-    if (asks && !(canMakeRequests && opening instanceof HandleOpening)) return false;
+    if (asks && !canMakeRequests) return false;
     const remoteAddress = this.#needsAddress(route) ? opening.remoteAddress : undefined;
     if (this.#noRoom(remoteAddress)) return false;
     this.#addresses?.add(remoteAddress);
     const target = { route, settings, params: match.params, topics: this.#topics };
     if (asks) {
       const notes = { refusals: this.#refusals, log: route.log, remoteAddress };
-      const exchange = new BareExchange(head, opening as HandleOpening, notes);
+      const exchange = new BareExchange(head, opening, notes);
       const closing = this.#closing.signal;
-      this.#follow(
-        upgradeOver(opening as HandleOpening, exchange, { ...target, closing }, verified),
-        route,
-        remoteAddress,
-      );
+      this.#follow(upgradeOver(opening, exchange, { ...target, closing }, verified), route, remoteAddress);
       return true;
     }
     const admission = { head: nothing, remoteAddress, verified, ...agree(route, verified, {}) };

@@ -20,6 +20,7 @@ import {
   createListener,
   destroyTlsTransports,
   listen,
+  mayAnswerFast,
   mayTakeHandles,
   renewSecureContext,
 } from "./listening/listener.ts";
@@ -210,10 +211,10 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
   }
 
   async #listen(options: ServeOptions): Promise<void> {
-    const { request, log, tls, proxyProtocol } = options;
+    const { request, log, proxyProtocol } = options;
     const { limits } = this.#handshakes;
     answerRequests(this.#http, this.#handshakes, { request, failed: requestFailed(log) });
-    if (!tls) {
+    if (mayAnswerFast(options)) {
       enableFastHandshakes(this.#http, this.#handshakes, { ...limits, bareHandles: mayTakeHandles(options) });
     }
     const trust = resolveTrust(proxyProtocol);

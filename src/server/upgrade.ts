@@ -10,7 +10,7 @@ import { settingsIn } from "../connection/handlers/handlers-in-context.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { VerifiedRequest } from "../protocol/handshake/request.ts";
 import type { Topics } from "../topics/topics.ts";
-import { type HandleOpening, type Opening, StreamOpening } from "./handshake/opening.ts";
+import { type Opening, StreamOpening } from "./handshake/opening.ts";
 import type { RefusableRequest } from "./handshake/refuse.ts";
 import { type Admission, admit, admitDecided } from "./handshake/server-handshake.ts";
 import { pathOf } from "./handshake/upgrade-request.ts";
@@ -49,14 +49,14 @@ export function upgrade(
   return openAdmitted(admit(exchange, target), target, opening);
 }
 
-/** The same for a verified request over a handle, about which the application is asked. */
+/** The same for a verified request that `node:http` has not read, about which the application is asked. */
 export function upgradeOver(
-  opening: HandleOpening,
+  opening: Opening,
   exchange: RefusableRequest,
   target: UpgradeTarget,
   verified: VerifiedRequest,
 ): ReturnType<typeof upgrade> {
-  return openAdmitted(admitDecided(exchange, opening, target, verified), target, opening);
+  return openAdmitted(admitDecided(exchange, opening.clientOf(exchange), target, verified), target, opening);
 }
 
 function openAdmitted(

@@ -13,37 +13,46 @@ import { transportOver } from "../../transport/streams/transport-over.ts";
 import type { Transport } from "../../transport/transport.ts";
 import { requireUnanswered } from "./claim.ts";
 import { otherEnd } from "./client-address.ts";
-import { earlyDataMark, type WaitingClient } from "./waiting-client.ts";
+import type { UpgradeRequest } from "./upgrade-request.ts";
+import { earlyDataMark, StreamClient, type WaitingClient } from "./waiting-client.ts";
 
 /** See the head of this file. */
 export interface Opening {
   /** The address of its other end, or the one that a trusted proxy's header gave for it. */
   readonly remoteAddress: string | undefined;
+  /** The stream; where there is none yet, it is made. */
+  readonly socket: Duplex;
+  /** The client, while the application decides about its request. */
+  clientOf(exchange: UpgradeRequest): WaitingClient;
   /** Writes the 101; the transport has to be listened to in the same turn. */
   answer(response: string): Transport;
 }
 
 /** A handshake over a stream; `own` when nothing else reads the stream or writes to it. */
 export class StreamOpening implements Opening {
-  readonly #stream: Duplex;
+  readonly socket: Duplex;
   readonly #own: boolean;
 
-  constructor(stream: Duplex, own: boolean) {
-    this.#stream = stream;
+  constructor(socket: Duplex, own: boolean) {
+    this.socket = socket;
     this.#own = own;
   }
 
   get remoteAddress(): string | undefined {
-    return otherEnd({ socket: this.#stream });
+    return otherEnd(this);
+  }
+
+  clientOf(exchange: UpgradeRequest): WaitingClient {
+    return new StreamClient(exchange);
   }
 
   answer(response: string): Transport {
-    const stream = this.#stream;
-    prepareSocket(stream as Socket);
-    stream.write(response, "latin1");
+    const { socket } = this;
+    prepareSocket(socket as Socket);
+    socket.write(response, "latin1");
     // A write that failed at once says so a tick later.
-    stream.off("error", ignoreError);
-    return transportOver(stream, this.#own);
+    socket.off("error", ignoreError);
+    return transportOver(socket, this.#own);
   }
 }
 
@@ -85,6 +94,10 @@ export class HandleOpening implements Opening, WaitingClient {
     const socket = transport.becomeStream() as Socket;
     // Whoever asked for it may never listen.
     return socket.on("error", ignoreError);
+  }
+
+  clientOf(): WaitingClient {
+    return this;
   }
 
   wait(left: () => void): () => Buffer {

@@ -1,5 +1,6 @@
 /**
- * Fast handshakes: the first bytes of each accepted socket are read before `node:http` sees it.
+ * Fast handshakes: the first bytes of each accepted socket are read before `node:http` sees it; over TLS, those that are
+ * decrypted first.
  *
  * A regular opening handshake is answered without the cost of an HTTP parser and a request. Every other socket is
  * handed over with its bytes as they came. A silent socket is handed over after a second at most, so that the timeouts
@@ -35,9 +36,17 @@ export interface FastHandshakeOptions extends Pick<ServerLimits, "handshakeTimeo
 /** Whether `node:http` may read what comes next before what was put back, as on Deno (tried with 2.9). */
 const parserReadsAhead = process.versions.deno !== undefined;
 
+/** The event by which an HTTP server gives its own listener a socket: over TLS, one whose TLS handshake is done. */
+function socketEvent(http: HttpServer): "connection" | "secureConnection" {
+  return http instanceof TlsServer ? "secureConnection" : "connection";
+}
+
 /** The sockets of one HTTP server that have sent nothing yet. */
 class SilentSockets {
   readonly #http: HttpServer;
+  readonly #event: ReturnType<typeof socketEvent>;
+  /** Whether `node:http` gets sockets that stay open behind the peer's end: by default not over TLS. */
+  readonly #halfOpen: boolean;
   readonly #server: FastHandshakeServer;
   /** The listener of `node:http`. */
   readonly #serve: (socket: Socket) => void;
@@ -54,6 +63,8 @@ class SilentSockets {
     { handshakeTimeout, maxHeaderSize, bareHandles }: FastHandshakeOptions,
   ) {
     this.#http = http;
+    this.#event = socketEvent(http);
+    this.#halfOpen = (http as { readonly allowHalfOpen?: boolean }).allowHalfOpen ?? true;
     this.#server = server;
     this.#serve = serve;
     this.#maxHeaderSize = maxHeaderSize;
@@ -68,8 +79,8 @@ class SilentSockets {
         take: (chunk, length, opening) => this.#take(chunk, length, opening),
       });
     }
-    http.off("connection", serve);
-    http.on("connection", this.#onConnection);
+    http.off(this.#event, serve);
+    http.on(this.#event, this.#onConnection);
   }
 
   /** The listener of `node:http`. */
@@ -80,8 +91,8 @@ class SilentSockets {
   /** Hands all sockets over, and each later one as soon as it is accepted. */
   stop(): void {
     this.#handles?.stop();
-    this.#http.off("connection", this.#onConnection);
-    this.#http.on("connection", this.#serve);
+    this.#http.off(this.#event, this.#onConnection);
+    this.#http.on(this.#event, this.#serve);
     for (const socket of this.#silent.takeAll()) this.#handOver(socket);
   }
 
@@ -111,7 +122,7 @@ class SilentSockets {
   #release(socket: Socket): void {
     this.#silent.delete(socket);
     socket.off("data", this.#onData);
-    socket.allowHalfOpen = true;
+    socket.allowHalfOpen = this.#halfOpen;
   }
 
   #handOver(socket: Socket, chunk?: Buffer): void {
@@ -144,7 +155,7 @@ export function enableFastHandshakes(
   server: FastHandshakeServer,
   options: FastHandshakeOptions,
 ): void {
-  const [serve, ...others] = http.listeners("connection");
+  const [serve, ...others] = http.listeners(socketEvent(http));
   if (serve === undefined || others.length > 0) return;
   silentSockets.set(http, new SilentSockets(http, serve as (socket: Socket) => void, server, options));
 }
@@ -158,7 +169,7 @@ export function disableFastHandshakes(http: HttpServer): void {
  * The listener by which `node:http` serves an accepted socket; other listeners of the event are told of a socket once.
  */
 export function nodeListener(http: HttpServer): (socket: Socket) => void {
-  const event = http instanceof TlsServer ? "secureConnection" : "connection";
+  const event = socketEvent(http);
   const serve =
     silentSockets.get(http)?.serve ?? http.listeners(event).find(({ name }) => name === "connectionListener");
   return serve ? (serve.bind(http) as (socket: Socket) => void) : (socket) => void http.emit(event, socket);

@@ -83,8 +83,23 @@ export function checkListenerOptions({ listenOptions, proxyProtocol }: ListenerO
 }
 
 /** Whether handles may be taken before Node makes sockets of them. */
-export function mayTakeHandles({ bareHandles, proxyProtocol }: ListenerOptions): boolean {
-  return proxyProtocol === undefined && (bareHandles ?? process.env.OPENLINE_BARE_HANDLES !== "0");
+export function mayTakeHandles({ bareHandles, proxyProtocol, tls }: ListenerOptions): boolean {
+  if (tls !== undefined || proxyProtocol !== undefined) return false;
+  return bareHandles ?? process.env.OPENLINE_BARE_HANDLES !== "0";
+}
+
+/** The options of `node:http` by which it reads requests otherwise; they may stand among those of TLS. */
+const readsOtherwise: readonly string[] = [
+  "IncomingMessage",
+  "joinDuplicateHeaders",
+  "maxHeaderSize",
+  "pauseOnConnect",
+  "shouldUpgradeCallback",
+];
+
+/** Whether ordinary opening handshakes may be answered without `node:http`. */
+export function mayAnswerFast({ tls }: ListenerOptions): boolean {
+  return !readsOtherwise.some((name) => (tls as Readonly<Record<string, unknown>> | undefined)?.[name] !== undefined);
 }
 
 /** Makes a listener that does not listen yet. Throws a TypeError for TLS without a certificate or its key. */

@@ -49,7 +49,8 @@ describe("a request that is made here", () => {
   });
 });
 
-describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade`, on bare handles", () => {
+describe.each(["bare handles", "sockets"])("a route with `upgrade`, on %s", (kind) => {
+  const bareHandles = kind === "bare handles";
   const deciding = {
     "at once": <Value>(value: Value) => value,
     later: async <Value>(value: Value) => {
@@ -58,9 +59,10 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
     },
   };
 
-  test.each(Object.entries(deciding))("stays on the handle, decided %s", async (_, when) => {
+  test.each(Object.entries(deciding))("stays on what it came on, decided %s", async (_, when) => {
     const seen: unknown[] = [];
     const server = await serving({
+      bareHandles,
       routes: {
         "/rooms/:room": {
           upgrade: ({ request, params, url, cookies, remoteAddress, signal }) => {
@@ -73,7 +75,7 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
     });
     const peer = await openRaw(server.port, { path: "/rooms/tea?x=1", headers: { Cookie: "a=b" } });
     expect(seen).toEqual([true, "tea", "?x=1", "b", expect.stringContaining("127.0.0.1")]);
-    expect(transportOf(server)).toEqual({ isBare: true });
+    expect(transportOf(server)).toEqual({ isBare: bareHandles });
     peer.socket.write(hello);
     expect(await peer.nextTexts(1)).toEqual(["hello false"]);
   });
@@ -81,6 +83,7 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
   test.each(Object.entries(deciding))("gives a real socket to whoever asks, decided %s", async (_, when) => {
     let socket: Socket | undefined;
     const server = await serving({
+      bareHandles,
       routes: {
         "/": {
           upgrade: ({ request }) => {
@@ -107,6 +110,7 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
   test("gives who asks behind the connection's end one socket, which is destroyed", async () => {
     let request: IncomingMessage | undefined;
     const server = await serving({
+      bareHandles,
       routes: {
         "/": {
           upgrade: (context) => {
@@ -128,6 +132,7 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
     let decide!: (result: object) => void;
     let reason: unknown;
     const server = await serving({
+      bareHandles,
       routes: {
         "/": {
           upgrade: ({ signal }) => {
@@ -161,6 +166,7 @@ describe.runIf(process.env.OPENLINE_BARE_HANDLES !== "0")("a route with `upgrade
   test("writes nothing where the application has answered by the socket itself", async () => {
     const logged: string[] = [];
     const server = await serving({
+      bareHandles,
       log: ({ message }) => void logged.push(message),
       routes: {
         "/": {
