@@ -8,6 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Msg } from "@nats-io/transport-node";
+import { realTime } from "../../transport/clock.ts";
 import { ClusterError } from "../broker/cluster-error.ts";
 import { ask, isNameInUse, isNoMessage, isNoStream, isOverlap } from "./jetstream-api.ts";
 import type { NatsLink } from "./nats-link.ts";
@@ -80,8 +81,8 @@ export interface StreamInfo {
 }
 
 const nanoseconds = 1_000_000;
-/** How often a stream is asked that does not answer yet, and how long each answer is waited for, in milliseconds. */
-const [mostTries, patience] = [50, 100];
+/** How often a stream is asked that does not answer yet; how long each answer and the next question are waited for, in milliseconds. */
+const [mostTries, patience, pause] = [50, 100, 20];
 const endOfBatch = 204;
 const notFound = 404;
 
@@ -185,6 +186,8 @@ export class KeptStream {
         return;
       } catch (error) {
         if (tries === mostTries || !(error instanceof ClusterError && error.code === "unavailable")) throw error;
+        // Where another server of a cluster has it, that nobody answers is said at once.
+        await new Promise<void>((resolve) => void realTime.after(pause, resolve));
       }
     }
   }

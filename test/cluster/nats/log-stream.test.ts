@@ -1,6 +1,7 @@
 /** A log with replicas, of which the one that answers for many messages, or has just become the leader, lacks the newest. */
 import { headers, type Msg } from "@nats-io/transport-node";
 import { beforeEach, describe, expect, test } from "vitest";
+import { ClusterError } from "../../../src/cluster/broker/cluster-error.ts";
 import { continuityOf } from "../../../src/cluster/broker/entry.ts";
 import { type Reading, readPage } from "../../../src/cluster/nats/log-page.ts";
 import { LogStream } from "../../../src/cluster/nats/log-stream.ts";
@@ -32,11 +33,14 @@ let log: Kept[];
 let replicaHas: number;
 /** How many the leader knows of; all, once it has stored one itself. */
 let leaderHas: number;
+/** Until when nobody answers directly, as a server says at once that does not know yet of who does. */
+let silentUntil: number;
 /** Whether the server answers one question with many messages. */
 let answersMany: boolean;
 
 beforeEach(() => {
   log = [];
+  silentUntil = 0;
   [replicaHas, leaderHas, answersMany] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, true];
 });
 
@@ -84,6 +88,9 @@ function request(subject: string, payload: string): Msg {
     return json({ created, config, state: { first_seq: 1, last_seq: log.length }, ts: new Date().toISOString() });
   }
   if (subject.includes("STREAM.MSG.GET")) return ofLeader(JSON.parse(payload));
+  if (subject.includes("DIRECT.GET") && performance.now() < silentUntil) {
+    throw new ClusterError("unavailable", "NATS: no responders");
+  }
   if (subject.includes("DIRECT.GET")) return direct(find(replicaHas, JSON.parse(payload)));
   leaderHas = Number.POSITIVE_INFINITY;
   return json({ seq: put(subject, payload, "").seq });
@@ -167,4 +174,11 @@ describe.each([
     log.pop();
     expect(continuityOf(await read({ since: lost, limit: 10 }), lost)).toBe("fork");
   });
+});
+
+test("a stream of which this server does not know yet who answers directly is asked again", async () => {
+  silentUntil = performance.now() + 200;
+  const { publish, read } = await opened();
+  const end = publish("1");
+  expect((await read({ since: undefined, limit: 0 })).last).toBe(end.offset);
 });
