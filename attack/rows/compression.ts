@@ -126,7 +126,7 @@ async function manyInflated(arena: Arena): Promise<Seen> {
     connection.keep("nothing");
     connection.write(message);
   }
-  await Promise.all(connections.map((one) => one.until(() => one.end !== "open" || one.received > 1000, 6000)));
+  await Promise.all(connections.map((one) => one.until(() => one.end !== "open" || one.received > 1000, 20_000)));
   await sleep(500);
   return {
     sentKiB: Math.round((96 * message.length) / 1024),

@@ -117,7 +117,7 @@ async function reassembly(arena: Arena): Promise<Seen> {
     connection.send({ opcode: Op.Binary, payload: TINY, fin: false });
     connection.write(middle);
     connection.send({ opcode: Op.Continuation, payload: TINY });
-    await connection.echoed(1, 20_000);
+    await connection.echoed(1, 60_000);
     if (connection.end !== "open" || connection.closeCode !== 0) return undefined;
     return now() - startedAt;
   };

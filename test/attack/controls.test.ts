@@ -61,7 +61,7 @@ async function isCaught(fault: Fault, control: string, reason: RegExp): Promise<
   return result!;
 }
 
-test.each(CAUGHT)("a server that %s fails the %s", { timeout: 60_000 }, async (...control) => {
+test.each(CAUGHT)("a server that %s fails the %s", { timeout: 300_000 }, async (...control) => {
   await isCaught(...control);
 });
 

@@ -171,7 +171,8 @@ describe("memory of a process", { tags: "slow" }, () => {
   });
 
   test("a connection that keeps its contexts costs at most 128 KiB [B03]", () => {
-    const { grown } = measure("takeover", "300");
+    // Whatever else a process takes meanwhile, its heap first of all, only adds to it.
+    const grown = Math.min(...Array.from({ length: 3 }, () => measure("takeover", "300").grown));
     expect(grown / 300).toBeLessThan(128 * 1024);
     // The control: it is contexts that were measured.
     expect(grown / 300).toBeGreaterThan(32 * 1024);
