@@ -178,11 +178,15 @@ export class KeptStream {
     };
   }
 
-  /** Resolves when it answers directly; what is asked a moment too early is not answered. */
+  /** Resolves when it answers, and its leader; what is asked a moment too early is not answered. */
   async #answers(): Promise<void> {
+    // Until a leader is known nobody answers in its place, and the first who asked would wait for long.
+    const subjects = this.isReplicated ? [this.direct, `$JS.API.STREAM.MSG.GET.${this.name}`] : [this.direct];
     for (let tries = 1; ; tries++) {
       try {
-        await this.#link.request(this.direct, JSON.stringify({ seq: 1 }), { timeout: patience });
+        for (const subject of subjects) {
+          await this.#link.request(subject, JSON.stringify({ seq: 1 }), { timeout: patience });
+        }
         return;
       } catch (error) {
         if (tries === mostTries || !(error instanceof ClusterError && error.code === "unavailable")) throw error;

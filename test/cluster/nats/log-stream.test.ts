@@ -1,4 +1,5 @@
 /** A log with replicas, of which the one that answers for many messages, or has just become the leader, lacks the newest. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { headers, type Msg } from "@nats-io/transport-node";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ClusterError } from "../../../src/cluster/broker/cluster-error.ts";
@@ -35,12 +36,14 @@ let replicaHas: number;
 let leaderHas: number;
 /** Until when nobody answers directly, as a server says at once that does not know yet of who does. */
 let silentUntil: number;
+/** Until when nobody answers in the place of a leader, which is not known yet. */
+let leaderlessUntil: number;
 /** Whether the server answers one question with many messages. */
 let answersMany: boolean;
 
 beforeEach(() => {
   log = [];
-  silentUntil = 0;
+  [silentUntil, leaderlessUntil] = [0, 0];
   [replicaHas, leaderHas, answersMany] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, true];
 });
 
@@ -113,7 +116,13 @@ function requestMany(question: Question): Msg[] {
 async function opened() {
   const link = {
     serverStart: "cluster",
-    request: async (subject: string, payload: string) => request(subject, payload),
+    request: async (subject: string, payload: string, { timeout = 5000 }: { timeout?: number } = {}) => {
+      if (subject.includes("STREAM.MSG.GET") && performance.now() < leaderlessUntil) {
+        await sleep(timeout);
+        throw new ClusterError("unavailable", "NATS: timeout");
+      }
+      return request(subject, payload);
+    },
     requestMany: async (_subject: string, payload: string) => requestMany(JSON.parse(payload)),
   } as unknown as NatsLink;
   const stream = await LogStream.open(link, names, 3);
@@ -178,6 +187,13 @@ describe.each([
 
 test("a stream of which this server does not know yet who answers directly is asked again", async () => {
   silentUntil = performance.now() + 200;
+  const { publish, read } = await opened();
+  const end = publish("1");
+  expect((await read({ since: undefined, limit: 0 })).last).toBe(end.offset);
+});
+
+test("a stream whose leader is not known yet is asked again soon", async () => {
+  leaderlessUntil = performance.now() + 200;
   const { publish, read } = await opened();
   const end = publish("1");
   expect((await read({ since: undefined, limit: 0 })).last).toBe(end.offset);
