@@ -96,10 +96,7 @@ export function refusalUntil(status: number, text: string, retryAfter: number | 
   return plainRefusal(status, text, retryAfter === undefined ? [] : [["Retry-After", String(retryAfter)]]);
 }
 
-/**
- * Whether a value is a `Response`, of the runtime or of a package with a class of its own. The runtime's class is not asked
- * for: Node loads `fetch` for it, which ends a process of Node 22 without WebAssembly.
- */
+/** Whether a value is a `Response`, of the runtime or of a package with a class of its own. */
 export function isResponse(value: unknown): value is Response {
   const { status, arrayBuffer } = Object(value) as Partial<Response>;
   return typeof status === "number" && typeof arrayBuffer === "function";
