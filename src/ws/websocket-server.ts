@@ -139,6 +139,8 @@ export class WebSocketServer<
   options: KeptServerOptions<Socket, Request>;
   /** The open connections; undefined without `clientTracking`. */
   declare clients: Set<InstanceType<Socket>>;
+  /** Never set here, as in `ws`, whose types have it and where packages keep a path of their own; see `options.path`. */
+  declare path: string;
   /** @internal The HTTP server; null once it is not listened to any more. */
   _server: HttpServer | HttpsServer | null = null;
   /** @internal 0 while it runs, 1 while it closes, 2 once it is closed. */
@@ -193,11 +195,6 @@ export class WebSocketServer<
 
   #emit(event: string, ...values: readonly unknown[]): boolean {
     return (this as EventEmitter).emit(event, ...values);
-  }
-
-  /** The only path that is served; undefined or null where every path is. As `@types/ws` has it, of whose servers this is one. */
-  get path(): string {
-    return this.options.path as string;
   }
 
   /** The address that the HTTP server is bound to; null once it is closed. Throws an Error with `noServer`. */

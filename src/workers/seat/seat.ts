@@ -84,6 +84,8 @@ export class Seat {
       throw error;
     }
     this.#hosted.add({ server, isOwn: options !== undefined });
+    // One that closes its servers itself is still there, with its counts, until it is told to go.
+    this.#control.stay();
     this.#control.ask("serving", { number, port: server.port }).catch(nothing);
   }
 
