@@ -8,12 +8,12 @@
  *
  * And what they leave behind is collected before V8 comes to collect the whole heap. A collection of young objects is
  * cheap, and frees the messages that are not kept. V8 starts one when young objects fill their part of the heap, but
- * the bytes of a message lie outside of it, and 32 or 64 MiB of those come together first. Up to version 12, that is more
- * than V8 lets a small heap grow by before it marks all of it, again and again: pauses of 8 ms in place of 0.7, twice the
- * p99 for echoes of 16 KiB. Since version 13 (Node 24) every 64 MiB start a collection of everything first. Therefore a
- * long message takes a part of its size in the heap as well, for nothing: since 13 a third, which takes a quarter off the
- * CPU of echoes of 16 KiB and of 1 MiB; before, a half, which adds 4 % (with a third, the pauses are still there; all
- * measured). Output that waits, as all does over TLS, comes on top, and then no version begins with the young ones in
+ * the bytes of a message lie outside of it. Since version 13 (Node 24) every 64 MiB of those start a collection of
+ * everything first; before, 32 MiB start one of young objects, but a small heap may not grow by as much without all of it
+ * being marked, again and again. Therefore a long message takes a third of its size in the heap as well, for nothing. Since
+ * 13 that takes a quarter off the CPU of echoes of 16 KiB and of 1 MiB; before, it adds 3 %, the longest pause is 0.7 ms in
+ * place of 8, and p99 less than half. A fourth is too little once the part for young objects has grown to its full size
+ * (all measured). Output that waits, as all does over TLS, comes on top, and then no version begins with the young ones in
  * time: an echo of 16 KiB took a quarter more.
  */
 
@@ -29,8 +29,6 @@ const many = 32 * 1024 * 1024;
 const mostElements = 4096;
 
 const hasV8 = process.versions.bun === undefined && process.versions.v8 !== undefined;
-/** What part of a long message is taken in the heap: one of so many. */
-const parts = hasV8 && Number.parseInt(process.versions.v8, 10) >= 13 ? 3 : 2;
 /** A place that V8 cannot prove to be never read. */
 const taken: { last?: undefined[] } = {};
 
@@ -44,7 +42,7 @@ export function messageCame(data: Uint8Array | string): void {
   const text = typeof data === "string";
   if (!text && data.buffer === readBuffer.buffer) return;
   if (!kept) countBytes(data.length);
-  if (hasV8 && !text) takeYoung(data.length / parts);
+  if (hasV8 && !text) takeYoung(data.length / 3);
 }
 
 /** So many bytes of output, in memory of their own where there are many, have not left with their write. */

@@ -112,15 +112,13 @@ describe("collections that long messages set off", () => {
       return 8 * sum(taken);
     }
 
-    test.each<[part: string, v8: string, size: number, parts: number]>([
-      ["a third", "13.6.233.10-node.28", 16 * 1024, 3],
-      ["a third", "13.6.233.10-node.28", 1024 * 1024, 3],
-      ["half", "12.4.254.21-node.33", 16 * 1024, 2],
-      ["half", "11.3.244.8-node.33", 1024 * 1024, 2],
-    ])("takes %s of the size in the heap, with V8 %s for a message of %d bytes", async (_, v8, size, parts) => {
+    test.each([
+      ["13.6.233.10-node.28", 16 * 1024],
+      ["12.4.254.21-node.33", 1024 * 1024],
+    ])("takes a third of its size in the heap, with V8 %s for a message of %d bytes", async (v8, size) => {
       const bytes = await receive({ v8, bun: undefined }, 2, size);
-      expect(bytes).toBeGreaterThan(size / parts - 100);
-      expect(bytes).toBeLessThanOrEqual(size / parts);
+      expect(bytes).toBeGreaterThan(size / 3 - 100);
+      expect(bytes).toBeLessThanOrEqual(size / 3);
     });
 
     test.each<[string, Record<string, string | undefined>, number, number]>([
