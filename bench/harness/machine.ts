@@ -26,6 +26,8 @@ export interface RowResult {
   readonly samples: readonly { readonly peer: Peer; readonly taken: readonly Sample[] }[];
   /** Who was not measured and why; `failed` when it was there and gave wrong replies or none. */
   readonly missing: readonly Missing[];
+  /** Where it was measured later than the other rows of the results: when, and by what. */
+  readonly again?: Pick<Results, "date" | "command" | "commit">;
 }
 
 /** A peer without a figure. */

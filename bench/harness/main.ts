@@ -4,7 +4,7 @@
  * What cannot be measured is named with its reason, in the tables too; the exit code is 1 when a program gave a wrong reply
  * or failed under load.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { drawStorms } from "../storm/picture.ts";
@@ -15,6 +15,7 @@ import { prepareGenerator } from "./generator.ts";
 import { lock } from "./lock.ts";
 import { commit, type Machine, machine, newResults, type Results, type RowResult } from "./machine.ts";
 import { markdown, updateFigures, updateReadme } from "./markdown.ts";
+import { measuredAgain, type SavedResults } from "./measured-again.ts";
 import { benchFolder, type Peer, stormPrograms, workFolder } from "./peers.ts";
 import { Progress } from "./progress.ts";
 import { type Row, rows } from "./rows.ts";
@@ -33,7 +34,8 @@ const usage = `npm run bench -- [rows] [options]
   --flames         where the time of E2 goes: flame graphs of ws and openline
   --storm          many clients lose their server, beside the same without jitter: three minutes, and two CPUs to itself
   --clients N      how many; default 10000
-  --save           writes bench/results/, docs/images/ and the table in README.md as well
+  --save           writes bench/results/, docs/images/ and the table in README.md as well; with rows named, those take the
+                   place of the same ones in what was saved on this machine
 `;
 
 const { values, positionals } = parseArgs({
@@ -76,7 +78,7 @@ async function main(): Promise<boolean> {
   for (const row of chosen) results.rows.push(await measureRow(row, { settings, unable, progress }));
   results.machine.loadAfter = machine().loadAfter;
   progress.end();
-  write(results);
+  write(whole(results));
   return results.rows.every((row) => row.missing.every(({ failed }) => !failed));
 }
 
@@ -195,6 +197,18 @@ function warnOfOthers({ loadBefore }: Machine): void {
   console.log(`The machine is busy (load ${loadBefore.toFixed(1)}): only ratios within a row mean something.`);
 }
 
+/** The results, with the other rows of those that were saved before where only some were measured. */
+function whole(results: Results): Results {
+  const path = `${benchFolder}results/${fileName(values.scaling ? "scaling" : "results")}.json`;
+  if (!values.save || positionals.length === 0 || !existsSync(path)) return results;
+  const saved = JSON.parse(readFileSync(path, "utf8")) as SavedResults;
+  return measuredAgain(saved, results, values.scaling ? scalingRows : rows) ?? results;
+}
+
+function fileName(kind: string): string {
+  return `${kind}${values.node === undefined ? "" : `-node-${values.node}`}`;
+}
+
 function write(results: Results): void {
   const drawn = values.scaling ? pictures(results) : new Map<string, string>();
   const name = save(values.scaling ? "scaling" : "results", results, markdown(results), drawn);
@@ -205,7 +219,7 @@ function write(results: Results): void {
 
 /** Writes results and their page, and the pictures of the usual Node; returns the name that the files have. */
 function save(kind: string, results: object, text: string, drawn: ReadonlyMap<string, string>): string {
-  const name = `${kind}${values.node === undefined ? "" : `-node-${values.node}`}`;
+  const name = fileName(kind);
   const files = new Map([
     [`${name}.json`, `${JSON.stringify(results, plain, 2)}\n`],
     [`${name}.md`, text],

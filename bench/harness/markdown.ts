@@ -3,6 +3,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Results, RowResult } from "./machine.ts";
+import { saidOf } from "./measured-again.ts";
 import type { Peer } from "./peers.ts";
 import { type Figure, figuresOf, median, type Verdict, verdictsOf } from "./statistics.ts";
 
@@ -92,7 +93,8 @@ function howMeasured({ machine, command, commit, date, generator, rows }: Result
   return (
     `Measured with \`${command}\` on ${date.slice(0, 10)}${at}: Node ${machine.node}; ${peers}; ${machine.cpu}, ` +
     `${machine.cores} CPUs, ${machine.memory} GiB, ${machine.system}, load average ${load}. The server has one CPU, the ` +
-    `load (\`bench/${generator}\`) another. CPU is user and system time of the measured process; less is better.`
+    `load (\`bench/${generator}\`) another. CPU is user and system time of the measured process; less is better.` +
+    saidOf(rows)
   );
 }
 
