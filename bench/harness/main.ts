@@ -21,6 +21,7 @@ import { Progress } from "./progress.ts";
 import { type Row, rows } from "./rows.ts";
 import { type RunSettings, run, type Sample } from "./run.ts";
 import { pictures, scalingRows } from "./scaling.ts";
+import { figuresOf } from "./statistics.ts";
 
 const usage = `npm run bench -- [rows] [options]
 
@@ -179,12 +180,9 @@ async function measureRow(row: Row, { settings, unable, progress }: Measuring): 
   return result;
 }
 
-function summary({ row, samples }: RowResult): string {
-  const figures = samples.map(({ peer, taken }) => {
-    const sorted = taken.map(({ figure }) => figure).sort((a, b) => a - b);
-    return `${peer.id} ${sorted[Math.floor(sorted.length / 2)]?.toPrecision(3)}`;
-  });
-  return `${row.id.padEnd(3)} ${row.unit}: ${figures.join("  ")}`;
+function summary(result: RowResult): string {
+  const figures = figuresOf(result).map(({ peer, value }) => `${peer.id} ${value.toPrecision(3)}`);
+  return `${result.row.id.padEnd(3)} ${result.row.unit}: ${figures.join("  ")}`;
 }
 
 function commandLine(): string {
