@@ -32,6 +32,9 @@ const noPeers = 10_005;
 /** JetStream is not enabled for the account or the server, has no other servers for replicas, or may have no more streams. */
 const lasting: ReadonlySet<number> = new Set([10_039, 10_076, 10_074, 10_027, 10_052]);
 
+/** How long the answer to each question is waited for, in milliseconds; as long in all as the one to other requests. */
+const patience = [500, 1500, 3000] as const;
+
 const nameInUse = 10_058;
 const noStream = 10_059;
 const noMessage = 10_037;
@@ -70,15 +73,25 @@ export function answerOf<Answer>(message: Msg): Answer {
   return answer;
 }
 
-/** Asks the API of JetStream. Rejects with a `ClusterError`. */
+/**
+ * Asks the API of JetStream what may be asked twice: while a cluster of servers chooses a leader nobody answers, and nobody will
+ * later, but the next question as soon as there is one. Rejects with a `ClusterError`.
+ */
 export async function ask<Answer>(link: NatsLink, what: string, question: object = {}): Promise<Answer> {
-  try {
-    return answerOf<Answer>(await link.request(`$JS.API.${what}`, JSON.stringify(question)));
-  } catch (error) {
-    const known = clusterErrorOf(error as Error);
-    if (link.hasJetStream || !known.message.includes("no responders")) throw known;
-    throw new ClusterError("refused", "NATS: JetStream is not enabled, and topics with a history or presence need it", {
-      cause: known,
-    });
+  for (let tries = 1; ; tries++) {
+    const timeout = patience[tries - 1]!;
+    try {
+      return answerOf<Answer>(await link.request(`$JS.API.${what}`, JSON.stringify(question), { timeout }));
+    } catch (error) {
+      const known = clusterErrorOf(error as Error);
+      if (isUnanswered(known) && tries < patience.length) continue;
+      if (link.hasJetStream || !known.message.includes("no responders")) throw known;
+      const message = "NATS: JetStream is not enabled, and topics with a history or presence need it";
+      throw new ClusterError("refused", message, { cause: known });
+    }
   }
+}
+
+function isUnanswered({ cause }: ClusterError): boolean {
+  return cause instanceof Error && cause.name === "TimeoutError";
 }

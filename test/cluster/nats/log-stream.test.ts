@@ -1,12 +1,12 @@
 /** A log with replicas, of which the one that answers for many messages, or has just become the leader, lacks the newest. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { headers, type Msg } from "@nats-io/transport-node";
+import { errors, headers, type Msg } from "@nats-io/transport-node";
 import { beforeEach, describe, expect, test } from "vitest";
 import { ClusterError } from "../../../src/cluster/broker/cluster-error.ts";
 import { continuityOf } from "../../../src/cluster/broker/entry.ts";
 import { type Reading, readPage } from "../../../src/cluster/nats/log-page.ts";
 import { LogStream } from "../../../src/cluster/nats/log-stream.ts";
-import type { NatsLink } from "../../../src/cluster/nats/nats-link.ts";
+import { clusterErrorOf, type NatsLink } from "../../../src/cluster/nats/nats-link.ts";
 import { Subjects } from "../../../src/cluster/nats/subjects.ts";
 
 interface Kept {
@@ -117,9 +117,9 @@ async function opened() {
   const link = {
     serverStart: "cluster",
     request: async (subject: string, payload: string, { timeout = 5000 }: { timeout?: number } = {}) => {
-      if (subject.includes("STREAM.MSG.GET") && performance.now() < leaderlessUntil) {
+      if (subject.startsWith("$JS.API.STREAM.") && performance.now() < leaderlessUntil) {
         await sleep(timeout);
-        throw new ClusterError("unavailable", "NATS: timeout");
+        throw clusterErrorOf(new errors.TimeoutError());
       }
       return request(subject, payload);
     },
