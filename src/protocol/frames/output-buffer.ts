@@ -20,6 +20,8 @@ const leastOfItsOwn = 4096;
 const slabsKept = 32;
 const pool: Uint8Array[] = [];
 const none: Uint8Array = allocateBytes(0);
+/** The pieces of an output that has none. It is never written to: a list is made for the first piece, of just that length. */
+const noPieces: Uint8Array[] = [];
 const buffersKept = 32;
 const buffers: OutputBuffer[] = [];
 
@@ -40,7 +42,7 @@ export class OutputBuffer {
   position = 0;
   /** The index in the slab of the first byte that is in no piece yet. */
   #from = 0;
-  #pieces: Uint8Array[] = [];
+  #pieces: Uint8Array[] = noPieces;
   #piecesLength = 0;
   /** Makes the keys of a client's frames. */
   maskingKey: () => number = createMaskingKey;
@@ -94,8 +96,7 @@ export class OutputBuffer {
   append(bytes: Uint8Array, shared = false): void {
     this.#cutPiece();
     if (shared) this.sharedLength += bytes.length;
-    this.#pieces.push(bytes);
-    this.#piecesLength += bytes.length;
+    this.#addPiece(bytes);
   }
 
   /**
@@ -142,7 +143,7 @@ export class OutputBuffer {
   }
 
   #forgetPieces(): void {
-    this.#pieces = [];
+    this.#pieces = noPieces;
     this.#piecesLength = 0;
     this.sharedLength = 0;
     this.messages = 0;
@@ -169,9 +170,15 @@ export class OutputBuffer {
 
   #cutPiece(): void {
     if (this.position === this.#from) return;
-    this.#pieces.push(this.slab.subarray(this.#from, this.position));
-    this.#piecesLength += this.position - this.#from;
+    this.#addPiece(this.slab.subarray(this.#from, this.position));
     this.#from = this.position;
+  }
+
+  /** Most output is one piece: a list that may grow has room for 17, a fifth of what an echo of 64 bytes allocates. */
+  #addPiece(bytes: Uint8Array): void {
+    if (this.#pieces.length === 0) this.#pieces = [bytes];
+    else this.#pieces.push(bytes);
+    this.#piecesLength += bytes.length;
   }
 
   #recycle(): void {

@@ -137,8 +137,8 @@ describe("the costs of a connection, on any machine", () => {
   test.each<[string, number, Omit<Echo, "count">]>([
     ["text in bursts of 16", 450, { opcode: 1, burst: 16 }],
     ["binary in bursts of 16", 450, { opcode: 2, burst: 16 }],
-    ["text one by one", 750, { opcode: 1, burst: 1 }],
-    ["binary one by one", 950, { opcode: 2, burst: 1 }],
+    ["text one by one", 620, { opcode: 1, burst: 1 }],
+    ["binary one by one", 620, { opcode: 2, burst: 1 }],
   ])("the echo of 64 bytes of %s allocates less than %i bytes", async (_, bound, echoes) => {
     expect(await allocatedPerMessage("/", echoes)).toBeLessThan(bound);
   });
