@@ -228,14 +228,18 @@ export class MessageSender implements OutboxOwner, SendQueueOwner {
 
   /** Sends whole frames that other connections share, and writes them at once. */
   sendFrames(frames: Uint8Array, messageCount: number): FramesOutcome {
-    const { counters, endpoint } = this.#owner;
+    const { counters } = this.#owner;
     if (!this.#owner.isOpen()) return "refused";
     const written = this.isBusy ? undefined : this.outbox.writeShared(frames);
-    if (written !== undefined) {
-      counters.messagesSent += messageCount;
-      return written;
-    }
+    if (written === undefined) return this.#sendFramesLater(frames, messageCount);
+    counters.messagesSent += messageCount;
+    return written;
+  }
+
+  /** A function of its own, since one that makes a closure takes memory for it in every call. */
+  #sendFramesLater(frames: Uint8Array, messageCount: number): FramesOutcome {
     if (this.#refusesMore()) return "refused";
+    const { counters, endpoint } = this.#owner;
     counters.messagesSent += messageCount;
     const step = () => {
       const { sharedOutputLength } = endpoint;

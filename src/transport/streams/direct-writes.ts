@@ -112,9 +112,14 @@ export function writeTo(
   if (request !== null) {
     requests.giveUp();
     request.buffer = bytes;
-    request.oncomplete = (status) => writer.writeCompleted(status);
+    request.oncomplete = tellsOf(writer);
   }
   return "waits";
+}
+
+/** A function of its own, since one that makes a closure takes memory for it in every call. */
+function tellsOf(writer: DirectWriter): (status: number) => void {
+  return (status) => writer.writeCompleted(status);
 }
 
 /** The system's error of a direct write. */
