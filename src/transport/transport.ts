@@ -69,6 +69,8 @@ export interface Transport {
   readonly readsAtOnce: boolean;
   /** Whether bytes that wait lie in the memory they were written from, not in a copy. */
   readonly keepsPieces: boolean;
+  /** Whether the memory of what was written is the caller's again as soon as nothing waits. */
+  readonly givesBack: boolean;
 
   /** Receives nothing until `resume`; what has arrived stays with the transport and holds back the peer. */
   pause(): void;

@@ -14,6 +14,7 @@ export class ScriptedTransport implements Transport {
   bytesReceived = 0;
   readonly readsAtOnce = true;
   readonly keepsPieces = true;
+  readonly givesBack = false;
   readonly remoteAddress = undefined;
   readonly remotePort = undefined;
   readonly localAddress = undefined;

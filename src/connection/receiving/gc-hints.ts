@@ -13,12 +13,10 @@
  * being marked, again and again. Therefore a long message takes a third of its size in the heap as well, for nothing. Since
  * 13 that takes a quarter off the CPU of echoes of 16 KiB and of 1 MiB; before, it adds 3 %, the longest pause is 0.7 ms in
  * place of 8, and p99 less than half. A fourth is too little once the part for young objects has grown to its full size
- * (all measured). Output that waits, as all does over TLS, comes on top, and then no version begins with the young ones in
- * time: an echo of 16 KiB took a quarter more.
+ * (all measured).
  */
 
 import { readBuffer } from "../../protocol/frames/mask-wasm.ts";
-import { slabSize } from "../../protocol/frames/output-buffer.ts";
 import { keepFreedMemory } from "../../protocol/messages/free-memory.ts";
 
 /** Shorter messages leave enough in the heap by themselves. */
@@ -43,11 +41,6 @@ export function messageCame(data: Uint8Array | string): void {
   if (!text && data.buffer === readBuffer.buffer) return;
   if (!kept) countBytes(data.length);
   if (hasV8 && !text) takeYoung(data.length / 3);
-}
-
-/** So many bytes of output, in memory of their own where there are many, have not left with their write. */
-export function outputWaits(length: number): void {
-  if (hasV8 && length >= leastHeld && length <= slabSize) takeYoung((2 * length) / 3);
 }
 
 function countBytes(length: number): void {

@@ -17,7 +17,6 @@ import { type Turn, thisTurn } from "../event-loop/this-turn.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
 import type { Counters } from "../process-wide/diagnostics.ts";
 import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
-import { outputWaits } from "../receiving/gc-hints.ts";
 import { SendDeadlines } from "./send-deadlines.ts";
 import { WriteTimeout } from "./write-timeout.ts";
 import { type SendOutcome, WrittenMarks } from "./written-marks.ts";
@@ -48,6 +47,8 @@ const waiting: Outbox[] = [];
  * at the last.
  */
 const mostWaiting = 32;
+/** Shorter output that waits is a copy; its memory is not used again. */
+const leastLent = 4096;
 
 /** Flushes all that was sent in this turn. */
 function flushWaiting(): void {
@@ -291,8 +292,7 @@ export class Outbox implements Holder {
       const left = this.#write(pieces.length === 1 ? pieces[0]! : pieces, outputLength);
       if (!endpoint.stalled) this.#leaving = undefined;
       if (queued !== undefined) unshare(queued);
-      endpoint.outputTaken(left);
-      if (!left) outputWaits(outputLength);
+      endpoint.outputTaken(left, transport.givesBack);
     }
     if (this.#noted && !endpoint.stalled) this.#forget();
   }
@@ -300,7 +300,8 @@ export class Outbox implements Holder {
   /** Whether all has left already, so that its memory can be used again. */
   #write(bytes: Uint8Array | Uint8Array[], length: number): boolean {
     this.#deadlines?.wrote(length);
-    const written = this.#transport.write(bytes, this.#high || this.#marks?.waits === true);
+    const tell = this.#high || this.#marks?.waits === true || (length >= leastLent && this.#transport.givesBack);
+    const written = this.#transport.write(bytes, tell);
     this.#marks?.wrote(length);
     if (written === "full") this.#stall();
     return written === "left";
@@ -309,6 +310,7 @@ export class Outbox implements Holder {
   /** The transport takes bytes again. */
   drained(): void {
     if (this.#endpoint.stalled) this.#moveOn();
+    if (this.#transport.waiting === 0) this.#endpoint.outputLeft();
     this.#marks?.lookLater();
     this.flush();
     if (this.#high) this.#reportLow();

@@ -312,9 +312,17 @@ export class Endpoint {
     return sending.takeOutput(this.#record, copied);
   }
 
-  /** Notes whether all that was taken has left the process, so that its memory can be used again. */
-  outputTaken(left: boolean): void {
-    sending.outputTaken(this.#record, left);
+  /**
+   * Notes whether all that was taken has left the process, so that its memory can be used again. With `comesBack`, it also can
+   * when `outputLeft` says that it has; default false.
+   */
+  outputTaken(left: boolean, comesBack = false): void {
+    sending.outputTaken(this.#record, left, comesBack);
+  }
+
+  /** Notes that all that was ever taken has left the process. */
+  outputLeft(): void {
+    sending.outputLeft(this.#record);
   }
 
   /** Drops the output that was not taken. */

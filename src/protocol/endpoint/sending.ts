@@ -121,9 +121,15 @@ export function takeOutput(endpoint: EndpointRecord, copied: boolean): Uint8Arra
   return endpoint.output?.take(copied) ?? [];
 }
 
-/** Notes whether all that was taken has left the process, so that its memory can be used again. */
-export function outputTaken(endpoint: EndpointRecord, left: boolean): void {
-  endpoint.output?.taken(left);
+/** Notes whether all that was taken has left the process, see `OutputBuffer.taken`. */
+export function outputTaken(endpoint: EndpointRecord, left: boolean, comesBack: boolean): void {
+  endpoint.output?.taken(left, comesBack);
+  endpoint.releaseOutput();
+}
+
+/** All that was ever taken has left the process. */
+export function outputLeft(endpoint: EndpointRecord): void {
+  endpoint.output?.left();
   endpoint.releaseOutput();
 }
 

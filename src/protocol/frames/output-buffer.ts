@@ -17,8 +17,16 @@ export const slabSize: number = 66 * 1024;
  * again. With the memory of the message, that is half of what TLS adds to an echo of 16 KiB.
  */
 const leastOfItsOwn = 4096;
+/** Slabs of frames of nearly the same length have the same. */
+const ownStep = 1024;
 const slabsKept = 32;
 const pool: Uint8Array[] = [];
+/** Slabs of frames' own sizes by their length, and how many bytes they are at most. */
+const ownPools = new Map<number, Uint8Array[]>();
+const ownKept = 2 * 1024 * 1024;
+/** From so many slabs on that one output has lent, those of further writes are not used again. */
+const mostLent = 4;
+let ownLength = 0;
 const none: Uint8Array = allocateBytes(0);
 /** The pieces of an output that has none. It is never written to: a list is made for the first piece, of just that length. */
 const noPieces: Uint8Array[] = [];
@@ -54,6 +62,8 @@ export class OutputBuffer {
   #referred: { readonly index: number; readonly length: number }[] = [];
   /** The full slabs, whose bytes are in pieces. */
   #filled: Uint8Array[] = [];
+  /** The slabs of what waits in the transport, where it gives their memory back; undefined while there are none. */
+  #lent: Uint8Array[] | undefined;
   /** Set between `take` and `taken`: the slabs of the pieces must stay untouched. */
   #inFlight = false;
   /** Whether the output that was taken last left at once. If not, small output is copied out of its slab. */
@@ -69,7 +79,7 @@ export class OutputBuffer {
    * once.
    */
   get asNew(): boolean {
-    return this.length === 0 && this.slab === none && !this.#inFlight && this.#leavesAtOnce;
+    return this.length === 0 && this.slab === none && !this.#inFlight && this.#leavesAtOnce && !this.lends;
   }
 
   /** Whether some of the output lies in memory of callers. */
@@ -121,19 +131,38 @@ export class OutputBuffer {
   }
 
   /**
-   * Notes whether all that was taken has left already, so that its memory can be used again.
+   * Notes whether all that was taken has left already, so that its memory can be used again. Where it has not but `comesBack`,
+   * `left` follows when it has.
    *
    * Output that was gathered since `take` stays: a transport may deliver a Ping while it is written to.
    */
-  taken(left: boolean): void {
+  taken(left: boolean, comesBack = false): void {
     this.#leavesAtOnce = left;
     this.#inFlight = false;
     if (!left) {
       this.#cutPiece();
+      if (comesBack && this.slab !== none && this.length === 0) this.#lend();
       this.#dropSlabs();
     } else if (this.length === 0) {
       this.#recycle();
     }
+  }
+
+  #lend(): void {
+    this.#lent ??= [];
+    if (this.#lent.length < mostLent) this.#lent.push(...this.#filled, this.slab);
+  }
+
+  /** All that was ever taken has left. */
+  left(): void {
+    if (this.#lent === undefined) return;
+    for (const slab of this.#lent) giveSlab(slab);
+    this.#lent = undefined;
+  }
+
+  /** Whether `left` is waited for. */
+  get lends(): boolean {
+    return this.#lent !== undefined;
   }
 
   /** Drops everything gathered. */
@@ -162,9 +191,9 @@ export class OutputBuffer {
 
   #nextSlab(length: number, exact: boolean): void {
     this.#cutPiece();
-    if (this.slab.length === slabSize) this.#filled.push(this.slab);
+    if (this.slab !== none) this.#filled.push(this.slab);
     const ofItsOwn = exact && length >= leastOfItsOwn && !this.#leavesAtOnce;
-    this.slab = ofItsOwn ? allocateBytes(length) : (pool.pop() ?? allocateBytes(slabSize));
+    this.slab = ofItsOwn ? takeOwnSlab(length) : (pool.pop() ?? allocateBytes(slabSize));
     this.position = this.#from = 0;
   }
 
@@ -182,9 +211,9 @@ export class OutputBuffer {
   }
 
   #recycle(): void {
-    if (!this.#inFlight) {
-      if (this.slab.length === slabSize && pool.length < slabsKept) pool.push(this.slab);
-      if (this.#filled.length > 0) pool.push(...this.#filled.slice(0, slabsKept - pool.length));
+    if (!this.#inFlight && this.slab !== none) {
+      giveSlab(this.slab);
+      if (this.#filled.length > 0) this.#filled.forEach(giveSlab);
     }
     this.#dropSlabs();
   }
@@ -194,4 +223,31 @@ export class OutputBuffer {
     this.position = this.#from = 0;
     if (this.#filled.length > 0) this.#filled = [];
   }
+}
+
+function takeOwnSlab(length: number): Uint8Array {
+  const rounded = Math.ceil(length / ownStep) * ownStep;
+  const slab = ownPools.get(rounded)?.pop();
+  if (slab === undefined) return allocateBytes(rounded);
+  ownLength -= rounded;
+  return slab;
+}
+
+function giveSlab(slab: Uint8Array): void {
+  const { length } = slab;
+  if (length === slabSize) {
+    if (pool.length < slabsKept) pool.push(slab);
+    return;
+  }
+  // Those of lengths that are sent no more would take the place of others.
+  if (ownLength + length > ownKept) forgetOwnSlabs();
+  const slabs = ownPools.get(length);
+  if (slabs === undefined) ownPools.set(length, [slab]);
+  else slabs.push(slab);
+  ownLength += length;
+}
+
+function forgetOwnSlabs(): void {
+  ownPools.clear();
+  ownLength = 0;
 }

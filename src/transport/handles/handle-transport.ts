@@ -146,6 +146,10 @@ export class HandleTransport implements Transport, DirectWriter {
     return this.#stream === undefined;
   }
 
+  get givesBack(): boolean {
+    return this.#stream?.givesBack ?? true;
+  }
+
   pause(): void {
     const handle = this.#handle;
     if (handle === undefined) return this.#stream?.pause();

@@ -7,6 +7,7 @@
 
 import type { Socket } from "node:net";
 import { waitingBelow } from "./direct-writes.ts";
+import { isOrdinary } from "./shared-reads.ts";
 import { onOwnData, StreamTransport } from "./stream-transport.ts";
 
 /** See the head of this file. */
@@ -21,6 +22,10 @@ export class StreamSocket extends StreamTransport<Socket> {
 
   get bytesReceived(): number {
     return this.stream.bytesRead;
+  }
+
+  override get givesBack(): boolean {
+    return isOrdinary(this.stream);
   }
 
   override get readsAtOnce(): boolean {

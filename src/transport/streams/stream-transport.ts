@@ -109,6 +109,11 @@ export abstract class StreamTransport<Stream extends Duplex = Duplex> implements
     return false;
   }
 
+  /** Another stream may hand on what was written to it. */
+  get givesBack(): boolean {
+    return false;
+  }
+
   pause(): void {
     this.stream.pause();
   }

@@ -275,7 +275,7 @@ describe("memory", () => {
       const output = waiting();
       put(output, "y".repeat(length), exact);
       const { slab } = output;
-      expect(slab).toHaveLength(own ? length : slabSize);
+      expect(slab).toHaveLength(own ? 4096 : slabSize);
       const [piece] = output.take();
       expect(piece!.buffer === slab.buffer).toBe(own);
       expect(join([piece!])).toBe("y".repeat(length));
@@ -356,5 +356,140 @@ describe("memory", () => {
     expect(() => output.take()).toThrow("given away or made shorter");
     output.clear();
     expect([output.length, output.refers]).toEqual([0, false]);
+  });
+});
+
+describe("slabs of what waits, where they come back", () => {
+  const length = 5000;
+
+  /** An output that has waited once, so that what is long has a slab of its own. */
+  function slow(): OutputBuffer {
+    const output = new OutputBuffer();
+    put(output, "x");
+    output.take();
+    output.taken(false);
+    return output;
+  }
+
+  /** Puts a frame that has a slab of its own, and returns the slab. */
+  function putLong(output: OutputBuffer, letter: string): Uint8Array {
+    put(output, letter.repeat(length), true);
+    return output.slab;
+  }
+
+  /** Has others write over every slab of that length that may be used again; returns the slabs. */
+  function scribbleLong(): Uint8Array[] {
+    return Array.from({ length: 500 }, () => putLong(slow(), "!"));
+  }
+
+  test("each is used again when all has left, and not before [D12]", () => {
+    scribbleLong();
+    const output = slow();
+    const slab = putLong(output, "a");
+    const pieces = output.take();
+    output.taken(false, true);
+    expect(output.lends).toBe(true);
+    scribbleLong();
+    expect(join(pieces)).toBe("a".repeat(length));
+    output.left();
+    expect(output.lends).toBe(false);
+    expect(scribbleLong()).toContain(slab);
+    // The control: what is given back too soon is written over.
+    expect(join(pieces)).toBe("!".repeat(length));
+  });
+
+  test("a common one comes back, too, and full ones before it", () => {
+    scribble();
+    const output = slow();
+    put(output, "a".repeat(slabSize));
+    const slabs = [output.slab];
+    put(output, "b".repeat(slabSize / 2));
+    slabs.push(output.slab);
+    output.take();
+    output.taken(false, true);
+    output.left();
+    const others = Array.from({ length: 40 }, () => new OutputBuffer());
+    for (const other of others) put(other, "other");
+    expect(others.filter(({ slab }) => slabs.includes(slab))).toHaveLength(2);
+    for (const other of others) other.clear();
+  });
+
+  test("one that holds what was gathered meanwhile does not come back [D12]", () => {
+    const output = slow();
+    put(output, "question".repeat(slabSize / 16));
+    output.take();
+    put(output, "answer");
+    output.taken(false, true);
+    expect(output.lends).toBe(false);
+    output.left();
+    scribble();
+    expect(join(output.take())).toBe("answer");
+  });
+
+  test("small output lends none, nor does what is never given back, and none that waits goes to another", () => {
+    for (const [text, comesBack] of [
+      ["small", true],
+      ["y".repeat(slabSize / 2), false],
+    ] as const) {
+      const output = slow();
+      put(output, text);
+      output.take();
+      output.taken(false, comesBack);
+      expect([output.lends, output.asNew]).toEqual([false, false]);
+    }
+    const output = slow();
+    putLong(output, "a");
+    output.take();
+    output.taken(false, true);
+    put(output, "b");
+    output.take();
+    output.taken(true);
+    expect([output.lends, output.asNew]).toEqual([true, false]);
+    output.left();
+    expect(output.asNew).toBe(true);
+  });
+
+  test("an output whose transport is never empty lends four at most [D08]", () => {
+    scribbleLong();
+    const output = slow();
+    const slabs = Array.from({ length: 10 }, () => {
+      const slab = putLong(output, "a");
+      output.take();
+      output.taken(false, true);
+      return slab;
+    });
+    output.left();
+    expect(scribbleLong().filter((slab) => slabs.includes(slab))).toHaveLength(4);
+  });
+
+  test("2 MiB of them are kept at most, and lengths that are used no more make room [D08]", () => {
+    const lend = (size: number, count: number): Uint8Array[] => {
+      const outputs = Array.from({ length: count }, slow);
+      const slabs = outputs.map((output) => {
+        put(output, "z".repeat(size), true);
+        const { slab } = output;
+        output.take();
+        output.taken(false, true);
+        return slab;
+      });
+      for (const output of outputs) output.left();
+      return slabs;
+    };
+    const kept = (size: number, of: Uint8Array[]): number => {
+      const taken = Array.from({ length: of.length }, () => {
+        const output = slow();
+        put(output, "y".repeat(size), true);
+        return output.slab;
+      });
+      return taken.filter((slab) => of.includes(slab)).length;
+    };
+    scribbleLong();
+    const many = lend(32 * 1024, 100);
+    const again = kept(32 * 1024, many);
+    expect(again).toBeGreaterThan(0);
+    expect(again).toBeLessThanOrEqual(64);
+    lend(32 * 1024, 64);
+    const others = lend(48 * 1024, 10);
+    expect(kept(48 * 1024, others)).toBe(10);
   });
 });

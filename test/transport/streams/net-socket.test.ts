@@ -51,6 +51,7 @@ describe("a socket of our own", () => {
     expect(one.near.write(Buffer.from("direct"), false)).toBe("left");
     two.near.becomeStream();
     expect([two.near.keepsPieces, two.stream.listenerCount("data")]).toEqual([false, 1]);
+    expect([one.near.givesBack, two.near.givesBack]).toEqual([true, true]);
     two.far.write("b");
     await until(() => two.heard.text === "ab");
     expect(memories.size).toBe(2);
