@@ -67,6 +67,8 @@ export interface Transport {
   readonly bytesReceived: number;
   /** Whether a write reads all that does not wait before it returns, so that the bytes may be a caller's. */
   readonly readsAtOnce: boolean;
+  /** Whether a write may say "left": not over TLS, where what is encrypted leaves later. */
+  readonly mayLeaveAtOnce: boolean;
   /** Whether bytes that wait lie in the memory they were written from, not in a copy. */
   readonly keepsPieces: boolean;
   /** Whether the memory of what was written is the caller's again as soon as nothing waits. */

@@ -13,6 +13,7 @@ export class ScriptedTransport implements Transport {
   backlog = 0;
   bytesReceived = 0;
   readonly readsAtOnce = true;
+  readonly mayLeaveAtOnce = true;
   readonly keepsPieces = true;
   readonly givesBack = false;
   readonly remoteAddress = undefined;

@@ -280,7 +280,8 @@ export class Outbox implements Holder {
     const { outputLength } = endpoint;
     let pieces: Uint8Array[];
     try {
-      pieces = endpoint.takeOutput(endpoint.outputRefers && !transport.readsAtOnce);
+      const copied = endpoint.outputRefers && !transport.readsAtOnce;
+      pieces = endpoint.takeOutput(copied, !transport.mayLeaveAtOnce);
     } catch (error) {
       return this.#owner.outboxSpoiled(error);
     }

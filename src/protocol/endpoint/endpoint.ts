@@ -303,13 +303,14 @@ export class Endpoint {
 
   /**
    * Returns the bytes to write now, in order; `outputTaken` must follow before anything else is sent. With `copied`,
-   * none of them lies in memory that a caller may change.
+   * none of them lies in memory that a caller may change. With `waits`, it is known beforehand that they will not leave at
+   * once, as over TLS: few bytes are copied then, and long memory does not wait with them. Both default to false.
    *
    * Throws an Error, and takes nothing, when a caller has given away or made shorter what was sent: discard the output
    * then.
    */
-  takeOutput(copied = false): Uint8Array[] {
-    return sending.takeOutput(this.#record, copied);
+  takeOutput(copied = false, waits = false): Uint8Array[] {
+    return sending.takeOutput(this.#record, copied, waits);
   }
 
   /**

@@ -115,10 +115,10 @@ export function sendControl(
   return true;
 }
 
-/** Returns the bytes to write, in order. With `copied`, none of them lies in memory of callers. */
-export function takeOutput(endpoint: EndpointRecord, copied: boolean): Uint8Array[] {
+/** Returns the bytes to write, in order, see `OutputBuffer.take`. */
+export function takeOutput(endpoint: EndpointRecord, copied: boolean, waits: boolean): Uint8Array[] {
   sendOwedPong(endpoint);
-  return endpoint.output?.take(copied) ?? [];
+  return endpoint.output?.take(copied, waits) ?? [];
 }
 
 /** Notes whether all that was taken has left the process, see `OutputBuffer.taken`. */

@@ -110,14 +110,15 @@ export class OutputBuffer {
   }
 
   /**
-   * Returns everything gathered, in order; `taken` must follow. With `copied`, none of it lies in memory of callers.
+   * Returns everything gathered, in order; `taken` must follow. With `copied`, none of it lies in memory of callers; with
+   * `waits`, it is known beforehand that it will not leave at once.
    *
    * Throws an Error, and takes nothing, if the memory of a caller was transferred or made shorter.
    */
-  take(copied = false): Uint8Array[] {
+  take(copied = false, waits = false): Uint8Array[] {
     if (this.#referred.length > 0) this.#settleReferred(copied);
     const small = this.slab.length === slabSize && this.length < slabSize / 4;
-    const only = small && this.#pieces.length === 0 && !this.#leavesAtOnce;
+    const only = small && this.#pieces.length === 0 && (waits || !this.#leavesAtOnce);
     this.#cutPiece();
     const pieces = this.#pieces;
     this.#forgetPieces();

@@ -142,6 +142,10 @@ export class HandleTransport implements Transport, DirectWriter {
     return this.#stream?.readsAtOnce ?? true;
   }
 
+  get mayLeaveAtOnce(): boolean {
+    return this.#stream?.mayLeaveAtOnce ?? true;
+  }
+
   get keepsPieces(): boolean {
     return this.#stream === undefined;
   }

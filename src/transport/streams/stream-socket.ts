@@ -24,6 +24,10 @@ export class StreamSocket extends StreamTransport<Socket> {
     return this.stream.bytesRead;
   }
 
+  override get mayLeaveAtOnce(): boolean {
+    return !("encrypted" in this.stream);
+  }
+
   override get givesBack(): boolean {
     return isOrdinary(this.stream);
   }

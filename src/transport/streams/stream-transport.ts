@@ -105,6 +105,10 @@ export abstract class StreamTransport<Stream extends Duplex = Duplex> implements
     return false;
   }
 
+  get mayLeaveAtOnce(): boolean {
+    return true;
+  }
+
   get keepsPieces(): boolean {
     return false;
   }

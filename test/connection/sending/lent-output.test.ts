@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { connect } from "../../../src/client/connect.ts";
 import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
-import { OutputBuffer } from "../../../src/protocol/frames/output-buffer.ts";
+import { OutputBuffer, slabSize } from "../../../src/protocol/frames/output-buffer.ts";
 import { type Certificates, makeCertificates } from "../../support/certificates.ts";
 import { until } from "../../support/connection-pair.ts";
 import { serving } from "../../support/serving.ts";
@@ -81,6 +81,27 @@ test("every message is what was sent, in both roles [D12]", async () => {
   });
   expect(await brokenOf(12, 60)).toBe(0);
   expect(lent).toBeGreaterThan(0);
+});
+
+test("what a connection sends first takes no slab with it, if it is short [D08]", async () => {
+  const { take } = OutputBuffer.prototype;
+  const memories: number[] = [];
+  vi.spyOn(OutputBuffer.prototype, "take").mockImplementation(function (this: OutputBuffer, ...how) {
+    const pieces = take.apply(this, how);
+    memories.push(...pieces.map(({ buffer }) => buffer.byteLength));
+    return pieces;
+  });
+  const { ca, server: pair } = certificates;
+  const server = await serving({ tls: pair, routes: { "/": { open: (connection) => void connection.send("short") } } });
+  const texts: unknown[] = [];
+  const connection = await connect(`wss://localhost:${server.port}/`, {
+    tls: { ca },
+    message: (_, data) => void texts.push(data),
+  });
+  await until(() => texts.length === 1);
+  connection.close();
+  await until(() => memories.length > 1);
+  expect(Math.max(...memories)).toBeLessThan(slabSize);
 });
 
 test("control: memory that is used again before it has left breaks some", async () => {

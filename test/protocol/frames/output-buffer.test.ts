@@ -235,6 +235,18 @@ describe("memory", () => {
     output.taken(true);
   });
 
+  test("so is that of one of which it is known beforehand that it takes nothing at once [D08]", () => {
+    const output = new OutputBuffer();
+    put(output, "small");
+    const { slab } = output;
+    const [piece] = output.take(false, true);
+    expect([join([piece!]), piece!.buffer === slab.buffer]).toEqual(["small", false]);
+    const other = new OutputBuffer();
+    put(other, "other");
+    expect(other.slab).toBe(slab);
+    other.clear();
+  });
+
   test("long output of a stalled transport is not copied, nor what is not in a slab, and none is none [D08]", () => {
     const output = new OutputBuffer();
     for (const [length, copied] of [

@@ -32,7 +32,7 @@ describe("a stream", () => {
     expect(transport.write(Buffer.from("b"), false)).toBe("taken");
     expect(transport.write(Buffer.alloc(100_000), false)).toBe("full");
     expect([transport.waiting, transport.backlog, transport.keepsPieces]).toEqual([100_001, 100_001, false]);
-    expect(transport.givesBack).toBe(false);
+    expect([transport.givesBack, transport.mayLeaveAtOnce]).toEqual([false, true]);
   });
 });
 
