@@ -7,7 +7,7 @@
 
 import type { IncomingMessage } from "node:http";
 import type { CloseReport } from "../connection/closing/close-report.ts";
-import { errorOf, print } from "../connection/handlers/handler-errors.ts";
+import { errorOf, messageOf, print } from "../connection/handlers/handler-errors.ts";
 import { CloseCode } from "../protocol/close-code.ts";
 import { otherEnd } from "./handshake/client-address.ts";
 import { placeOf, type RefusedRecord } from "./handshake/refuse.ts";
@@ -81,7 +81,7 @@ export function guardedLog(log: Log | undefined): Log | undefined {
 }
 
 function logFailed(error: unknown): void {
-  console.error("The logging hook threw:", error);
+  print("The logging hook threw:", error);
 }
 
 /** The record of a connection that failed; undefined for one that ended in any other way. */
@@ -96,15 +96,15 @@ export function failureOf(connection: ServerConnection, report: CloseReport): Fa
 /** The record of a handler's exception. */
 export function handlerError(connection: ServerConnection, error: Error): HandlerErrorRecord {
   const place = placeOf(connection.path, connection.remoteAddress);
-  const message = `A handler threw on the connection ${place}: ${error.message}`;
+  const message = `A handler threw on the connection ${place}: ${messageOf(error)}`;
   return { event: "handler-error", level: "error", message, connection, error };
 }
 
 /** Logs a connection that could not be accepted; without a hook it goes to stderr. The server goes on. */
 export function listenerFailed(error: Error, log: Log | undefined): void {
-  const message = `The server could not accept a connection: ${error.message}`;
+  const message = `The server could not accept a connection: ${messageOf(error)}`;
   if (log) guardedLog(log)?.({ event: "listener-error", level: "error", message, error });
-  else console.error("A server could not accept a connection:", error);
+  else print("A server could not accept a connection:", error);
 }
 
 /** A function that logs exceptions of the option `request`; without a hook, the first one goes to stderr. */
@@ -122,6 +122,6 @@ export function requestFailed(log: Log | undefined): (request: IncomingMessage, 
 
 function requestError(request: IncomingMessage, error: Error): RequestErrorRecord {
   const place = placeOf(pathOf(request.url ?? ""), otherEnd({ request, socket: request.socket }));
-  const message = `The request listener threw ${place}: ${error.message}`;
+  const message = `The request listener threw ${place}: ${messageOf(error)}`;
   return { event: "request-error", level: "error", message, request, error };
 }

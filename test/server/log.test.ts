@@ -160,6 +160,26 @@ describe("an exception of a handler [D09]", () => {
     expect(stderr).not.toHaveBeenCalled();
   });
 
+  test.each<[string, PropertyDescriptor]>([
+    ["a getter that throws", { get: throws }],
+    ["a symbol", { value: Symbol("why") }],
+    ["an object that is no text", { value: { toString: throws } }],
+  ])("ends its connection where the error's message is %s", async (_, message) => {
+    const { port } = await serving({
+      routes: {
+        "/": {
+          message: () => {
+            throw Object.defineProperty(new Error(), "message", message);
+          },
+        },
+      },
+    });
+    const peer = await openRaw(port);
+    peer.text("go");
+    expect((await peer.nextFrame())?.payload.readUInt16BE(0)).toBe(1011);
+    expect(records).toMatchObject([{ event: "handler-error", error: expect.any(Error) }]);
+  });
+
   test("goes to a route's own hook, where it has one", async () => {
     const own: LogRecord[] = [];
     const { port } = await serving({ routes: { "/": { open: throws, log: (record) => void own.push(record) } } });

@@ -48,6 +48,15 @@ export function tellOf<Self>(error: Error, connection: Self, settings: Connectio
   print("A connection's handler threw; it was closed with 1011:", error);
 }
 
+/** The message of an error, also of one whose message cannot be read. */
+export function messageOf(error: Error): string {
+  try {
+    return String(error.message);
+  } catch {
+    return "an error whose message cannot be read";
+  }
+}
+
 /** A Proxy may throw when it is asked for its prototype. */
 function isError(thrown: unknown): thrown is Error {
   try {

@@ -41,10 +41,15 @@ function socketEvent(http: HttpServer): "connection" | "secureConnection" {
   return http instanceof TlsServer ? "secureConnection" : "connection";
 }
 
+function destroyThis(this: Socket): void {
+  this.destroy();
+}
+
 /** The sockets of one HTTP server that have sent nothing yet. */
 class SilentSockets {
   readonly #http: HttpServer;
   readonly #event: ReturnType<typeof socketEvent>;
+  readonly #encrypted: boolean;
   /** Whether `node:http` gets sockets that stay open behind the peer's end: by default not over TLS. */
   readonly #halfOpen: boolean;
   readonly #server: FastHandshakeServer;
@@ -64,6 +69,7 @@ class SilentSockets {
   ) {
     this.#http = http;
     this.#event = socketEvent(http);
+    this.#encrypted = this.#event === "secureConnection";
     this.#halfOpen = (http as { readonly allowHalfOpen?: boolean }).allowHalfOpen ?? true;
     this.#server = server;
     this.#serve = serve;
@@ -105,6 +111,8 @@ class SilentSockets {
     // A peer that ends instead of asking is answered with an end.
     socket.allowHalfOpen = false;
     socket.on("error", ignoreError);
+    // What breaks TLS before anything was decrypted is an error that leaves the socket open.
+    if (this.#encrypted) socket.on("error", destroyThis);
     socket.on("data", this.#onData);
     this.#silent.add(socket);
   }
@@ -122,6 +130,7 @@ class SilentSockets {
   #release(socket: Socket): void {
     this.#silent.delete(socket);
     socket.off("data", this.#onData);
+    if (this.#encrypted) socket.off("error", destroyThis);
     socket.allowHalfOpen = this.#halfOpen;
   }
 

@@ -187,6 +187,14 @@ describe.each(["handles", "sockets", "TLS"])("fast handshakes, on %s", (kind) =>
     await closed;
   });
 
+  test.runIf(kind === "TLS")("does not keep a socket whose TLS breaks before its first byte [C05]", async () => {
+    const { http, clientOver } = await looking(60_000);
+    const { socket, below } = await clientOver();
+    socket.on("error", () => {});
+    below.write("no record of TLS");
+    while ((await connectionCount(http)) > 0) await nextTurn();
+  });
+
   test("leaves a server alone whose connections have another listener", async () => {
     const http = httpServer();
     http.on(event, () => {});
