@@ -7,6 +7,7 @@
  */
 
 import type { EventEmitter } from "node:events";
+import { type InspectOptions, inspect } from "node:util";
 import type { RawData } from "../parts/message-data.ts";
 
 /** What every event holds. */
@@ -125,6 +126,19 @@ for (const [kind, names] of [
 ] as const) {
   for (const name of names) Object.defineProperty(kind.prototype, name, { enumerable: true });
 }
+
+/** What is shown where an event is logged or thrown: all but the target, whose listeners and options would hide the rest. */
+function shown(this: Event, depth: number, options: InspectOptions): string {
+  const { name } = this.constructor;
+  if (depth < 0) return `[${name}]`;
+  const told = this as unknown as Readonly<Record<string, unknown>>;
+  const fields: Record<string, unknown> = { type: this.type };
+  // Their getters are of their classes, not their own.
+  for (const field in told) if (field !== "target") fields[field] = told[field];
+  return `${name} ${inspect(fields, options)}`;
+}
+
+Object.defineProperty(Event.prototype, inspect.custom, { value: shown });
 
 /** The object that events are dispatched on, as far as they look at it. */
 export interface Dispatching extends EventEmitter {

@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { CloseEvent, ErrorEvent, Event, MessageEvent } from "../../../src/ws/events/event.ts";
 import type { WebSocket } from "../../../src/ws/index.ts";
@@ -50,6 +51,24 @@ describe.each(both)("the events of %s", (_, exports) => {
       { type: "close", target: server, code: 1006, reason: "", wasClean: false },
     ]);
     expect(seen[0]!.error).toHaveProperty("code", "WS_ERR_INVALID_OPCODE");
+  });
+
+  test("show in a log what they tell", async () => {
+    const { client, server } = await openPair(exports);
+    const shown: string[] = [];
+    for (const type of ["message", "error", "close"] as const) {
+      server.addEventListener(type, (event: object) => shown.push(inspect(event)));
+    }
+    client.send("some text");
+    await until(() => shown.length === 1);
+    // An opcode that there is none of.
+    socketOf(client).write(Buffer.of(0x83, 0x80, 0, 0, 0, 0));
+    await until(() => shown.length === 3);
+    expect(shown[0]).toMatch(/^MessageEvent \{[\s\S]*'message'[\s\S]*'some text'/);
+    expect(shown[1]).toMatch(
+      /^ErrorEvent \{[\s\S]*'error'[\s\S]*RangeError: Invalid WebSocket frame: invalid opcode 3\n +at /,
+    );
+    expect(shown[2]).toMatch(/^CloseEvent \{[\s\S]*'close'[\s\S]*1006/);
   });
 
   test("go to each listener once, whatever it is, until it is removed", async () => {
