@@ -147,9 +147,12 @@ export class ConnectionCore
     return state === "told" || state === "handled";
   }
 
-  /** Bytes that were sent and have not left the process, framing included. */
+  /**
+   * Bytes that were sent and have not left the process, framing included; 0 once the transport is gone, whatever it says
+   * of bytes that it will not send.
+   */
   get bufferedAmount(): number {
-    return this.outbox.size;
+    return this.isOver() ? 0 : this.outbox.size;
   }
 
   /** Destroys the transport at once; what was not sent or not delivered is lost. */

@@ -85,7 +85,10 @@ export class Connection {
     return this.#core.transport.localPort;
   }
 
-  /** Bytes that were sent and have not left the process, framing included. */
+  /**
+   * Bytes that were sent and have not left the process, framing included. 0 once the connection is over: its report says
+   * how many never left.
+   */
   get bufferedAmount(): number {
     return this.#core.bufferedAmount;
   }

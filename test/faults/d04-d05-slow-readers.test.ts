@@ -85,6 +85,35 @@ describe("D04 a client that does not read", () => {
   });
 });
 
+describe("what has not left when a connection is over", () => {
+  test.each([
+    ["handles", {}],
+    ["sockets", { bareHandles: false }],
+  ])("is in the report, and waits no more, on %s", async (_, options) => {
+    for (const end of ["reset", "terminate"] as const) {
+      const reports: [report: CloseReport, waiting: number][] = [];
+      const server = await serving({
+        ...options,
+        routes: { "/": { close: (connection, report) => void reports.push([report, connection.bufferedAmount]) } },
+      });
+      const { socket } = await openRaw(server.port);
+      socket.pause();
+      await until(() => server.connections.size === 1);
+      const [connection] = server.connections;
+      connection!.send(new Uint8Array(16 * MiB));
+      await nextTurn();
+      expect(connection!.bufferedAmount).toBeGreaterThan(MiB);
+      if (end === "reset") socket.resetAndDestroy();
+      else connection!.terminate();
+      await until(() => reports.length === 1);
+      expect(reports[0]![0].bufferedAmount).toBeGreaterThan(MiB);
+      expect(reports[0]![1]).toBe(0);
+      await nextTurn();
+      expect(connection!.bufferedAmount).toBe(0);
+    }
+  });
+});
+
 describe("D04 a server that does not read", () => {
   const perTurn = 1000;
 
