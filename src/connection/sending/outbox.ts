@@ -55,6 +55,22 @@ function flushWaiting(): void {
   for (const outbox of waiting.splice(0)) outbox.flushTurn();
 }
 
+/** Whether the process exits: no turn comes after this one. */
+let exiting = false;
+let awaitsExit = false;
+/** What is sent to inside a chunk that is not over. */
+let changedInChunk: Outbox | undefined;
+
+/** Has what was sent leave also where the process exits in the same turn, as far as the system takes it at once. */
+function awaitExit(): void {
+  awaitsExit = true;
+  process.once("exit", () => {
+    exiting = true;
+    changedInChunk?.flush();
+    flushWaiting();
+  });
+}
+
 function unshare(frames: Uint8Array | readonly Uint8Array[]): void {
   for (const one of [frames].flat() as readonly Uint8Array[]) processOutbox.unshare(one);
 }
@@ -94,6 +110,7 @@ export class Outbox implements Holder {
     this.#endpoint = endpoint;
     this.#transport = transport;
     this.#owner = owner;
+    if (!awaitsExit) awaitExit();
   }
 
   /** Bytes that have not left the process, framing included. */
@@ -211,8 +228,11 @@ export class Outbox implements Holder {
    */
   changed(): void {
     if (this.#endpoint.stalled) return this.#note();
-    if (this.insideChunk) return;
-    if (this.#endpoint.outputRefers) this.#flushNow();
+    if (this.insideChunk && !exiting) {
+      changedInChunk = this;
+      return;
+    }
+    if (this.#endpoint.outputRefers || exiting) this.#flushNow();
     else this.#flushLater();
   }
 
@@ -263,6 +283,7 @@ export class Outbox implements Holder {
 
   /** Writes what there is, in one write, and says when that made room. */
   flush(): void {
+    if (changedInChunk === this) changedInChunk = undefined;
     this.#writeOutput();
     if (this.#high) this.#reportLow();
   }
