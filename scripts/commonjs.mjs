@@ -22,6 +22,8 @@ for (const name of readdirSync(output, { recursive: true })) {
   if (path.endsWith(".d.ts") && !needed.has(path)) rmSync(path);
   else if (path.endsWith(".js")) exportWhole(path);
 }
+// In a page, too, requiring it gives one function. As a module it has no export of that name, which older targets cannot have.
+appendFileSync(join(output, "ws/in-pages.js"), "module.exports = exports.default;\n");
 
 function compile(...args) {
   const tsc = join(root, "node_modules/typescript/bin/tsc");
