@@ -85,7 +85,8 @@ export function isArrayBuffer(value: unknown): value is ArrayBuffer {
  * Returns the bytes, copied if their ArrayBuffer holds more: then they can be transferred without taking others along.
  */
 export function copyUnlessAlone(bytes: Uint8Array): Uint8Array {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+  // The `slice` of a Buffer is a view.
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }
 
 function gettersOf(view: ArrayBufferView): ViewGetters {

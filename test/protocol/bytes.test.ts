@@ -119,4 +119,7 @@ test("copies bytes only when their memory holds more", () => {
   const part = copyUnlessAlone(new Uint8Array(buffer, 2, 2));
   expect([...part]).toEqual([3, 4]);
   expect(part.buffer.byteLength).toBe(2);
+  // What Node calls a slice of a Buffer shares its memory.
+  const ofBuffer = copyUnlessAlone(Buffer.from(buffer, 2, 2));
+  expect([[...ofBuffer], ofBuffer.buffer.byteLength]).toEqual([[3, 4], 2]);
 });

@@ -60,11 +60,12 @@ export class PerMessageDeflate {
   readonly #deflate: ZlibPieces<DeflateRaw>;
   readonly #inflate: ZlibPieces<InflateRaw>;
 
-  constructor(options: PerMessageDeflateOptions = {}) {
-    this.#options = options;
-    limiter ??= new Limiter(options.concurrencyLimit ?? 10);
+  constructor(options?: PerMessageDeflateOptions | null) {
+    const given = options ?? {};
+    this.#options = given;
+    limiter ??= new Limiter(given.concurrencyLimit ?? 10);
     this.#limiter = limiter;
-    const { zlibDeflateOptions, zlibInflateOptions, maxPayload } = options;
+    const { zlibDeflateOptions, zlibInflateOptions, maxPayload } = given;
     this.#deflate = new ZlibPieces(() =>
       createDeflateRaw({ ...(zlibDeflateOptions as ZlibOptions), windowBits: this.#bits(this.#own) }),
     );

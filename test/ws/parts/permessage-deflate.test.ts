@@ -140,6 +140,10 @@ describe.each(both)("permessage-deflate of %s", (_name, exports) => {
     expect(accepted(exports, options, `permessage-deflate; ${parameters}`)).toBe(outcome);
   });
 
+  test("takes null for no options", () => {
+    expect(new PerMessageDeflate(null as never).offer()).toEqual({ client_max_window_bits: true });
+  });
+
   test("agrees on no parameters", () => {
     expect(new PerMessageDeflate().params).toBe(null);
     for (const isServer of [true, false]) expect(accepted(exports, { isServer }, "permessage-deflate")).toBe("{}");

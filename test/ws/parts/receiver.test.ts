@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ReceiverOptions } from "../../../src/ws/parts/receiver.ts";
 import type { ReceiverError } from "../../../src/ws/parts/receiver-error.ts";
+import { until } from "../../support/connection-pair.ts";
 import { both, control, type Exports, ours } from "../implementations.ts";
 
 /** What a receiver emitted, one line for each event: bytes in hex. */
@@ -310,6 +311,15 @@ describe.each(both)("a receiver of %s", (_name, exports) => {
     receiver.write(Buffer.from(`8200`, "hex"));
     const [blob] = (await received) as [Blob];
     expect(blob).toBeInstanceOf(Blob);
+  });
+
+  test("gives an ArrayBuffer of the message alone where one is asked for, of one fragment or several", async () => {
+    const receiver = new exports.Receiver({ binaryType: "arraybuffer" });
+    const received: ArrayBuffer[] = [];
+    receiver.on("message", (data) => received.push(data));
+    receiver.write(Buffer.from("0201780001798001" + "7a" + "820161" + "8200", "hex"));
+    await until(() => received.length === 3);
+    expect(received.map((memory) => [...new Uint8Array(memory)])).toEqual([[0x78, 0x79, 0x7a], [0x61], []]);
   });
 
   test("emits one event a turn where that is asked for", async () => {
