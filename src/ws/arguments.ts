@@ -4,7 +4,7 @@ import { CloseCode, isSendableCloseCode } from "../protocol/close-code.ts";
 import { maxReasonLength } from "../protocol/close-payload.ts";
 import { asBuffer } from "./parts/buffers.ts";
 
-/** Called when what was sent has left, or with the error for which it cannot. */
+/** Called with null when what was sent has left, or with the error for which it cannot. */
 export type SendCallback = (error?: Error) => void;
 
 /** The options of `send`. */

@@ -3,6 +3,7 @@
  * of `ws` reach it by `_sender`.
  */
 
+import { AsyncResource } from "node:async_hooks";
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import type { ConnectionCore } from "../connection/connection-core.ts";
@@ -83,19 +84,19 @@ export class ConnectionSender {
     const { sending } = this.#core;
     const step = () => {
       sending.outbox.flush();
-      this.#socket.write(frames, (error) => callback?.(error ?? undefined));
+      this.#socket.write(frames, (error) => callback?.(error as Error));
     };
     sending.afterwards(step, { size: frames.length, messages: 0 });
   }
 
-  /** Calls back when what was sent last has left, or with the error for which it cannot. */
+  /** Calls back when what was sent last has left, or with the error for which it cannot, in the async context of the caller. */
   whenWritten(callback: SendCallback): void {
     // What socket.io sends to all its clients has, and to remember so many callbacks would cost a fifth more.
-    if (this.#core.sending.hasLeft) return nextTick(callback);
+    if (this.#core.sending.hasLeft) return nextTick(callback, null);
+    const context = new AsyncResource("OPENLINE");
     this.#core.sending.afterWritten((outcome) => {
       try {
-        if (outcome === "written") callback();
-        else callback(this.#lossOf());
+        context.runInAsyncScope(callback, undefined, outcome === "written" ? null : this.#lossOf());
       } catch (error) {
         throwLater(error);
       }

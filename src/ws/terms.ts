@@ -39,6 +39,9 @@ export const defaultMaxPayload: number = 100 * 1024 * 1024;
 /** The default of `closeTimeout`, in milliseconds. */
 export const defaultCloseTimeout = 30_000;
 
+/** More than is read, and not parsed, behind a message. */
+const readAhead = 1024 * 1024;
+
 /** What connections with the same options share. */
 export interface SharedTerms<Connection> {
   readonly endpoint: EndpointSettings;
@@ -56,7 +59,8 @@ export function settleTerms<Connection>(
   hooks: Omit<ConnectionSettings<Connection>, "limits">,
 ): SharedTerms<Connection> {
   const { skipUTF8Validation = false, generateMask } = options;
-  const { maxPayload = defaultMaxPayload, closeTimeout = defaultCloseTimeout } = options;
+  const { maxPayload = defaultMaxPayload } = options;
+  const closeTimeout = closeLimit(options.closeTimeout);
   const key = [compression, skipUTF8Validation, generateMask, maxPayload, closeTimeout];
   const known = latest[role];
   if (known !== undefined && key.every((value, index) => value === known.key[index]))
@@ -65,6 +69,7 @@ export function settleTerms<Connection>(
   const limits = resolveLimits(connectionLimits, {
     maxMessageSize,
     closeTimeout,
+    maxProcessAssemblySize: assemblyLimit(maxMessageSize),
     // `ws` has none of these; how much waits in the process is limited all the same.
     maxOutboxSize: Number.POSITIVE_INFINITY,
     messageIdleTimeout: Number.POSITIVE_INFINITY,
@@ -91,6 +96,19 @@ export function settleTerms<Connection>(
 export function messageLimit(maxPayload: number): number {
   const size = maxPayload | 0;
   return size > 0 ? size : Number.POSITIVE_INFINITY;
+}
+
+/** Returns how much of unfinished messages all connections may hold: a message that is let through is taken whole. */
+function assemblyLimit(maxMessageSize: number): number {
+  const { maxProcessAssemblySize: usual } = connectionLimits;
+  if (maxMessageSize === Number.POSITIVE_INFINITY) return usual;
+  return Math.max(usual, maxMessageSize + readAhead);
+}
+
+/** Returns the milliseconds of a `closeTimeout`, of which `ws` makes a timer: what is no time from 1 on is 1. */
+function closeLimit(closeTimeout: number = defaultCloseTimeout): number {
+  const milliseconds = Number(closeTimeout);
+  return milliseconds >= 1 ? milliseconds : 1;
 }
 
 /** Returns the parameters of permessage-deflate that were agreed on, in our words. */

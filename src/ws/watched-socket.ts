@@ -2,7 +2,7 @@
  * A socket that becomes an ordinary stream when it is written to or listened to from outside.
  *
  * A connection reads and writes past the stream of its socket, which users of `ws` do not know: they write to `_socket`,
- * or listen for its `data`. Reading addresses, options and the end of the socket changes nothing.
+ * listen for its `data`, or give it a timeout. Reading addresses, options and the end of the socket changes nothing.
  */
 
 import { Socket } from "node:net";
@@ -49,6 +49,12 @@ function watching(prototype: Socket): object {
       return move.apply(this, values);
     } as never;
   }
+  const { setTimeout } = prototype;
+  watched.setTimeout = function (this: Socket, milliseconds: number, listener?: () => void): Socket {
+    // What is written past the stream would count as silence.
+    if (milliseconds > 0) unwatch(this);
+    return setTimeout.call(this, milliseconds, listener);
+  } as never;
   return watched;
 }
 

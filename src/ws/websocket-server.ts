@@ -397,7 +397,8 @@ function destroyBroken(this: Duplex): void {
 }
 
 /** Answers with a status and ends the socket. */
-function refuseWith(socket: Duplex, { status, message = STATUS_CODES[status] ?? "", headers }: Refusal): void {
+function refuseWith(socket: Duplex, { status, message: words, headers }: Refusal): void {
+  const message = words || (STATUS_CODES[status] ?? "");
   const fields = {
     Connection: "close",
     "Content-Type": "text/html",

@@ -17,6 +17,7 @@ import type { MessageData, MessageInfo } from "../connection/options/delivery-op
 import { CloseCode } from "../protocol/close-code.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { Violation } from "../protocol/protocol-error.ts";
+import { ignoreError } from "../transport/ignore-error.ts";
 import { nextTick, setImmediate } from "../transport/scheduling.ts";
 import { transportOver } from "../transport/streams/transport-over.ts";
 import {
@@ -208,7 +209,7 @@ export class WebSocket extends EventfulSocket<WebSocket> {
   /** Bytes that were sent and have not left the process, those included that were sent too late to leave at all. */
   get bufferedAmount(): number {
     const core = this.#core;
-    if (core === undefined) return this.#late;
+    if (core === undefined || this.#state === closed) return this.#late;
     // Else what was sent in this turn would count although the system takes it.
     core.outbox.flush();
     return this.#late + core.bufferedAmount;
@@ -322,10 +323,18 @@ export class WebSocket extends EventfulSocket<WebSocket> {
         else socket.unshift(head);
       });
     }
-    core.start();
-    watch(socket, this);
-    // It may have ended before it began.
-    if (this.readyState !== closed) tell(this, "open");
+    const begin = () => {
+      core.start();
+      watch(socket, this);
+    };
+    if (socket.readable && socket.writable) {
+      begin();
+    } else {
+      // Whoever is to hear that it is over already has to listen first.
+      socket.on("error", ignoreError);
+      nextTick(begin);
+    }
+    tell(this, "open");
   }
 
   /** @internal Others use the socket: from now on what is sent leaves at once, before what they write. */

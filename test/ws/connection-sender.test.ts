@@ -175,7 +175,7 @@ test("frames that are made already leave as they are, and once for all connectio
   const received = nextMessage(client);
   const left = new Promise<unknown>((resolve) => senderOf(server).sendFrame(list, resolve));
   expect(await received).toEqual(["made", true]);
-  expect(await left).toBeUndefined();
+  expect(await left).toBeNull();
 });
 
 describe.each(both)("frames that a client of %s makes by hand", (_, exports) => {

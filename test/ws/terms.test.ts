@@ -34,6 +34,29 @@ test.each([
   expect(settleTerms("server", false, { maxPayload }, hooks).settings.limits.maxMessageSize).toBe(limit);
 });
 
+test.each([
+  [0, 268_435_456],
+  [undefined, 268_435_456],
+  [300_000_000, 301_048_576],
+])("with a maxPayload of %s all connections hold %d bytes of unfinished messages", (maxPayload, limit) => {
+  expect(settleTerms("server", false, { maxPayload }, hooks).settings.limits.maxProcessAssemblySize).toBe(limit);
+});
+
+test.each([
+  [undefined, 30_000],
+  [5.7, 5.7],
+  ["100", 100],
+  [Number.POSITIVE_INFINITY, 2 ** 31 - 1],
+  [0, 1],
+  [-1, 1],
+  [Number.NaN, 1],
+  [null, 1],
+  ["x", 1],
+])("closeTimeout of %s is a limit of %d", (given, limit) => {
+  const closeTimeout = given as number | undefined;
+  expect(settleTerms("server", false, { closeTimeout }, hooks).settings.limits.closeTimeout).toBe(limit);
+});
+
 test("what was agreed on is said in the words of the core", () => {
   expect(agreedParameters({})).toEqual({
     ...{ serverNoContextTakeover: false, clientNoContextTakeover: false },

@@ -33,6 +33,7 @@ describe("a socket under watch", () => {
     ["write", (socket) => socket.write("x")],
     ["unshift", (socket) => socket.unshift("x")],
     ["push", (socket) => socket.push("x")],
+    ["a timeout, which is to count what is written", (socket) => socket.setTimeout(60_000)],
   ])("becomes a stream with %s, once, and is an ordinary socket from then on", async (_, use) => {
     const [near, far] = await socketPair();
     const done = watchedSocket(near);

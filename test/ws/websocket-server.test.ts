@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { createServer, get, request as httpRequest, type IncomingMessage } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import type { ServerOptions, WebSocketServer } from "../../src/ws/index.ts";
 import { until } from "../support/connection-pair.ts";
@@ -126,6 +126,37 @@ describe.each(both)("a WebSocketServer of %s", (_, exports: Exports) => {
     client.on("upgrade", ({ headers }) => seen.push(headers["x-path"]));
     await once(client, "open");
     expect(seen).toEqual(["/here?x"]);
+  });
+
+  test.each<[string, (socket: Socket) => unknown]>([
+    ["destroyed", (socket) => socket.destroy()],
+    ["ended", (socket) => socket.end()],
+    ["reset", (socket) => socket.resetAndDestroy()],
+  ])("forgets a client whose socket was %s by a listener of `headers`, and tells of its end", async (_, end) => {
+    const server = await listen(exports);
+    const seen: unknown[] = [];
+    server.on("headers", (_lines, { socket }) => end(socket));
+    server.on("connection", (webSocket) => {
+      seen.push(["clients", server.clients.size]);
+      webSocket.on("close", (code) => seen.push(["close", code, webSocket.readyState]));
+      webSocket.send("lost", (error) => seen.push(["lost", error instanceof Error]));
+    });
+    dial(exports, urlOf(server)).on("error", () => {});
+    await until(() => seen.length === 3);
+    expect(seen).toEqual([
+      ["clients", 1],
+      ["lost", true],
+      ["close", 1006, 3],
+    ]);
+    await until(() => server.clients.size === 0);
+    const closed = once(server, "close");
+    server.close();
+    await closed;
+  });
+
+  test("refuses with the status's own words where it is given none", async () => {
+    const server = await listen(exports, { verifyClient: (_info, answer) => answer(false, 403, "") });
+    expect(await answerTo(server, "GET", fields)).toEqual([403, "Forbidden"]);
   });
 
   test("answers the requests that it is handed, at once, and each socket once", async () => {

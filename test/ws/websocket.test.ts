@@ -1,5 +1,6 @@
 /** Both sides of a connection, as users of `ws` know them: each test also with `ws` itself, which is the control. */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { describe, expect, test, vi } from "vitest";
@@ -327,6 +328,42 @@ describe.each(both)("a WebSocket of %s", (_, exports) => {
       expect(self.bufferedAmount).toBe(4);
       const late = await new Promise((resolve) => self.pong(resolve));
       expect(late).toEqual(new Error("WebSocket is not open: readyState 3 (CLOSED)"));
+    });
+
+    test("calls back with null, in the async context in which it was sent", async () => {
+      const { self } = await openOne();
+      const storage = new AsyncLocalStorage<string>();
+      const told: unknown[] = [];
+      const tell = (...values: unknown[]) => told.push([...values, storage.getStore()]);
+      storage.run("first", () => self.send("one", tell as never));
+      storage.run("second", () => self.send(Buffer.alloc(300_000), tell as never));
+      await until(() => told.length === 2);
+      storage.run("third", () => self.ping("", tell as never));
+      await until(() => told.length === 3);
+      expect(told).toEqual([
+        [null, "first"],
+        [null, "second"],
+        [null, "third"],
+      ]);
+    });
+
+    test("what has not left when it is over counts as buffered no more", async () => {
+      const { self, peer } = await openOne();
+      socketOf(peer).pause();
+      for (let count = 0; count < 10; count++) self.send(Buffer.alloc(1_000_000));
+      expect(self.bufferedAmount).toBeGreaterThan(0);
+      self.terminate();
+      await once(self, "close");
+      expect(self.bufferedAmount).toBe(0);
+      self.send("late");
+      expect(self.bufferedAmount).toBe(4);
+    });
+
+    test.each([Number.NaN, -1, null, "x"])("closes at once where `closeTimeout` is %s", async (closeTimeout) => {
+      const { self, peer } = await openOne({ closeTimeout } as never, { closeTimeout } as never);
+      socketOf(peer).pause();
+      self.close();
+      expect(await once(self, "close")).toEqual([1006, Buffer.alloc(0)]);
     });
 
     test("terminate ends both with 1006, and callbacks of what has not left get an error", async () => {
