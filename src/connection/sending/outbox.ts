@@ -61,14 +61,28 @@ let awaitsExit = false;
 /** What is sent to inside a chunk that is not over. */
 let changedInChunk: Outbox | undefined;
 
-/** Has what was sent leave also where the process exits in the same turn, as far as the system takes it at once. */
+/** Where a process has what each copy of this module does at its exit: test runners load it once for each file. */
+const atExit: unique symbol = Symbol.for("openline.atExit");
+
+/** No turn comes any more: what was sent leaves now, as far as the system takes it at once. */
+function leaveNow(): void {
+  exiting = true;
+  changedInChunk?.flush();
+  flushWaiting();
+}
+
+/** Has what was sent leave also where the process exits in the same turn. */
 function awaitExit(): void {
   awaitsExit = true;
-  process.once("exit", () => {
-    exiting = true;
-    changedInChunk?.flush();
-    flushWaiting();
-  });
+  const shared = process as typeof process & { [atExit]?: WeakRef<() => void>[] };
+  if (shared[atExit] === undefined) {
+    const all: WeakRef<() => void>[] = [];
+    shared[atExit] = all;
+    process.once("exit", () => {
+      for (const one of all) one.deref()?.();
+    });
+  }
+  shared[atExit].push(new WeakRef(leaveNow));
 }
 
 function unshare(frames: Uint8Array | readonly Uint8Array[]): void {

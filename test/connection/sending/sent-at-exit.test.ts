@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { typescriptProgram } from "../../../scripts/typescript-program.ts";
 import { WebSocket, WebSocketServer } from "../../../src/ws/index.ts";
 
@@ -61,4 +61,21 @@ describe.each([
   ])("%s", async (how, code) => {
     expect(await heardFrom(how)).toEqual(["first", "last", code]);
   });
+});
+
+test("copies of the module, as test runners load them for each file, share one listener", async () => {
+  const counts: number[] = [];
+  for (let copy = 0; copy < 3; copy++) {
+    vi.resetModules();
+    const fresh = await import("../../../src/ws/index.ts");
+    const server = new fresh.WebSocketServer({ port: 0, host: "127.0.0.1" });
+    await once(server, "listening");
+    const client = new fresh.WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    await once(client, "open");
+    client.close();
+    await once(client, "close");
+    server.close();
+    counts.push(process.listenerCount("exit"));
+  }
+  expect(new Set(counts).size).toBe(1);
 });
