@@ -195,6 +195,16 @@ export const lacks: readonly Lack[] = [
     ],
   },
   {
+    runtimes: ["bun", "deno"],
+    what: "Output that waits where it was written from: their sockets copy it",
+    tests: ["connection/sending/lent-output.test.ts > control: memory that is used again"],
+  },
+  {
+    runtimes: ["deno"],
+    what: "The event `exit` where an exception ends the process: what was sent in that turn is lost",
+    tests: ["connection/sending/sent-at-exit.test.ts > behind an exception"],
+  },
+  {
     runtimes: ["deno"],
     what: "Bytes that came right before a reset",
     tests: [
