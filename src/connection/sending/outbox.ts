@@ -17,6 +17,7 @@ import { type Turn, thisTurn } from "../event-loop/this-turn.ts";
 import type { ConnectionLimits } from "../options/limits.ts";
 import type { Counters } from "../process-wide/diagnostics.ts";
 import { type Holder, MemoryBudget } from "../process-wide/memory-budget.ts";
+import { outputWaits } from "../receiving/gc-hints.ts";
 import { SendDeadlines } from "./send-deadlines.ts";
 import { WriteTimeout } from "./write-timeout.ts";
 import { type SendOutcome, WrittenMarks } from "./written-marks.ts";
@@ -329,6 +330,7 @@ export class Outbox implements Holder {
       if (!endpoint.stalled) this.#leaving = undefined;
       if (queued !== undefined) unshare(queued);
       endpoint.outputTaken(left, transport.givesBack);
+      if (!left) outputWaits(outputLength);
     }
     if (this.#noted && !endpoint.stalled) this.#forget();
   }

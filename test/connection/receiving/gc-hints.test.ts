@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from "vitest";
+import { connectionLimits } from "../../../src/connection/options/limits.ts";
+import { newCounters } from "../../../src/connection/process-wide/diagnostics.ts";
+import { Endpoint } from "../../../src/protocol/endpoint/endpoint.ts";
 import type { Role } from "../../../src/protocol/frames/frame.ts";
+import { realTime } from "../../../src/transport/clock.ts";
+import { ScriptedTransport } from "../../support/scripted-transport.ts";
 import { frameFrom, peerOf } from "../../support/wire.ts";
 
 describe("memory of long messages that is kept", () => {
@@ -128,6 +133,42 @@ describe("collections that long messages set off", () => {
     test("takes nothing for a message that is only borrowed, and was only read", async () => {
       expect(await receive({ v8: "13.6" }, 2, 16 * 1024, true)).toBe(0);
     });
+  });
+
+  test.each<[string, Record<string, string | undefined>, number, boolean, number]>([
+    [
+      "two thirds of 16 KiB that wait",
+      { v8: "11.3.244.8-node.33", bun: undefined },
+      16 * 1024,
+      true,
+      (16 * 1024 * 2) / 3,
+    ],
+    ["nothing for what left at once", {}, 16 * 1024, false, 0],
+    ["nothing for little", {}, 4000, true, 0],
+    ["nothing for what is not copied", {}, 70 * 1024, true, 0],
+    ["nothing on Bun", { bun: "1.4.5" }, 16 * 1024, true, 0],
+    ["nothing without V8", { v8: undefined }, 16 * 1024, true, 0],
+  ])("output takes %s in the heap", async (_, versions, size, waits, expected) => {
+    const { taken, count } = await runtimeWith(versions);
+    const { Outbox } = await import("../../../src/connection/sending/outbox.ts");
+    const transport = new ScriptedTransport();
+    const endpoint = new Endpoint({ role: "server" });
+    const nothing = () => {};
+    const outbox = new Outbox(endpoint, transport, {
+      limits: connectionLimits,
+      counters: newCounters(),
+      clock: realTime,
+      ...{ outboxLow: nothing, outboxStuck: nothing, outboxLate: nothing },
+      ...{ outboxTooLarge: nothing, outboxSpoiled: nothing },
+    });
+    transport.stalls = waits;
+    endpoint.sendMessage(Buffer.alloc(size));
+    count();
+    outbox.flush();
+    vi.unstubAllGlobals();
+    expect(8 * sum(taken)).toBeGreaterThan(expected - 100);
+    expect(8 * sum(taken)).toBeLessThan(expected + 8);
+    outbox.drained();
   });
 
   test("what is taken sets off collections of young objects", async () => {

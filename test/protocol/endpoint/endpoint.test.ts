@@ -158,6 +158,23 @@ describe.each<Role>(["server", "client"])("a %s", (role) => {
     expect(piece).toHaveLength(role === "client" ? 7 : 3);
   });
 
+  test("uses memory again when it hears that all has left", () => {
+    const endpoint = new Endpoint({ role });
+    const long = (): ArrayBufferLike => {
+      endpoint.sendMessage(new Uint8Array(5000));
+      const [piece] = endpoint.takeOutput(false, true);
+      endpoint.outputTaken(false, true);
+      return piece!.buffer;
+    };
+    endpoint.sendMessage("x");
+    endpoint.takeOutput();
+    endpoint.outputTaken(false);
+    const memory = long();
+    expect(long()).not.toBe(memory);
+    endpoint.outputLeft();
+    expect([long(), long()]).toContain(memory);
+  });
+
   test("closes, answers a Close and fails", () => {
     const closes = new Endpoint({ role });
     closes.close(1000, "bye");

@@ -194,7 +194,28 @@ describe("frames that are encoded already", () => {
   });
 });
 
+/** Sends a long message where output waits, and returns the memory that it lies in. */
+function sendSlowly(endpoint: Endpoint): ArrayBufferLike {
+  endpoint.sendMessage("first");
+  endpoint.takeOutput(false, true);
+  endpoint.outputTaken(false);
+  endpoint.sendMessage(new Uint8Array(5000));
+  const [piece] = endpoint.takeOutput();
+  endpoint.outputTaken(false, true);
+  return piece!.buffer;
+}
+
 describe.each(["client", "server"] as const)("the output of a %s", (role) => {
+  test("lies in memory that others use when it has left, and not before [D12]", () => {
+    const endpoint = new Endpoint({ role });
+    const memory = sendSlowly(endpoint);
+    expect(sendSlowly(new Endpoint({ role }))).not.toBe(memory);
+    endpoint.outputLeft();
+    expect(sendSlowly(new Endpoint({ role }))).toBe(memory);
+    // Without any output, nothing happens.
+    new Endpoint({ role }).outputLeft();
+  });
+
   test("counts the whole messages, not the fragments and control frames, that a stalled transport has not taken [D04]", () => {
     const endpoint = new Endpoint({ role });
     endpoint.sendMessage("left in time");
