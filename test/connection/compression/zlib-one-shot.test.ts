@@ -162,9 +162,10 @@ describe("memory of a process", { tags: "slow" }, () => {
   }
 
   test("a bomb is stopped within 16 MiB of the limit; the same bytes without one take all they claim [B01]", () => {
-    const stopped = measure("bomb", String(8 * mebibyte));
-    expect(stopped.outcome).toBe("message-too-big");
-    expect(stopped.grown).toBeLessThan(24 * mebibyte);
+    // Whatever else a process takes meanwhile only adds to it.
+    const stopped = Array.from({ length: 3 }, () => measure("bomb", String(8 * mebibyte)));
+    expect(stopped.map(({ outcome }) => outcome)).toEqual(Array(3).fill("message-too-big"));
+    expect(Math.min(...stopped.map(({ grown }) => grown))).toBeLessThan(24 * mebibyte);
     const unstopped = measure("bomb", "Infinity");
     expect(unstopped.outcome).toBe("inflated");
     expect(unstopped.grown).toBeGreaterThan(100 * mebibyte);
