@@ -3,10 +3,10 @@
  * of `ws` reach it by `_sender`.
  */
 
-import { AsyncResource } from "node:async_hooks";
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import type { ConnectionCore } from "../connection/connection-core.ts";
+import { captureContext } from "../connection/event-loop/async-context.ts";
 import { nextTick } from "../transport/scheduling.ts";
 import type { SendCallback, SendOptions } from "./arguments.ts";
 import { throwLater } from "./events/tell.ts";
@@ -93,10 +93,11 @@ export class ConnectionSender {
   whenWritten(callback: SendCallback): void {
     // What socket.io sends to all its clients has, and to remember so many callbacks would cost a fifth more.
     if (this.#core.sending.hasLeft) return nextTick(callback, null);
-    const context = new AsyncResource("OPENLINE");
+    const inContext = captureContext();
     this.#core.sending.afterWritten((outcome) => {
       try {
-        context.runInAsyncScope(callback, undefined, outcome === "written" ? null : this.#lossOf());
+        const error = outcome === "written" ? null : this.#lossOf();
+        inContext(() => callback(error as Error));
       } catch (error) {
         throwLater(error);
       }
