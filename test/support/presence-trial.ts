@@ -144,6 +144,8 @@ export async function outlastsLeases(makeBroker: () => Broker, { nodeLease, begi
   }
   const told = () => nodes.map((node) => node.told.get("room/1")!.size);
   await eventually(() => told().join() === "4,4");
+  // A machine under load may have taken longer than a lease to begin: that is not what is looked at.
+  for (const node of nodes) node.left.length = 0;
   await begin();
   await eventually(() => nodes.every(({ cluster }) => cluster.state === "disconnected"));
   await sleep(2 * nodeLease);

@@ -202,6 +202,8 @@ export class PresenceNode implements OwnNode {
   /** Holds the lease from now on, or another one where that is gone; `isNew` after a loss of the connection. */
   async #hold(isNew: boolean): Promise<void> {
     const connection = this.#connections;
+    // A lease counts from when it was asked for, however long the answers take.
+    const renewAt = realTime.now() + this.#nodeLease / 3;
     try {
       const before = this.#lease;
       const isHeld = before !== undefined && (await this.#store.lease(before, this.#nodeLease, false));
@@ -221,7 +223,7 @@ export class PresenceNode implements OwnNode {
       this.#failed(error as Error);
     }
     if (connection !== this.#connections) return;
-    this.#cancelTick = realTime.after(this.#nodeLease / 3, () => void this.#hold(false), true);
+    this.#cancelTick = realTime.after(Math.max(0, renewAt - realTime.now()), () => void this.#hold(false), true);
   }
 
   /** Whose lease is gone has left the topics that are watched here. */

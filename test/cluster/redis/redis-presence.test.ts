@@ -56,7 +56,7 @@ describeWith("redis-server", "presence over Redis", (executable) => {
   test("a server that is away for longer than leases takes nobody away who is there", async () => {
     const server = await redis();
     await outlastsLeases(() => brokerOf(server.port, "ioredis"), {
-      nodeLease: 900,
+      nodeLease: 3000,
       begin: () => server.kill(),
       end: () => server.restart(),
     });
@@ -66,7 +66,7 @@ describeWith("redis-server", "presence over Redis", (executable) => {
     const server = await redis();
     const begin = () => server.signal("SIGSTOP");
     await outlastsLeases(() => brokerOf(server.port, "ioredis"), {
-      nodeLease: 900,
+      nodeLease: 3000,
       begin,
       end: () => server.signal("SIGCONT"),
     });
