@@ -11,6 +11,7 @@ import { captureContext, inOwnContext } from "../connection/event-loop/async-con
 import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
 import { settingsIn } from "../connection/handlers/handlers-in-context.ts";
 import type { TextForm } from "../connection/options/connection-options.ts";
+import { endpointLimits } from "../connection/options/limits.ts";
 import { Endpoint } from "../protocol/endpoint/endpoint.ts";
 import type { AcceptedMessages } from "../protocol/endpoint/endpoint-options.ts";
 import { HandshakeError, type HandshakeRule } from "../protocol/handshake/handshake-error.ts";
@@ -181,8 +182,7 @@ function establish(
   const connection = new Connection({
     endpoint: new Endpoint({
       role: "client",
-      maxMessageSize: limits.maxMessageSize,
-      maxEmptyFragments: limits.maxEmptyFragments,
+      ...endpointLimits(limits),
       compression: deflate !== undefined,
       ...delivery,
     }),

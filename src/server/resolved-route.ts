@@ -7,7 +7,13 @@ import type { ConnectionSettings } from "../connection/handlers/connection-setti
 import { resolveDelivery } from "../connection/options/delivery-options.ts";
 import { type HeartbeatSettings, resolveHeartbeat } from "../connection/options/heartbeat.ts";
 import { type KeepaliveOptions, resolveKeepalive } from "../connection/options/keepalive-options.ts";
-import { type ConnectionLimits, resolveLimits, type ServerLimits, serverLimits } from "../connection/options/limits.ts";
+import {
+  type ConnectionLimits,
+  endpointLimits,
+  resolveLimits,
+  type ServerLimits,
+  serverLimits,
+} from "../connection/options/limits.ts";
 import { type RateLimit, resolveRateLimit } from "../connection/options/rate-limit.ts";
 import { type EndpointOptions, EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
 import { isToken } from "../protocol/handshake/header-fields.ts";
@@ -60,7 +66,6 @@ export function resolveRoute(
     if (!isToken(subprotocol)) throw new TypeError(`Cannot speak the subprotocol "${subprotocol}": it is not a token`);
   }
   const limits = resolveLimits(serverLimits, { ...defaults.limits, ...route.limits });
-  const { maxMessageSize, maxEmptyFragments } = limits;
   const delivery = resolveDelivery(route, defaults);
   if (delivery.accepts === "text" && delivery.textAsBytes && route.text === undefined) {
     // TypeScript infers the type of the handler's data from the route alone, so an inherited option cannot be meant.
@@ -72,8 +77,7 @@ export function resolveRoute(
   }
   const endpoint: EndpointOptions = {
     role: "server",
-    maxMessageSize,
-    maxEmptyFragments,
+    ...endpointLimits(limits),
     ...delivery,
     ...(heartbeat && { longestWhole: heartbeat.bytes.length }),
   };

@@ -6,7 +6,7 @@
 
 import type { MessageDeflateOptions } from "../connection/compression/message-deflate.ts";
 import type { ConnectionSettings } from "../connection/handlers/connection-settings.ts";
-import { connectionLimits, resolveLimits } from "../connection/options/limits.ts";
+import { connectionLimits, endpointLimits, resolveLimits } from "../connection/options/limits.ts";
 import { EndpointSettings } from "../protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../protocol/frames/frame.ts";
 import type { DeflateParameters } from "../protocol/handshake/permessage-deflate.ts";
@@ -77,7 +77,7 @@ export function settleTerms<Connection>(
   });
   const endpoint = new EndpointSettings({
     role,
-    maxMessageSize,
+    ...endpointLimits(limits),
     compression,
     textAsBytes: true,
     lendsBytes: canLendReads,

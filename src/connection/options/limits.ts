@@ -6,6 +6,7 @@
 
 import { checkNumber, type NumberKind } from "../../protocol/check-number.ts";
 import { unknownName } from "../../protocol/check-options.ts";
+import type { EndpointSettings } from "../../protocol/endpoint/endpoint-options.ts";
 import { type ForeignNames, foreignNames } from "../../protocol/foreign-names.ts";
 import { timerLength } from "../../protocol/timer-length.ts";
 
@@ -44,7 +45,8 @@ export interface ConnectionLimits {
   readonly maxProcessOutboxSize: number;
   /**
    * How much the process may have received that is not taken yet: unfinished messages, messages being inflated, and
-   * what waits for a handler or a reader; then 1013 for the connection that holds most of it. Default 256 MiB.
+   * what waits for a handler or a reader; then 1013 for the connection that holds most of it, with the memory that it was
+   * given ahead of a long frame. Default 256 MiB.
    */
   readonly maxProcessAssemblySize: number;
   /** How long queued output may stand while no byte leaves or arrives; then the socket is destroyed. Default 45 s. */
@@ -89,6 +91,8 @@ export interface ServerLimits extends ConnectionLimits {
    */
   readonly maxPublishBacklogSize: number;
 }
+
+type EndpointLimits = Pick<EndpointSettings, "maxMessageSize" | "maxEmptyFragments" | "maxProcessAllotment">;
 
 /** The defaults of `ConnectionLimits`. */
 export const connectionLimits: ConnectionLimits = {
@@ -198,6 +202,13 @@ export function resolveLimits<Limits extends ConnectionLimits>(
     resolved[name] = timeKinds.includes(kind) ? timerLength(limit) : limit;
   }
   return resolved as unknown as Limits;
+}
+
+/** What an endpoint is told of the limits of its connection. */
+export function endpointLimits(limits: ConnectionLimits): EndpointLimits {
+  const { maxMessageSize, maxEmptyFragments, maxProcessAssemblySize } = limits;
+  // Half: with all of it, peers that fill one buffer after another leave gaps of nearly as much again (fault A02).
+  return { maxMessageSize, maxEmptyFragments, maxProcessAllotment: maxProcessAssemblySize / 2 };
 }
 
 function unknownLimit(name: string, defaults: ConnectionLimits): string {

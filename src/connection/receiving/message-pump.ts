@@ -366,7 +366,8 @@ export class MessagePump implements Holder {
     const held = this.#heldNow();
     if (held === this.#held) return;
     this.#held = held;
-    processAssembly.note(this, held, this.#owner.limits.maxProcessAssemblySize);
+    const { limits, endpoint } = this.#owner;
+    processAssembly.note(this, held, limits.maxProcessAssemblySize, held === 0 ? 0 : held + endpoint.allottedAhead);
   }
 
   #heldNow(): number {

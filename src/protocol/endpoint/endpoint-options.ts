@@ -45,6 +45,11 @@ export interface EndpointOptions {
   readonly maskingKey?: () => number;
   /** Text of one frame and up to this many bytes comes whole, also where messages are streamed. Default 0. */
   readonly longestWhole?: number;
+  /**
+   * How much memory the unfinished long messages of the process may have, in bytes, for one of them to have memory for all
+   * of its frame before that has come. Default 16 MiB.
+   */
+  readonly maxProcessAllotment?: number;
 }
 
 /** Options with their defaults, which many endpoints can share. Throws a RangeError for an invalid limit. */
@@ -61,6 +66,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
   readonly explainsFailures: boolean;
   readonly maskingKey: () => number;
   readonly longestWhole: number;
+  readonly maxProcessAllotment: number;
 
   constructor(options: EndpointOptions) {
     this.role = options.role;
@@ -77,5 +83,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.explainsFailures = options.explainsFailures ?? true;
     this.maskingKey = options.maskingKey ?? createMaskingKey;
     this.longestWhole = options.longestWhole ?? 0;
+    const { maxProcessAllotment = 16 * 1024 * 1024 } = options;
+    this.maxProcessAllotment = checkNumber("make an endpoint", "maxProcessAllotment", maxProcessAllotment, "size");
   }
 }

@@ -173,6 +173,11 @@ export class Endpoint {
     return (this.#record.message?.length ?? 0) + (this.#record.inflating?.length ?? 0);
   }
 
+  /** Bytes of memory that the incomplete message has for what is to come. */
+  get allottedAhead(): number {
+    return this.#record.message?.ahead ?? 0;
+  }
+
   /**
    * Bytes received of an incomplete message and of an incomplete header, those handed on in parts included: as long as
    * this number changes, the message goes on.

@@ -174,6 +174,7 @@ function assemble(
   return new MessageAssembler(text, compressed, settings.maxMessageSize, {
     parts,
     validates: settings.validatesText || !settings.textAsBytes,
+    maxProcessAllotment: settings.maxProcessAllotment,
   });
 }
 

@@ -24,13 +24,10 @@ const smallest = 256;
 /** The longest message that is collected in one buffer from its beginning. */
 const longestWhole = 1024 * 1024;
 const segmentSize = 256 * 1024;
-/**
- * The most bytes of buffers for whole long frames that all connections of the process fill at a time. Others are
- * collected in segments, which costs a copy more: a fifth of what parsing 16 MiB takes (measured on Node 20). With 64 MiB
- * a process under attack grows a third beyond its cap, as buffers of many sizes leave gaps (fault A02).
- */
-const mostPromised = 16 * 1024 * 1024;
-let promised = 0;
+/** Default for `maxProcessAllotment`. */
+const defaultAllotment = 16 * 1024 * 1024;
+/** The bytes of buffers that all messages of the process have which are longer than `longestWhole`. */
+let allotted = 0;
 
 /** How a message is collected that differs from most. */
 export interface AssemblingManner {
@@ -38,6 +35,12 @@ export interface AssemblingManner {
   readonly parts?: StreamedMessage | undefined;
   /** Whether text is validated. Default true. */
   readonly validates?: boolean;
+  /**
+   * The most bytes of buffers that all long messages of the process may have, this one's included, for it to have a
+   * buffer for all of its frame. Otherwise it is collected in segments, which costs a copy more: a fifth of an echo of
+   * 16 MiB (measured on Node 20). Default 16 MiB.
+   */
+  readonly maxProcessAllotment?: number;
 }
 
 /** Collects one message: made when its first part arrives, dropped when the message is delivered. */
@@ -57,19 +60,26 @@ export class MessageAssembler {
   #used = 0;
   /** The full segments before the buffer; undefined for a message in one buffer. */
   #segments: Uint8Array[] | undefined;
-  /** The bytes of `promised` that are this message's. */
-  #promised = 0;
+  /** The bytes of `allotted` that are this message's. */
+  #allotted = 0;
   #utf8: Utf8Validator | undefined;
   #emptyInARow = 0;
   readonly #maxSize: number;
+  readonly #maxProcessAllotment: number;
 
   constructor(text: boolean, compressed: boolean, maxSize: number, manner: AssemblingManner = {}) {
-    const { parts, validates = true } = manner;
+    const { parts, validates = true, maxProcessAllotment = defaultAllotment } = manner;
     this.text = text;
     this.compressed = compressed;
     this.parts = parts;
     this.#maxSize = maxSize;
+    this.#maxProcessAllotment = maxProcessAllotment;
     if (text && validates && !compressed && parts === undefined) this.#utf8 = new Utf8Validator();
+  }
+
+  /** How many bytes of a long message's buffers are still to come. */
+  get ahead(): number {
+    return Math.max(0, this.#allotted - this.length);
   }
 
   /** Counts an empty fragment, and returns the name of the broken rule when more than `most` came in a row. */
@@ -116,7 +126,7 @@ export class MessageAssembler {
     if (this.#buffer?.length !== this.length) this.#gatherIn(allocateBytes(this.length));
     const payload = this.#buffer!;
     this.#buffer = undefined;
-    this.#keepPromise();
+    this.#allot(0);
     return payload;
   }
 
@@ -126,7 +136,7 @@ export class MessageAssembler {
     this.#segments = undefined;
     if (this.#buffer !== undefined) freeMemory(this.#buffer);
     this.#buffer = undefined;
-    this.#keepPromise();
+    this.#allot(0);
   }
 
   /** Makes room for `wanted` bytes, or for as many as one segment takes. */
@@ -137,15 +147,16 @@ export class MessageAssembler {
     if (this.#segments === undefined && needed + coming <= longestWhole) return this.#growTo(needed, coming);
     if (this.#used < capacity) return;
     if (this.#mayTakeAll(needed, coming)) {
-      this.#promised += needed + coming;
-      promised += needed + coming;
+      this.#allot(needed + coming);
       return this.#gatherIn(allocateBytes(needed + coming));
     }
     if (this.#buffer !== undefined) {
       this.#segments ??= [];
       this.#segments.push(this.#buffer);
     }
-    this.#buffer = allocateBytes(Math.min(segmentSize, Math.max(firstGrowth, trustedGrowth * this.length)));
+    const size = Math.min(segmentSize, Math.max(firstGrowth, trustedGrowth * this.length));
+    this.#allot(this.length + size);
+    this.#buffer = allocateBytes(size);
     this.#used = 0;
   }
 
@@ -160,7 +171,8 @@ export class MessageAssembler {
   /** Whether there may be a buffer for all of a frame of which `coming` more bytes follow. */
   #mayTakeAll(needed: number, coming: number): boolean {
     const all = needed + coming;
-    return coming > 0 && all <= trustedGrowth * needed && promised + all <= mostPromised;
+    if (coming === 0 || all > trustedGrowth * needed) return false;
+    return allotted - this.#allotted + all <= this.#maxProcessAllotment;
   }
 
   /** Moves what was received to a buffer with room for it. */
@@ -180,9 +192,9 @@ export class MessageAssembler {
     this.#used += at;
   }
 
-  /** The buffer for the whole frame is full, or is not needed any more. */
-  #keepPromise(): void {
-    promised -= this.#promised;
-    this.#promised = 0;
+  /** Notes how many bytes the buffers have from now on. */
+  #allot(size: number): void {
+    allotted += size - this.#allotted;
+    this.#allotted = size;
   }
 }

@@ -17,6 +17,7 @@ test.each(roles)("a %s that is told its role only has these defaults", (role) =>
     textAsBytes: false,
     lendsBytes: false,
     longestWhole: 0,
+    maxProcessAllotment: 16 * 1024 * 1024,
     validatesText: true,
     answersPings: true,
     explainsFailures: true,
@@ -29,6 +30,7 @@ test.each(roles)("a %s has what it is told, but no message is longer than a stri
     ...{ role, maxMessageSize: 5, maxEmptyFragments: 0, accepts: "text" as const },
     ...{ compression: true, textAsBytes: true, lendsBytes: true, longestWhole: 7 },
     ...{ validatesText: false, answersPings: false, explainsFailures: false, maskingKey: () => 1 },
+    maxProcessAllotment: 9,
   };
   expect({ ...new EndpointSettings(options) }).toEqual(options);
   const endless = new EndpointSettings({ role, maxMessageSize: Number.POSITIVE_INFINITY });
@@ -36,7 +38,7 @@ test.each(roles)("a %s has what it is told, but no message is longer than a stri
 });
 
 test.each([Number.NaN, -1, "5"])("a limit of %j is refused", (value) => {
-  for (const name of ["maxMessageSize", "maxEmptyFragments"]) {
+  for (const name of ["maxMessageSize", "maxEmptyFragments", "maxProcessAllotment"]) {
     expect(() => new EndpointSettings({ role: "server", [name]: value as number })).toThrow(
       new RegExp(`^Cannot make an endpoint: ${name} must be a `),
     );

@@ -89,6 +89,25 @@ describe.each<Role>(["server", "client"])("a %s", (role) => {
     expect([endpoint.messageProgress, endpoint.unfinishedLength, endpoint.insideMessage]).toEqual([4, 0, true]);
   });
 
+  test("has memory for all of a long frame once a 32nd of it has come, and says how much of that is to come [A02]", () => {
+    const MiB = 1024 * 1024;
+    const bytes = frameFrom(peerOf(role), { opcode: 2, payload: new Uint8Array(4 * MiB) });
+    for (const [maxProcessAllotment, ahead] of [
+      [4 * MiB, 3 * MiB],
+      [4 * MiB - 1, 65_536],
+    ] as const) {
+      const endpoint = new Endpoint({ role, maxProcessAllotment });
+      expect(endpoint.allottedAhead).toBe(0);
+      const header = bytes.length - 4 * MiB;
+      for (let at = 0; at < header + MiB; at += 65_536) {
+        feed(endpoint, bytes.subarray(at, Math.min(at + 65_536, header + MiB)));
+      }
+      expect([endpoint.unfinishedLength, endpoint.allottedAhead]).toEqual([MiB, ahead]);
+      feed(endpoint, bytes.subarray(header + MiB));
+      expect([endpoint.unfinishedLength, endpoint.allottedAhead]).toEqual([0, 0]);
+    }
+  });
+
   test("waits for an answer to what has to be inflated", () => {
     const endpoint = new Endpoint({ role, compression: true });
     expect(() => endpoint.inflated(new Uint8Array(0))).toThrow("no message waits");

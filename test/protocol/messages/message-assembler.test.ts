@@ -145,7 +145,7 @@ describe("memory that is let go of", () => {
   });
 
   /** A frame of 4 MiB of which a quarter has come, so that there may be a buffer for all of it. */
-  function promise(): MessageAssembler {
+  function whole(): MessageAssembler {
     const message = new MessageAssembler(false, false, maxSize);
     const chunk = Buffer.alloc(65_536);
     for (let i = 1; i <= 16; i++) message.add(chunk, 0, chunk.length, maxSize / 4 - i * chunk.length);
@@ -178,26 +178,45 @@ describe("memory that is let go of", () => {
   });
 
   test.each(["discarded", "finished"])(
-    "16 MiB are promised to long frames at a time, and what is %s is given back [A02]",
+    "16 MiB are allotted to long messages at a time, and what is %s is given back [A02]",
     (way) => {
-      const promises = Array.from({ length: 4 }, promise);
+      const wholes = Array.from({ length: 4 }, whole);
       const buffers = watchBuffers();
-      const late = promise();
+      const late = whole();
       expect(buffers.length).toBeGreaterThan(3);
       expect(Math.max(...buffers.map(({ length }) => length))).toBe(262_144);
       const ofLate = [...buffers];
-      for (const message of promises) {
+      for (const message of wholes) {
         if (way === "discarded") message.discard();
         else message.finish();
         message.discard();
       }
       late.discard();
       expect(ofLate.every(({ length }) => length === 0)).toBe(true);
-      const again = Array.from({ length: 4 }, promise);
+      const again = Array.from({ length: 4 }, whole);
       expect(buffers.filter(({ length }) => length === maxSize / 4)).toHaveLength(4);
       for (const message of again) message.discard();
     },
   );
+
+  test("segments count, too, and what may be allotted can be another number [A02]", () => {
+    const segmented = new MessageAssembler(false, false, 2 * maxSize, { maxProcessAllotment: 0 });
+    const chunk = Buffer.alloc(65_536);
+    for (let at = 0; at < maxSize - 4 * chunk.length; at += chunk.length)
+      segmented.add(chunk, 0, chunk.length, maxSize);
+    expect(segmented.ahead).toBeLessThan(262_144);
+    const buffers = watchBuffers();
+    const late = whole();
+    expect(Math.max(...buffers.map(({ length }) => length))).toBe(262_144);
+    const more = new MessageAssembler(false, false, maxSize, { maxProcessAllotment: 2 * maxSize });
+    for (let i = 1; i <= 16; i++) more.add(chunk, 0, chunk.length, maxSize / 4 - i * chunk.length);
+    expect(buffers.at(-1)).toHaveLength(maxSize / 4);
+    expect(more.ahead).toBe(maxSize / 4 - 16 * chunk.length);
+    for (const message of [segmented, late, more]) {
+      message.discard();
+      expect(message.ahead).toBe(0);
+    }
+  });
 
   test.each([0, 1])(
     "a long message in fragments: all that is taken is freed and of one size, discarded or finished: %i [A02]",

@@ -6,6 +6,7 @@ import { processOutbox } from "../../../src/connection/sending/outbox.ts";
 import { until } from "../../support/connection-pair.ts";
 import { closeStatus, openRaw } from "../../support/raw-peer.ts";
 import { serving } from "../../support/serving.ts";
+import { frameFrom } from "../../support/wire.ts";
 
 test("unfinished messages of all clients together stay below the limit; the longest is closed with 1013 [A02]", async () => {
   const most = 1024 * 1024;
@@ -42,6 +43,31 @@ test("unfinished messages of all clients together stay below the limit; the long
   await until(() => heard.length === 16);
   expect(new Set(heard)).toEqual(new Set([part + 3]));
   expect(processAssembly.total).toBe(0);
+});
+
+test("who has memory ahead of a long frame goes before who has sent more, and keeps nothing of it [A02]", async () => {
+  const MiB = 1024 * 1024;
+  const reports: CloseReport[] = [];
+  const server = await serving({
+    limits: { maxProcessAssemblySize: 8 * MiB, maxMessageSize: 8 * MiB },
+    routes: { "/": { message: () => {}, close: (_, report) => void reports.push(report) } },
+  });
+  const [ahead, other, last] = [await openRaw(server.port), await openRaw(server.port), await openRaw(server.port)];
+  const part = new Uint8Array(2 * MiB);
+  // A frame of 4 MiB, half of which comes: half of the cap may be given ahead.
+  ahead.socket.write(frameFrom("client", { opcode: 2, payload: new Uint8Array(4 * MiB) }).subarray(0, 2 * MiB + 14));
+  await until(() => processAssembly.total === 2 * MiB);
+  const begin = { opcode: 2, fin: false, payload: part };
+  other.send(begin, { ...begin, opcode: 0, payload: part.subarray(0, MiB) });
+  await until(() => processAssembly.total === 5 * MiB);
+  last.send(begin, { ...begin, opcode: 0, payload: part.subarray(0, MiB + 1) });
+  expect(closeStatus(await ahead.nextFrame())?.code).toBe(1013);
+  await until(() => processAssembly.total === 6 * MiB + 1);
+  expect(reports).toEqual([]);
+  ahead.end();
+  await until(() => reports.length === 1);
+  for (const peer of [other, last]) peer.socket.destroy();
+  await until(() => processAssembly.total === 0);
 });
 
 test.each([
