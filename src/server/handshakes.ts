@@ -98,6 +98,8 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
   /** Whether headers of the PROXY protocol give the addresses of clients. */
   readonly #proxied: boolean;
   readonly #refusals = new Map<string, number>();
+  /** Sockets of the own listener whose requests the application has answered by itself. */
+  readonly #taken = new Set<Duplex>();
   /** The handshakes that wait for their route's `upgrade`. */
   readonly #pending = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -205,7 +207,7 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
       const notes = { refusals: this.#refusals, log: route.log, remoteAddress };
       const exchange = new BareExchange(head, opening, notes);
       const closing = this.#closing.signal;
-      this.#follow(upgradeOver(opening, exchange, { ...target, closing }, verified), route, remoteAddress);
+      this.#follow(upgradeOver(opening, exchange, { ...target, closing }, verified), exchange, route);
       return true;
     }
     const admission = { head: nothing, remoteAddress, verified, ...agree(route, verified, {}) };
@@ -238,19 +240,29 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
     if (refused) return refuseUnread(exchange, route, refused);
     this.#addresses?.add(remoteAddress);
     const target = { route, settings, params, topics: this.#topics, ownSockets: this.#ownSockets };
-    this.#follow(upgrade(exchange, { ...target, closing: this.#closing.signal }), route, remoteAddress);
+    this.#follow(upgrade(exchange, { ...target, closing: this.#closing.signal }), exchange, route);
   }
 
   /** Settles a handshake, when it is decided. */
-  #follow(outcome: ReturnType<typeof upgrade>, route: ResolvedRoute, remoteAddress: string | undefined): void {
+  #follow(outcome: ReturnType<typeof upgrade>, exchange: RefusableRequest, { log }: ResolvedRoute): void {
+    const { remoteAddress } = exchange;
     if (!(outcome instanceof Promise)) return this.#settle(remoteAddress, outcome);
     const settled = outcome
-      .catch((error: Error) => listenerFailed(error, route.log))
+      .catch((error: Error) => {
+        if (this.#ownSockets) this.#keepTaken(exchange.socket);
+        listenerFailed(error, log);
+      })
       .then((connection) => {
         this.#pending.delete(settled);
         this.#settle(remoteAddress, connection ?? undefined);
       });
     this.#pending.add(settled);
+  }
+
+  #keepTaken(socket: Duplex): void {
+    if (socket.destroyed) return;
+    this.#taken.add(socket);
+    socket.once("close", () => this.#taken.delete(socket));
   }
 
   /** A request with the client's address, where it is needed, and with the places where a refusal is noted. */
@@ -299,6 +311,11 @@ export class Handshakes implements AttachedServer, FastHandshakeServer, RequestS
   /** Refuses new handshakes, and those that wait for a decision. */
   close(): void {
     this.#closing.abort();
+  }
+
+  /** Destroys sockets of the own listener that nobody else does: the application took them. */
+  destroyTaken(): void {
+    for (const socket of this.#taken) socket.destroy();
   }
 
   /** Resolves when the handshakes that wait for a decision now are settled. */

@@ -171,6 +171,7 @@ export class Server<Datas = Readonly<Record<string, unknown>>> {
     if (this.#own) {
       this.#http.closeAllConnections();
       destroyTlsTransports(this.#http);
+      this.#handshakes.destroyTaken();
     }
     await stopped;
     this.#topics.close();

@@ -13,7 +13,7 @@ describe("resolveRoute", () => {
     const handlers = {};
     const endpoint = {
       ...{ role: "server", maxMessageSize: 16_777_216, maxEmptyFragments: 1024 },
-      ...{ accepts: "any", textAsBytes: false, lendsBytes: false, longestWhole: 0 },
+      ...{ accepts: "any", textAsBytes: false, lendsBytes: false, longestWhole: 0, maxProcessAllotment: 134_217_728 },
       ...{ answersPings: true, explainsFailures: true, validatesText: true },
       maskingKey: createMaskingKey,
     };

@@ -163,27 +163,34 @@ describe.each(["bare handles", "sockets"])("a route with `upgrade`, on %s", (kin
     expect(server.connections.size).toBe(1);
   });
 
-  test("writes nothing where the application has answered by the socket itself", async () => {
-    const logged: string[] = [];
-    const server = await serving({
-      bareHandles,
-      log: ({ message }) => void logged.push(message),
-      routes: {
-        "/": {
-          upgrade: ({ request }) => {
-            request.socket.end("HTTP/1.1 299 Mine\r\n\r\n");
-            return {};
+  test.each(["end", "write"] as const)(
+    "writes nothing where the application has answered by the socket's %s, and closes it with the server",
+    async (way) => {
+      const logged: string[] = [];
+      const server = await serving({
+        bareHandles,
+        log: ({ message }) => void logged.push(message),
+        routes: {
+          "/": {
+            upgrade: ({ request }) => {
+              request.socket[way]("HTTP/1.1 299 Mine\r\n\r\n");
+              return {};
+            },
           },
         },
-      },
-    });
-    const peer = await sendRaw(server.port, requestText());
-    await until(() => peer.received.includes("\r\n\r\n"));
-    expect(peer.received.toString()).toBe("HTTP/1.1 299 Mine\r\n\r\n");
-    await until(() => logged.length === 1);
-    expect(logged[0]).toContain("answered already");
-    expect(server.connections.size).toBe(0);
-    // The socket is the application's, and the server is not closed before it is.
-    peer.socket.destroy();
-  });
+      });
+      const peer = await sendRaw(server.port, requestText());
+      await until(() => peer.received.includes("\r\n\r\n"));
+      expect(peer.received.toString()).toBe("HTTP/1.1 299 Mine\r\n\r\n");
+      await until(() => logged.length === 1);
+      expect(logged[0]).toContain("answered already");
+      expect(server.connections.size).toBe(0);
+      if (way === "end") await until(() => peer.ended);
+      peer.socket.write("What is not read is no reason to stay");
+      await server.close();
+      // A socket whose other end has ended before is not told of a reset.
+      if (way === "end") peer.socket.destroy();
+      await peer.closed;
+    },
+  );
 });
