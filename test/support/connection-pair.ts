@@ -10,7 +10,12 @@ import { Connection, coreOf } from "../../src/connection/connection.ts";
 import type { ConnectionHandlers } from "../../src/connection/handlers/handlers.ts";
 import { type AnsweredHeartbeat, resolveHeartbeat } from "../../src/connection/options/heartbeat.ts";
 import type { KeepaliveOptions } from "../../src/connection/options/keepalive-options.ts";
-import { type ConnectionLimits, connectionLimits, resolveLimits } from "../../src/connection/options/limits.ts";
+import {
+  type ConnectionLimits,
+  connectionLimits,
+  endpointLimits,
+  resolveLimits,
+} from "../../src/connection/options/limits.ts";
 import { Endpoint } from "../../src/protocol/endpoint/endpoint.ts";
 import type { EndpointOptions } from "../../src/protocol/endpoint/endpoint-options.ts";
 import type { Role } from "../../src/protocol/frames/frame.ts";
@@ -54,13 +59,11 @@ export function connectionOver(socket: Duplex, role: Role, options: ConnectionOp
   const { handlers = {}, compress = false, keepalive, ended, failed, clock } = options;
   const heartbeat = resolveHeartbeat(options.heartbeat);
   const limits = resolveLimits(connectionLimits, options.limits);
-  const { maxMessageSize, maxEmptyFragments } = limits;
   ends.push(socket);
   return new Connection({
     endpoint: new Endpoint({
       role,
-      maxMessageSize,
-      maxEmptyFragments,
+      ...endpointLimits(limits),
       compression: compress,
       longestWhole: heartbeat?.bytes.length ?? 0,
       ...options.endpoint,

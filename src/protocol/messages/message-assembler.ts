@@ -29,6 +29,19 @@ const defaultAllotment = 16 * 1024 * 1024;
 /** The bytes of buffers that all messages of the process have which are longer than `longestWhole`. */
 let allotted = 0;
 
+/** Those of one message. */
+interface Allotment {
+  size: number;
+}
+
+/** Takes back what a message has that was neither finished nor discarded, as where a program drops an endpoint. */
+const dropped = new FinalizationRegistry<Allotment>((allotment) => allot(allotment, 0));
+
+function allot(allotment: Allotment, size: number): void {
+  allotted += size - allotment.size;
+  allotment.size = size;
+}
+
 /** How a message is collected that differs from most. */
 export interface AssemblingManner {
   /** The state of a message that is handed on in parts. */
@@ -60,8 +73,8 @@ export class MessageAssembler {
   #used = 0;
   /** The full segments before the buffer; undefined for a message in one buffer. */
   #segments: Uint8Array[] | undefined;
-  /** The bytes of `allotted` that are this message's. */
-  #allotted = 0;
+  /** Undefined for a message that is not long. */
+  #allotment: Allotment | undefined;
   #utf8: Utf8Validator | undefined;
   #emptyInARow = 0;
   readonly #maxSize: number;
@@ -79,7 +92,7 @@ export class MessageAssembler {
 
   /** How many bytes of a long message's buffers are still to come. */
   get ahead(): number {
-    return Math.max(0, this.#allotted - this.length);
+    return this.#allotment === undefined ? 0 : Math.max(0, this.#allotment.size - this.length);
   }
 
   /** Counts an empty fragment, and returns the name of the broken rule when more than `most` came in a row. */
@@ -126,7 +139,7 @@ export class MessageAssembler {
     if (this.#buffer?.length !== this.length) this.#gatherIn(allocateBytes(this.length));
     const payload = this.#buffer!;
     this.#buffer = undefined;
-    this.#allot(0);
+    this.#release();
     return payload;
   }
 
@@ -136,7 +149,7 @@ export class MessageAssembler {
     this.#segments = undefined;
     if (this.#buffer !== undefined) freeMemory(this.#buffer);
     this.#buffer = undefined;
-    this.#allot(0);
+    this.#release();
   }
 
   /** Makes room for `wanted` bytes, or for as many as one segment takes. */
@@ -172,7 +185,7 @@ export class MessageAssembler {
   #mayTakeAll(needed: number, coming: number): boolean {
     const all = needed + coming;
     if (coming === 0 || all > trustedGrowth * needed) return false;
-    return allotted - this.#allotted + all <= this.#maxProcessAllotment;
+    return allotted - (this.#allotment?.size ?? 0) + all <= this.#maxProcessAllotment;
   }
 
   /** Moves what was received to a buffer with room for it. */
@@ -194,7 +207,14 @@ export class MessageAssembler {
 
   /** Notes how many bytes the buffers have from now on. */
   #allot(size: number): void {
-    allotted += size - this.#allotted;
-    this.#allotted = size;
+    if (this.#allotment === undefined) {
+      this.#allotment = { size: 0 };
+      dropped.register(this, this.#allotment);
+    }
+    allot(this.#allotment, size);
+  }
+
+  #release(): void {
+    if (this.#allotment !== undefined) allot(this.#allotment, 0);
   }
 }
