@@ -31,7 +31,7 @@ async function sendLong(peer: RawPeer, frames: number, size: number): Promise<vo
 
 describe.skipIf(!existsSync("/usr/bin/prlimit"))("D23 a process whose address space is limited", () => {
   test.each([
-    [1, 500],
+    [1, 300],
     [75, 4],
   ])(
     "D23: a message of %i frames of %i MiB ends its own connection with 1011, and others go on",

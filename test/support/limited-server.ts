@@ -1,6 +1,6 @@
 /**
  * A server in a process of its own that takes messages longer than its address space allows: from its first connection on
- * it has 512 MiB more than what it holds then. It tells its port, and the violation and the Close of each connection that is
+ * it has 256 MiB more than what it holds then. It tells its port, and the violation and the Close of each connection that is
  * over.
  */
 import { execFileSync } from "node:child_process";
@@ -15,7 +15,7 @@ function limit(): void {
   if (limited) return;
   limited = true;
   const held = Number(/^VmSize:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))![1]);
-  execFileSync("prlimit", ["--pid", String(process.pid), `--as=${(held + 512 * 1024) * 1024}`]);
+  execFileSync("prlimit", ["--pid", String(process.pid), `--as=${(held + 256 * 1024) * 1024}`]);
 }
 
 const server = await serve({
