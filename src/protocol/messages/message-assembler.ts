@@ -35,11 +35,15 @@ interface Allotment {
 }
 
 /** Takes back what a message has that was neither finished nor discarded, as where a program drops an endpoint. */
-const dropped = new FinalizationRegistry<Allotment>((allotment) => allot(allotment, 0));
+const dropped = new FinalizationRegistry<Allotment>(takeBack);
 
 function allot(allotment: Allotment, size: number): void {
   allotted += size - allotment.size;
   allotment.size = size;
+}
+
+function takeBack(allotment: Allotment): void {
+  allot(allotment, 0);
 }
 
 /** How a message is collected that differs from most. */
@@ -215,6 +219,6 @@ export class MessageAssembler {
   }
 
   #release(): void {
-    if (this.#allotment !== undefined) allot(this.#allotment, 0);
+    if (this.#allotment !== undefined) takeBack(this.#allotment);
   }
 }

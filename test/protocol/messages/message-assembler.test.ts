@@ -199,6 +199,19 @@ describe("memory that is let go of", () => {
     },
   );
 
+  test("a frame of which a 32nd comes at once has all of its memory at once, and a short message none ahead [A02]", () => {
+    const buffers = watchBuffers();
+    const long = new MessageAssembler(false, false, maxSize);
+    long.add(Buffer.alloc(65_536), 0, 65_536, 32 * 65_536 - 65_536);
+    expect(buffers.map(({ length }) => length)).toEqual([32 * 65_536]);
+    expect(long.ahead).toBe(31 * 65_536);
+    long.discard();
+    const short = new MessageAssembler(false, false, maxSize);
+    short.add(Buffer.alloc(65_536), 0, 65_536, 65_536);
+    expect(short.ahead).toBe(0);
+    short.discard();
+  });
+
   test("segments count, too, and what may be allotted can be another number [A02]", () => {
     const segmented = new MessageAssembler(false, false, 2 * maxSize, { maxProcessAllotment: 0 });
     const chunk = Buffer.alloc(65_536);
