@@ -5,6 +5,7 @@
 import { checkNumber } from "../check-number.ts";
 import type { Role } from "../frames/frame.ts";
 import { createMaskingKey } from "../frames/mask.ts";
+import { defaultAllotment } from "../messages/message-assembler.ts";
 import { longestString } from "../runtime/text.ts";
 
 /** The type of messages that an endpoint takes from its peer. */
@@ -83,7 +84,7 @@ export class EndpointSettings implements Required<EndpointOptions> {
     this.explainsFailures = options.explainsFailures ?? true;
     this.maskingKey = options.maskingKey ?? createMaskingKey;
     this.longestWhole = options.longestWhole ?? 0;
-    const { maxProcessAllotment = 16 * 1024 * 1024 } = options;
+    const { maxProcessAllotment = defaultAllotment } = options;
     this.maxProcessAllotment = checkNumber("make an endpoint", "maxProcessAllotment", maxProcessAllotment, "size");
   }
 }

@@ -25,7 +25,7 @@ const smallest = 256;
 const longestWhole = 1024 * 1024;
 const segmentSize = 256 * 1024;
 /** Default for `maxProcessAllotment`. */
-const defaultAllotment = 16 * 1024 * 1024;
+export const defaultAllotment: number = 16 * 1024 * 1024;
 /** The bytes of buffers that all messages of the process have which are longer than `longestWhole`. */
 let allotted = 0;
 
