@@ -56,12 +56,15 @@ describe.each<Role>(["server", "client"])("%s", (role) => {
     }
 
     test("A06: is kept in less than 1.2 MiB", async () => {
-      const endpoint = new Endpoint({ role });
       let events = 0;
-      const grown = await kept(bytes, (byte) => {
+      const into = (endpoint: Endpoint) => (byte: Buffer) => {
         endpoint.receive(byte);
         if (endpoint.nextEvent() !== undefined) events++;
-      });
+      };
+      // What is compiled and learnt in the first run is kept as well, and is nothing of the message.
+      await kept(bytes, into(new Endpoint({ role })));
+      const endpoint = new Endpoint({ role });
+      const grown = await kept(bytes, into(endpoint));
       expect(events).toBe(0);
       expect(endpoint.unfinishedLength).toBe(MiB - 1);
       expect(grown).toBeLessThan(1.2 * MiB);
